@@ -1,0 +1,81 @@
+"""How this program speaks to Temporal: one client, two queues, four kinds of patience."""
+
+from datetime import timedelta
+from typing import Final, TypedDict
+
+from temporalio.client import Client
+from temporalio.common import RetryPolicy, SearchAttributeKey
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
+
+from kit.settings import Settings
+
+TASK_QUEUE: Final = "codecourier"
+AGENTS_QUEUE: Final = "codecourier-agents"
+
+PROJECT_ID: Final = SearchAttributeKey.for_keyword("ProjectId")
+RUN_ID: Final = SearchAttributeKey.for_keyword("RunId")
+KIND: Final = SearchAttributeKey.for_keyword("Kind")
+STATUS: Final = SearchAttributeKey.for_keyword("Status")
+REPOSITORY: Final = SearchAttributeKey.for_keyword("Repository")
+SEARCH_ATTRIBUTES: Final = (PROJECT_ID, RUN_ID, KIND, STATUS, REPOSITORY)
+
+RUNNER: Final = SandboxedWorkflowRunner(
+    restrictions=SandboxRestrictions.default.with_passthrough_modules(
+        "kit", "models", "gateways", "activities", "pydantic", "pydantic_core", "sqlmodel", "sqlalchemy",
+        "structlog", "orjson", "uuid_utils", "anthropic", "e2b", "github", "httpx", "httpx2", "cryptography",
+    )
+)  # fmt: skip
+"""Workflow code is sandboxed; these modules are imported once, as they hold no workflow state."""
+
+
+class Patience(TypedDict, total=False):
+    start_to_close_timeout: timedelta
+    schedule_to_close_timeout: timedelta
+    heartbeat_timeout: timedelta
+    retry_policy: RetryPolicy
+
+
+INSTANT: Final[Patience] = {
+    "start_to_close_timeout": timedelta(seconds=10),
+    "retry_policy": RetryPolicy(
+        initial_interval=timedelta(milliseconds=200), maximum_interval=timedelta(seconds=10)
+    ),
+}
+"""Our own database, as a local activity: tried until the database is back."""
+
+QUICK: Final[Patience] = {
+    "start_to_close_timeout": timedelta(seconds=30),
+    "retry_policy": RetryPolicy(
+        initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=30)
+    ),
+}
+"""One short call that must succeed in the end."""
+
+PATIENT: Final[Patience] = {
+    "start_to_close_timeout": timedelta(minutes=10),
+    "schedule_to_close_timeout": timedelta(hours=1),
+    "heartbeat_timeout": timedelta(seconds=10),
+    "retry_policy": RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=1)),
+}
+"""Someone else's service: slow, retried with a growing pause for an hour."""
+
+LONG: Final[Patience] = {
+    "start_to_close_timeout": timedelta(hours=2),
+    "schedule_to_close_timeout": timedelta(hours=6),
+    "heartbeat_timeout": timedelta(seconds=10),
+    "retry_policy": RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=1)),
+}
+"""An agent at work: heartbeats tell a long turn from a dead worker."""
+
+
+async def connect(settings: Settings) -> Client:
+    """A client of the configured namespace; raises `RuntimeError` when the server cannot be reached."""
+    key = settings.temporal_api_key
+    return await Client.connect(
+        settings.temporal_address,
+        namespace=settings.temporal_namespace,
+        api_key=key.get_secret_value() if key else None,
+        tls=True if key else None,
+        data_converter=pydantic_data_converter,
+    )
