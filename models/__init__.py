@@ -1,0 +1,23 @@
+"""The rows: one file a noun, each with its table, its wire schemas and its rules."""
+
+from models.agent_session import AgentSession, FollowUp, Message, ToolCall
+from models.api_key import ApiKey
+from models.asset import Asset, AssetVersion
+from models.blueprint import Blueprint, BlueprintVersion
+from models.effect import Effect
+from models.event import Event
+from models.idempotency import IdempotencyRecord
+from models.notification import Notification
+from models.persona import Persona
+from models.project import Member, Project
+from models.provider_key import ProviderKey
+from models.run import Run, RunSnapshotRow
+from models.run_step import RunStep
+from models.sandbox import Sandbox, SandboxEvent
+from models.usage import CostRate, UsageRecord
+
+__all__ = [
+    "AgentSession", "ApiKey", "Asset", "AssetVersion", "Blueprint", "BlueprintVersion", "CostRate", "Effect",
+    "Event", "FollowUp", "IdempotencyRecord", "Member", "Message", "Notification", "Persona", "Project",
+    "ProviderKey", "Run", "RunSnapshotRow", "RunStep", "Sandbox", "SandboxEvent", "ToolCall", "UsageRecord",
+]  # fmt: skip

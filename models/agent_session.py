@@ -1,0 +1,86 @@
+"""An agent's conversation: append-only messages, and the result of every tool call.
+
+Sequence 0 is the prompt; then user and assistant messages follow each other.  A message is unique by session
+and sequence and a tool call by session and id, so a repeated activity finds what the first one wrote.
+"""
+
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+
+from sqlalchemy import Index
+from sqlmodel import Field
+
+from kit.ids import prefixed
+from models.base import Dollars, Json, JsonObject, Record, Table, Timestamp, choice, now
+from models.persona import StepRole, ThinkingEffort
+
+
+class AgentSession(Record, table=True):
+    """Who talks with which model about what, within which limits."""
+
+    id: str = Field(default_factory=prefixed("ses"), primary_key=True)
+    run_id: str = Field(foreign_key="run.id", index=True, ondelete="CASCADE")
+    step_id: str = Field(foreign_key="run_step.id", index=True, ondelete="CASCADE")
+    sandbox_id: str = Field(foreign_key="sandbox.id", index=True, ondelete="CASCADE")
+    role: StepRole = Field(sa_type=choice(StepRole))
+    model: str
+    thinking_effort: ThinkingEffort = Field(sa_type=choice(ThinkingEffort))
+    system: str
+    max_turns: int
+    compacted_to: int = 0
+    """Messages from 1 up to this sequence are replaced by `summary` when the model is asked."""
+    summary: str | None = None
+
+
+class MessageRole(StrEnum):
+    user = "user"
+    assistant = "assistant"
+
+
+class Message(Table, table=True):
+    __table_args__ = (Index("message_place", "session_id", "sequence", unique=True),)
+    id: str = Field(default_factory=prefixed("msg"), primary_key=True)
+    session_id: str = Field(foreign_key="agent_session.id", ondelete="CASCADE")
+    sequence: int
+    role: MessageRole = Field(sa_type=choice(MessageRole))
+    content: list[JsonObject] = Field(sa_type=Json)
+    """Blocks as the Messages API speaks them, scrubbed of secrets."""
+    stop_reason: str | None = None
+    model: str | None = None
+    usage: dict[str, int] | None = Field(default=None, sa_type=Json)
+    cost_usd: Decimal = Field(default=Decimal(0), sa_type=Dollars)
+    started_at: datetime = Field(default_factory=now, sa_type=Timestamp)
+    completed_at: datetime = Field(default_factory=now, sa_type=Timestamp)
+
+
+class ToolCall(Table, table=True):
+    """The result of one tool call; its request is in the assistant's message."""
+
+    __table_args__ = (Index("tool_call_of_session", "session_id", "tool_use_id", unique=True),)
+    id: str = Field(default_factory=prefixed("tool"), primary_key=True)
+    session_id: str = Field(foreign_key="agent_session.id", ondelete="CASCADE")
+    sequence: int
+    """Of the assistant's message that asked for it."""
+    tool_use_id: str
+    name: str
+    result: str
+    is_error: bool
+    duration_ms: int
+    created_at: datetime = Field(default_factory=now, sa_type=Timestamp)
+
+
+class FollowUpStatus(StrEnum):
+    queued = "queued"
+    delivered = "delivered"
+
+
+class FollowUp(Record, table=True):
+    """A client's message to a live run, told to the agent at its next turn."""
+
+    id: str = Field(default_factory=prefixed("msg"), primary_key=True)
+    run_id: str = Field(foreign_key="run.id", index=True, ondelete="CASCADE")
+    content: str
+    status: FollowUpStatus = Field(default=FollowUpStatus.queued, sa_type=choice(FollowUpStatus))
+    session_id: str | None = None
+    sequence: int | None = None

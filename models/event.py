@@ -1,0 +1,85 @@
+"""The one event log: every change of a run appends to it, in the transaction of the change itself.
+
+SSE, polling, notifications and webhooks all read this log; sequences are gapless per subject.
+"""
+
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import Index, func, select, update
+from sqlmodel import Field, col
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from kit.ids import prefixed
+from models.base import Json, JsonObject, Record, Table, Timestamp, now
+
+CHANNEL = "events"
+"""PostgreSQL notification channel; the payload is the subject's id."""
+
+
+class EventType(StrEnum):
+    run_created = "run.created"
+    run_started = "run.started"
+    run_waiting = "run.waiting"
+    run_paused = "run.paused"
+    run_resumed = "run.resumed"
+    run_stopping = "run.stopping"
+    sandbox_creating = "sandbox.creating"
+    sandbox_running = "sandbox.running"
+    sandbox_killed = "sandbox.killed"
+    sandbox_lost = "sandbox.lost"
+    repository_cloned = "repository.cloned"
+    setup_script = "setup.script"
+    step_started = "step.started"
+    step_completed = "step.completed"
+    turn_completed = "turn.completed"
+    tool_completed = "tool.completed"
+    context_compacted = "context.compacted"
+    message_received = "message.received"
+    branch_pushed = "branch.pushed"
+    pr_created = "pr.created"
+    pr_skipped = "pr.skipped"
+    ci_updated = "ci.updated"
+    run_completed = "run.completed"
+    run_failed = "run.failed"
+    run_cancelled = "run.cancelled"
+
+    @property
+    def is_last(self) -> bool:
+        """No event of the subject follows this one."""
+        return self in (EventType.run_completed, EventType.run_failed, EventType.run_cancelled)
+
+
+class Event(Table, table=True):
+    __table_args__ = (Index("event_subject_seq", "subject_id", "seq", unique=True),)
+    id: str = Field(default_factory=prefixed("evt"), primary_key=True)
+    project_id: str
+    subject_id: str
+    seq: int
+    type: str
+    data: JsonObject = Field(default_factory=dict, sa_type=Json)
+    created_at: datetime = Field(default_factory=now, sa_type=Timestamp)
+
+
+class Eventful(Record):
+    """A record with its own event sequence."""
+
+    event_seq: int = Field(default=0)
+
+
+async def append(
+    session: AsyncSession, subject: Eventful, type: EventType, data: JsonObject | None = None
+) -> Event:
+    """Append to the subject's log; the subject's row stays locked until the commit, hence no gaps."""
+    await session.flush()
+    table = subject.__class__
+    seq = (
+        await session.execute(
+            update(table).where(col(table.id) == subject.id).values(event_seq=table.event_seq + 1)
+            .returning(col(table.event_seq)).execution_options(synchronize_session=False)
+        )
+    ).scalar_one()  # fmt: skip
+    event = Event(project_id=subject.project_id, subject_id=subject.id, seq=seq, type=type, data=data or {})
+    session.add(event)
+    await session.execute(select(func.pg_notify(CHANNEL, subject.id)))
+    return event

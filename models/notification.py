@@ -1,0 +1,65 @@
+"""Notifications: what a member should know, written from the event log."""
+
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import Index, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlmodel import Field, col
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from kit.ids import new_id, prefixed
+from models.base import Json, JsonObject, Table, Timestamp, choice, now
+from models.event import Event
+from models.project import Member
+
+
+class NotificationType(StrEnum):
+    run_completed = "run_completed"
+    run_failed = "run_failed"
+    pr_created = "pr_created"
+    pr_merged = "pr_merged"
+    pr_failed = "pr_failed"
+    member_joined = "member_joined"
+    workflow_completed = "workflow_completed"
+    sprint_completed = "sprint_completed"
+    sprint_failed = "sprint_failed"
+    budget_exceeded = "budget_exceeded"
+    question_pending = "question_pending"
+
+
+class Notification(Table, table=True):
+    __table_args__ = (
+        Index("notification_once", "event_id", "member_id", "type", unique=True),
+        Index("notification_newest_first", "member_id", "id"),
+    )
+    id: str = Field(default_factory=prefixed("notif"), primary_key=True)
+    project_id: str
+    member_id: str
+    event_id: str
+    type: NotificationType = Field(sa_type=choice(NotificationType))
+    title: str
+    body: str
+    data: JsonObject = Field(default_factory=dict, sa_type=Json)
+    created_at: datetime = Field(default_factory=now, sa_type=Timestamp)
+    read_at: datetime | None = Field(default=None, sa_type=Timestamp)
+    dismissed_at: datetime | None = Field(default=None, sa_type=Timestamp)
+
+
+async def notify(
+    session: AsyncSession, event: Event, type: NotificationType, title: str, body: str, data: JsonObject
+) -> None:
+    """Tell every member of the event's project; telling again for the same event changes nothing."""
+    statement = select(col(Member.id)).where(
+        col(Member.project_id) == event.project_id, col(Member.removed_at).is_(None)
+    )
+    members = (await session.execute(statement)).scalars().all()
+    rows = [
+        {
+            "id": new_id("notif"), "project_id": event.project_id, "member_id": member, "event_id": event.id,
+            "type": type, "title": title, "body": body, "data": data, "created_at": now(),
+        }
+        for member in members
+    ]  # fmt: skip
+    if rows:
+        await session.execute(insert(Notification).values(rows).on_conflict_do_nothing())

@@ -1,0 +1,62 @@
+"""A sandbox of a run, and the append-only log of its life."""
+
+from datetime import datetime
+from enum import StrEnum
+
+from sqlmodel import Field
+
+from kit.ids import prefixed
+from models.base import Record, Table, Timestamp, choice, now
+
+
+class SandboxStatus(StrEnum):
+    creating = "creating"
+    running = "running"
+    paused = "paused"
+    killed = "killed"
+    error = "error"
+
+
+class Sandbox(Record, table=True):
+    id: str = Field(default_factory=prefixed("s"), primary_key=True)
+    run_id: str | None = Field(default=None, foreign_key="run.id", index=True, ondelete="CASCADE")
+    name: str
+    status: SandboxStatus = Field(default=SandboxStatus.creating, sa_type=choice(SandboxStatus))
+    provider_id: str | None = Field(default=None, index=True)
+    """The provider's own id of it."""
+    template_id: str
+    memory_mb: int | None = None
+    cpu_count: int | None = None
+    timeout_ms: int
+    error_message: str | None = None
+    started_at: datetime | None = Field(default=None, sa_type=Timestamp)
+    killed_at: datetime | None = Field(default=None, sa_type=Timestamp)
+
+    def run_as(self, provider_id: str) -> None:
+        self.provider_id, self.status = provider_id, SandboxStatus.running
+        self.started_at = self.started_at or now()
+
+    def end(self, status: SandboxStatus = SandboxStatus.killed, error: str | None = None) -> bool:
+        """Mark it gone; False when it was already."""
+        if self.status in (SandboxStatus.killed, SandboxStatus.error):
+            return False
+        self.status, self.killed_at, self.error_message = status, now(), error
+        return True
+
+
+class SandboxEventType(StrEnum):
+    clone = "clone"
+    sandbox_create = "sandbox-create"
+    install = "install"
+    setup_script = "setup-script"
+    agent_cli = "agent-cli"
+
+
+class SandboxEvent(Table, table=True):
+    id: str = Field(default_factory=prefixed("sev"), primary_key=True)
+    sandbox_id: str = Field(foreign_key="sandbox.id", index=True, ondelete="CASCADE")
+    type: SandboxEventType = Field(sa_type=choice(SandboxEventType))
+    status: str
+    """`completed` or `failed`."""
+    message: str
+    created_at: datetime = Field(default_factory=now, sa_type=Timestamp)
