@@ -508,7 +508,7 @@ def upgrade() -> None:
     ]
     columns = "model_prefix, input, cache_write_5m, cache_write_1h, cache_read, output, updated_at"
     for rate in rates:
-        op.execute(f"INSERT INTO cost_rate ({columns}) VALUES ({', '.join(map(repr, rate))}, now())")
+        op.execute(f"INSERT INTO cost_rate ({columns}) VALUES ({', '.join(map(repr, rate))}, now())")  # noqa: S608
 
 
 def downgrade() -> None:
