@@ -1,0 +1,13 @@
+"""The embedded forge: bare git repositories behind GitHub's REST API and git smart HTTP.
+
+It exists so that a fresh machine needs no GitHub account: the same PyGithub and the same git talk to it, only
+the address differs. The standard it follows is GitHub's published REST description, in the form GitHub
+Enterprise serves it (prefix ``/api/v3``).
+
+    python -m local.forge --host 127.0.0.1 --port P --data DIR     the token comes in FORGE_TOKEN
+
+Rooms: ``git`` and ``database`` run the two stores, ``repositories`` joins them. ``refs``, ``commits``,
+``diffs`` and ``merging`` know git; ``pulls``, ``comments``, ``statuses`` and ``check_runs`` know rows.
+``routes`` is the REST front, ``smart_http`` the git front, ``pages`` what a browser shows; ``seed`` makes a
+repository of files.
+"""

@@ -1,0 +1,50 @@
+"""`python -m local.forge --host 127.0.0.1 --port P --data DIR`, with the token in FORGE_TOKEN."""
+
+import argparse
+import fcntl
+import os
+import sys
+from pathlib import Path
+
+import uvicorn
+
+from local.forge.app import create_app
+from local.forge.repositories import OWNER
+
+SHORTEST_TOKEN = 16
+
+
+def main() -> None:
+    """Serves until it is told to stop; ready when `GET /health` answers 204."""
+    parser = argparse.ArgumentParser(prog="python -m local.forge", description=__doc__)
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--data", type=Path, required=True, help="directory of all its state")
+    parser.add_argument("--login", default="codecourier", help="name of the user the token belongs to")
+    flags = parser.parse_args()
+    token = os.environ.pop("FORGE_TOKEN", "")
+    if len(token) < SHORTEST_TOKEN:
+        sys.exit(f"FORGE_TOKEN must be set to at least {SHORTEST_TOKEN} characters: it is what callers send.")
+    if not OWNER.fullmatch(flags.login):
+        sys.exit(f"--login {flags.login!r} is not a user name: use letters, digits and single dashes.")
+    flags.data.mkdir(parents=True, exist_ok=True)
+    with (flags.data / "forge.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            sys.exit(f"Another forge already serves {flags.data}: stop it, or give another --data.")
+        app = create_app(flags.data, token, flags.login)
+        uvicorn.run(
+            app,
+            host=flags.host,
+            port=flags.port,
+            loop="asyncio",  # uvloop raises when a git that needs no input ends before it was written
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=5,
+        )
+
+
+if __name__ == "__main__":
+    main()

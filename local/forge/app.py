@@ -1,0 +1,129 @@
+"""The application: routes, the git front, pages, and GitHub's words for every refusal."""
+
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from uuid import uuid4
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from local.forge import pages, pulls
+from local.forge.access import Keeper
+from local.forge.errors import ApiError, problem
+from local.forge.repositories import Store
+from local.forge.routes import router
+from local.forge.site import API
+from local.forge.smart_http import SmartHttp
+
+RATE_LIMIT = 1_000_000  # counted and told as GitHub does, never enforced
+WINDOW = 3600
+
+
+def create_app(data: Path, token: str, login: str) -> FastAPI:
+    """The forge over one data directory; `login` is the one user, to whom the token belongs."""
+    store, keeper = Store(data, login), Keeper(token)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        for repo in await store.list():
+            await pulls.follow(repo)  # what a crash left between a push and its pull request
+        yield
+        store.close()
+
+    app = FastAPI(
+        title="forge", openapi_url=None, lifespan=lifespan, strict_content_type=False, redirect_slashes=False
+    )
+    app.state.store, app.state.keeper = store, keeper
+    app.add_api_route("/health", health, status_code=204)
+    app.include_router(router, prefix=API)
+    git = SmartHttp(store, keeper)
+    app.router.routes += [
+        Route("/{owner}/{repo}/info/refs", git, methods=["GET"]),
+        Route("/{owner}/{repo}/git-upload-pack", git, methods=["POST"]),
+        Route("/{owner}/{repo}/git-receive-pack", git, methods=["POST"]),
+    ]
+    app.include_router(pages.router)
+    app.add_exception_handler(ApiError, refused)
+    app.add_exception_handler(RequestValidationError, misunderstood)
+    app.add_exception_handler(HTTPException, unrouted)
+    app.add_middleware(Headers)
+    return app
+
+
+async def health() -> None:
+    """Nothing to say: the database is open and the routes are there."""
+
+
+async def refused(_: Request, error: Exception) -> JSONResponse:
+    """Our own refusals."""
+    assert isinstance(error, ApiError)
+    return JSONResponse(error.body(), error.status)
+
+
+async def misunderstood(request: Request, error: Exception) -> JSONResponse:
+    """Input that does not fit: 404 for an address, 400 for no JSON, 422 for wrong fields."""
+    assert isinstance(error, RequestValidationError)
+    faults = error.errors()
+    if any(fault["loc"][0] == "path" for fault in faults):
+        return JSONResponse(problem(404, "Not Found"), 404)
+    if any(fault["type"] == "json_invalid" for fault in faults):
+        return JSONResponse(problem(400, "Problems parsing JSON"), 400)
+    errors = [
+        {
+            "resource": request.url.path.rsplit("/", 1)[-1],
+            "field": ".".join(str(word) for word in fault["loc"][1:]),
+            "code": "missing_field" if fault["type"] == "missing" else "invalid",
+            "message": fault["msg"],
+        }
+        for fault in faults
+    ]
+    return JSONResponse(problem(422, "Validation Failed", errors), 422)
+
+
+async def unrouted(_: Request, error: Exception) -> JSONResponse:
+    """Addresses and methods that do not exist."""
+    assert isinstance(error, HTTPException)
+    message = "Not Found" if error.status_code in {404, 405} else error.detail
+    status = 404 if error.status_code == 405 else error.status_code
+    return JSONResponse(problem(status, message), status, headers=error.headers)
+
+
+class Headers:
+    """Reads every body of the API as JSON; adds request id and rate-limit headers to every answer."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self._window = 0
+        self._used = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or not scope["path"].startswith(API):
+            await self._app(scope, receive, send)
+            return
+        window = int(time.time()) // WINDOW
+        self._used = self._used + 1 if window == self._window else 1
+        self._window = window
+        MutableHeaders(scope=scope)["Content-Type"] = "application/json"  # whatever `curl -d` says
+        added = {
+            "X-GitHub-Request-Id": uuid4().hex.upper(),
+            "X-GitHub-Media-Type": "github.v3; format=json",
+            "X-RateLimit-Limit": str(RATE_LIMIT),
+            "X-RateLimit-Used": str(self._used),
+            "X-RateLimit-Remaining": str(max(0, RATE_LIMIT - self._used)),
+            "X-RateLimit-Reset": str((window + 1) * WINDOW),
+            "X-RateLimit-Resource": "core",
+        }
+
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).update(added)
+            await send(message)
+
+        await self._app(scope, receive, with_headers)

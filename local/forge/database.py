@@ -1,0 +1,154 @@
+"""Everything of the forge that is not git: one SQLite file, one writer thread, survives `kill -9`."""
+
+import asyncio
+import sqlite3
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TypeVar
+
+T = TypeVar("T")
+Parameter = str | int | None
+
+# Each entry takes the file from version N to N + 1; entries are only ever appended.
+MIGRATIONS = [
+    """
+    CREATE TABLE repositories (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        owner TEXT NOT NULL COLLATE NOCASE,
+        name TEXT NOT NULL COLLATE NOCASE,
+        private INTEGER NOT NULL,
+        description TEXT,
+        default_branch TEXT NOT NULL,
+        last_number INTEGER NOT NULL DEFAULT 0,
+        created_at TEXT NOT NULL,
+        updated_at TEXT NOT NULL,
+        pushed_at TEXT NOT NULL,
+        UNIQUE (owner, name)
+    );
+    CREATE TABLE pulls (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        repository_id INTEGER NOT NULL REFERENCES repositories (id),
+        number INTEGER NOT NULL,
+        title TEXT NOT NULL,
+        body TEXT,
+        state TEXT NOT NULL CHECK (state IN ('open', 'closed')),
+        draft INTEGER NOT NULL,
+        author TEXT NOT NULL,
+        head_ref TEXT NOT NULL,
+        head_sha TEXT NOT NULL,
+        base_ref TEXT NOT NULL,
+        base_sha TEXT NOT NULL,
+        created_at TEXT NOT NULL,
+        updated_at TEXT NOT NULL,
+        closed_at TEXT,
+        merged_at TEXT,
+        merge_commit_sha TEXT,
+        UNIQUE (repository_id, number)
+    );
+    CREATE UNIQUE INDEX one_open_pull ON pulls (repository_id, head_ref, base_ref) WHERE state = 'open';
+    CREATE TABLE comments (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        repository_id INTEGER NOT NULL REFERENCES repositories (id),
+        number INTEGER NOT NULL,
+        author TEXT NOT NULL,
+        body TEXT NOT NULL,
+        created_at TEXT NOT NULL,
+        updated_at TEXT NOT NULL
+    );
+    CREATE INDEX comments_of ON comments (repository_id, number);
+    CREATE TABLE statuses (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        repository_id INTEGER NOT NULL REFERENCES repositories (id),
+        sha TEXT NOT NULL,
+        context TEXT NOT NULL,
+        state TEXT NOT NULL,
+        description TEXT,
+        target_url TEXT,
+        author TEXT NOT NULL,
+        created_at TEXT NOT NULL
+    );
+    CREATE INDEX statuses_of ON statuses (repository_id, sha);
+    CREATE TABLE check_runs (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        repository_id INTEGER NOT NULL REFERENCES repositories (id),
+        suite_id INTEGER NOT NULL,
+        head_sha TEXT NOT NULL,
+        name TEXT NOT NULL,
+        status TEXT NOT NULL,
+        conclusion TEXT,
+        details_url TEXT,
+        external_id TEXT,
+        started_at TEXT,
+        completed_at TEXT,
+        output_title TEXT,
+        output_summary TEXT,
+        output_text TEXT
+    );
+    CREATE INDEX check_runs_of ON check_runs (repository_id, head_sha);
+    """,
+]
+
+
+def now() -> str:
+    """The time as GitHub writes it: `2026-11-22T10:00:00Z`."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+class Database:
+    """The one connection, used from its own thread; a transaction is one function."""
+
+    def __init__(self, file: Path) -> None:
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="forge-database")
+        self._connection = sqlite3.connect(file, timeout=30, isolation_level=None, check_same_thread=False)
+        self._connection.row_factory = sqlite3.Row
+        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
+            self._connection.execute(f"PRAGMA {pragma}")
+        self._migrate()
+
+    def _migrate(self) -> None:
+        self._connection.execute("BEGIN IMMEDIATE")  # two processes may open a new file at once
+        (version,) = self._connection.execute("PRAGMA user_version").fetchone()
+        for number, script in enumerate(MIGRATIONS[version:], start=version + 1):
+            for statement in script.split(";"):
+                self._connection.execute(statement)
+            self._connection.execute(f"PRAGMA user_version={number}")
+        self._connection.execute("COMMIT")
+
+    async def all(self, sql: str, *parameters: Parameter) -> list[sqlite3.Row]:
+        """Every row of a query."""
+        return await self._call(lambda: self._connection.execute(sql, parameters).fetchall())
+
+    async def one(self, sql: str, *parameters: Parameter) -> sqlite3.Row | None:
+        """The first row of a query or of a single writing statement with RETURNING."""
+        rows = await self.all(sql, *parameters)
+        return rows[0] if rows else None
+
+    async def count(self, table_and_condition: str, *parameters: Parameter) -> int:
+        """`SELECT count(*) FROM …`; the text is ours, never the caller's."""
+        row = await self.one(f"SELECT count(*) FROM {table_and_condition}", *parameters)  # noqa: S608
+        return int(row[0]) if row else 0
+
+    async def transaction(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Runs `work` alone and commits, or rolls everything back when it raises."""
+
+        def whole() -> T:
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                result = work(self._connection)
+            except BaseException:
+                self._connection.execute("ROLLBACK")
+                raise
+            self._connection.execute("COMMIT")
+            return result
+
+        return await self._call(whole)
+
+    async def _call(self, function: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, function)
+
+    def close(self) -> None:
+        """Waits for what is under way and closes the file."""
+        self._thread.shutdown()
+        self._connection.close()

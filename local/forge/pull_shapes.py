@@ -1,0 +1,107 @@
+"""Pull requests on the wire."""
+
+from local.forge import commits, merging, statuses
+from local.forge.diffs import changes
+from local.forge.pulls import Pull
+from local.forge.repositories import Repository
+from local.forge.site import Json, Site, node_id
+
+
+def shape(site: Site, repo: Repository, pull: Pull) -> Json:
+    """GitHub's simple pull request, as lists show it."""
+    api, html = site.repo_api(repo), f"{site.repo_html(repo)}/pull/{pull.number}"
+    url, issue = f"{api}/pulls/{pull.number}", f"{api}/issues/{pull.number}"
+    links = {
+        "self": url,
+        "html": html,
+        "issue": issue,
+        "comments": f"{issue}/comments",
+        "review_comments": f"{url}/comments",
+        "review_comment": f"{api}/pulls/comments{{/number}}",
+        "commits": f"{url}/commits",
+        "statuses": f"{api}/statuses/{pull.head_sha}",
+    }
+    return {
+        "id": pull.id,
+        "node_id": node_id("PullRequest", pull.id),
+        "number": pull.number,
+        "url": url,
+        "html_url": html,
+        "diff_url": f"{html}.diff",
+        "patch_url": f"{html}.patch",
+        "issue_url": issue,
+        "commits_url": links["commits"],
+        "comments_url": links["comments"],
+        "review_comments_url": links["review_comments"],
+        "review_comment_url": links["review_comment"],
+        "statuses_url": links["statuses"],
+        "_links": {name: {"href": href} for name, href in links.items()},
+        "state": pull.state,
+        "locked": False,
+        "active_lock_reason": None,
+        "title": pull.title,
+        "body": pull.body,
+        "draft": pull.draft,
+        "user": site.user(pull.author),
+        "author_association": "OWNER",
+        "created_at": pull.created_at,
+        "updated_at": pull.updated_at,
+        "closed_at": pull.closed_at,
+        "merged_at": pull.merged_at,
+        "merge_commit_sha": pull.merge_commit_sha if pull.merged_at else None,
+        "head": side(site, repo, pull.head_ref, pull.head_sha),
+        "base": side(site, repo, pull.base_ref, pull.base_sha),
+        "assignee": None,
+        "assignees": [],
+        "requested_reviewers": [],
+        "requested_teams": [],
+        "labels": [],
+        "milestone": None,
+        "auto_merge": None,
+    }
+
+
+async def detail(site: Site, repo: Repository, pull: Pull) -> Json:
+    """GitHub's full pull request: the simple one and what has to be computed."""
+    fork = await repo.git.text("merge-base", pull.base_sha, pull.head_sha)
+    files = await changes(repo.git, fork, pull.head_sha)
+    listed = await commits.log(repo, f"{pull.base_sha}..{pull.head_sha}")
+    mergeable = await merging.is_mergeable(repo, pull) if pull.state == "open" else None
+    return shape(site, repo, pull) | {
+        "merged": pull.merged_at is not None,
+        "mergeable": mergeable,
+        "rebaseable": mergeable,
+        "mergeable_state": await mergeable_state(repo, pull, mergeable),
+        "merged_by": site.user(site.login) if pull.merged_at else None,
+        "comments": await repo.db.count(
+            "comments WHERE repository_id = ? AND number = ?", repo.id, pull.number
+        ),
+        "review_comments": 0,
+        "maintainer_can_modify": False,
+        "commits": len(listed),
+        "additions": sum(file.additions for file in files),
+        "deletions": sum(file.deletions for file in files),
+        "changed_files": len(files),
+    }
+
+
+async def mergeable_state(repo: Repository, pull: Pull, mergeable: bool | None) -> str:
+    """GitHub's word: unknown, dirty (conflicts), draft, unstable (a check or status is not green), clean."""
+    if mergeable is None:
+        return "unknown"
+    if not mergeable:
+        return "dirty"
+    if pull.draft:
+        return "draft"
+    return "clean" if await statuses.all_green(repo, pull.head_sha) else "unstable"
+
+
+def side(site: Site, repo: Repository, branch: str, sha: str) -> Json:
+    """Head or base."""
+    return {
+        "label": f"{repo.owner}:{branch}",
+        "ref": branch,
+        "sha": sha,
+        "user": site.user(repo.owner),
+        "repo": site.repository(repo),
+    }

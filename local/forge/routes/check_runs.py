@@ -1,0 +1,5 @@
+"""Later."""
+
+from fastapi import APIRouter
+
+router = APIRouter()

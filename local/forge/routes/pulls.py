@@ -1,0 +1,109 @@
+"""Pull requests."""
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query, Response
+from pydantic import BaseModel, Field
+
+from local.forge import commits, merging, pulls
+from local.forge.dependencies import Readable, Site, User, Writable
+from local.forge.diffs import changes
+from local.forge.errors import Invalid
+from local.forge.paging import Page
+from local.forge.pull_shapes import detail, shape
+from local.forge.pulls import Filter, NewPull
+from local.forge.site import Json
+
+router = APIRouter(prefix="/repos/{owner}/{repo}/pulls")
+
+
+class CreatePull(BaseModel):
+    title: str = Field(min_length=1, max_length=256)
+    head: str
+    base: str
+    body: str | None = None
+    draft: bool = False
+
+
+class EditPull(BaseModel):
+    title: str | None = Field(None, min_length=1, max_length=256)
+    body: str | None = None
+    state: Literal["open", "closed"] | None = None
+    base: str | None = None
+
+
+class MergePull(BaseModel):
+    commit_title: str | None = None
+    commit_message: str | None = None
+    sha: str | None = None
+    merge_method: Literal["merge", "squash", "rebase"] = "merge"
+
+
+class ListPulls(BaseModel):
+    state: Literal["open", "closed", "all"] = "open"
+    head: str | None = None
+    base: str | None = None
+    sort: Literal["created", "updated", "popularity", "long-running"] = "created"
+    direction: Literal["asc", "desc"] | None = None
+
+
+@router.get("")
+async def list_pulls(
+    found: Readable, site: Site, page: Page, wanted: Annotated[ListPulls, Query()]
+) -> list[Json]:
+    direction = wanted.direction or ("desc" if wanted.sort == "created" else "asc")
+    only = Filter(wanted.state, wanted.head, wanted.base, wanted.sort, direction)
+    listed, total = await pulls.find(found, only, page.limit, page.offset)
+    page.link(total)
+    return [shape(site, found, pull) for pull in listed]
+
+
+@router.post("", status_code=201)
+async def create_pull(body: CreatePull, found: Writable, site: Site, login: User, response: Response) -> Json:
+    head = pulls.own_branch(found, body.head)
+    if head is None:
+        raise Invalid.field("PullRequest", "head")
+    new = NewPull(body.title, body.body, head, body.base, body.draft)
+    whole = await detail(site, found, await pulls.create(found, new, login))
+    response.headers["Location"] = str(whole["url"])
+    return whole
+
+
+@router.get("/{number}")
+async def one_pull(number: int, found: Readable, site: Site) -> Json:
+    return await detail(site, found, await pulls.get(found, number))
+
+
+@router.patch("/{number}")
+async def edit_pull(number: int, body: EditPull, found: Writable, site: Site) -> Json:
+    pull = await pulls.get(found, number)
+    edited = await pulls.edit(found, pull, title=body.title, body=body.body, state=body.state, base=body.base)
+    return await detail(site, found, edited)
+
+
+@router.get("/{number}/commits")
+async def commits_of_pull(number: int, found: Readable, site: Site, page: Page) -> list[Json]:
+    pull = await pulls.get(found, number)
+    listed = await commits.log(found, "--reverse", f"{pull.base_sha}..{pull.head_sha}")
+    return [commits.shape(site, found, commit) for commit in page.cut(listed)]
+
+
+@router.get("/{number}/files")
+async def files_of_pull(number: int, found: Readable, site: Site, page: Page) -> list[Json]:
+    pull = await pulls.get(found, number)
+    fork = await found.git.text("merge-base", pull.base_sha, pull.head_sha)
+    files = page.cut(await changes(found.git, fork, pull.head_sha))
+    return [file.shape(site, found, pull.head_sha) for file in files]
+
+
+@router.get("/{number}/merge", status_code=204)
+async def is_merged(number: int, found: Readable) -> None:
+    await pulls.must_be_merged(found, number)
+
+
+@router.put("/{number}/merge")
+async def merge_pull(number: int, found: Writable, login: User, body: MergePull | None = None) -> Json:
+    wish = body or MergePull()
+    how = merging.Merge(wish.merge_method, wish.sha, wish.commit_title, wish.commit_message, login)
+    sha = await merging.merge(found, number, how)
+    return {"sha": sha, "merged": True, "message": "Pull Request successfully merged"}

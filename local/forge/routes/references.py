@@ -1,0 +1,89 @@
+"""git references."""
+
+from fastapi import APIRouter, Response
+from pydantic import BaseModel
+
+from local.forge import pulls, refs
+from local.forge.dependencies import Readable, Site, Writable
+from local.forge.errors import Invalid, NotFound
+from local.forge.paging import Page
+from local.forge.refs import Ref
+from local.forge.repositories import Repository, touch
+from local.forge.site import Json, in_path, node_id
+
+router = APIRouter(prefix="/repos/{owner}/{repo}/git")
+
+
+class CreateRef(BaseModel):
+    ref: str
+    sha: str
+
+
+class UpdateRef(BaseModel):
+    sha: str
+    force: bool = False
+
+
+@router.get("/refs")
+async def all_references(found: Readable, site: Site, page: Page) -> list[Json]:
+    return [shape(site, found, ref) for ref in page.cut(await refs.refs(found.git))]
+
+
+@router.get("/matching-refs/{prefix:path}")
+async def matching_references(prefix: str, found: Readable, site: Site, page: Page) -> list[Json]:
+    below = [ref for ref in await refs.refs(found.git) if ref.name.startswith(f"refs/{prefix}")]
+    return [shape(site, found, ref) for ref in page.cut(below)]
+
+
+@router.get("/ref/{name:path}")
+async def reference(name: str, found: Readable, site: Site) -> Json:
+    ref = await refs.find(found.git, f"refs/{name}")
+    if ref is None:
+        raise NotFound
+    return shape(site, found, ref)
+
+
+@router.post("/refs", status_code=201)
+async def create_reference(body: CreateRef, found: Writable, site: Site, response: Response) -> Json:
+    whole = shape(site, found, await refs.create(found.git, body.ref, body.sha))
+    await moved(found)
+    response.headers["Location"] = str(whole["url"])
+    return whole
+
+
+@router.patch("/refs/{name:path}")
+async def update_reference(name: str, body: UpdateRef, found: Writable, site: Site) -> Json:
+    ref = await refs.update(found.git, await existing(found, name), body.sha, force=body.force)
+    await moved(found)
+    return shape(site, found, ref)
+
+
+@router.delete("/refs/{name:path}", status_code=204)
+async def delete_reference(name: str, found: Writable) -> None:
+    await refs.delete(found.git, await existing(found, name), found.default_branch)
+    await moved(found)
+
+
+async def existing(repo: Repository, name: str) -> Ref:
+    """The reference to change; those of pull requests belong to the forge."""
+    ref = await refs.find(repo.git, f"refs/{name}")
+    if ref is None or name.startswith("pull/"):
+        raise Invalid("Reference does not exist")
+    return ref
+
+
+async def moved(repo: Repository) -> None:
+    """What a push does besides moving references."""
+    await touch(repo)
+    await pulls.follow(repo)
+
+
+def shape(site: Site, repo: Repository, ref: Ref) -> Json:
+    """GitHub's git reference."""
+    api = f"{site.repo_api(repo)}/git"
+    return {
+        "ref": ref.name,
+        "node_id": node_id("Ref", f"{repo.id}:{ref.name}"),
+        "url": f"{api}/{in_path(ref.name)}",
+        "object": {"type": ref.kind, "sha": ref.sha, "url": f"{api}/{ref.kind}s/{ref.sha}"},
+    }

@@ -1,0 +1,89 @@
+"""Users, repositories, branches."""
+
+from fastapi import APIRouter
+from pydantic import BaseModel
+
+from local.forge import refs
+from local.forge.commits import log, shape
+from local.forge.dependencies import Held, Readable, Site, User
+from local.forge.errors import NotFound
+from local.forge.paging import Page
+from local.forge.repositories import NewRepository, Repository
+from local.forge.site import Json, in_path
+
+router = APIRouter()
+
+
+class CreateRepository(BaseModel):
+    """Of GitHub's fields those that mean something here; private unless it says otherwise."""
+
+    name: str
+    description: str | None = None
+    private: bool = True
+    auto_init: bool = False
+
+
+@router.get("/user")
+async def authenticated_user(site: Site, login: User) -> Json:
+    return site.user(login) | {"name": login, "email": None}
+
+
+@router.get("/user/repos")
+async def own_repositories(site: Site, store: Held, page: Page, _: User) -> list[Json]:
+    return [site.repository(repo) for repo in page.cut(await store.list())]
+
+
+@router.post("/user/repos", status_code=201)
+async def create_own_repository(body: CreateRepository, site: Site, store: Held, login: User) -> Json:
+    return await create(login, body, site, store)
+
+
+@router.post("/orgs/{owner}/repos", status_code=201)
+async def create_repository(owner: str, body: CreateRepository, site: Site, store: Held, _: User) -> Json:
+    return await create(owner, body, site, store)
+
+
+async def create(owner: str, body: CreateRepository, site: Site, store: Held) -> Json:
+    """Makes it for any owner: the forge has one user, who may everything."""
+    files = {"README.md": f"# {body.name}\n"} if body.auto_init else None
+    new = NewRepository(owner, body.name, body.private, body.description, files=files)
+    return site.repository(await store.create(new))
+
+
+@router.get("/repos/{owner}/{repo}")
+async def repository(found: Readable, site: Site) -> Json:
+    return site.repository(found)
+
+
+@router.get("/repos/{owner}/{repo}/branches")
+async def branches(found: Readable, site: Site, page: Page) -> list[Json]:
+    heads = page.cut(await refs.refs(found.git, "refs/heads"))
+    commits = f"{site.repo_api(found)}/commits"
+    return [branch(ref.name, {"sha": ref.sha, "url": f"{commits}/{ref.sha}"}) for ref in heads]
+
+
+@router.get("/repos/{owner}/{repo}/branches/{name:path}")
+async def one_branch(name: str, found: Readable, site: Site) -> Json:
+    (tip,) = await refs.branch_tips(found.git, name)
+    if tip is None:
+        raise NotFound("Branch not found")
+    (commit,) = await log(found, "-1", tip)
+    html = f"{site.repo_html(found)}/tree/{in_path(name)}"
+    return branch(name, shape(site, found, commit)) | {
+        "_links": {"self": branch_api(found, site, name), "html": html},
+        "protection": {
+            "enabled": False,
+            "required_status_checks": {"enforcement_level": "off", "contexts": [], "checks": []},
+        },
+        "protection_url": f"{branch_api(found, site, name)}/protection",
+    }
+
+
+def branch(name: str, commit: Json) -> Json:
+    """`{name, commit, protected}`."""
+    return {"name": name.removeprefix("refs/heads/"), "commit": commit, "protected": False}
+
+
+def branch_api(repo: Repository, site: Site, name: str) -> str:
+    """The API address of a branch."""
+    return f"{site.repo_api(repo)}/branches/{in_path(name)}"
