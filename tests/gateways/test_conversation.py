@@ -1,0 +1,212 @@
+"""Whatever was stored becomes messages that the Messages API accepts, and compaction keeps them so."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateways.conversation import (
+    INTERRUPTED,
+    SHRINK_TO,
+    SUMMARY_HEADER,
+    AssistantTurn,
+    Block,
+    Compaction,
+    Entry,
+    Message,
+    ToolResult,
+    Usage,
+    UserText,
+    assemble,
+    compacted,
+    compaction_point,
+    cut,
+    estimate,
+    needs_compaction,
+    summary_request,
+    text_block,
+)
+
+TEXTS = st.text(st.characters(codec="utf-8"), max_size=60) | st.sampled_from(["", " ", "\n", "long " * 400])
+THINKING: Block = {"type": "thinking", "thinking": "hm", "signature": "c2ln"}
+
+
+def call(id: str) -> Block:
+    return {"type": "tool_use", "id": id, "name": "bash", "input": {"command": "ls"}}
+
+
+@st.composite
+def sessions(draw: st.DrawFn) -> list[Entry]:
+    """Rows of a session: texts, turns with and without calls, results in any order, twice or missing."""
+    entries: list[Entry] = [UserText(text="task: " + draw(TEXTS))]
+    for turn in range(draw(st.integers(0, 6))):
+        blocks = draw(st.lists(st.sampled_from([THINKING, text_block("so"), text_block(" ")]), max_size=3))
+        calls = [f"call_{turn}_{number}" for number in range(draw(st.integers(0, 3)))]
+        entries.append(AssistantTurn(blocks=(*blocks, *(call(name) for name in calls))))
+        results = [
+            ToolResult(tool_use_id=name, content=draw(TEXTS), is_error=draw(st.booleans()))
+            for name in [*calls, *calls[:1], "call_unknown"]
+            if draw(st.integers(0, 4))
+        ]
+        entries += draw(st.permutations(results))
+        entries += [UserText(text=text) for text in draw(st.lists(TEXTS, max_size=2))]
+    return entries
+
+
+def assert_valid(messages: list[Message]) -> None:
+    """The rules that the API enforces on a conversation."""
+    roles = [message["role"] for message in messages]
+    assert roles == ["user" if index % 2 == 0 else "assistant" for index in range(len(roles))]
+    for index, message in enumerate(messages):
+        blocks = message["content"]
+        assert blocks
+        results = [block["tool_use_id"] for block in blocks if block["type"] == "tool_result"]
+        calls = [block["id"] for block in messages[index - 1]["content"] if block["type"] == "tool_use"]
+        assert results == (calls if index else [])
+        assert [block["tool_use_id"] for block in blocks[: len(results)]] == results, "results come first"
+        assert all(str(block["text"]).strip() for block in blocks if block["type"] == "text")
+        assert all(block["content"] for block in blocks if block["type"] == "tool_result")
+        if message["role"] == "assistant":
+            assert blocks[-1]["type"] != "thinking", "the last block may not be a thought"
+            assert index + 1 < len(messages) or not any(block["type"] == "tool_use" for block in blocks)
+
+
+@given(sessions())
+def test_every_session_is_a_valid_conversation(entries: list[Entry]) -> None:
+    messages = assemble(entries)
+    assert_valid(messages)
+    assert assemble(entries) == messages
+    told = [block for message in messages for block in message["content"]]
+    said = [entry.text for entry in entries if isinstance(entry, UserText) and entry.text.strip()]
+    assert [
+        block["text"] for m in messages if m["role"] == "user" for block in m["content"] if "text" in block
+    ] == said
+    called = [b for e in entries if isinstance(e, AssistantTurn) for b in e.blocks if b["type"] == "tool_use"]
+    assert [block for block in told if block["type"] == "tool_use"] == called
+
+
+@given(sessions(), st.integers(0, 40))
+def test_more_rows_only_add_to_the_messages_before(entries: list[Entry], cut_at: int) -> None:
+    """So the prompt cache keeps fitting: all but the last message stay as they were."""
+    turns = [index for index, entry in enumerate(entries) if isinstance(entry, AssistantTurn)]
+    at = turns[cut_at % len(turns)] if turns else len(entries)
+    before = assemble(entries[:at])
+    assert assemble(entries)[: len(before) - 1] == before[:-1]
+
+
+@given(sessions(), st.integers(0, 900), st.text(max_size=80))
+def test_compaction_keeps_pairs_and_the_first_message_and_shrinks(
+    entries: list[Entry], keep: int, summary: str
+) -> None:
+    messages = assemble(entries)
+    point = compaction_point(messages, keep, summary_tokens=20)
+    if point is None:
+        return
+    assert point > 2
+    assert messages[point]["role"] == "assistant"
+    shorter = compacted(messages, point, summary)
+    if shorter is None:
+        assert not summary.strip() or estimate(summary) > 20
+        return
+    assert_valid(shorter)
+    assert shorter[0]["content"][:-1] == messages[0]["content"]
+    assert shorter[1:] == messages[point:]
+    assert estimate(shorter) <= SHRINK_TO * estimate(messages)
+    tail_fits = sum(estimate(message) for message in messages[point:]) <= keep
+    assert tail_fits or point == max(
+        i for i, message in enumerate(messages) if message["role"] == "assistant"
+    )
+    assert assemble([*entries, Compaction(point=point, summary=summary)]) == shorter
+    later = [*entries, Compaction(point=point, summary=summary), UserText(text="go on")]
+    assert_valid(assemble(later))
+
+
+@given(sessions(), st.integers(0, 900))
+def test_compacting_again_and_again_comes_to_an_end(entries: list[Entry], keep: int) -> None:
+    messages, rounds = assemble(entries), 0
+    while (point := compaction_point(messages, keep, summary_tokens=60)) is not None:
+        shorter = compacted(messages, point, "in short")
+        assert shorter is not None
+        messages, rounds = shorter, rounds + 1
+        assert sum(SUMMARY_HEADER in str(block.get("text")) for block in messages[0]["content"]) == 1
+    assert rounds <= 1, "the same limit twice finds nothing more to cut"
+
+
+def test_a_summary_that_saves_nothing_is_refused() -> None:
+    messages = assemble(
+        [UserText(text="task"), *(exchange for n in range(4) for exchange in exchange_rows(n))]
+    )
+    point = compaction_point(messages, 10, summary_tokens=10)
+    assert point is not None
+    assert compacted(messages, point, "x" * 100_000) is None
+    assert compacted(messages, point, "  ") is None
+    assert compaction_point(messages, 10, summary_tokens=100_000) is None
+    assert compaction_point(messages[:3], 10, summary_tokens=1) is None
+
+
+def exchange_rows(number: int) -> list[Entry]:
+    return [
+        AssistantTurn(blocks=(text_block("looking"), call(f"c{number}"))),
+        ToolResult(tool_use_id=f"c{number}", content="line\n" * 200),
+    ]
+
+
+def test_a_call_without_a_result_says_so() -> None:
+    messages = assemble([UserText(text="task"), AssistantTurn(blocks=(call("c1"),)), UserText(text="well?")])
+    assert messages[-1]["content"] == [
+        {"type": "tool_result", "tool_use_id": "c1", "content": INTERRUPTED, "is_error": True},
+        {"type": "text", "text": "well?"},
+    ]
+
+
+def test_an_assistant_cannot_speak_first_and_a_summary_needs_a_place() -> None:
+    with pytest.raises(ValueError, match="must begin with a user's text"):
+        assemble([AssistantTurn(blocks=(text_block("hello"),))])
+    with pytest.raises(ValueError, match="Message 0 of 1 is not an assistant's"):
+        assemble([UserText(text="task"), Compaction(point=0, summary="s")])
+
+
+def test_the_request_for_a_summary_tells_everything_before_the_point_without_tools() -> None:
+    rows = [UserText(text="TASK"), *(row for n in range(4) for row in exchange_rows(n))]
+    messages = assemble(rows)
+    asked = summary_request(messages, 5, piece=120)
+    assert_valid(asked)
+    (block,) = asked[0]["content"]
+    told = str(block["text"])
+    assert "TASK" in told
+    assert told.count('called bash: {"command":"ls"}') == 2
+    assert told.count("characters left out") == 2
+    assert told.endswith("Answer with the summary only.")
+    assert len(str(summary_request(messages, 5, limit=300))) < 1_500
+    assert summary_request(messages, 5, piece=120) == asked
+
+
+@given(st.text(max_size=400), st.integers(0, 300), st.none() | st.just("/tmp/out.txt"))
+def test_cut_keeps_head_and_tail_within_the_limit(text: str, limit: int, kept_at: str | None) -> None:
+    short = cut(text, limit, kept_at=kept_at)
+    assert len(short) <= limit or short == text
+    assert len(short) <= max(limit, 0) or len(text) <= limit
+    assert cut(short, limit, kept_at=kept_at) == short
+    if "characters left out" in short and "characters left out" not in text:
+        head, _, rest = short.partition("\n[… ")
+        count, _, rest = rest.partition(" characters left out")
+        _, _, tail = rest.partition(" …]\n")
+        assert text.startswith(head)
+        assert text.endswith(tail)
+        assert int(count.replace(",", "")) == len(text) - len(head) - len(tail)
+        assert kept_at is None or kept_at in short
+
+
+def test_compaction_is_due_when_the_next_answer_would_not_fit() -> None:
+    usage = Usage(input=1_000, output=500, cache_read=7_000, cache_write_5m=400, cache_write_1h=100)
+    assert usage.context == 9_000
+    assert not needs_compaction(usage, 10_000, 1_000)
+    assert needs_compaction(usage, 10_000, 1_001)
+    assert needs_compaction(usage, 10_000, 900, added=101)
+
+
+def test_an_estimate_is_never_below_the_truth_of_plain_words() -> None:
+    words = "def add(left: int, right: int) -> int:\n    return left + right\n" * 50
+    assert estimate(words) >= len(words) / 4
+    assert estimate("") == 0
+    assert estimate("a") == 1
+    assert estimate([{"role": "user", "content": [text_block(words)]}]) > estimate(words)

@@ -1,0 +1,165 @@
+"""The tools are as the API wants them; every call is a request, a finish or words for the model."""
+
+import jsonschema
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import JsonValue
+
+from gateways.tools import (
+    EDITOR,
+    CheckerFinish,
+    EvaluatorFinish,
+    Fault,
+    Finish,
+    Kind,
+    ToolRequest,
+    definitions,
+    parse,
+)
+
+KINDS: list[Kind] = ["worker", "checker", "evaluator"]
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+FIELDS = st.sampled_from(
+    ["command", "path", "file_text", "old_str", "new_str", "insert_line", "view_range", "restart", "pattern"]
+)
+VALUES = JSON | st.sampled_from(["view", "create", "str_replace", "insert", "pass", "fail", "ls", "/a"])
+
+
+def wire(name: str, **input: JsonValue) -> dict[str, JsonValue]:
+    request = parse("worker", name, input)
+    assert isinstance(request, ToolRequest), request
+    return request.wire()
+
+
+def fault(kind: Kind, name: str, **input: JsonValue) -> str:
+    answer = parse(kind, name, input)
+    assert isinstance(answer, Fault), answer
+    return answer.text
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_tools_are_anthropics_own_and_ours(kind: Kind) -> None:
+    tools = definitions(kind)
+    assert tools[:2] == [
+        {"type": "bash_20250124", "name": "bash"},
+        {"type": "text_editor_20250728", "name": "str_replace_based_edit_tool"},
+    ]
+    assert [tool["name"] for tool in tools[2:]] == ["search", "finish"]
+    assert definitions(kind) == tools, "the prompt cache wants the same words every time"
+    for tool in tools[2:]:
+        schema = tool["input_schema"]
+        assert isinstance(schema, dict)
+        jsonschema.Draft202012Validator.check_schema(schema)
+        assert schema["type"] == "object"
+        assert "title" not in str(schema)
+        assert "null" not in str(schema)
+
+
+@pytest.mark.parametrize(
+    ("kind", "required"),
+    [
+        ("worker", ["summary"]),
+        ("checker", ["summary", "verdict"]),
+        ("evaluator", ["summary", "score"]),
+    ],
+)
+def test_finish_asks_for_what_the_role_must_say(kind: Kind, required: list[str]) -> None:
+    schema = definitions(kind)[-1]["input_schema"]
+    assert isinstance(schema, dict)
+    assert schema["required"] == required
+
+
+def test_requests_reach_the_toolbox_in_anthropics_own_words() -> None:
+    assert wire("bash", command="ls -l") == {"tool": "bash", "command": "ls -l", "restart": False}
+    assert wire("bash", restart=True, command=None) == {"tool": "bash", "restart": True}
+    assert wire("bash", command="make", timeout_seconds=60)["timeout_seconds"] == 60
+    edit = {"tool": "edit", "path": "/a.py"}
+    assert wire(EDITOR, command="view", path="/a.py") == edit | {"command": "view"}
+    assert wire(EDITOR, command="view", path="/a.py", view_range=[1, -1])["view_range"] == [1, -1]
+    assert wire(EDITOR, command="create", path="/a.py", file_text="") == edit | {
+        "command": "create",
+        "file_text": "",
+    }
+    assert wire(EDITOR, command="str_replace", path="/a.py", old_str="a") == edit | {
+        "command": "str_replace",
+        "old_str": "a",
+        "new_str": "",
+    }
+    assert wire(EDITOR, command="insert", path="/a.py", insert_line=0, insert_text="x\n") == edit | {
+        "command": "insert",
+        "insert_line": 0,
+        "insert_text": "x\n",
+    }
+    assert wire("search", pattern="def ", glob="*.py", path="src", max_results=5) == {
+        "tool": "search",
+        "pattern": "def ",
+        "path": "src",
+        "glob": "*.py",
+        "max_results": 5,
+    }
+
+
+def test_finish_is_told_apart_by_role() -> None:
+    assert parse("worker", "finish", {"summary": "done"}) == Finish(summary="done")
+    failed = {"summary": "no", "verdict": "fail", "feedback": "add a test"}
+    assert parse("checker", "finish", failed) == CheckerFinish(
+        summary="no", verdict="fail", feedback="add a test"
+    )
+    assert parse("evaluator", "finish", {"summary": "ok", "score": 1}) == EvaluatorFinish(
+        summary="ok", score=1.0
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "input", "said"),
+    [
+        ("worker", "bash", {}, ["`command` is missing", '{"restart": true}']),
+        ("worker", "bash", {"command": " \n"}, ["blank"]),
+        ("worker", "bash", {"command": 7}, ["`command`", "string"]),
+        ("worker", "bash", {"command": "ls", "cwd": "/x"}, ["`cwd`"]),
+        ("worker", EDITOR, {"path": "/a"}, ["'command'", '"view"']),
+        ("worker", EDITOR, {"command": "undo_edit", "path": "/a"}, ["undo_edit", "'insert'"]),
+        ("worker", EDITOR, {"command": "create", "path": "/a"}, ["`file_text`: Field required"]),
+        ("worker", EDITOR, {"command": "view", "path": "/a\0"}, ["`path`", "NUL"]),
+        ("worker", EDITOR, {"command": "view", "path": "/a", "view_range": [9, 3]}, ["`view_range`", "-1"]),
+        ("worker", EDITOR, {"command": "str_replace", "path": "/a", "old_str": ""}, ["`old_str`"]),
+        ("worker", "search", {"pattern": ""}, ["`pattern`"]),
+        ("worker", "finish", {"summary": " "}, ["`summary`", "blank"]),
+        ("worker", "finish", {"summary": "x", "verdict": "pass"}, ["`verdict`"]),
+        ("checker", "finish", {"summary": "x"}, ["`verdict`: Field required", '"pass"']),
+        ("checker", "finish", {"summary": "x", "verdict": "fail"}, ["`feedback` is required"]),
+        ("evaluator", "finish", {"summary": "x", "score": 7}, ["`score`", "less than or equal to 1"]),
+        ("worker", "web_search", {}, ["no tool `web_search`", "finish"]),
+    ],
+)
+def test_a_fault_says_what_was_wrong_and_what_to_send(
+    kind: Kind, name: str, input: dict[str, JsonValue], said: list[str]
+) -> None:
+    text = fault(kind, name, **input)
+    for words in said:
+        assert words in text
+
+
+@given(
+    kind=st.sampled_from(KINDS),
+    name=st.sampled_from(["bash", EDITOR, "search", "finish"]) | st.text(max_size=10),
+    input=st.dictionaries(FIELDS | st.text(max_size=8), VALUES, max_size=5),
+)
+def test_no_input_is_an_exception_and_every_request_can_be_asked_again(
+    kind: Kind, name: str, input: dict[str, JsonValue]
+) -> None:
+    answer = parse(kind, name, input)
+    if isinstance(answer, ToolRequest):
+        sent = {field: value for field, value in answer.wire().items() if field != "tool"}
+        assert parse(kind, name, sent) == answer
+    elif isinstance(answer, Finish):
+        schema = definitions(kind)[-1]["input_schema"]
+        assert isinstance(schema, dict)
+        jsonschema.validate(answer.model_dump(mode="json", exclude_none=True), schema)
+    else:
+        assert answer.text
