@@ -1,0 +1,97 @@
+"""python -m local.sandboxes --host 127.0.0.1 --port 3100 --data DIR [--allow 127.0.0.1:3200 ...]
+
+The API key comes in the environment variable E2B_API_KEY. The server is ready when GET /health answers 204.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import fcntl
+import logging
+import os
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import uvicorn
+from starlette.applications import Starlette
+
+from local.sandboxes import runtime
+from local.sandboxes.control import ApiKey, Control
+from local.sandboxes.egress import LOOPBACK
+from local.sandboxes.fleet import Fleet
+from local.sandboxes.gateway import Gateway
+
+log = logging.getLogger("local.sandboxes")
+
+
+def allowed_port(text: str) -> int:
+    """The port of `127.0.0.1:PORT`; ports below 1024 cannot be opened by the user inside."""
+    host, _, port = text.rpartition(":")
+    if host not in (LOOPBACK, "localhost") or not port.isdecimal() or not 1024 <= int(port) <= 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is not {LOOPBACK}:PORT with a port from 1024 to 65535")
+    return int(port)
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m local.sandboxes", description="E2B's protocol over bubblewrap."
+    )
+    parser.add_argument("--host", default=LOOPBACK)
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--data", type=Path, required=True, help="where sandboxes live; made if missing")
+    parser.add_argument("--allow", type=allowed_port, action="append", default=[], metavar="127.0.0.1:PORT")
+    return parser.parse_args()
+
+
+def enter(data: Path) -> int:
+    """Change into the data directory and hold its lock; returns its descriptor. Exits if it is taken."""
+    data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    os.chdir(data)
+    os.chmod(".", 0o700)
+    lock = os.open("lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        sys.exit(f"{data}: another sandbox server uses this directory; stop it or give another --data")
+    return lock
+
+
+def app(fleet: Fleet, api_key: str) -> Gateway:
+    @contextlib.asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        await fleet.restore()
+        clock = asyncio.create_task(fleet.watch_the_clock())
+        try:
+            yield
+        finally:
+            clock.cancel()
+            await fleet.halt()
+
+    return Gateway(ApiKey(Control(fleet).app(lifespan), api_key), fleet)
+
+
+def main() -> None:
+    options = arguments()
+    api_key = os.environ.pop("E2B_API_KEY", "")
+    if not api_key:
+        sys.exit("E2B_API_KEY is not set: give the API key that clients of this server will use")
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr
+    )
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    enter(options.data)
+    runtime.prepare()
+    uvicorn.run(
+        app(Fleet(options.allow), api_key),
+        host=options.host,
+        port=options.port,
+        loop="asyncio",
+        ws="none",
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=1,
+    )
+
+
+main()

@@ -1,0 +1,215 @@
+"""One sandbox: booting, halting, freezing and deleting its processes. A lock keeps these one at a time."""
+
+import asyncio
+import json
+import os
+import socket
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import httpx
+
+from local.sandboxes import jail, processes
+from local.sandboxes.egress import Egress
+from local.sandboxes.envd.config import EnvdConfig
+from local.sandboxes.records import Record, remove_tree
+from local.sandboxes.runtime import HOME, UID, USER
+
+_BOOT_TIMEOUT = 60.0
+_BOOTS = asyncio.Semaphore(2 * (os.cpu_count() or 1))  # more at once only make each of them slower
+
+
+class BootFailed(Exception):
+    """The sandbox could not be started; the message ends with the last words of its log."""
+
+
+class Gone(Exception):
+    """The sandbox is paused or was deleted."""
+
+
+class Box:
+    """A record brought to life. `ports` are the host's loopback ports that are reachable from inside."""
+
+    def __init__(self, record: Record, ports: Sequence[int]) -> None:
+        self.record = record
+        self._ports = ports
+        self._lock = asyncio.Lock()
+        self._deleted = False
+        self._process: asyncio.subprocess.Process | None = None
+        self._egress: Egress | None = None
+        self._transport: httpx.AsyncHTTPTransport | None = None
+
+    def furnish(self) -> None:
+        """Make the files of a new sandbox."""
+        self.record.directory.mkdir(mode=0o700, parents=True)
+        for name in ("home", "tmp"):
+            directory = self.record.directory / name
+            directory.mkdir()
+            if os.geteuid() == 0:
+                os.chown(directory, UID, UID)
+        self.record.save()
+
+    async def transport(self) -> httpx.AsyncHTTPTransport:
+        """The way to envd; boots it where it is not running: after a restart, or when it was killed inside.
+
+        Raises Gone and BootFailed.
+        """
+        if self._transport is None or not self._alive():
+            async with self._lock:
+                if self._deleted or self.record.state != "running":
+                    raise Gone
+                if self._transport is None or not self._alive():
+                    await self._halt()
+                    await self._boot()
+        if self._transport is None:
+            raise Gone
+        return self._transport
+
+    async def pause(self, *, memory: bool) -> bool:
+        """Stop the processes where they stand, or end them and keep the files. False if paused already."""
+        async with self._lock:
+            if self._deleted:
+                raise Gone
+            if self.record.state == "paused":
+                return False
+            self.record.state = "paused"
+            self.record.save()
+            await self._disconnect()
+            if memory and self._process is not None and self._alive():
+                processes.freeze(self._process)
+            else:
+                await self._halt()
+            return True
+
+    async def resume(self, *, memory: bool) -> bool:
+        """Let stopped processes go on, or leave the boot to the next request. False if running already."""
+        async with self._lock:
+            if self._deleted:
+                raise Gone
+            if self.record.state == "running":
+                return False
+            self.record.state = "running"
+            if memory and self._process is not None and self._alive():
+                processes.thaw(self._process)
+                self._connect()
+            else:
+                await self._halt()
+            return True
+
+    async def halt(self) -> None:
+        """End every process of the sandbox; its record and files stay."""
+        async with self._lock:
+            await self._halt()
+
+    async def delete(self) -> None:
+        """End every process and delete the files, whatever modes they were given inside."""
+        async with self._lock:
+            if not self._deleted:
+                self._deleted = True
+                await self._halt()
+                await remove_tree(self.record.discard())
+
+    def _alive(self) -> bool:
+        return processes.running(self._process)
+
+    async def _boot(self) -> None:
+        async with _BOOTS:
+            try:
+                async with asyncio.timeout(_BOOT_TIMEOUT):
+                    await self._start()
+                    await self._ready()
+            except (OSError, TimeoutError, httpx.TransportError) as error:
+                await self._halt()
+                last_words = (self.record.directory / "envd.log").read_text(errors="replace")[-500:].strip()
+                raise BootFailed(
+                    f"sandbox {self.record.sandbox_id} did not start: {last_words or error!r}"
+                ) from error
+
+    async def _start(self) -> None:
+        directory = self.record.directory
+        self._egress = Egress(self._ports, internet=self.record.allow_internet_access)
+        (directory / "egress.sock").unlink(missing_ok=True)
+        await self._egress.listen(directory / "egress.sock")
+        # envd's socket is bound out here and inherited, not looked up in a place the sandbox can write to,
+        # where a link could lead the gateway to another socket of the host. Requests queue in it until envd
+        # is up.
+        with _listener(directory / "envd.sock") as listener, (directory / "envd.log").open("wb") as output:
+            self._process = await asyncio.create_subprocess_exec(
+                *jail.command(directory),
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.DEVNULL,
+                stderr=output,
+                pass_fds=(listener.fileno(),),
+                env={},
+            )
+            config = EnvdConfig(
+                listener=listener.fileno(),
+                access_token=self.record.access_token,
+                base_envs=_base_envs(self.record.sandbox_id),
+                envs=self.record.envs,
+                egress_socket=jail.EGRESS_SOCKET,
+                relays=list(self._ports),
+                proxy=self.record.allow_internet_access,
+            )
+            await _feed(self._process, json.dumps(asdict(config)).encode())
+        self._connect()
+
+    async def _ready(self) -> None:
+        """Wait until envd answers; its process ending first closes the socket, which fails the request."""
+        if self._transport is None:
+            raise ConnectionError("not started")
+        response = await self._transport.handle_async_request(httpx.Request("GET", "http://envd/health"))
+        await response.aread()
+        await response.aclose()
+
+    def _connect(self) -> None:
+        self._transport = httpx.AsyncHTTPTransport(
+            uds=str(self.record.directory / "envd.sock"),
+            verify=False,
+            limits=httpx.Limits(max_connections=None),
+        )
+
+    async def _disconnect(self) -> None:
+        """Cut the streams to envd, so that their clients learn that the sandbox is away."""
+        transport, self._transport = self._transport, None
+        if transport is not None:
+            await transport.aclose()
+
+    async def _halt(self) -> None:
+        await self._disconnect()
+        if self._egress is not None:
+            self._egress.close()
+            self._egress = None
+        if self._process is not None:
+            await processes.end(self._process)
+            self._process = None
+
+
+def _listener(path: Path) -> socket.socket:
+    path.unlink(missing_ok=True)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listener.bind(str(path))
+    listener.listen(128)
+    return listener
+
+
+async def _feed(process: asyncio.subprocess.Process, text: bytes) -> None:
+    if process.stdin is None:
+        raise ConnectionError("no pipe to the sandbox")
+    process.stdin.write(text)
+    await process.stdin.drain()
+    process.stdin.close()
+
+
+def _base_envs(sandbox_id: str) -> dict[str, str]:
+    return {
+        "PATH": jail.search_path(),
+        "HOME": str(HOME),
+        "USER": USER,
+        "LOGNAME": USER,
+        "SHELL": "/bin/bash",
+        "LANG": "C.UTF-8",
+        "E2B_SANDBOX": "true",
+        "E2B_SANDBOX_ID": sandbox_id,
+    }

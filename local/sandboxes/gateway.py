@@ -1,0 +1,85 @@
+"""The data plane: what carries a sandbox's id in its header goes to the envd of that sandbox as it is."""
+
+import logging
+from collections.abc import AsyncIterator
+
+import httpx
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from local.sandboxes.box import BootFailed, Gone
+from local.sandboxes.fleet import Fleet, SandboxNotFound
+
+log = logging.getLogger(__name__)
+
+_ENVD_PORT = "49983"
+_HOP_BY_HOP = frozenset({b"connection", b"keep-alive", b"transfer-encoding", b"host"})
+
+
+class Gateway:
+    """Sends requests for a sandbox to it, and every other to the control plane."""
+
+    def __init__(self, control: ASGIApp, fleet: Fleet) -> None:
+        self._control = control
+        self._fleet = fleet
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._control(scope, receive, send)
+            return
+        request = Request(scope, receive)
+        sandbox_id = request.headers.get("e2b-sandbox-id")
+        answer = self._control if sandbox_id is None else await self._forward(request, sandbox_id)
+        await answer(scope, receive, send)
+
+    async def _forward(self, request: Request, sandbox_id: str) -> Response:
+        port = request.headers.get("e2b-sandbox-port", _ENVD_PORT)
+        if port != _ENVD_PORT:
+            return _unavailable(
+                sandbox_id, f"The sandbox is running but port is not open: {port} is not served here"
+            )
+        try:
+            transport = await self._fleet.find(sandbox_id).transport()
+            incoming = await transport.handle_async_request(_outgoing(request))
+        except (SandboxNotFound, Gone):
+            return _unavailable(sandbox_id, "The sandbox was not found")
+        except ClientDisconnect:
+            return Response(status_code=499)
+        except (BootFailed, httpx.TransportError) as error:
+            return _unavailable(sandbox_id, f"The sandbox did not answer: {error}")
+        headers = [(name, value) for name, value in incoming.headers.raw if name.lower() not in _HOP_BY_HOP]
+        return _Relayed(incoming, headers)
+
+
+class _Relayed(StreamingResponse):
+    """Passes a response on as it comes. When the sandbox goes away in the middle, so does the connection."""
+
+    def __init__(self, incoming: httpx.Response, headers: list[tuple[bytes, bytes]]) -> None:
+        super().__init__(_body(incoming), incoming.status_code)
+        self.raw_headers = headers
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        except httpx.TransportError as error:
+            log.info("a stream was cut, its sandbox went away: %s", error)
+
+
+async def _body(incoming: httpx.Response) -> AsyncIterator[bytes]:
+    try:
+        async for chunk in incoming.aiter_raw():
+            yield chunk
+    finally:
+        await incoming.aclose()
+
+
+def _outgoing(request: Request) -> httpx.Request:
+    url = httpx.URL(scheme="http", host="envd", path=request.url.path, query=request.url.query.encode())
+    headers = [(name, value) for name, value in request.headers.raw if name.lower() not in _HOP_BY_HOP]
+    content = None if request.method in ("GET", "HEAD") else request.stream()
+    return httpx.Request(request.method, url, headers=headers, content=content)
+
+
+def _unavailable(sandbox_id: str, message: str) -> Response:
+    return JSONResponse({"sandboxId": sandbox_id, "message": message, "code": 502}, 502)
