@@ -38,6 +38,7 @@ Beat = Callable[[], None]
 
 HOME: Final = "/home/user"
 PRIVATE: Final = f"{HOME}/.codecourier"
+NOBODY_HOME: Final = "/nonexistent"
 LONGEST_STREAM: Final = 2_000_000
 """Characters of one output stream that are kept: the first and the last half of them."""
 NOT_INSTALLED: Final = 97
@@ -177,7 +178,7 @@ class SandboxHandle:
             process = await self._sandbox.commands.run(
                 line,
                 background=True,
-                envs={**envs, "HOME": "/dev/null"},
+                envs={**envs, "HOME": NOBODY_HOME},
                 cwd=cwd or HOME,
                 timeout=seconds + GRACE_SECONDS,
                 on_stdout=stdout.add,

@@ -138,7 +138,7 @@ def test_search_finds_what_git_would_show(files: Files) -> None:
     cut = files.search("needle", max_results=2)
     assert (cut.truncated, "more than these 2 matches" in cut.content) == (True, True)
     none = files.search("absent")
-    assert (none.is_error, none.content) == (False, "No matches for 'absent' in .: 4 files searched.")
+    assert (none.is_error, none.content) == (False, "No matches for 'absent' in .: 5 files searched.")
 
 
 def test_search_works_without_git_and_explains_the_impossible(files: Files) -> None:

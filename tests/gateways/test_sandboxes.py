@@ -1,0 +1,181 @@
+"""One sandbox per marker; commands, files and tool calls in it; and what is said of one that is gone."""
+
+import asyncio
+import time
+from uuid import uuid4
+
+import pytest
+
+from gateways.errors import CredentialRefused, SandboxGone, UpstreamFailed, UpstreamRefused
+from gateways.sandbox import Ends
+from gateways.sandboxes import Sandboxes, SandboxHandle
+from tests.gateways.servers import Server
+
+
+async def test_the_same_marker_is_the_same_sandbox(sandboxes: Sandboxes, marker: dict[str, str]) -> None:
+    first = await sandboxes.ensure(marker, template="base", timeout_seconds=60, envs={"GIVEN": "yes"})
+    again = await sandboxes.ensure(marker, template="base", timeout_seconds=60)
+    assert first.id == again.id
+    assert (await again.run("echo $GIVEN", timeout_seconds=10)).stdout == "yes\n"
+    (facts,) = await sandboxes.find(marker)
+    assert (facts.id, facts.state, facts.template) == (first.id, "running", "base")
+    assert facts.metadata == {**marker, "owner": "tests"}
+    assert await sandboxes.kill_all(marker) == 1
+    assert not await sandboxes.kill(first.id)
+    assert await sandboxes.find(marker) == []
+
+
+async def test_those_that_create_at_once_end_up_with_one(
+    sandboxes: Sandboxes, marker: dict[str, str]
+) -> None:
+    handles = await asyncio.gather(
+        *(sandboxes.ensure(marker, template="base", timeout_seconds=60) for _ in range(3))
+    )
+    last = await sandboxes.ensure(marker, template="base", timeout_seconds=60)
+    assert {handle.id for handle in handles} == {last.id}
+    assert len(await sandboxes.find(marker)) == 1
+    await sandboxes.kill_all(marker)
+
+
+async def test_a_paused_one_is_found_and_goes_on(sandboxes: Sandboxes, marker: dict[str, str]) -> None:
+    first = await sandboxes.ensure(marker, template="base", timeout_seconds=60)
+    await first.write("note", "kept")
+    await sandboxes.pause(first.id)
+    await sandboxes.pause(first.id)
+    assert [facts.state for facts in await sandboxes.find(marker)] == ["paused"]
+    resumed = await sandboxes.ensure(marker, template="base", timeout_seconds=60)
+    assert resumed.id == first.id
+    assert await resumed.read("note", 100) == b"kept"
+    await sandboxes.extend(first.id, 120)
+    assert ((await sandboxes.find(marker))[0].ends_at.timestamp() - time.time()) > 100
+    await sandboxes.kill(first.id)
+
+
+async def test_other_owners_are_never_listed(
+    servers: tuple[Server, Server], handle: SandboxHandle, marker: dict[str, str]
+) -> None:
+    options = {"api_url": servers[1].url, "sandbox_url": servers[1].url}
+    others = Sandboxes("e2b_key_of_the_tests_0123456789", **options, owner="somebody else")
+    assert await others.find(marker) == []
+    assert await others.kill_all({}) == 0
+    assert (await handle.run(["true"], timeout_seconds=10)).exit_code == 0
+    with pytest.raises(CredentialRefused):
+        await Sandboxes("e2b_wrong", **options, owner="tests").find(marker)
+
+
+async def test_a_sandbox_that_is_gone_is_called_so(sandboxes: Sandboxes, marker: dict[str, str]) -> None:
+    handle = await sandboxes.ensure(marker, template="base", timeout_seconds=60)
+    running = asyncio.ensure_future(handle.run("sleep 30", timeout_seconds=40))
+    await asyncio.sleep(0.5)
+    await sandboxes.kill(handle.id)
+    with pytest.raises(SandboxGone):
+        await asyncio.wait_for(running, 10)
+    for work in (
+        handle.run(["true"], timeout_seconds=10),
+        handle.read("x", 1),
+        handle.write("x", "y"),
+        handle.tool("c1", {"tool": "bash", "command": "true"}, timeout_seconds=10),
+        sandboxes.attach(handle.id, 60),
+        sandboxes.pause(handle.id),
+        sandboxes.extend(handle.id, 60),
+    ):
+        with pytest.raises(SandboxGone):
+            await work
+
+
+async def test_a_server_that_cannot_be_reached_failed(marker: dict[str, str]) -> None:
+    nowhere = Sandboxes(
+        "e2b_x", api_url="http://127.0.0.1:9", sandbox_url="http://127.0.0.1:9", owner="tests"
+    )
+    with pytest.raises(UpstreamFailed):
+        await nowhere.find(marker)
+
+
+async def test_commands(handle: SandboxHandle) -> None:
+    said = await handle.run(
+        ["bash", "-c", 'echo "$1|$X|$PWD|$HOME"; echo problem >&2; exit 3', "bash", "a 'b' $c"],
+        envs={"X": "x y"}, cwd="/tmp", timeout_seconds=10,
+    )  # fmt: skip
+    assert (said.exit_code, said.stdout, said.stderr) == (3, "a 'b' $c|x y|/tmp|/home/user\n", "problem\n")
+    slow = await handle.run("echo begun; sleep 20", timeout_seconds=1)
+    assert (slow.exit_code, slow.stdout) == (124, "begun\n")
+    long = await handle.run("seq 1 1000000", timeout_seconds=20)
+    assert len(long.stdout) < 2_000_100
+    assert long.stdout.startswith("1\n2\n")
+    assert long.stdout.endswith("\n1000000\n")
+
+
+async def test_start_up_files_of_the_agent_are_not_read(handle: SandboxHandle) -> None:
+    for name in (".bash_profile", ".bashrc", ".profile"):
+        await handle.write(name, "echo intruder; export STOLEN=$SECRET; exit 9")
+    said = await handle.run("echo ${STOLEN-none}", envs={"SECRET": "s"}, timeout_seconds=10)
+    assert (said.exit_code, said.stdout) == (0, "none\n")
+
+
+async def test_it_beats_while_it_waits_and_stops_waiting_at_once(handle: SandboxHandle) -> None:
+    beats: list[float] = []
+    await handle.run("sleep 2.5", timeout_seconds=10, beat=lambda: beats.append(time.monotonic()))
+    assert 2 <= len(beats) <= 3
+    for work in (
+        handle.run("sleep 30", timeout_seconds=40),
+        handle.tool("c1", {"tool": "bash", "command": "sleep 3; echo kept >> effects"}, timeout_seconds=40),
+    ):
+        task = asyncio.ensure_future(work)
+        await asyncio.sleep(1.2)
+        start = time.monotonic()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert time.monotonic() - start < 0.5
+    result = await handle.tool("c1", {"tool": "bash", "command": "never"}, timeout_seconds=40)
+    assert (result.exit_code, result.is_error) == (0, False)
+    assert await handle.read("effects", 100) == b"kept\n"
+
+
+async def test_files(handle: SandboxHandle) -> None:
+    data = bytes(range(256)) * 8000
+    await handle.write_many({"a/b.bin": data, "/tmp/c.txt": "text"})
+    assert await handle.read("/home/user/a/b.bin", 10_000_000) == data
+    assert await handle.read("a/b.bin", 1000) == data[:1000]
+    assert await handle.read("/tmp/c.txt", 100) == b"text"
+    assert await handle.read("missing", 100) is None
+    with pytest.raises(UpstreamRefused):
+        await handle.read("/tmp", 100)
+
+
+async def test_a_tool_call_runs_once_whoever_asks_how_often(
+    sandboxes: Sandboxes, handle: SandboxHandle
+) -> None:
+    call_id = f"toolu_{uuid4().hex}"
+    request = {"tool": "bash", "command": "echo once >> effects; sleep 1; cat effects; echo $SECRET"}
+    envs = {"SECRET": "hidden-value-1", "CODECOURIER_SECRETS": "SECRET"}
+    second = await sandboxes.attach(handle.id, 60)
+    results = await asyncio.gather(
+        *(each.tool(call_id, request, envs=envs, timeout_seconds=20) for each in (handle, second, handle))
+    )
+    assert {result.content for result in results} == {"once\n[secret]"}
+    listing = await handle.run(
+        "ls ~/.codecourier ~/.codecourier/inbox; grep -r hidden-value ~", timeout_seconds=10
+    )
+    assert "toolbox-" in listing.stdout
+    assert ".json" not in listing.stdout.replace("shell.json", "")
+    assert "hidden-value" not in listing.stdout
+    edited = await handle.tool(
+        "c2",
+        {"tool": "edit", "command": "create", "path": "big", "file_text": "ü" * 400_000},
+        timeout_seconds=20,
+    )
+    assert not edited.is_error
+    slow = await handle.tool(
+        "c3", {"tool": "bash", "command": "sleep 9", "timeout_seconds": 1}, timeout_seconds=20
+    )
+    assert (slow.is_error, slow.exit_code) == (True, 124)
+    with pytest.raises(UpstreamRefused):
+        await handle.tool("../c", request, timeout_seconds=20)
+
+
+def test_ends_keep_the_first_and_the_last() -> None:
+    ends = Ends(10)
+    for chunk in ("abc", "defgh", "", "ijklmnop", "q"):
+        ends.add(chunk)
+    assert ends.text() == "abcde\n[… 7 characters left out …]\nmnopq"
