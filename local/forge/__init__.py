@@ -7,7 +7,7 @@ Enterprise serves it (prefix ``/api/v3``).
     python -m local.forge --host 127.0.0.1 --port P --data DIR     the token comes in FORGE_TOKEN
 
 Rooms: ``git`` and ``database`` run the two stores, ``repositories`` joins them. ``refs``, ``commits``,
-``diffs`` and ``merging`` know git; ``pulls``, ``comments``, ``statuses`` and ``check_runs`` know rows.
-``routes`` is the REST front, ``smart_http`` the git front, ``pages`` what a browser shows; ``seed`` makes a
-repository of files.
+``diffs``, ``contents``, ``merging`` know git; ``pulls`` (with ``opening`` and ``following``), ``comments``,
+``statuses``, ``check_runs`` know rows. ``routes`` is the REST front, ``smart_http`` the git front, ``pages``
+what a browser shows; ``seed`` makes a repository of files.
 """

@@ -14,9 +14,10 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from local.forge import pages, pulls
+from local.forge import pages
 from local.forge.access import Keeper
 from local.forge.errors import ApiError, problem
+from local.forge.following import follow
 from local.forge.repositories import Store
 from local.forge.routes import router
 from local.forge.site import API
@@ -24,6 +25,7 @@ from local.forge.smart_http import SmartHttp
 
 RATE_LIMIT = 1_000_000  # counted and told as GitHub does, never enforced
 WINDOW = 3600
+LARGEST_BODY = 10 * 2**20  # bytes of JSON; pushes are not limited
 
 
 def create_app(data: Path, token: str, login: str) -> FastAPI:
@@ -33,7 +35,7 @@ def create_app(data: Path, token: str, login: str) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         for repo in await store.list():
-            await pulls.follow(repo)  # what a crash left between a push and its pull request
+            await follow(repo)  # what a crash left between a push and its pull request
         yield
         store.close()
 
@@ -42,7 +44,7 @@ def create_app(data: Path, token: str, login: str) -> FastAPI:
     )
     app.state.store, app.state.keeper = store, keeper
     app.add_api_route("/health", health, status_code=204)
-    app.include_router(router, prefix=API)
+    app.include_router(router, prefix=API, max_body_size=LARGEST_BODY)
     git = SmartHttp(store, keeper)
     app.router.routes += [
         Route("/{owner}/{repo}/info/refs", git, methods=["GET"]),

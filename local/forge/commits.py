@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from local.forge import refs
 from local.forge.diffs import EMPTY_TREE, Change, changes
-from local.forge.errors import NotFound
+from local.forge.errors import Invalid
 from local.forge.repositories import Repository
 from local.forge.site import Json, Site, node_id
 
@@ -54,7 +54,7 @@ async def resolve(repo: Repository, name: str) -> str:
     """The sha that `{ref}` in an address means, or GitHub's refusal."""
     sha = await refs.commit_of(repo.git, name)
     if sha is None:
-        raise NotFound(f"No commit found for SHA: {name}")
+        raise Invalid(f"No commit found for SHA: {name}")
     return sha
 
 
@@ -112,3 +112,15 @@ def shape(site: Site, repo: Repository, commit: Commit, files: list[Change] | No
 def signature(who: Signature) -> Json:
     """`{name, email, date}`."""
     return {"name": who.name, "email": who.email, "date": who.date}
+
+
+def head_commit(commit: Commit) -> Json:
+    """GitHub's short form, as check suites and push events carry it."""
+    return {
+        "id": commit.sha,
+        "tree_id": commit.tree,
+        "message": commit.message,
+        "timestamp": commit.committer.date,
+        "author": {"name": commit.author.name, "email": commit.author.email},
+        "committer": {"name": commit.committer.name, "email": commit.committer.email},
+    }

@@ -3,7 +3,7 @@
 from collections import OrderedDict
 from dataclasses import dataclass
 
-from local.forge import commits, pulls, refs
+from local.forge import commits, following, pulls, refs
 from local.forge.commits import Commit
 from local.forge.errors import Modified, NotMergeable
 from local.forge.git import Git
@@ -43,7 +43,7 @@ async def is_mergeable(repo: Repository, pull: Pull) -> bool:
 
 async def merge(repo: Repository, number: int, how: Merge) -> str:
     """Merges and returns the new tip's sha; 405 when it cannot be merged, 409 when the head has moved."""
-    await pulls.follow(repo)
+    await following.follow(repo)
     pull = await pulls.get(repo, number)
     if pull.state != "open":
         raise NotMergeable
@@ -54,10 +54,10 @@ async def merge(repo: Repository, number: int, how: Merge) -> str:
     tip = await prepare(repo, pull, how)
     if tip is None:
         raise NotMergeable
-    await pulls.begin_merge(repo, pull, tip)
+    await following.begin_merge(repo, pull, tip)
     if not await refs.move(repo.git, f"refs/heads/{pull.base_ref}", tip, pull.base_sha):
         raise NotMergeable("Base branch was modified. Review and try the merge again.")
-    await pulls.follow(repo)
+    await following.follow(repo)
     return tip
 
 

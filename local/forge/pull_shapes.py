@@ -105,3 +105,24 @@ def side(site: Site, repo: Repository, branch: str, sha: str) -> Json:
         "user": site.user(repo.owner),
         "repo": site.repository(repo),
     }
+
+
+def as_issue(site: Site, repo: Repository, pull: Pull, comments: int) -> Json:
+    """The issue that every pull request is on GitHub."""
+    whole = shape(site, repo, pull)
+    url = str(whole["issue_url"])
+    shared = (
+        "id node_id number html_url state locked active_lock_reason title body draft user author_association"
+        " created_at updated_at closed_at assignee assignees labels milestone comments_url"
+    )
+    return {name: whole[name] for name in shared.split()} | {
+        "url": url,
+        "repository_url": site.repo_api(repo),
+        "labels_url": f"{url}/labels{{/name}}",
+        "events_url": f"{url}/events",
+        "comments": comments,
+        "state_reason": None,
+        "pull_request": {
+            name: whole[name] for name in ("url", "html_url", "diff_url", "patch_url", "merged_at")
+        },
+    }

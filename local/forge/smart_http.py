@@ -9,9 +9,9 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.types import Message, Receive, Scope, Send
 
-from local.forge import pulls
 from local.forge.access import CHALLENGE, Keeper
 from local.forge.errors import BadCredentials, NotFound, Unauthenticated
+from local.forge.following import follow
 from local.forge.git import environment
 from local.forge.repositories import Repository, Store, touch
 
@@ -82,7 +82,7 @@ class SmartHttp:
             if path == "git-receive-pack":
                 # Before the answer ends: whoever has seen the push succeed sees the pull request follow it.
                 await touch(repo)
-                await pulls.follow(repo)
+                await follow(repo)
             await send({"type": "http.response.body", "body": b"", "more_body": False})
         finally:
             feeding.cancel()

@@ -4,9 +4,10 @@ from fastapi import APIRouter
 
 from local.forge.routes import (
     check_runs,
-    comments,
+    check_suites,
     commits,
     contents,
+    issues,
     pulls,
     references,
     repositories,
@@ -14,5 +15,5 @@ from local.forge.routes import (
 )
 
 router = APIRouter()
-for part in (repositories, references, statuses, check_runs, commits, contents, pulls, comments):
+for part in (repositories, references, statuses, check_runs, check_suites, commits, contents, pulls, issues):
     router.include_router(part.router)

@@ -1,5 +1,95 @@
-"""Later."""
+"""Check runs and check suites."""
+
+from datetime import UTC, datetime
+from typing import Literal
 
 from fastapi import APIRouter
+from pydantic import AwareDatetime, BaseModel
 
-router = APIRouter()
+from local.forge import check_runs, commits
+from local.forge.check_runs import Fields
+from local.forge.database import now
+from local.forge.dependencies import Readable, Site, Writable
+from local.forge.errors import Invalid
+from local.forge.paging import Page
+from local.forge.site import Json
+
+router = APIRouter(prefix="/repos/{owner}/{repo}")
+
+
+class Output(BaseModel):
+    title: str | None = None
+    summary: str
+    text: str | None = None
+
+
+class EditCheckRun(BaseModel):
+    name: str | None = None
+    details_url: str | None = None
+    external_id: str | None = None
+    status: Literal["queued", "in_progress", "completed"] | None = None
+    conclusion: (
+        Literal["action_required", "cancelled", "failure", "neutral", "success", "skipped", "timed_out"]
+        | None
+    ) = None
+    started_at: AwareDatetime | None = None
+    completed_at: AwareDatetime | None = None
+    output: Output | None = None
+
+    def fields(self) -> Fields:
+        """The columns that were given; a conclusion completes the run, as on GitHub."""
+        given: Fields = {
+            name: getattr(self, name) for name in ("name", "details_url", "external_id", "status")
+        }
+        given |= {"started_at": written(self.started_at), "completed_at": written(self.completed_at)}
+        if self.conclusion or self.completed_at or self.status == "completed":
+            if self.conclusion is None:
+                raise Invalid.field("CheckRun", "conclusion", "missing_field")
+            given |= {"status": "completed", "conclusion": self.conclusion}
+            given["completed_at"] = given["completed_at"] or now()
+        if self.output:
+            given |= {f"output_{name}": text for name, text in self.output.model_dump().items()}
+        return {name: value for name, value in given.items() if value is not None}
+
+
+class CreateCheckRun(EditCheckRun):
+    name: str
+    head_sha: str
+
+
+@router.post("/check-runs", status_code=201)
+async def create_check_run(body: CreateCheckRun, found: Writable, site: Site) -> Json:
+    sha = await commits.resolve(found, body.head_sha)
+    defaults: Fields = {"status": "queued", "started_at": now(), "head_sha": sha}
+    return (await check_runs.add(found, defaults | body.fields())).shape(site, found)
+
+
+@router.get("/check-runs/{key}")
+async def check_run(key: int, found: Readable, site: Site) -> Json:
+    return (await check_runs.get(found, key)).shape(site, found)
+
+
+@router.patch("/check-runs/{key}")
+async def edit_check_run(key: int, body: EditCheckRun, found: Writable, site: Site) -> Json:
+    return (await check_runs.edit(found, key, body.fields())).shape(site, found)
+
+
+@router.get("/commits/{ref:path}/check-runs")
+async def check_runs_of_commit(
+    ref: str,
+    found: Readable,
+    site: Site,
+    page: Page,
+    check_name: str | None = None,
+    status: str | None = None,
+    filter: Literal["latest", "all"] = "latest",
+) -> Json:
+    runs = await check_runs.of_commit(found, await commits.resolve(found, ref))
+    runs = check_runs.latest(runs) if filter == "latest" else runs
+    wanted = [run for run in runs if check_name in {None, run.name} and status in {None, run.status}]
+    return {"total_count": len(wanted), "check_runs": [run.shape(site, found) for run in page.cut(wanted)]}
+
+
+def written(time: datetime | None) -> str | None:
+    """A time as GitHub writes it."""
+    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if time else None

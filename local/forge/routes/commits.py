@@ -2,8 +2,9 @@
 
 from fastapi import APIRouter
 
-from local.forge import commits
+from local.forge import commits, refs
 from local.forge.dependencies import Readable, Site
+from local.forge.errors import NotFound
 from local.forge.paging import Page
 from local.forge.site import Json
 
@@ -12,7 +13,9 @@ router = APIRouter(prefix="/repos/{owner}/{repo}")
 
 @router.get("/commits")
 async def list_commits(found: Readable, site: Site, page: Page, sha: str | None = None) -> list[Json]:
-    start = await commits.resolve(found, sha or found.default_branch)
+    start = await refs.commit_of(found.git, sha or found.default_branch)
+    if start is None:
+        raise NotFound
     page.link(int(await found.git.text("rev-list", "--count", start)))
     listed = await commits.log(found, f"--max-count={page.limit}", f"--skip={page.offset}", start)
     return [commits.shape(site, found, commit) for commit in listed]

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, Field
 
-from local.forge import commits, merging, pulls
+from local.forge import commits, merging, opening, pulls
 from local.forge.dependencies import Readable, Site, User, Writable
 from local.forge.diffs import changes
 from local.forge.errors import Invalid
@@ -64,7 +64,7 @@ async def create_pull(body: CreatePull, found: Writable, site: Site, login: User
     if head is None:
         raise Invalid.field("PullRequest", "head")
     new = NewPull(body.title, body.body, head, body.base, body.draft)
-    whole = await detail(site, found, await pulls.create(found, new, login))
+    whole = await detail(site, found, await opening.create(found, new, login))
     response.headers["Location"] = str(whole["url"])
     return whole
 
@@ -77,7 +77,9 @@ async def one_pull(number: int, found: Readable, site: Site) -> Json:
 @router.patch("/{number}")
 async def edit_pull(number: int, body: EditPull, found: Writable, site: Site) -> Json:
     pull = await pulls.get(found, number)
-    edited = await pulls.edit(found, pull, title=body.title, body=body.body, state=body.state, base=body.base)
+    edited = await opening.edit(
+        found, pull, title=body.title, body=body.body, state=body.state, base=body.base
+    )
     return await detail(site, found, edited)
 
 

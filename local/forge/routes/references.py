@@ -3,9 +3,10 @@
 from fastapi import APIRouter, Response
 from pydantic import BaseModel
 
-from local.forge import pulls, refs
+from local.forge import refs
 from local.forge.dependencies import Readable, Site, Writable
 from local.forge.errors import Invalid, NotFound
+from local.forge.following import follow
 from local.forge.paging import Page
 from local.forge.refs import Ref
 from local.forge.repositories import Repository, touch
@@ -75,7 +76,7 @@ async def existing(repo: Repository, name: str) -> Ref:
 async def moved(repo: Repository) -> None:
     """What a push does besides moving references."""
     await touch(repo)
-    await pulls.follow(repo)
+    await follow(repo)
 
 
 def shape(site: Site, repo: Repository, ref: Ref) -> Json:

@@ -82,6 +82,7 @@ def test_lists_are_filtered_sorted_and_paged(repo: Repository, clone: "Clone") -
     assert [pull.number for pull in repo.get_pulls(state="all", direction="asc")] == [1, 2, 3, 4, 5]
     assert [pull.number for pull in repo.get_pulls(head="codecourier:topic-3")] == [3]
     assert [pull.number for pull in repo.get_pulls(head="somebody:topic-3")] == []
+    assert repo.get_pulls(head="topic-3").totalCount == 4, "GitHub ignores a head without an owner"
     assert repo.get_pulls(base="other").totalCount == 0
     paged = repo.requester.requestJsonAndCheck(
         "GET", f"{repo.url}/pulls", parameters={"per_page": 2, "page": 2}

@@ -1,5 +1,0 @@
-"""Later."""
-
-from fastapi import APIRouter
-
-router = APIRouter()
