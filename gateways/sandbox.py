@@ -5,31 +5,17 @@ import json
 import re
 import secrets
 import shlex
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
-import httpx
-from connectrpc.errors import ConnectError
 from e2b import AsyncSandbox, CommandExitException
-from e2b.exceptions import (
-    AuthenticationException,
-    FileNotFoundException,
-    InvalidArgumentException,
-    NotEnoughSpaceException,
-    RateLimitException,
-    SandboxException,
-    SandboxNotFoundException,
-    SandboxNotRunningException,
-    ServiceBusyException,
-    TemplateException,
-    TimeoutException,
-)
+from e2b.exceptions import FileNotFoundException
 from e2b.sandbox.filesystem.filesystem import AsyncWriteEntry
 from pydantic import ValidationError
 
 from gateways import errors
+from gateways.e2b_errors import translated
 from gateways.toolbox.archive import archive, name
 from kit.wire import Wire
 
@@ -41,6 +27,7 @@ PRIVATE: Final = f"{HOME}/.codecourier"
 NOBODY_HOME: Final = "/nonexistent"
 LONGEST_STREAM: Final = 2_000_000
 """Characters of one output stream that are kept: the first and the last half of them."""
+TIMED_OUT: Final = 124
 NOT_INSTALLED: Final = 97
 GRACE_SECONDS: Final = 60
 """How much later than the command's own time-out the connection to it ends."""
@@ -48,7 +35,7 @@ GRACE_SECONDS: Final = 60
 
 @dataclass(frozen=True)
 class Completed:
-    """A command that ended; `exit_code` is 124 when its time-out ended it."""
+    """A command that ended; `exit_code` is `TIMED_OUT` when its time-out ended it."""
 
     exit_code: int
     stdout: str
@@ -226,34 +213,3 @@ class Ends:
         left_out = self._length - len(self._head) - len(self._tail)
         middle = f"\n[… {left_out} characters left out …]\n" if left_out else ""
         return self._head + middle + self._tail
-
-
-@contextmanager
-def translated(doing: str) -> Iterator[None]:
-    """Turn what the SDK raises into `gateways.errors`; `doing` begins the sentence."""
-    try:
-        yield
-    except errors.GatewayError:
-        raise
-    except AuthenticationException as error:
-        raise errors.CredentialRefused(f"{doing} failed: E2B refused the API key; check it.") from error
-    except RateLimitException as error:
-        raise errors.ProviderLimit(f"{doing} was put off: {_said(error)}") from error
-    except (SandboxNotRunningException, SandboxNotFoundException) as error:
-        raise errors.SandboxGone(f"{doing} failed: the sandbox no longer runs.") from error
-    except (InvalidArgumentException, TemplateException, NotEnoughSpaceException) as error:
-        raise errors.UpstreamRefused(f"{doing} was refused: {_said(error)}") from error
-    except (TimeoutException, ServiceBusyException, ConnectError, httpx.HTTPError, OSError) as error:
-        raise errors.UpstreamFailed(f"{doing} failed: {_said(error)}") from error
-    except SandboxException as error:
-        if error.status_code == 403:
-            raise errors.CredentialRefused(f"{doing} was not allowed: {_said(error)}") from error
-        if error.status_code is not None and 400 <= error.status_code < 500:
-            raise errors.UpstreamRefused(f"{doing} was refused: {_said(error)}") from error
-        raise errors.UpstreamFailed(f"{doing} failed: {_said(error)}") from error
-    except Exception as error:  # the SDK raises bare ones, e.g. for a stream that ends without an end event
-        raise errors.UpstreamFailed(f"{doing} failed: {_said(error)}") from error
-
-
-def _said(error: Exception) -> str:
-    return (str(error) or type(error).__name__)[:300]

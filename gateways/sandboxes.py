@@ -8,8 +8,9 @@ from typing import Final
 from e2b import AsyncSandbox, SandboxInfo, SandboxQuery, SandboxState
 from e2b.connection_config import ApiParams
 
+from gateways.e2b_errors import translated
 from gateways.errors import SandboxGone
-from gateways.sandbox import Completed, SandboxHandle, ToolResult, translated
+from gateways.sandbox import Completed, SandboxHandle, ToolResult
 
 __all__ = ["Completed", "SandboxFacts", "SandboxGone", "SandboxHandle", "Sandboxes", "ToolResult"]
 
