@@ -34,7 +34,7 @@ def create_app(data: Path, token: str, login: str) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        for repo in await store.list():
+        for repo in await store.all():
             await follow(repo)  # what a crash left between a push and its pull request
         yield
         store.close()

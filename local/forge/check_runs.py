@@ -23,6 +23,7 @@ APP: Json = {
     "id": 1,
     "slug": "forge",
     "node_id": node_id("App", 1),
+    "owner": None,
     "name": "forge",
     "description": None,
     "external_url": "",

@@ -1,5 +1,6 @@
 """What changed between two trees, file by file."""
 
+import asyncio
 from dataclasses import dataclass
 
 from local.forge.git import Git
@@ -40,11 +41,19 @@ class Change:
         }
 
 
+async def totals(git: Git, base: str, head: str) -> tuple[int, int, int]:
+    """(files, added lines, removed lines) of what `head` brings to `base`, counted from where they parted."""
+    out = await git.text("diff", "--numstat", "-M", f"{base}...{head}")
+    counts = [line.split("\t")[:2] for line in out.splitlines()]
+    added, removed = (sum(int(count[i]) for count in counts if count[i] != "-") for i in (0, 1))
+    return len(counts), added, removed
+
+
 async def changes(git: Git, before: str, after: str) -> list[Change]:
     """The changes between two commits or trees, given as full shas."""
-    summary = await git.run("diff", "--raw", "--numstat", "--no-abbrev", "-z", "-M", before, after)
-    patch = await git.text(
-        "diff", "--patch", "--no-color", "--no-ext-diff", "--no-textconv", "-M", before, after
+    summary, patch = await asyncio.gather(
+        git.run("diff", "--raw", "--numstat", "--no-abbrev", "-z", "-M", before, after),
+        git.text("diff", "--patch", "--no-ext-diff", "--no-textconv", "-M", before, after),
     )
     return join(summary.out.decode("utf-8", "replace"), patch)
 

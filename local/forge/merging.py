@@ -36,8 +36,10 @@ async def merged_tree(git: Git, ours: str, theirs: str) -> str | None:
     return _trees[key]
 
 
-async def is_mergeable(repo: Repository, pull: Pull) -> bool:
-    """Whether an open pull request merges without conflicts."""
+async def is_mergeable(repo: Repository, pull: Pull) -> bool | None:
+    """Whether it merges without conflicts; None once it is closed, as on GitHub."""
+    if pull.state != "open":
+        return None
     return await merged_tree(repo.git, pull.base_sha, pull.head_sha) is not None
 
 

@@ -54,10 +54,11 @@ async def create(repo: Repository, new: NewPull, author: str) -> Pull:
 
 async def must_differ(repo: Repository, new: NewPull, base: str, head: str) -> None:
     """Refuses branches with nothing between them, or with nothing in common."""
-    if (await repo.git.run("merge-base", base, head, codes=(0, 1))).code == 1:
+    parted = await repo.git.run("merge-base", base, head, codes=(0, 1))
+    if parted.code == 1:
         message = f"The {new.head} branch has no history in common with {new.base}"
         raise Invalid.custom("PullRequest", message)
-    if await refs.is_ancestor(repo.git, head, base):
+    if parted.text == head:
         raise Invalid.custom("PullRequest", f"No commits between {new.base} and {new.head}")
 
 

@@ -1,7 +1,9 @@
 """Pull requests on the wire."""
 
-from local.forge import commits, merging, statuses
-from local.forge.diffs import changes
+import asyncio
+
+from local.forge import merging, statuses
+from local.forge.diffs import totals
 from local.forge.pulls import Pull
 from local.forge.repositories import Repository
 from local.forge.site import Json, Site, node_id
@@ -63,25 +65,25 @@ def shape(site: Site, repo: Repository, pull: Pull) -> Json:
 
 async def detail(site: Site, repo: Repository, pull: Pull) -> Json:
     """GitHub's full pull request: the simple one and what has to be computed."""
-    fork = await repo.git.text("merge-base", pull.base_sha, pull.head_sha)
-    files = await changes(repo.git, fork, pull.head_sha)
-    listed = await commits.log(repo, f"{pull.base_sha}..{pull.head_sha}")
-    mergeable = await merging.is_mergeable(repo, pull) if pull.state == "open" else None
+    (files, added, removed), count, comments, mergeable = await asyncio.gather(
+        totals(repo.git, pull.base_sha, pull.head_sha),
+        repo.git.text("rev-list", "--count", f"{pull.base_sha}..{pull.head_sha}"),
+        repo.db.count("comments WHERE repository_id = ? AND number = ?", repo.id, pull.number),
+        merging.is_mergeable(repo, pull),
+    )
     return shape(site, repo, pull) | {
         "merged": pull.merged_at is not None,
         "mergeable": mergeable,
         "rebaseable": mergeable,
         "mergeable_state": await mergeable_state(repo, pull, mergeable),
         "merged_by": site.user(site.login) if pull.merged_at else None,
-        "comments": await repo.db.count(
-            "comments WHERE repository_id = ? AND number = ?", repo.id, pull.number
-        ),
+        "comments": comments,
         "review_comments": 0,
         "maintainer_can_modify": False,
-        "commits": len(listed),
-        "additions": sum(file.additions for file in files),
-        "deletions": sum(file.deletions for file in files),
-        "changed_files": len(files),
+        "commits": int(count),
+        "additions": added,
+        "deletions": removed,
+        "changed_files": files,
     }
 
 

@@ -78,12 +78,9 @@ class Store:
             raise NotFound
         return self._open(row)
 
-    async def list(self, only_public: bool = False) -> list[Repository]:
+    async def all(self) -> list[Repository]:
         """Every repository by name."""
-        rows = await self.db.all(
-            f"SELECT {COLUMNS} FROM repositories WHERE private = 0 OR NOT ? ORDER BY owner, name",  # noqa: S608
-            int(only_public),
-        )
+        rows = await self.db.all(f"SELECT {COLUMNS} FROM repositories ORDER BY owner, name")  # noqa: S608
         return [self._open(row) for row in rows]
 
     async def create(self, new: NewRepository) -> Repository:

@@ -5,10 +5,20 @@ import zlib
 from dataclasses import dataclass
 from urllib.parse import quote
 
+from local.forge import links
 from local.forge.repositories import Repository
 
 Json = dict[str, object]
 API = "/api/v3"
+MERGES = ("merge_commit", "squash_merge", "rebase_merge")
+ABSENT = (
+    *("archived", "disabled", "is_template", "delete_branch_on_merge", "allow_auto_merge", "allow_forking"),
+    *("has_projects", "has_wiki", "has_pages", "has_downloads", "has_discussions"),
+)
+UNCOUNTED = (
+    *("forks", "forks_count", "stargazers_count", "watchers", "watchers_count"),
+    *("open_issues", "open_issues_count", "network_count", "subscribers_count"),
+)
 
 
 @dataclass(frozen=True)
@@ -38,20 +48,6 @@ class Site:
     def user(self, login: str) -> Json:
         """GitHub's simple user."""
         api = f"{self.api}/users/{login}"
-        links = {
-            f"{noun}_url": f"{api}/{path}"
-            for noun, path in {
-                "followers": "followers",
-                "following": "following{/other_user}",
-                "gists": "gists{/gist_id}",
-                "starred": "starred{/owner}{/repo}",
-                "subscriptions": "subscriptions",
-                "organizations": "orgs",
-                "repos": "repos",
-                "events": "events{/privacy}",
-                "received_events": "received_events",
-            }.items()
-        }
         return {
             "login": login,
             "id": zlib.crc32(login.lower().encode()),
@@ -60,7 +56,7 @@ class Site:
             "gravatar_id": "",
             "url": api,
             "html_url": f"{self.root}/{login}",
-            **links,
+            **{name: api + path for name, path in links.USER.items()},
             "type": "User",
             "site_admin": False,
         }
@@ -80,42 +76,21 @@ class Site:
             "description": repo.description,
             "fork": False,
             "url": api,
-            "branches_url": f"{api}/branches{{/branch}}",
-            "git_refs_url": f"{api}/git/refs{{/sha}}",
-            "statuses_url": f"{api}/statuses/{{sha}}",
-            "commits_url": f"{api}/commits{{/sha}}",
-            "contents_url": f"{api}/contents/{{+path}}",
-            "issue_comment_url": f"{api}/issues/comments{{/number}}",
-            "issues_url": f"{api}/issues{{/number}}",
-            "pulls_url": f"{api}/pulls{{/number}}",
+            **{name: api + path for name, path in links.REPOSITORY.items()},
             "clone_url": f"{html}.git",
             "git_url": f"{html}.git",
             "ssh_url": f"{html}.git",
             "default_branch": repo.default_branch,
-            "archived": False,
-            "disabled": False,
-            "has_issues": True,
-            "has_projects": False,
-            "has_wiki": False,
-            "has_pages": False,
-            "has_downloads": False,
-            "is_template": False,
-            "forks": 0,
-            "forks_count": 0,
-            "stargazers_count": 0,
-            "watchers": 0,
-            "watchers_count": 0,
-            "size": 0,
+            "svn_url": html,
+            "mirror_url": None,
+            "homepage": None,
             "language": None,
             "license": None,
-            "homepage": None,
             "topics": [],
-            "allow_merge_commit": True,
-            "allow_squash_merge": True,
-            "allow_rebase_merge": True,
-            "allow_auto_merge": False,
-            "allow_forking": False,
-            "delete_branch_on_merge": False,
+            "size": 0,
+            **dict.fromkeys(ABSENT, False),
+            **dict.fromkeys(UNCOUNTED, 0),
+            **dict.fromkeys(("has_issues", *(f"allow_{way}" for way in MERGES)), True),
             "permissions": dict.fromkeys(("admin", "maintain", "push", "triage"), self.authenticated)
             | {"pull": True},
             "created_at": repo.created_at,

@@ -5,6 +5,7 @@ from pydantic import BaseModel
 
 from local.forge import refs
 from local.forge.commits import log, shape
+from local.forge.database import now
 from local.forge.dependencies import Held, Readable, Site, User
 from local.forge.errors import NotFound
 from local.forge.paging import Page
@@ -24,13 +25,27 @@ class CreateRepository(BaseModel):
 
 
 @router.get("/user")
-async def authenticated_user(site: Site, login: User) -> Json:
-    return site.user(login) | {"name": login, "email": None}
+async def authenticated_user(site: Site, store: Held, login: User) -> Json:
+    repos = await store.all()
+    private = sum(repo.private for repo in repos)
+    times = sorted(repo.created_at for repo in repos) or [now()]
+    return site.user(login) | {
+        "name": login,
+        **dict.fromkeys(("email", "bio", "blog", "company", "location", "hireable"), None),
+        **dict.fromkeys(("followers", "following", "public_gists", "private_gists", "collaborators"), 0),
+        "public_repos": len(repos) - private,
+        "owned_private_repos": private,
+        "total_private_repos": private,
+        "disk_usage": 0,
+        "two_factor_authentication": False,
+        "created_at": times[0],
+        "updated_at": times[-1],
+    }
 
 
 @router.get("/user/repos")
 async def own_repositories(site: Site, store: Held, page: Page, _: User) -> list[Json]:
-    return [site.repository(repo) for repo in page.cut(await store.list())]
+    return [site.repository(repo) for repo in page.cut(await store.all())]
 
 
 @router.post("/user/repos", status_code=201)

@@ -142,17 +142,23 @@ def github(forge: ForgeProcess) -> Iterator[Github]:
     client.close()
 
 
-@pytest.fixture
-def repo(github: Github) -> Repository:
-    """A new private repository with a README on main."""
-    return github.get_user().create_repo(f"repo-{uuid4().hex[:12]}", auto_init=True, private=True)
+@pytest.fixture(scope="session")
+def new_repo(github: Github) -> Callable[[], Repository]:
+    """Makes private repositories with a README on main."""
+    owner = github.get_user()
+    return lambda: owner.create_repo(f"repo-{uuid4().hex[:12]}", auto_init=True, private=True)
 
 
 @pytest.fixture
-def clone_of(tmp_path: Path) -> Callable[[Repository], Clone]:
+def repo(new_repo: Callable[[], Repository]) -> Repository:
+    return new_repo()
+
+
+@pytest.fixture(scope="session")
+def clone_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Repository], Clone]:
     def clone(repository: Repository) -> Clone:
-        target = tmp_path / uuid4().hex
-        done = run_git("clone", "--quiet", repository.clone_url, str(target), cwd=tmp_path)
+        target = tmp_path_factory.mktemp("clone")
+        done = run_git("clone", "--quiet", repository.clone_url, ".", cwd=target)
         assert done.returncode == 0, done.stderr
         return Clone(target)
 
