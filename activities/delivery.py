@@ -1,0 +1,154 @@
+"""What a run leaves behind on GitHub: one branch, one pull request, and what CI says of them.
+
+Every effect is looked up before it is made and carries the run's id, so that repeating finds it.
+"""
+
+from typing import Literal
+
+from pydantic import BaseModel
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+
+from activities.outside import Outside, outside
+from activities.prompts import outputs_of
+from activities.pull_request_text import body_of
+from activities.sandboxes import SandboxRef, attach
+from activities.workspaces import checkpoint_ref, repository_of
+from kit.database import Database
+from models import Effect, Run, RunSnapshotRow, Sandbox
+from models.base import JsonObject, now
+from models.event import EventType, append
+from models.notification import NotificationType, notify
+from models.run import PrStatus
+from models.run_snapshot import RunSnapshot
+
+SCANNED = 20_000_000
+"""Bytes of the change that are searched for secrets."""
+
+
+class Pushed(BaseModel):
+    sha: str | None
+    """None: the run changed nothing."""
+
+
+class CiReport(BaseModel):
+    status: Literal["none", "pending", "passed", "failed"]
+    expected: bool
+    """The repository has CI, so checks will come even if there are none yet."""
+
+
+class OpenPullRequest(BaseModel):
+    run_id: str
+    draft: bool = False
+    """Open it as a draft although the blueprint does not say so: its checker never passed it."""
+
+
+class Delivery:
+    def __init__(self, database: Database, outside: Outside) -> None:
+        self.database = database
+        self.outside = outside
+
+    @activity.defn
+    async def push_branch(self, ref: SandboxRef) -> Pushed:
+        """Commit what was changed and push the run's branch.
+
+        Killed before the push, both are done again; killed after it, the same commit is found and pushing it
+        once more changes nothing.
+        """
+        async with self.database.transaction() as session:
+            run = await session.get_one(Run, ref.run_id)
+            snapshot = RunSnapshot.model_validate((await session.get_one(RunSnapshotRow, run.id)).document)
+            sandbox = await session.get_one(Sandbox, ref.sandbox_id)
+            credentials = await self.outside.credentials(session, run.project_id)
+        assert run.base_sha, "known since the clone"
+        with outside():
+            handle = await attach(self.outside, credentials, sandbox)
+            repository = repository_of(self.outside, credentials, handle, run)
+            sha = await repository.commit(
+                run.base_sha, run.name, name=snapshot.git_name, email=snapshot.git_email,
+                trailers={"CodeCourier-Run": run.id},
+            )  # fmt: skip
+            if sha is not None:
+                if credentials.scrubber.found_in((await repository.diff(run.base_sha, SCANNED, sha)).text):
+                    raise ApplicationError(
+                        "The change holds one of the project's secrets: it was not pushed. Tell "
+                        "the agent in the prompt to read it from the environment instead, and start the run again.",
+                        type="SECRET_IN_CHANGE",
+                        non_retryable=True,
+                    )
+                await repository.push(sha, f"refs/heads/{snapshot.branch_name}")
+            await repository.delete_ref(checkpoint_ref(run.id))
+        async with self.database.transaction() as session:
+            run = await session.get_one(Run, ref.run_id, with_for_update=True)
+            if sha is None:
+                if run.pr_status is not PrStatus.skipped:
+                    run.pr_status = PrStatus.skipped
+                    await append(session, run, EventType.pr_skipped, {"reason": "Nothing was changed."})
+            elif run.head_sha != sha:
+                run.head_sha = sha
+                data: JsonObject = {"branch": snapshot.branch_name, "sha": sha}
+                await append(session, run, EventType.branch_pushed, data)
+        return Pushed(sha=sha)
+
+    @activity.defn
+    async def open_pull_request(self, ask: OpenPullRequest) -> None:
+        """One pull request for the run's branch.
+
+        Killed before it was made, it is made again; killed after, it is found by its branch and marker.
+        """
+        async with self.database.transaction() as session:
+            run = await session.get_one(Run, ask.run_id, with_for_update=True)
+            if run.pr_url:
+                return
+            snapshot = RunSnapshot.model_validate((await session.get_one(RunSnapshotRow, run.id)).document)
+            run.pr_status = PrStatus.creating
+            await session.merge(Effect(key=f"{run.id}:pull-request", subject_id=run.id, kind="pull-request"))
+            outputs = await outputs_of(session, run.id)
+            credentials = await self.outside.credentials(session, run.project_id)
+        assert run.base_branch, "known since the clone"
+        marker = f"<!-- codecourier:run {run.id} -->"
+        with outside():
+            facts = await self.outside.github(credentials).ensure_pull_request(
+                run.repository_slug,
+                head=snapshot.branch_name,
+                base=run.base_branch,
+                title=credentials.scrubber.text(run.name),
+                body=credentials.scrubber.text(f"{body_of(run, outputs)}\n\n{marker}"),
+                draft=snapshot.config.draft_pr or ask.draft,
+                marker=marker,
+            )
+        async with self.database.transaction() as session:
+            run = await session.get_one(Run, ask.run_id, with_for_update=True)
+            if run.pr_url:
+                return
+            run.pr_status, run.pr_url, run.pr_number = PrStatus.created, facts.url, facts.number
+            effect = await session.get_one(Effect, f"{run.id}:pull-request")
+            effect.done_at, effect.result = now(), {"url": facts.url, "number": facts.number}
+            data = {"url": facts.url, "number": facts.number}
+            event = await append(session, run, EventType.pr_created, data)
+            title = f"Run {run.run_number} opened a pull request"
+            await notify(
+                session, event, NotificationType.pr_created, title, facts.url, {"runId": run.id, **data}
+            )
+
+    @activity.defn
+    async def read_checks(self, run_id: str) -> CiReport:
+        """What CI says of the run's commit; read only, and its row and event are written when it changed."""
+        async with self.database.transaction() as session:
+            run = await session.get_one(Run, run_id)
+            credentials = await self.outside.credentials(session, run.project_id)
+        assert run.head_sha, "known since the push"
+        github = self.outside.github(credentials)
+        with outside():
+            facts = await github.checks(run.repository_slug, run.head_sha)
+            expected = facts.status != "none" or await github.has_ci(run.repository_slug, run.head_sha)
+        checks: JsonObject = {
+            "status": facts.status, "checks": [check.model_dump(mode="json") for check in facts.checks]
+        }  # fmt: skip
+        async with self.database.transaction() as session:
+            run = await session.get_one(Run, run_id, with_for_update=True)
+            before = {key: value for key, value in (run.ci_checks or {}).items() if key != "checkedAt"}
+            run.ci_checks = {**checks, "checkedAt": now().isoformat()}
+            if before != checks:
+                await append(session, run, EventType.ci_updated, checks)
+        return CiReport(status=facts.status, expected=expected)

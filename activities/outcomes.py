@@ -1,0 +1,62 @@
+"""What a stored answer asks the workflow to do next."""
+
+from typing import Literal
+
+from pydantic import BaseModel
+from sqlalchemy import select
+from sqlmodel import col
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from gateways.conversation import Usage, needs_compaction
+from gateways.profiles import profile
+from models import AgentSession, Run, RunStep, ToolCall
+from models import Message as MessageRow
+from models.run_step import StepStatus, Verdict
+
+MOST_OUTPUT = 32_000
+"""Tokens that one answer may have; models that can give less are asked for less."""
+Verb = Literal["tools", "finished", "nudge", "refused"]
+
+
+class Call(BaseModel):
+    id: str
+    name: str
+
+
+class TurnOutcome(BaseModel):
+    next: Verb
+    calls: list[Call] = []
+    """To be carried out in the sandbox, all at once."""
+    verdict: Verdict | None = None
+    cost_usd: float
+    """Of the whole run so far."""
+    compact: bool = False
+    """The next turn may not fit the model's window: compact first."""
+
+
+async def outcome_of(
+    session: AsyncSession, run: Run, agent: AgentSession, message: MessageRow
+) -> TurnOutcome:
+    """The same for the same rows, so that a repeated activity returns what the first one did."""
+    await session.flush()
+    step = await session.get_one(RunStep, agent.step_id)
+    statement = select(col(ToolCall.tool_use_id)).where(
+        col(ToolCall.session_id) == agent.id, col(ToolCall.sequence) == message.sequence
+    )
+    answered = set((await session.execute(statement)).scalars())
+    asked = [block for block in message.content if block["type"] == "tool_use"]
+    calls = [Call(id=str(b["id"]), name=str(b["name"])) for b in asked if b["id"] not in answered]
+    window = profile(agent.model).window
+    usage = Usage.model_validate(message.usage)
+    verb: Verb = "tools" if asked else "nudge"
+    if step.status is StepStatus.completed:
+        verb = "finished"
+    elif message.stop_reason == "refusal":
+        verb = "refused"
+    return TurnOutcome(
+        next=verb,
+        calls=calls,
+        verdict=step.verdict,
+        cost_usd=float(run.cost_usd),
+        compact=needs_compaction(usage, window, MOST_OUTPUT),
+    )

@@ -1,0 +1,120 @@
+"""What activities need to reach the outside: credentials, read at use and never kept, and their gateways."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Literal
+
+from gateways.github import GitHub
+from pydantic import SecretStr
+from sqlalchemy import select
+from sqlmodel import col
+from sqlmodel.ext.asyncio.session import AsyncSession
+from temporalio.exceptions import ApplicationError
+
+from gateways.agent import Agent
+from gateways.sandboxes import Sandboxes
+from kit.crypto import Vault
+from kit.database import Database
+from kit.scrub import Scrubber
+from kit.settings import Settings
+from models import Project, ProviderKey
+from models.provider_key import Provider
+
+spent_outside: ContextVar[list[float]] = ContextVar("spent_outside")
+"""Seconds this activity spent waiting for a model, a sandbox, git or GitHub."""
+
+
+@contextmanager
+def outside() -> Iterator[None]:
+    """Measure a call that leaves the house; the worker logs the sum for each activity."""
+    started = time.perf_counter()
+    try:
+        yield
+    finally:
+        spent_outside.get([]).append(time.perf_counter() - started)
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """A project's keys, and the environment of its sandboxes' commands, in clear: never stored or logged."""
+
+    keys: dict[Provider, str] = field(repr=False)
+    environment: dict[str, str] = field(repr=False)
+    secret_names: tuple[str, ...]
+    scrubber: Scrubber = field(repr=False)
+
+    def key(self, provider: Provider, setting: str) -> str:
+        if (key := self.keys.get(provider)) is None:
+            raise ApplicationError(
+                f"There is no {provider} key: set {setting} for the worker, or give the project its own with "
+                "POST /api/v1/project/provider-keys/set.",
+                type="CREDENTIAL_MISSING",
+                non_retryable=True,
+            )
+        return key
+
+    @property
+    def command_environment(self) -> dict[str, str]:
+        """What a tool's command sees; the toolbox keeps the values of the named secrets out of its files."""
+        return {**self.environment, "CODECOURIER_SECRETS": ",".join(self.secret_names)}
+
+
+class Outside:
+    """Resolves a project's credentials, its own before the server's, and makes gateways from them."""
+
+    def __init__(self, settings: Settings, database: Database) -> None:
+        self.settings = settings
+        self.database = database
+        self.vault = Vault(settings.encryption_keys.get_secret_value())
+
+    async def credentials(self, session: AsyncSession, project_id: str) -> Credentials:
+        statement = select(ProviderKey).where(col(ProviderKey.project_id) == project_id)
+        own = {
+            row.provider: self.vault.open(row.sealed) for row in (await session.execute(statement)).scalars()
+        }
+        servers: list[tuple[Provider, SecretStr | None]] = [
+            (Provider.e2b, self.settings.e2b_api_key),
+            (Provider.anthropic, self.settings.anthropic_api_key),
+            (Provider.github, self.settings.github_token),
+        ]
+        shared = {provider: key.get_secret_value() for provider, key in servers if key}
+        project = await session.get_one(Project, project_id)
+        environment = {name: self.vault.open(str(var["value"])) for name, var in project.env_vars.items()}
+        secret = tuple(name for name, var in project.env_vars.items() if var["isSecret"])
+        values = [*own.values(), *(environment[name] for name in secret), *self.settings.secret_values()]
+        return Credentials({**shared, **own}, environment, secret, Scrubber(values))
+
+    def sandboxes(self, credentials: Credentials) -> Sandboxes:
+        return Sandboxes(
+            credentials.key(Provider.e2b, "E2B_API_KEY"),
+            api_url=self.settings.e2b_api_url,
+            sandbox_url=self.settings.e2b_sandbox_url,
+            owner=self.settings.sandbox_owner,
+        )
+
+    def agent(self, credentials: Credentials) -> Agent:
+        auth: Literal["key", "bearer"] = "bearer" if Provider.anthropic_token in credentials.keys else "key"
+        return Agent(self.model_key(credentials), base_url=self.settings.anthropic_base_url, auth=auth)
+
+    def model_key(self, credentials: Credentials) -> str:
+        token = credentials.keys.get(Provider.anthropic_token)
+        return token or credentials.key(Provider.anthropic, "ANTHROPIC_API_KEY")
+
+    def github(self, credentials: Credentials) -> GitHub:
+        return GitHub(
+            self.github_token(credentials),
+            api_url=self.settings.github_api_url,
+            url=self.settings.github_url,
+            database=self.database,
+            write_spacing_seconds=self.settings.github_write_spacing_seconds,
+        )
+
+    def github_token(self, credentials: Credentials) -> str:
+        return credentials.key(Provider.github, "GITHUB_TOKEN")
+
+    def clone_url(self, slug: str) -> str:
+        """Built from our own setting, never from what a client sent."""
+        return f"{self.settings.github_url}/{slug}.git"

@@ -1,0 +1,135 @@
+"""What a run's workflow writes about itself: short transactions on our own database, as local activities.
+
+Each is safe to repeat: a status that is already there, a step that is already closed, or a row that already
+exists is left as it is, and its event is not written again.
+"""
+
+from datetime import datetime
+
+from pydantic import BaseModel
+from temporalio import activity
+
+from activities.conversations import queued
+from kit.database import Database
+from models import Run, RunSnapshotRow
+from models.base import now
+from models.event import EventType, append
+from models.run import RunStatus
+from models.run_ending import announce
+from models.run_snapshot import RunSnapshot, iterations
+
+
+class StepPlan(BaseModel):
+    index: int
+    label: str
+    gives_verdict: bool
+    has_pre_scripts: bool
+    has_post_scripts: bool
+
+
+class BlockPlan(BaseModel):
+    """Steps that repeat together, at most `iterations` times."""
+
+    iterations: int
+    steps: list[StepPlan]
+
+
+class RunPlan(BaseModel):
+    blocks: list[BlockPlan]
+    create_pr: bool
+    max_cost_usd: float | None
+    time_limit_seconds: int
+
+
+class Note(BaseModel):
+    """Something about a run that operators and clients should see."""
+
+    run_id: str
+    event: EventType
+    code: str | None = None
+    message: str | None = None
+    until: datetime | None = None
+
+
+class CloseRun(BaseModel):
+    run_id: str
+    status: RunStatus
+    code: str | None = None
+    message: str | None = None
+
+
+class RunActivities:
+    def __init__(self, database: Database) -> None:
+        self.database = database
+
+    @activity.defn
+    async def begin_run(self, run_id: str) -> RunPlan | None:
+        """Take the run, unless the API already did; None when it was cancelled before it began."""
+        async with self.database.transaction() as session:
+            run = await session.get_one(Run, run_id, with_for_update=True)
+            if run.status.is_final:
+                return None
+            if run.take():
+                await append(session, run, EventType.run_started)
+            row = await session.get_one(RunSnapshotRow, run_id)
+        return _plan(RunSnapshot.model_validate(row.document))
+
+    @activity.defn
+    async def has_follow_ups(self, run_id: str) -> bool:
+        """Whether a client's message waits that no agent was told yet; read only."""
+        async with self.database.transaction() as session:
+            return bool(await queued(session, run_id))
+
+    @activity.defn
+    async def note(self, note: Note) -> None:
+        """Pause, resume or a wait, on the row and in the log; said twice, it is written once."""
+        async with self.database.transaction() as session:
+            run = await session.get_one(Run, note.run_id, with_for_update=True)
+            data: dict[str, object] = {"code": note.code, "message": note.message} if note.code else {}
+            if note.until:
+                data["until"] = note.until.isoformat()
+            if note.event is EventType.run_paused:
+                changed = run.status is not RunStatus.paused
+                run.pause()
+            elif note.event is EventType.run_resumed:
+                changed = run.status is RunStatus.paused
+                run.resume()
+            elif note.event is EventType.run_waiting:
+                changed = run.waiting != data
+                run.waiting, run.last_progress_at = data, now()
+            else:
+                changed = True
+            if changed:
+                await append(session, run, note.event, data)
+
+    @activity.defn
+    async def close_run(self, close: CloseRun) -> RunStatus:
+        """The last word: status, event and notifications in one transaction; the first ending stays."""
+        async with self.database.transaction() as session:
+            run = await session.get_one(Run, close.run_id, with_for_update=True)
+            if run.close(close.status, code=close.code, message=close.message):
+                await announce(session, run)
+        return run.status
+
+
+def _plan(snapshot: RunSnapshot) -> RunPlan:
+    blocks = [
+        BlockPlan(
+            iterations=iterations(block),
+            steps=[
+                StepPlan(
+                    index=step.index, label=step.label, gives_verdict=step.role.gives_verdict,
+                    has_pre_scripts=bool(step.pre_scripts), has_post_scripts=bool(step.post_scripts),
+                )
+                for step in block
+            ],
+        )
+        for block in snapshot.blocks
+    ]  # fmt: skip
+    cost = snapshot.config.max_cost_usd
+    return RunPlan(
+        blocks=blocks,
+        create_pr=snapshot.config.create_pr,
+        max_cost_usd=float(cost) if cost else None,
+        time_limit_seconds=snapshot.config.sandbox.timeout_ms // 1000,
+    )

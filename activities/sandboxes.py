@@ -1,0 +1,137 @@
+"""A run's sandbox: made once, filled with the repository and the project's files, kept safe, and killed."""
+
+from decimal import Decimal
+
+from pydantic import BaseModel
+from sqlalchemy import select
+from sqlmodel import col
+from sqlmodel.ext.asyncio.session import AsyncSession
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+
+from activities.outside import Credentials, Outside, outside
+from gateways.sandbox import SandboxHandle
+from kit.database import Database
+from models import Run, RunSnapshotRow, Sandbox, SandboxEvent, UsageRecord
+from models.base import now
+from models.event import EventType, append
+from models.run_snapshot import RunSnapshot
+from models.sandbox import SandboxEventType, SandboxStatus
+from models.usage import UsageUnit
+
+
+class Provision(BaseModel):
+    run_id: str
+    lost: str | None = None
+    """The sandbox that is gone and has to be replaced."""
+
+
+class SandboxRef(BaseModel):
+    run_id: str
+    sandbox_id: str
+
+
+async def attach(outside: Outside, credentials: Credentials, sandbox: Sandbox) -> SandboxHandle:
+    """A handle on the run's sandbox, which lives on for as long as the run's blueprint says from now."""
+    if sandbox.provider_id is None:
+        raise ApplicationError("The sandbox was never created.", type="SANDBOX_GONE", non_retryable=True)
+    return await outside.sandboxes(credentials).attach(sandbox.provider_id, sandbox.timeout_ms // 1000)
+
+
+class SandboxActivities:
+    def __init__(self, database: Database, outside: Outside) -> None:
+        self.database = database
+        self.outside = outside
+
+    @activity.defn
+    async def provision(self, ask: Provision) -> str:
+        """The run's sandbox; returns our id of it.
+
+        Killed after it was created and before it was recorded, the second execution finds it by its marker.
+        """
+        async with self.database.transaction() as session:
+            run = await session.get_one(Run, ask.run_id, with_for_update=True)
+            sandbox = await _current(session, run, ask.lost)
+            credentials = await self.outside.credentials(session, run.project_id)
+        if sandbox.status is SandboxStatus.running:
+            return sandbox.id
+        with outside():
+            handle = await self.outside.sandboxes(credentials).ensure(
+                {"run": run.id, "sandbox": sandbox.id},
+                template=sandbox.template_id,
+                timeout_seconds=sandbox.timeout_ms // 1000,
+            )
+        async with self.database.transaction() as session:
+            run = await session.get_one(Run, ask.run_id, with_for_update=True)
+            sandbox = await session.get_one(Sandbox, sandbox.id)
+            if sandbox.status is SandboxStatus.creating:
+                sandbox.run_as(handle.id)
+                await happened(session, sandbox.id, SandboxEventType.sandbox_create, f"{handle.id} runs.")
+                await append(session, run, EventType.sandbox_running, {"sandboxId": sandbox.id})
+        return sandbox.id
+
+    @activity.defn
+    async def release(self, run_id: str) -> None:
+        """Kill every sandbox of the run; one that is gone already is fine, so repeating is harmless."""
+        async with self.database.transaction() as session:
+            run = await session.get_one(Run, run_id)
+            live = await _live(session, run_id)
+            if not live:
+                return
+            credentials = await self.outside.credentials(session, run.project_id)
+        with outside():
+            await self.outside.sandboxes(credentials).kill_all({"run": run_id})
+        async with self.database.transaction() as session:
+            run = await session.get_one(Run, run_id, with_for_update=True)
+            for sandbox in await _live(session, run_id):
+                if sandbox.end():
+                    session.add(_used(run, sandbox))
+                    await append(session, run, EventType.sandbox_killed, {"sandboxId": sandbox.id})
+
+
+async def _live(session: AsyncSession, run_id: str) -> list[Sandbox]:
+    statement = select(Sandbox).where(
+        col(Sandbox.run_id) == run_id, col(Sandbox.status).not_in([SandboxStatus.killed, SandboxStatus.error])
+    )
+    return list((await session.execute(statement)).scalars())
+
+
+async def _current(session: AsyncSession, run: Run, lost: str | None) -> Sandbox:
+    """The run's live sandbox, or a new row for one; the lost one is marked first."""
+    for sandbox in await _live(session, run.id):
+        if sandbox.id != lost:
+            return sandbox
+        sandbox.end(SandboxStatus.error, "The sandbox was lost.")
+        session.add(_used(run, sandbox))
+        await append(session, run, EventType.sandbox_lost, {"sandboxId": sandbox.id})
+    snapshot = RunSnapshot.model_validate((await session.get_one(RunSnapshotRow, run.id)).document)
+    wanted = snapshot.config.sandbox
+    sandbox = Sandbox(
+        project_id=run.project_id, run_id=run.id, name=run.name, template_id=wanted.template_id,
+        memory_mb=wanted.memory_mb, cpu_count=wanted.cpu_count, timeout_ms=wanted.timeout_ms,
+    )  # fmt: skip
+    session.add(sandbox)
+    await append(session, run, EventType.sandbox_creating, {"sandboxId": sandbox.id})
+    return sandbox
+
+
+async def happened(session: AsyncSession, sandbox_id: str, type: SandboxEventType, message: str) -> bool:
+    """Write to the sandbox's log; False, and nothing is written, when it says so already."""
+    said = select(SandboxEvent).where(
+        col(SandboxEvent.sandbox_id) == sandbox_id, col(SandboxEvent.type) == type,
+        col(SandboxEvent.message) == message,
+    )  # fmt: skip
+    if (await session.execute(said)).first():
+        return False
+    session.add(SandboxEvent(sandbox_id=sandbox_id, type=type, status="completed", message=message))
+    return True
+
+
+def _used(run: Run, sandbox: Sandbox) -> UsageRecord:
+    """How long a sandbox that just ended has lived; sandboxes have no price of their own yet."""
+    ended, started = sandbox.killed_at or now(), sandbox.started_at or sandbox.created_at
+    return UsageRecord(
+        project_id=run.project_id, service="e2b", quantity=round((ended - started).total_seconds()),
+        unit=UsageUnit.sandbox_seconds, cost_usd=Decimal(0), run_id=run.id, sandbox_id=sandbox.id,
+        chain_id=run.chain_id, source_id=sandbox.id,
+    )  # fmt: skip

@@ -1,0 +1,86 @@
+"""A step of a run: its row, its agent session and its prompt, in one short transaction.
+
+Safe to repeat: a step is found again by run, index and iteration, and ends only once.
+"""
+
+from pydantic import BaseModel
+from sqlalchemy import select
+from sqlmodel import col
+from temporalio import activity
+
+from activities.prompts import StepPrompt, outputs_of, system_prompt, user_prompt
+from kit.database import Database
+from models import AgentSession, Message, Run, RunSnapshotRow, RunStep
+from models.agent_session import MessageRole
+from models.event import EventType, append
+from models.run_snapshot import RunSnapshot
+from models.run_step import StepStatus
+
+
+class BeginStep(BaseModel):
+    run_id: str
+    sandbox_id: str
+    index: int
+    iteration: int
+
+
+class StepBegun(BaseModel):
+    step_id: str
+    session_id: str
+    max_turns: int
+
+
+class FinishStep(BaseModel):
+    step_id: str
+    status: StepStatus
+
+
+class StepActivities:
+    def __init__(self, database: Database) -> None:
+        self.database = database
+
+    @activity.defn
+    async def begin_step(self, begin: BeginStep) -> StepBegun:
+        """The step's row, its agent session and its prompt; found again by run, index and iteration."""
+        async with self.database.transaction() as session:
+            run = await session.get_one(Run, begin.run_id, with_for_update=True)
+            snapshot = RunSnapshot.model_validate((await session.get_one(RunSnapshotRow, run.id)).document)
+            step = snapshot.steps[begin.index]
+            statement = select(AgentSession).join(RunStep, col(RunStep.id) == AgentSession.step_id).where(
+                col(RunStep.run_id) == run.id, col(RunStep.index) == step.index,
+                col(RunStep.iteration) == begin.iteration,
+            )  # fmt: skip
+            if found := (await session.execute(statement)).scalar_one_or_none():
+                return StepBegun(step_id=found.step_id, session_id=found.id, max_turns=found.max_turns)
+            row = RunStep(
+                project_id=run.project_id, run_id=run.id, index=step.index, iteration=begin.iteration,
+                role=step.role, label=step.label, persona_id=step.persona_id, model=step.model,
+                thinking_effort=step.thinking_effort, sandbox_ids=[begin.sandbox_id],
+            )  # fmt: skip
+            session.add(row)
+            await session.flush()
+            agent = AgentSession(
+                project_id=run.project_id, run_id=run.id, step_id=row.id, sandbox_id=begin.sandbox_id,
+                role=step.role, model=step.model, thinking_effort=step.thinking_effort,
+                system=system_prompt(snapshot, step), max_turns=step.max_turns,
+            )  # fmt: skip
+            session.add(agent)
+            await session.flush()
+            told = StepPrompt(snapshot, step, begin.iteration, await outputs_of(session, run.id))
+            content: list[dict[str, object]] = [{"type": "text", "text": user_prompt(told)}]
+            session.add(Message(session_id=agent.id, sequence=0, role=MessageRole.user, content=content))
+            run.current_step_label, run.current_iteration = step.label, begin.iteration
+            run.progress(f"{step.label}, iteration {begin.iteration}")
+            data: dict[str, object] = {
+                "stepId": row.id, "index": step.index, "role": step.role, "label": step.label,
+                "iteration": begin.iteration,
+            }  # fmt: skip
+            await append(session, run, EventType.step_started, data)
+        return StepBegun(step_id=row.id, session_id=agent.id, max_turns=step.max_turns)
+
+    @activity.defn
+    async def finish_step(self, finish: FinishStep) -> None:
+        """End a step that its session did not end by itself: stopped, failed or cancelled."""
+        async with self.database.transaction() as session:
+            step = await session.get_one(RunStep, finish.step_id, with_for_update=True)
+            step.close(finish.status)

@@ -1,0 +1,101 @@
+"""One tool call is one activity, with one effect: the sandbox keeps a journal under the call's id."""
+
+from pydantic import BaseModel, JsonValue
+from sqlalchemy import select
+from sqlmodel import col
+from sqlmodel.ext.asyncio.session import AsyncSession
+from temporalio import activity
+
+from activities.outside import Outside, outside
+from activities.sandboxes import attach
+from gateways.tools import ToolRequest, parse
+from kit.database import Database
+from models import AgentSession, Message, Run, Sandbox, ToolCall
+from models.event import EventType, append
+
+TOOL_SECONDS = 1_800
+"""The longest that one tool call may take; the model is told when it was ended."""
+SHOWN_RESULT = 2_000
+"""Characters of a result that its event carries."""
+
+
+class ToolCallInput(BaseModel):
+    session_id: str
+    sandbox_id: str
+    sequence: int
+    """Of the assistant's message that holds the call."""
+    tool_use_id: str
+
+
+class ToolCalls:
+    def __init__(self, database: Database, outside: Outside) -> None:
+        self.database = database
+        self.outside = outside
+
+    @activity.defn
+    async def tool_call(self, call: ToolCallInput) -> None:
+        """Carry out a tool call in the sandbox and store its result.
+
+        Killed before the call was sent, it is sent again; killed while it runs, the second execution waits
+        for the very same process in the sandbox; killed before the result is stored, the journal tells it
+        again; killed after, the stored result ends the second execution at once.
+        """
+        async with self.database.transaction() as session:
+            if await _stored(session, call):
+                return
+            agent = await session.get_one(AgentSession, call.session_id)
+            message = await _message(session, call)
+            sandbox = await session.get_one(Sandbox, call.sandbox_id)
+            credentials = await self.outside.credentials(session, agent.project_id)
+        block = next(block for block in message.content if block.get("id") == call.tool_use_id)
+        name, given = str(block["name"]), block["input"]
+        assert isinstance(given, dict)
+        request = parse(agent.role.kind, name, given)
+        assert isinstance(request, ToolRequest), "what needs no sandbox was answered with the turn"
+        with outside():
+            handle = await attach(self.outside, credentials, sandbox)
+            result = await handle.tool(
+                call.tool_use_id,
+                request.wire(),
+                envs=credentials.command_environment,
+                timeout_seconds=TOOL_SECONDS,
+                beat=activity.heartbeat,
+            )
+        text = credentials.scrubber.text(result.content)
+        async with self.database.transaction() as session:
+            run = await session.get_one(Run, agent.run_id, with_for_update=True)
+            if await _stored(session, call):
+                return
+            session.add(
+                ToolCall(
+                    session_id=call.session_id, sequence=call.sequence, tool_use_id=call.tool_use_id,
+                    name=name, result=text, is_error=result.is_error, duration_ms=result.duration_ms,
+                )
+            )  # fmt: skip
+            run.progress(f"{run.current_step_label}: {name}")
+            data: dict[str, object] = {
+                "sessionId": call.session_id, "toolUseId": call.tool_use_id, "name": name,
+                "input": shortened(given), "result": text[:SHOWN_RESULT], "isError": result.is_error,
+                "durationMs": result.duration_ms,
+            }  # fmt: skip
+            await append(session, run, EventType.tool_completed, data)
+
+
+def shortened(given: dict[str, JsonValue]) -> dict[str, object]:
+    """A call's input as its event shows it: long texts cut."""
+    return {key: value[:SHOWN_RESULT] if isinstance(value, str) else value for key, value in given.items()}
+
+
+async def _stored(session: AsyncSession, call: ToolCallInput) -> bool:
+    statement = select(col(ToolCall.id)).where(
+        col(ToolCall.session_id) == call.session_id, col(ToolCall.tool_use_id) == call.tool_use_id
+    )
+    return (await session.execute(statement)).first() is not None
+
+
+async def _message(session: AsyncSession, call: ToolCallInput) -> Message:
+    statement = select(Message).where(
+        col(Message.session_id) == call.session_id, col(Message.sequence) == call.sequence
+    )
+    message: Message = (await session.execute(statement)).scalar_one()
+    return message

@@ -1,0 +1,139 @@
+"""What is done in a run's sandbox besides the agent's work: the clone, scripts, checkpoints."""
+
+import shlex
+
+from pydantic import BaseModel
+from sqlmodel.ext.asyncio.session import AsyncSession
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+
+from activities.outside import Credentials, Outside, outside
+from activities.project_files import project_files
+from activities.sandboxes import SandboxRef, attach, happened
+from gateways.repository import CHECKPOINTS, Repository
+from gateways.sandbox import SandboxHandle
+from kit.database import Database
+from models import Effect, Run, RunSnapshotRow, Sandbox
+from models.asset import ScriptLanguage
+from models.base import JsonObject, now
+from models.event import EventType, append
+from models.run_snapshot import RunSnapshot, ScriptSnapshot
+from models.sandbox import SandboxEventType
+
+SCRIPT_SECONDS = 1_800
+INTERPRETERS = {ScriptLanguage.bash: "bash", ScriptLanguage.python: "python3", ScriptLanguage.node: "node"}
+
+
+class StepScripts(BaseModel):
+    run_id: str
+    sandbox_id: str
+    step_id: str
+    index: int
+    after: bool
+    """Run the step's post-scripts instead of its pre-scripts."""
+
+
+class Workspaces:
+    def __init__(self, database: Database, outside: Outside) -> None:
+        self.database = database
+        self.outside = outside
+
+    @activity.defn
+    async def prepare(self, ref: SandboxRef) -> None:
+        """Clone at the base branch (or restore the last checkpoint), and put the project's files in place.
+
+        Killed anywhere, it is done again from the start: a half clone is removed, a whole one kept.
+        """
+        async with self.database.transaction() as session:
+            run, snapshot, sandbox, credentials = await self._load(session, ref)
+            saved = await session.get(Effect, f"{run.id}:checkpoint")
+        with outside():
+            handle = await attach(self.outside, credentials, sandbox)
+            repository = repository_of(self.outside, credentials, handle, run)
+            cloned = await repository.clone(
+                snapshot.base_branch,
+                snapshot.branch_name,
+                restore=checkpoint_ref(run.id) if saved and saved.done_at else None,
+            )
+            await repository.identity(snapshot.git_name, snapshot.git_email)
+            files = await project_files(handle, snapshot)
+        async with self.database.transaction() as session:
+            run = await session.get_one(Run, ref.run_id, with_for_update=True)
+            run.base_branch, run.base_sha = cloned.base_branch, cloned.base_sha
+            data: JsonObject = {
+                "sandboxId": sandbox.id, "branch": snapshot.branch_name, "baseBranch": cloned.base_branch,
+                "baseSha": cloned.base_sha,
+            }  # fmt: skip
+            cloning = f"Cloned {run.repository_slug} at {cloned.base_sha}."
+            if await happened(session, sandbox.id, SandboxEventType.clone, cloning):
+                await append(session, run, EventType.repository_cloned, data)
+            installing = f"Put {files} project files in place."
+            await happened(session, sandbox.id, SandboxEventType.install, installing)
+
+    @activity.defn
+    async def run_scripts(self, ask: StepScripts) -> None:
+        """A step's pre- or post-scripts, each exactly once: the sandbox keeps a journal of them."""
+        async with self.database.transaction() as session:
+            run, snapshot, sandbox, credentials = await self._load(session, ask)
+        step = snapshot.steps[ask.index]
+        when, scripts = ("post", step.post_scripts) if ask.after else ("pre", step.pre_scripts)
+        handle = await attach(self.outside, credentials, sandbox)
+        for place, script in enumerate(scripts):
+            call_id = f"{ask.step_id}-{when}-{place}"
+            with outside():
+                await self._run_script(handle, script, call_id, credentials)
+            async with self.database.transaction() as session:
+                run = await session.get_one(Run, ask.run_id, with_for_update=True)
+                message = f"Ran the {when}-script {script.name} ({call_id})."
+                if await happened(session, sandbox.id, SandboxEventType.setup_script, message):
+                    data: JsonObject = {"name": script.name, "when": when, "stepId": ask.step_id}
+                    await append(session, run, EventType.setup_script, data)
+
+    @activity.defn
+    async def checkpoint(self, ref: SandboxRef) -> None:
+        """Push the work tree to a hidden ref, to rebuild a lost sandbox from; again is harmless."""
+        async with self.database.transaction() as session:
+            run, _, sandbox, credentials = await self._load(session, ref)
+        with outside():
+            handle = await attach(self.outside, credentials, sandbox)
+            repository = repository_of(self.outside, credentials, handle, run)
+            await repository.checkpoint(checkpoint_ref(run.id), f"Checkpoint of run {run.run_number}")
+        async with self.database.transaction() as session:
+            await session.merge(
+                Effect(key=f"{run.id}:checkpoint", subject_id=run.id, kind="checkpoint", done_at=now())
+            )
+
+    async def _load(
+        self, session: AsyncSession, ref: SandboxRef | StepScripts
+    ) -> tuple[Run, RunSnapshot, Sandbox, Credentials]:
+        run = await session.get_one(Run, ref.run_id)
+        snapshot = RunSnapshot.model_validate((await session.get_one(RunSnapshotRow, run.id)).document)
+        sandbox = await session.get_one(Sandbox, ref.sandbox_id)
+        return run, snapshot, sandbox, await self.outside.credentials(session, run.project_id)
+
+    async def _run_script(
+        self, handle: SandboxHandle, script: ScriptSnapshot, call_id: str, credentials: Credentials
+    ) -> None:
+        path = f"/home/user/.codecourier/scripts/{call_id}"
+        await handle.write(path, script.content)
+        result = await handle.tool(
+            call_id,
+            {"tool": "bash", "command": shlex.join([INTERPRETERS[script.language], path])},
+            envs=credentials.command_environment,
+            timeout_seconds=SCRIPT_SECONDS,
+            beat=activity.heartbeat,
+        )
+        if result.exit_code != 0:
+            tail = credentials.scrubber.text(result.content)[-500:]
+            sentence = f"The script '{script.name}' ended with exit code {result.exit_code}: {tail}"
+            raise ApplicationError(sentence, type="SCRIPT_FAILED", non_retryable=True)
+
+
+def repository_of(outside: Outside, credentials: Credentials, handle: SandboxHandle, run: Run) -> Repository:
+    """The clone in the run's sandbox; the token is passed to the one git command that needs it."""
+    url, token = outside.clone_url(run.repository_slug), outside.github_token(credentials)
+    return Repository(handle, url, token, beat=activity.heartbeat)
+
+
+def checkpoint_ref(run_id: str) -> str:
+    return f"{CHECKPOINTS}/{run_id}"

@@ -1,0 +1,46 @@
+"""Around every activity: the ids of its log lines, the time it spent outside, and the name of its failure."""
+
+import time
+from typing import Any
+
+from temporalio import activity
+from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
+
+from activities.failures import as_application_error
+from activities.outside import spent_outside
+from kit import logs
+
+log = logs.logger("worker.activity")
+
+
+class ActivityInterceptor(Interceptor):
+    def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:
+        return _Inbound(next)
+
+
+class _Inbound(ActivityInboundInterceptor):
+    async def execute_activity(self, input: ExecuteActivityInput) -> Any:
+        info = activity.info()
+        logs.bind(workflow_id=info.workflow_id, activity=info.activity_type, attempt=info.attempt)
+        outside: list[float] = []
+        spent_outside.set(outside)
+        started = time.perf_counter()
+        outcome = "cancelled"
+        try:
+            result = await super().execute_activity(input)
+            outcome = "completed"
+        except Exception as error:
+            failure = as_application_error(error)
+            outcome = failure.type or "failed"
+            if failure.type == "INTERNAL":
+                log.exception("an activity failed of a bug")
+            else:
+                log.warning("an activity failed", code=failure.type, message=failure.message)
+            raise failure from (None if failure.type == "INTERNAL" else error)
+        finally:
+            seconds = time.perf_counter() - started
+            log.info(
+                "activity", outcome=outcome, milliseconds=round(seconds * 1000, 1),
+                outside_milliseconds=round(sum(outside) * 1000, 1),
+            )  # fmt: skip
+        return result

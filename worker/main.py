@@ -1,0 +1,98 @@
+"""The worker: composes workflows, activities and gateways, and leaves in good order."""
+
+import asyncio
+import signal
+from contextlib import AsyncExitStack
+from datetime import timedelta
+
+from temporalio.client import Client
+from temporalio.worker import Worker
+
+from activities.agent_turns import AgentTurns
+from activities.delivery import Delivery
+from activities.outside import Outside
+from activities.runs import RunActivities
+from activities.sandboxes import SandboxActivities
+from activities.steps import StepActivities
+from activities.sweep import Sweep
+from activities.tool_calls import ToolCalls
+from activities.workspaces import Workspaces
+from kit import logs
+from kit.database import Database
+from kit.settings import Settings, settings
+from kit.temporal import AGENTS_QUEUE, RUNNER, TASK_QUEUE, connect
+from worker.interceptors import ActivityInterceptor
+from worker.schedules import ensure_schedules
+from workflows import WORKFLOWS
+
+GRACE = timedelta(seconds=20)
+"""What runs when the worker is told to stop may finish for so long; then it goes on elsewhere."""
+WORKFLOW_ACTIVITIES, AGENT_ACTIVITIES = 100, 200
+"""Activities at once: most of their time they wait for somebody else."""
+
+log = logs.logger(__name__)
+
+
+def build_workers(client: Client, settings: Settings, database: Database) -> list[Worker]:
+    """One worker for each task queue; any process can serve both, so scaling out is starting more of them."""
+    outside = Outside(settings, database)
+    runs, steps, sweep = RunActivities(database), StepActivities(database), Sweep(database, client)
+    sandboxes, workspaces = SandboxActivities(database, outside), Workspaces(database, outside)
+    delivery = Delivery(database, outside)
+    turns, calls = AgentTurns(database, outside), ToolCalls(database, outside)
+    interceptors = [ActivityInterceptor()]
+    main = Worker(
+        client,
+        task_queue=TASK_QUEUE,
+        workflows=WORKFLOWS,
+        activities=[
+            runs.begin_run, runs.has_follow_ups, runs.note, runs.close_run,
+            steps.begin_step, steps.finish_step,
+            sandboxes.provision, sandboxes.release,
+            workspaces.prepare, workspaces.run_scripts, workspaces.checkpoint,
+            delivery.push_branch, delivery.open_pull_request, delivery.read_checks,
+            sweep.start_pending_runs,
+        ],
+        workflow_runner=RUNNER,
+        interceptors=interceptors,
+        max_concurrent_activities=WORKFLOW_ACTIVITIES,
+        max_heartbeat_throttle_interval=timedelta(seconds=1),
+        graceful_shutdown_timeout=GRACE,
+        workflow_failure_exception_types=[Exception],
+    )  # fmt: skip
+    agents = Worker(
+        client,
+        task_queue=AGENTS_QUEUE,
+        activities=[turns.model_turn, turns.compact, calls.tool_call],
+        interceptors=interceptors,
+        max_concurrent_activities=AGENT_ACTIVITIES,
+        max_heartbeat_throttle_interval=timedelta(seconds=1),
+        graceful_shutdown_timeout=GRACE,
+    )
+    return [main, agents]
+
+
+async def serve(settings: Settings) -> None:
+    """Work until SIGTERM or SIGINT, then let what runs finish within `GRACE`."""
+    stop = asyncio.Event()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(name, stop.set)
+    database = Database(settings.sqlalchemy_url, pool_size=settings.database_pool_size)
+    try:
+        client = await connect(settings)
+        async with AsyncExitStack() as stack:
+            for worker in build_workers(client, settings, database):
+                await stack.enter_async_context(worker)
+            await ensure_schedules(client)
+            log.info("the worker is ready", temporal=settings.temporal_address)
+            await stop.wait()
+            log.info("the worker leaves", grace_seconds=GRACE.total_seconds())
+    finally:
+        await database.close()
+
+
+def main() -> None:
+    """Run a worker with the settings of the environment."""
+    configured = settings()
+    logs.configure(configured.log_level, configured.log_format, configured.secret_values())
+    asyncio.run(serve(configured))

@@ -1,0 +1,59 @@
+"""What comes after the steps: push, pull request, and CI followed until it has spoken."""
+
+from datetime import timedelta
+from functools import partial
+
+from temporalio import workflow
+from temporalio.workflow import ActivityCancellationType
+
+from activities.delivery import CiReport, Delivery, OpenPullRequest, Pushed
+from activities.sandboxes import SandboxActivities, SandboxRef
+from kit.temporal import PATIENT
+from workflows.calls import patiently
+from workflows.pipeline import Pipeline
+from workflows.sandbox import surviving
+
+WHOLE = ActivityCancellationType.WAIT_CANCELLATION_COMPLETED
+"""A cancelled run is over only when what it was doing on GitHub is over."""
+CI_APPEARS_IN = timedelta(minutes=1)
+CI_TAKES = timedelta(hours=2)
+FIRST_LOOK, LONGEST_PAUSE = timedelta(seconds=2), timedelta(minutes=1)
+
+
+async def deliver(pipeline: Pipeline) -> None:
+    """A run that changed nothing opens no pull request; a stopped one only pushes what it has."""
+    run_id = pipeline.run_id
+    pushed, pipeline.sandbox_id = await surviving(run_id, pipeline.sandbox_id, partial(_push, run_id))
+    if pushed.sha is None or not pipeline.plan.create_pr or pipeline.control.stopping:
+        return
+    ask = OpenPullRequest(run_id=run_id, draft=pipeline.unpassed)
+    await patiently(
+        run_id, Delivery.open_pull_request, ask, PATIENT, summary="open the pull request", cancellation=WHOLE
+    )
+    await patiently(run_id, SandboxActivities.release, run_id, PATIENT, summary="kill the sandbox")
+    await _follow_ci(run_id)
+
+
+async def _push(run_id: str, sandbox_id: str) -> Pushed:
+    ref = SandboxRef(run_id=run_id, sandbox_id=sandbox_id)
+    return await patiently(
+        run_id, Delivery.push_branch, ref, PATIENT, summary="commit and push", cancellation=WHOLE
+    )
+
+
+async def _follow_ci(run_id: str) -> None:
+    """Look at CI, less and less often, until it has passed or failed, or there is none."""
+    workflow.set_current_details("The pull request is open; waiting for CI.")
+    started, pause = workflow.now(), FIRST_LOOK
+    while workflow.now() - started < CI_TAKES:
+        report = await patiently(run_id, Delivery.read_checks, run_id, PATIENT, summary="read CI's checks")
+        if _has_spoken(report, workflow.now() - started):
+            return
+        await workflow.sleep(pause)
+        pause = min(pause * 1.5, LONGEST_PAUSE)
+
+
+def _has_spoken(report: CiReport, waited: timedelta) -> bool:
+    if report.status == "none":
+        return not report.expected or waited > CI_APPEARS_IN
+    return report.status != "pending"

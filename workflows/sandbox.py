@@ -1,0 +1,37 @@
+"""A sandbox that is ready to work in: made, cloned into and filled; made anew when the last one was lost."""
+
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from temporalio.exceptions import ActivityError
+
+from activities.failures import SANDBOX_GONE
+from activities.sandboxes import Provision, SandboxActivities, SandboxRef
+from activities.workspaces import Workspaces
+from kit.temporal import PATIENT
+from workflows.calls import cause, patiently
+
+T = TypeVar("T")
+
+
+async def ready_sandbox(run_id: str, lost: str | None = None) -> str:
+    """Our id of the run's sandbox; `lost` names the one it replaces."""
+    ask = Provision(run_id=run_id, lost=lost)
+    sandbox_id = await patiently(
+        run_id, SandboxActivities.provision, ask, PATIENT, summary="create the sandbox"
+    )
+    ref = SandboxRef(run_id=run_id, sandbox_id=sandbox_id)
+    await patiently(run_id, Workspaces.prepare, ref, PATIENT, summary="clone and prepare")
+    return sandbox_id
+
+
+async def surviving(run_id: str, sandbox_id: str, work: Callable[[str], Awaitable[T]]) -> tuple[T, str]:
+    """The result of work in a sandbox, done again in a new one if it was lost; and the one in use."""
+    while True:
+        try:
+            return await work(sandbox_id), sandbox_id
+        except ActivityError as error:
+            failure = cause(error)
+            if failure is None or failure.type != SANDBOX_GONE:
+                raise
+        sandbox_id = await ready_sandbox(run_id, lost=sandbox_id)
