@@ -66,6 +66,12 @@ class Box:
             raise Gone
         return self._transport
 
+    async def lost(self, transport: httpx.AsyncHTTPTransport) -> None:
+        """Nobody listens behind this transport any more: end what is left, so that the next one boots."""
+        async with self._lock:
+            if self._transport is transport:
+                await self._halt()
+
     async def pause(self, *, memory: bool) -> bool:
         """Stop the processes where they stand, or end them and keep the files. False if paused already."""
         async with self._lock:
@@ -121,7 +127,7 @@ class Box:
                     await self._ready()
             except (OSError, TimeoutError, httpx.TransportError) as error:
                 await self._halt()
-                last_words = (self.record.directory / "envd.log").read_text(errors="replace")[-500:].strip()
+                last_words = _tail(self.record.directory / "envd.log")
                 raise BootFailed(
                     f"sandbox {self.record.sandbox_id} did not start: {last_words or error!r}"
                 ) from error
@@ -184,6 +190,13 @@ class Box:
         if self._process is not None:
             await processes.end(self._process)
             self._process = None
+
+
+def _tail(path: Path, size: int = 500) -> str:
+    """The last bytes of a log that what runs inside may have made as large as it liked."""
+    with path.open("rb") as file:
+        file.seek(max(0, file.seek(0, os.SEEK_END) - size))
+        return file.read(size).decode(errors="replace").strip()
 
 
 def _listener(path: Path) -> socket.socket:

@@ -11,7 +11,7 @@ import os
 import socket
 from collections.abc import Iterable
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -26,6 +26,7 @@ _CONNECT_TIMEOUT = 15.0
 _MAX_CONNECTIONS = 256  # per sandbox; more wait
 
 LOOPBACK = "127.0.0.1"
+_PROTOCOL_ASSIGNMENTS = ip_network("192.0.0.0/24")  # Python 3.11 takes a part of it for global
 
 
 class Refused(Exception):
@@ -158,4 +159,5 @@ def is_public(address: IPv4Address | IPv6Address) -> bool:
     if isinstance(address, IPv6Address):
         wraps = address.ipv4_mapped or address.sixtofour or address.teredo
         return not wraps and address.packed[0] >> 5 == 1 and address.is_global and not address.is_multicast
-    return address.is_global and not (address.is_multicast or address.is_reserved)
+    special = address.is_multicast or address.is_reserved or address in _PROTOCOL_ASSIGNMENTS
+    return address.is_global and not special

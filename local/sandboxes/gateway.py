@@ -8,7 +8,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from local.sandboxes.box import BootFailed, Gone
+from local.sandboxes.box import BootFailed, Box, Gone
 from local.sandboxes.fleet import Fleet, SandboxNotFound
 
 log = logging.getLogger(__name__)
@@ -40,8 +40,7 @@ class Gateway:
                 sandbox_id, f"The sandbox is running but port is not open: {port} is not served here"
             )
         try:
-            transport = await self._fleet.find(sandbox_id).transport()
-            incoming = await transport.handle_async_request(_outgoing(request))
+            incoming = await _send(self._fleet.find(sandbox_id), _outgoing(request))
         except (SandboxNotFound, Gone):
             return _unavailable(sandbox_id, "The sandbox was not found")
         except ClientDisconnect:
@@ -72,6 +71,16 @@ async def _body(incoming: httpx.Response) -> AsyncIterator[bytes]:
             yield chunk
     finally:
         await incoming.aclose()
+
+
+async def _send(box: Box, request: httpx.Request) -> httpx.Response:
+    """Send to envd; once more where it has just died, so that nothing of the request has left yet."""
+    transport = await box.transport()
+    try:
+        return await transport.handle_async_request(request)
+    except httpx.ConnectError:
+        await box.lost(transport)
+        return await (await box.transport()).handle_async_request(request)
 
 
 def _outgoing(request: Request) -> httpx.Request:

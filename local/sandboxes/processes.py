@@ -1,4 +1,4 @@
-"""The processes of a sandbox, seen from outside: bwrap's child is the first one inside, all others are its."""
+"""The processes of a sandbox, seen from outside: bwrap's child is the first inside, all others come of it."""
 
 import asyncio
 import contextlib

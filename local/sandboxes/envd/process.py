@@ -1,8 +1,10 @@
 """process.Process of E2B's protocol: start, connect, list, input, signals. Terminals are not served."""
 
 import asyncio
+import contextlib
+import math
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 
 from connectrpc.code import Code
 from connectrpc.errors import ConnectError
@@ -16,6 +18,7 @@ from local.sandboxes.envd.command import Command
 from local.sandboxes.envd.paths import require_user, resolve
 
 KEEPALIVE = 50.0  # seconds of silence after which a stream says that it is alive
+TIMEOUT_GRACE = 0.1  # seconds between telling the client of a time-out and ending the command
 
 
 class ProcessService(Process):
@@ -37,14 +40,17 @@ class ProcessService(Process):
     ) -> AsyncIterator[pb.StartResponse]:
         require_user(ctx.request_headers)
         command = self._spawn(request, ctx.timeout_ms)
-        async for event in _follow(command):
-            yield pb.StartResponse(event=event)
+        async with contextlib.aclosing(_follow(command, ctx.timeout_ms)) as stream:
+            async for event in stream:
+                yield pb.StartResponse(event=event)
 
     async def connect(
         self, request: pb.ConnectRequest, ctx: RequestContext[pb.ConnectRequest, pb.ConnectResponse]
     ) -> AsyncIterator[pb.ConnectResponse]:
-        async for event in _follow(self._select(request.process)):
-            yield pb.ConnectResponse(event=event)
+        command = self._select(request.process)
+        async with contextlib.aclosing(_follow(command, ctx.timeout_ms)) as stream:
+            async for event in stream:
+                yield pb.ConnectResponse(event=event)
 
     async def send_input(
         self, request: pb.SendInputRequest, ctx: RequestContext[pb.SendInputRequest, pb.SendInputResponse]
@@ -119,10 +125,10 @@ class ProcessService(Process):
 
     async def _run(self, command: Command, timeout_ms: float | None) -> None:
         """The time-out of the start request ends the command, as in E2B; the loss of its client does not."""
-        loop = asyncio.get_running_loop()
-        deadline = (
-            loop.call_later(timeout_ms / 1000, command.send, int(pb.Signal.SIGKILL)) if timeout_ms else None
-        )
+        deadline: asyncio.TimerHandle | None = None
+        if timeout_ms is not None:
+            seconds = timeout_ms / 1000 + TIMEOUT_GRACE
+            deadline = asyncio.get_running_loop().call_later(seconds, command.send, int(pb.Signal.SIGKILL))
         try:
             await command.run()
         finally:
@@ -131,15 +137,21 @@ class ProcessService(Process):
                 deadline.cancel()
 
 
-async def _follow(command: Command) -> AsyncIterator[pb.ProcessEvent]:
+async def _follow(command: Command, timeout_ms: float | None) -> AsyncGenerator[pb.ProcessEvent, None]:
     """Start, output and end of a command, with a sign of life in silence."""
+    loop = asyncio.get_running_loop()
+    deadline = math.inf if timeout_ms is None else loop.time() + timeout_ms / 1000
     yield events.started(command.pid)
     with command.output.reader() as reader:
         while True:
             try:
-                async with asyncio.timeout(KEEPALIVE):
+                async with asyncio.timeout_at(min(deadline, loop.time() + KEEPALIVE)):
                     event = await command.output.next(reader)
             except TimeoutError:
+                if loop.time() >= deadline:
+                    raise ConnectError(
+                        Code.DEADLINE_EXCEEDED, "the time-out of the command is over"
+                    ) from None
                 yield events.alive()
                 continue
             if event is None:
