@@ -42,7 +42,7 @@ def main() -> None:
             log_level="warning",
             access_log=False,
             server_header=False,
-            timeout_keep_alive=120,  # longer than clients pause, so that none reuses a connection being closed
+            timeout_keep_alive=120,  # longer than clients pause: none meets a connection just closed
             timeout_graceful_shutdown=5,
         )
 

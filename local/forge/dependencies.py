@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import Depends, Request
+from fastapi import Depends, Path, Request
 
 from local.forge.access import Keeper
 from local.forge.errors import NotFound, Unauthenticated
@@ -22,6 +22,7 @@ def site(request: Request, store: Annotated[Store, Depends(store)]) -> SiteHere:
     return SiteHere(str(request.base_url).rstrip("/"), store.login, keeper.admits(request))
 
 
+Number = Annotated[int, Path(ge=1, lt=2**53)]
 Held = Annotated[Store, Depends(store)]
 Site = Annotated[SiteHere, Depends(site)]
 

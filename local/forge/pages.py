@@ -8,7 +8,7 @@ from starlette.exceptions import HTTPException
 
 from local.forge import check_runs, comments, commits, pulls, refs, statuses
 from local.forge.access import CHALLENGE
-from local.forge.dependencies import Held, readable, site
+from local.forge.dependencies import Held, Number, readable, site
 from local.forge.diffs import Change, changes
 from local.forge.errors import BadCredentials, NotFound
 from local.forge.markup import Html, diff, document, lines, link, listing, tag
@@ -54,13 +54,13 @@ async def repository_page(found: Visible) -> HTMLResponse:
 
 
 @router.get("/pull/{number}.diff")
-async def pull_diff(number: int, found: Visible) -> PlainTextResponse:
+async def pull_diff(number: Number, found: Visible) -> PlainTextResponse:
     pull = await pulls.get(found, number)
     return PlainTextResponse(await found.git.text("diff", f"{pull.base_sha}...{pull.head_sha}") + "\n")
 
 
 @router.get("/pull/{number}")
-async def pull_page(number: int, found: Visible) -> HTMLResponse:
+async def pull_page(number: Number, found: Visible) -> HTMLResponse:
     pull = await pulls.get(found, number)
     fork = await found.git.text("merge-base", pull.base_sha, pull.head_sha)
     files = await changes(found.git, fork, pull.head_sha)

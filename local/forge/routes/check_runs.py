@@ -4,26 +4,27 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from fastapi import APIRouter
-from pydantic import AwareDatetime, BaseModel
+from pydantic import AwareDatetime
 
 from local.forge import check_runs, commits
 from local.forge.check_runs import Fields
 from local.forge.database import now
-from local.forge.dependencies import Readable, Site, Writable
+from local.forge.dependencies import Number, Readable, Site, Writable
 from local.forge.errors import Invalid
 from local.forge.paging import Page
+from local.forge.routes.body import Body
 from local.forge.site import Json
 
 router = APIRouter(prefix="/repos/{owner}/{repo}")
 
 
-class Output(BaseModel):
+class Output(Body):
     title: str | None = None
     summary: str
     text: str | None = None
 
 
-class EditCheckRun(BaseModel):
+class EditCheckRun(Body):
     name: str | None = None
     details_url: str | None = None
     external_id: str | None = None
@@ -65,12 +66,12 @@ async def create_check_run(body: CreateCheckRun, found: Writable, site: Site) ->
 
 
 @router.get("/check-runs/{key}")
-async def check_run(key: int, found: Readable, site: Site) -> Json:
+async def check_run(key: Number, found: Readable, site: Site) -> Json:
     return (await check_runs.get(found, key)).shape(site, found)
 
 
 @router.patch("/check-runs/{key}")
-async def edit_check_run(key: int, body: EditCheckRun, found: Writable, site: Site) -> Json:
+async def edit_check_run(key: Number, body: EditCheckRun, found: Writable, site: Site) -> Json:
     return (await check_runs.edit(found, key, body.fields())).shape(site, found)
 
 

@@ -4,7 +4,7 @@ from fastapi import APIRouter
 
 from local.forge import check_runs, commits
 from local.forge.check_runs import APP, CheckRun
-from local.forge.dependencies import Readable, Site
+from local.forge.dependencies import Number, Readable, Site
 from local.forge.errors import NotFound
 from local.forge.paging import Page
 from local.forge.repositories import Repository
@@ -22,7 +22,7 @@ async def check_suites_of_commit(ref: str, found: Readable, site: Site) -> Json:
 
 
 @router.get("/check-suites/{key}")
-async def check_suite(key: int, found: Readable, site: Site) -> Json:
+async def check_suite(key: Number, found: Readable, site: Site) -> Json:
     runs = check_runs.latest(await check_runs.of_suite(found, key))
     if not runs:
         raise NotFound
@@ -30,7 +30,7 @@ async def check_suite(key: int, found: Readable, site: Site) -> Json:
 
 
 @router.get("/check-suites/{key}/check-runs")
-async def check_runs_of_suite(key: int, found: Readable, site: Site, page: Page) -> Json:
+async def check_runs_of_suite(key: Number, found: Readable, site: Site, page: Page) -> Json:
     runs = check_runs.latest(await check_runs.of_suite(found, key))
     return {"total_count": len(runs), "check_runs": [run.shape(site, found) for run in page.cut(runs)]}
 

@@ -1,49 +1,52 @@
 """Pull requests as issues: reading one, and its comments."""
 
 from fastapi import APIRouter
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from local.forge import comments, pulls
-from local.forge.dependencies import Readable, Site, User, Writable
+from local.forge.dependencies import Number, Readable, Site, User, Writable
 from local.forge.paging import Page
 from local.forge.pull_shapes import as_issue
+from local.forge.routes.body import Body
 from local.forge.site import Json
 
 router = APIRouter(prefix="/repos/{owner}/{repo}/issues")
 
 
-class WriteComment(BaseModel):
+class WriteComment(Body):
     body: str = Field(min_length=1, max_length=65_536)
 
 
 @router.get("/comments/{key}")
-async def one_comment(key: int, found: Readable, site: Site) -> Json:
+async def one_comment(key: Number, found: Readable, site: Site) -> Json:
     return (await comments.get(found, key)).shape(site, found)
 
 
 @router.patch("/comments/{key}")
-async def edit_comment(key: int, body: WriteComment, found: Writable, site: Site) -> Json:
+async def edit_comment(key: Number, body: WriteComment, found: Writable, site: Site) -> Json:
     return (await comments.edit(found, key, body.body)).shape(site, found)
 
 
 @router.delete("/comments/{key}", status_code=204)
-async def delete_comment(key: int, found: Writable) -> None:
+async def delete_comment(key: Number, found: Writable) -> None:
     await comments.remove(found, key)
 
 
 @router.get("/{number}")
-async def issue(number: int, found: Readable, site: Site) -> Json:
+async def issue(number: Number, found: Readable, site: Site) -> Json:
     pull = await pulls.get(found, number)
     return as_issue(site, found, pull, len(await comments.of_pull(found, number)))
 
 
 @router.get("/{number}/comments")
-async def comments_of_issue(number: int, found: Readable, site: Site, page: Page) -> list[Json]:
+async def comments_of_issue(number: Number, found: Readable, site: Site, page: Page) -> list[Json]:
     await pulls.get(found, number)
     return [comment.shape(site, found) for comment in page.cut(await comments.of_pull(found, number))]
 
 
 @router.post("/{number}/comments", status_code=201)
-async def create_comment(number: int, body: WriteComment, found: Writable, site: Site, login: User) -> Json:
+async def create_comment(
+    number: Number, body: WriteComment, found: Writable, site: Site, login: User
+) -> Json:
     await pulls.get(found, number)
     return (await comments.add(found, number, body.body, login)).shape(site, found)

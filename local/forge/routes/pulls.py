@@ -3,21 +3,22 @@
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Response
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from local.forge import commits, merging, opening, pulls
-from local.forge.dependencies import Readable, Site, User, Writable
+from local.forge.dependencies import Number, Readable, Site, User, Writable
 from local.forge.diffs import changes
 from local.forge.errors import Invalid
 from local.forge.paging import Page
 from local.forge.pull_shapes import detail, shape
 from local.forge.pulls import Filter, NewPull
+from local.forge.routes.body import Body
 from local.forge.site import Json
 
 router = APIRouter(prefix="/repos/{owner}/{repo}/pulls")
 
 
-class CreatePull(BaseModel):
+class CreatePull(Body):
     title: str = Field(min_length=1, max_length=256)
     head: str
     base: str
@@ -25,21 +26,21 @@ class CreatePull(BaseModel):
     draft: bool = False
 
 
-class EditPull(BaseModel):
+class EditPull(Body):
     title: str | None = Field(None, min_length=1, max_length=256)
     body: str | None = None
     state: Literal["open", "closed"] | None = None
     base: str | None = None
 
 
-class MergePull(BaseModel):
+class MergePull(Body):
     commit_title: str | None = None
     commit_message: str | None = None
     sha: str | None = None
     merge_method: Literal["merge", "squash", "rebase"] = "merge"
 
 
-class ListPulls(BaseModel):
+class ListPulls(Body):
     state: Literal["open", "closed", "all"] = "open"
     head: str | None = None
     base: str | None = None
@@ -70,12 +71,12 @@ async def create_pull(body: CreatePull, found: Writable, site: Site, login: User
 
 
 @router.get("/{number}")
-async def one_pull(number: int, found: Readable, site: Site) -> Json:
+async def one_pull(number: Number, found: Readable, site: Site) -> Json:
     return await detail(site, found, await pulls.get(found, number))
 
 
 @router.patch("/{number}")
-async def edit_pull(number: int, body: EditPull, found: Writable, site: Site) -> Json:
+async def edit_pull(number: Number, body: EditPull, found: Writable, site: Site) -> Json:
     pull = await pulls.get(found, number)
     edited = await opening.edit(
         found, pull, title=body.title, body=body.body, state=body.state, base=body.base
@@ -84,14 +85,14 @@ async def edit_pull(number: int, body: EditPull, found: Writable, site: Site) ->
 
 
 @router.get("/{number}/commits")
-async def commits_of_pull(number: int, found: Readable, site: Site, page: Page) -> list[Json]:
+async def commits_of_pull(number: Number, found: Readable, site: Site, page: Page) -> list[Json]:
     pull = await pulls.get(found, number)
     listed = await commits.log(found, "--reverse", f"{pull.base_sha}..{pull.head_sha}")
     return [commits.shape(site, found, commit) for commit in page.cut(listed)]
 
 
 @router.get("/{number}/files")
-async def files_of_pull(number: int, found: Readable, site: Site, page: Page) -> list[Json]:
+async def files_of_pull(number: Number, found: Readable, site: Site, page: Page) -> list[Json]:
     pull = await pulls.get(found, number)
     fork = await found.git.text("merge-base", pull.base_sha, pull.head_sha)
     files = page.cut(await changes(found.git, fork, pull.head_sha))
@@ -99,12 +100,12 @@ async def files_of_pull(number: int, found: Readable, site: Site, page: Page) ->
 
 
 @router.get("/{number}/merge", status_code=204)
-async def is_merged(number: int, found: Readable) -> None:
+async def is_merged(number: Number, found: Readable) -> None:
     await pulls.must_be_merged(found, number)
 
 
 @router.put("/{number}/merge")
-async def merge_pull(number: int, found: Writable, login: User, body: MergePull | None = None) -> Json:
+async def merge_pull(number: Number, found: Writable, login: User, body: MergePull | None = None) -> Json:
     wish = body or MergePull()
     how = merging.Merge(wish.merge_method, wish.sha, wish.commit_title, wish.commit_message, login)
     sha = await merging.merge(found, number, how)

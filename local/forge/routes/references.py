@@ -1,7 +1,6 @@
 """git references."""
 
 from fastapi import APIRouter, Response
-from pydantic import BaseModel
 
 from local.forge import refs
 from local.forge.dependencies import Readable, Site, Writable
@@ -10,17 +9,18 @@ from local.forge.following import follow
 from local.forge.paging import Page
 from local.forge.refs import Ref
 from local.forge.repositories import Repository, touch
+from local.forge.routes.body import Body
 from local.forge.site import Json, in_path, node_id
 
 router = APIRouter(prefix="/repos/{owner}/{repo}/git")
 
 
-class CreateRef(BaseModel):
+class CreateRef(Body):
     ref: str
     sha: str
 
 
-class UpdateRef(BaseModel):
+class UpdateRef(Body):
     sha: str
     force: bool = False
 

@@ -1,7 +1,6 @@
 """Users, repositories, branches."""
 
 from fastapi import APIRouter
-from pydantic import BaseModel
 
 from local.forge import refs
 from local.forge.commits import log, shape
@@ -10,12 +9,13 @@ from local.forge.dependencies import Held, Readable, Site, User
 from local.forge.errors import NotFound
 from local.forge.paging import Page
 from local.forge.repositories import NewRepository, Repository
+from local.forge.routes.body import Body
 from local.forge.site import Json, in_path
 
 router = APIRouter()
 
 
-class CreateRepository(BaseModel):
+class CreateRepository(Body):
     """Of GitHub's fields those that mean something here; private unless it says otherwise."""
 
     name: str

@@ -3,18 +3,18 @@
 from typing import Literal
 
 from fastapi import APIRouter
-from pydantic import BaseModel
 
 from local.forge import statuses
 from local.forge.commits import resolve
 from local.forge.dependencies import Readable, Site, User, Writable
 from local.forge.paging import Page
+from local.forge.routes.body import Body
 from local.forge.site import Json
 
 router = APIRouter(prefix="/repos/{owner}/{repo}")
 
 
-class CreateStatus(BaseModel):
+class CreateStatus(Body):
     state: Literal["error", "failure", "pending", "success"]
     target_url: str | None = None
     description: str | None = None

@@ -154,6 +154,11 @@ def test_github_words_for_bad_requests(forge: "ForgeProcess", repo: Repository) 
     unknown = httpx.get(f"{forge.api}/nothing/here", headers=owner)
     assert (unknown.status_code, unknown.json()["message"]) == (404, "Not Found")
     assert int(unknown.headers["x-ratelimit-remaining"]) > 0
-    assert httpx.get(f"{repo.url}/pulls/abc", headers=owner).status_code == 404
+    for number in ("abc", "0", "-1", "9" * 30):
+        assert httpx.get(f"{repo.url}/pulls/{number}", headers=owner).status_code == 404
+    half = httpx.post(
+        f"{repo.url}/git/refs", content=b'{"ref": "refs/heads/\\ud800", "sha": ""}', headers=owner
+    )
+    assert half.status_code == 422
     huge = httpx.post(f"{repo.url}/pulls", content=b'{"title": "' + b"x" * 20_000_000, headers=owner)
     assert huge.status_code == 413
