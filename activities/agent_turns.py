@@ -1,6 +1,5 @@
 """One model turn is one activity.  It takes and gives references; the words stay in the database."""
 
-from kit.pacing import block, blocked
 from pydantic import BaseModel
 from temporalio import activity
 
@@ -18,8 +17,8 @@ from gateways.conversation import (
 from gateways.errors import ProviderLimit
 from gateways.profiles import profile
 from gateways.tools import definitions
-from kit.crypto import digest
 from kit.database import Database
+from kit.pacing import block, blocked, fingerprint
 from models import AgentSession, Run
 from models import Message as MessageRow
 from models.agent_session import MessageRole, answer_place, compaction_place
@@ -111,7 +110,7 @@ class AgentTurns:
 
     async def _ask(self, credentials: Credentials, request: TurnRequest) -> Turn:
         """One request; a limit holds up everybody who uses the same key, until the time that it names."""
-        key = f"model:{digest(self.outside.model_key(credentials))[:16]}"
+        key = fingerprint("model", self.outside.model_key(credentials))
         if held := await blocked(self.database, key):
             raise ProviderLimit(held.reason, held.seconds)
         async with self.outside.agent(credentials) as agent:

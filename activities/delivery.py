@@ -14,7 +14,9 @@ from activities.prompts import outputs_of
 from activities.pull_request_text import body_of
 from activities.sandboxes import SandboxRef, attach
 from activities.workspaces import checkpoint_ref, repository_of
+from gateways.github import Check
 from kit.database import Database
+from kit.shielding import finish_first
 from models import Effect, Run, RunSnapshotRow, Sandbox
 from models.base import JsonObject, now
 from models.event import EventType, append
@@ -50,11 +52,14 @@ class Delivery:
 
     @activity.defn
     async def push_branch(self, ref: SandboxRef) -> Pushed:
-        """Commit what was changed and push the run's branch.
+        """Commit what was changed and push the run's branch; a cancel comes before or after it.
 
         Killed before the push, both are done again; killed after it, the same commit is found and pushing it
         once more changes nothing.
         """
+        return await finish_first(self._push(ref))
+
+    async def _push(self, ref: SandboxRef) -> Pushed:
         async with self.database.transaction() as session:
             run = await session.get_one(Run, ref.run_id)
             snapshot = RunSnapshot.model_validate((await session.get_one(RunSnapshotRow, run.id)).document)
@@ -71,8 +76,8 @@ class Delivery:
             if sha is not None:
                 if credentials.scrubber.found_in((await repository.diff(run.base_sha, SCANNED, sha)).text):
                     raise ApplicationError(
-                        "The change holds one of the project's secrets: it was not pushed. Tell "
-                        "the agent in the prompt to read it from the environment instead, and start the run again.",
+                        "The change holds one of the project's secrets: it was not pushed. Tell the agent in the "
+                        "prompt to read it from the environment instead, and start the run again.",
                         type="SECRET_IN_CHANGE",
                         non_retryable=True,
                     )
@@ -92,10 +97,13 @@ class Delivery:
 
     @activity.defn
     async def open_pull_request(self, ask: OpenPullRequest) -> None:
-        """One pull request for the run's branch.
+        """One pull request for the run's branch; a cancel comes before or after it.
 
         Killed before it was made, it is made again; killed after, it is found by its branch and marker.
         """
+        await finish_first(self._open(ask))
+
+    async def _open(self, ask: OpenPullRequest) -> None:
         async with self.database.transaction() as session:
             run = await session.get_one(Run, ask.run_id, with_for_update=True)
             if run.pr_url:
@@ -143,7 +151,7 @@ class Delivery:
             facts = await github.checks(run.repository_slug, run.head_sha)
             expected = facts.status != "none" or await github.has_ci(run.repository_slug, run.head_sha)
         checks: JsonObject = {
-            "status": facts.status, "checks": [check.model_dump(mode="json") for check in facts.checks]
+            "status": facts.status, "checks": [_wire(check) for check in facts.checks]
         }  # fmt: skip
         async with self.database.transaction() as session:
             run = await session.get_one(Run, run_id, with_for_update=True)
@@ -152,3 +160,10 @@ class Delivery:
             if before != checks:
                 await append(session, run, EventType.ci_updated, checks)
         return CiReport(status=facts.status, expected=expected)
+
+
+def _wire(check: Check) -> JsonObject:
+    """A check as clients read it, in GitHub's words."""
+    words = {"pending": "pending", "passed": "success", "failed": "failure"}
+    concluded = None if check.verdict == "pending" else words[check.verdict]
+    return {"name": check.name, "status": words[check.verdict], "conclusion": concluded, "url": check.url}

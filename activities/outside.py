@@ -7,14 +7,15 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Literal
 
-from gateways.github import GitHub
 from pydantic import SecretStr
 from sqlalchemy import select
 from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
+from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from gateways.agent import Agent
+from gateways.github import GitHub, clone_url
 from gateways.sandboxes import Sandboxes
 from kit.crypto import Vault
 from kit.database import Database
@@ -107,9 +108,9 @@ class Outside:
         return GitHub(
             self.github_token(credentials),
             api_url=self.settings.github_api_url,
-            url=self.settings.github_url,
             database=self.database,
-            write_spacing_seconds=self.settings.github_write_spacing_seconds,
+            spacing_seconds=self.settings.github_write_spacing_seconds,
+            beat=activity.heartbeat,
         )
 
     def github_token(self, credentials: Credentials) -> str:
@@ -117,4 +118,4 @@ class Outside:
 
     def clone_url(self, slug: str) -> str:
         """Built from our own setting, never from what a client sent."""
-        return f"{self.settings.github_url}/{slug}.git"
+        return clone_url(slug, self.settings.github_url)

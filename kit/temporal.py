@@ -29,34 +29,40 @@ RUNNER: Final = SandboxedWorkflowRunner(
 """Workflow code is sandboxed; these modules are imported once, as they hold no workflow state."""
 
 
-class Patience(TypedDict, total=False):
+class Patience(TypedDict):
     start_to_close_timeout: timedelta
-    schedule_to_close_timeout: timedelta
-    heartbeat_timeout: timedelta
+    schedule_to_close_timeout: timedelta | None
+    heartbeat_timeout: timedelta | None
     retry_policy: RetryPolicy
+
+
+def _retry(first_seconds: float, longest_seconds: float) -> RetryPolicy:
+    return RetryPolicy(
+        initial_interval=timedelta(seconds=first_seconds), maximum_interval=timedelta(seconds=longest_seconds)
+    )
 
 
 INSTANT: Final[Patience] = {
     "start_to_close_timeout": timedelta(seconds=10),
-    "retry_policy": RetryPolicy(
-        initial_interval=timedelta(milliseconds=200), maximum_interval=timedelta(seconds=10)
-    ),
+    "schedule_to_close_timeout": None,
+    "heartbeat_timeout": None,
+    "retry_policy": _retry(0.2, 10),
 }
 """Our own database, as a local activity: tried until the database is back."""
 
 QUICK: Final[Patience] = {
     "start_to_close_timeout": timedelta(seconds=30),
-    "retry_policy": RetryPolicy(
-        initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=30)
-    ),
+    "schedule_to_close_timeout": timedelta(minutes=2),
+    "heartbeat_timeout": None,
+    "retry_policy": _retry(0.5, 10),
 }
-"""One short call that must succeed in the end."""
+"""One short call that may be given up: clean-up and sweeps, which come again."""
 
 PATIENT: Final[Patience] = {
     "start_to_close_timeout": timedelta(minutes=10),
     "schedule_to_close_timeout": timedelta(hours=1),
     "heartbeat_timeout": timedelta(seconds=10),
-    "retry_policy": RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=1)),
+    "retry_policy": _retry(1, 60),
 }
 """Someone else's service: slow, retried with a growing pause for an hour."""
 
@@ -64,7 +70,7 @@ LONG: Final[Patience] = {
     "start_to_close_timeout": timedelta(hours=2),
     "schedule_to_close_timeout": timedelta(hours=6),
     "heartbeat_timeout": timedelta(seconds=10),
-    "retry_policy": RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=1)),
+    "retry_policy": _retry(1, 60),
 }
 """An agent at work: heartbeats tell a long turn from a dead worker."""
 

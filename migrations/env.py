@@ -7,11 +7,12 @@ from sqlalchemy import Enum, create_engine, pool, text
 from sqlmodel import SQLModel
 from sqlmodel.sql.sqltypes import AutoString
 
-# PACING
+import kit.pacing
 import models
 from kit.settings import settings
 
-assert models, "imported for their tables"
+assert models, "imported for its tables"
+assert kit.pacing, "imported for its table"
 LOCK = 0x636F7572
 """Advisory lock: two deployments that start together migrate one after the other."""
 

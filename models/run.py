@@ -90,6 +90,7 @@ class Run(Eventful, table=True):
     pr_status: PrStatus | None = Field(default=None, sa_type=choice(PrStatus))
     pr_url: str | None = None
     pr_number: int | None = None
+    base_sha: str | None = None
     head_sha: str | None = None
     ci_checks: JsonObject | None = Field(default=None, sa_type=Json)
 

@@ -1,16 +1,12 @@
-"""How a run ends: what an error means for it, and clean-up that a cancel does not cut short."""
+"""What an error means for a run."""
 
 import asyncio
-from collections.abc import Coroutine
-from typing import TypeVar
 
 from temporalio.exceptions import FailureError, is_cancelled_exception
 
 from activities.runs import CloseRun
 from models.run import RunStatus
 from workflows.calls import cause
-
-T = TypeVar("T")
 
 
 def ending_of(run_id: str, error: FailureError | asyncio.CancelledError) -> CloseRun:
@@ -23,12 +19,3 @@ def ending_of(run_id: str, error: FailureError | asyncio.CancelledError) -> Clos
     else:
         code, sentence = failure.type, failure.message
     return CloseRun(run_id=run_id, status=RunStatus.failed, code=code, message=sentence)
-
-
-async def to_the_end(work: Coroutine[object, object, T]) -> T:
-    """Let clean-up finish although the run is being cancelled."""
-    task = asyncio.create_task(work)
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        return await task

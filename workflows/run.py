@@ -9,12 +9,13 @@ from temporalio.exceptions import ActivityError, ChildWorkflowError
 from activities.runs import CloseRun, RunActivities
 from activities.sandboxes import SandboxActivities
 from activities.starting import RUN_WORKFLOW, RunInput
+from kit.shielding import finish_first
 from kit.temporal import QUICK, STATUS
 from models.run import RunStatus
 from workflows.calls import cause, instantly
 from workflows.control import Control
 from workflows.delivery import deliver
-from workflows.ending import ending_of, to_the_end
+from workflows.ending import ending_of
 from workflows.pipeline import Pipeline
 from workflows.sandbox import ready_sandbox
 
@@ -36,7 +37,7 @@ class RunWorkflow:
         except (ActivityError, ChildWorkflowError, asyncio.CancelledError) as error:
             ending = ending_of(self.run_id, error)
         finally:
-            status = await to_the_end(self._close(ending))
+            status = await finish_first(self._close(ending))
         return status
 
     async def _work(self) -> CloseRun:

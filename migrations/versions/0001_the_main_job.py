@@ -74,6 +74,14 @@ def upgrade() -> None:
     op.create_index("notification_newest_first", "notification", ["member_id", "id"], unique=False)
     op.create_index("notification_once", "notification", ["event_id", "member_id", "type"], unique=True)
     op.create_table(
+        "pacing",
+        sa.Column("key", sa.String(), nullable=False),
+        sa.Column("next_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("blocked_until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("reason", sa.String(), nullable=True),
+        sa.PrimaryKeyConstraint("key"),
+    )
+    op.create_table(
         "project",
         sa.Column("id", sa.String(), nullable=False),
         sa.Column("name", sa.String(), nullable=False),
@@ -302,6 +310,7 @@ def upgrade() -> None:
         sa.Column("pr_status", sa.String(40), nullable=True),
         sa.Column("pr_url", sa.String(), nullable=True),
         sa.Column("pr_number", sa.Integer(), nullable=True),
+        sa.Column("base_sha", sa.String(), nullable=True),
         sa.Column("head_sha", sa.String(), nullable=True),
         sa.Column("ci_checks", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
         sa.Column("scheduled_for", sa.DateTime(timezone=True), nullable=True),
@@ -442,8 +451,6 @@ def upgrade() -> None:
         sa.Column("thinking_effort", sa.String(40), nullable=False),
         sa.Column("system", sa.String(), nullable=False),
         sa.Column("max_turns", sa.Integer(), nullable=False),
-        sa.Column("compacted_to", sa.Integer(), nullable=False),
-        sa.Column("summary", sa.String(), nullable=True),
         sa.ForeignKeyConstraint(
             ["project_id"],
             ["project.id"],
@@ -476,6 +483,7 @@ def upgrade() -> None:
         sa.Column("sequence", sa.Integer(), nullable=False),
         sa.Column("role", sa.String(40), nullable=False),
         sa.Column("content", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("compaction_point", sa.Integer(), nullable=True),
         sa.Column("stop_reason", sa.String(), nullable=True),
         sa.Column("model", sa.String(), nullable=True),
         sa.Column("usage", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
@@ -563,6 +571,7 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_asset_project_id"), table_name="asset")
     op.drop_table("asset")
     op.drop_table("project")
+    op.drop_table("pacing")
     op.drop_index("notification_once", table_name="notification")
     op.drop_index("notification_newest_first", table_name="notification")
     op.drop_table("notification")

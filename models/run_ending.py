@@ -1,0 +1,32 @@
+"""What is told when a run ends: its last event, and notifications for the project's members."""
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from models.base import JsonObject
+from models.event import EventType, append
+from models.notification import NotificationType, notify
+from models.run import Run, RunStatus
+
+BUDGET_EXCEEDED = "BUDGET_EXCEEDED"
+_EVENTS = {
+    RunStatus.completed: EventType.run_completed,
+    RunStatus.failed: EventType.run_failed,
+    RunStatus.cancelled: EventType.run_cancelled,
+}
+
+
+async def announce(session: AsyncSession, run: Run) -> None:
+    """Write the last event of a run that was just closed, and tell the members of all but a cancel."""
+    data: JsonObject = {"costUsd": float(run.cost_usd), "prUrl": run.pr_url}
+    if run.error_code:
+        data |= {"code": run.error_code, "message": run.error_message}
+    event = await append(session, run, _EVENTS[run.status], data)
+    subject: JsonObject = {"runId": run.id, "prUrl": run.pr_url}
+    what = f"Run {run.run_number}"
+    if run.status is RunStatus.completed:
+        body = run.pr_url or "Nothing had to be changed."
+        await notify(session, event, NotificationType.run_completed, f"{what} completed", body, subject)
+    elif run.status is RunStatus.failed:
+        exceeded = run.error_code == BUDGET_EXCEEDED
+        kind = NotificationType.budget_exceeded if exceeded else NotificationType.run_failed
+        await notify(session, event, kind, f"{what} failed", run.error_message or "", subject)
