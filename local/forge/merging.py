@@ -8,7 +8,7 @@ from local.forge.commits import Commit
 from local.forge.errors import Modified, NotMergeable
 from local.forge.git import Git
 from local.forge.pulls import Pull
-from local.forge.repositories import Repository
+from local.forge.repositories import Repository, touch
 
 REMEMBERED = 10_000
 _trees: OrderedDict[tuple[str, str], str | None] = OrderedDict()  # two shas always merge alike
@@ -45,22 +45,29 @@ async def is_mergeable(repo: Repository, pull: Pull) -> bool | None:
 
 async def merge(repo: Repository, number: int, how: Merge) -> str:
     """Merges and returns the new tip's sha; 405 when it cannot be merged, 409 when the head has moved."""
-    await following.follow(repo)
-    pull = await pulls.get(repo, number)
+    async with repo.lock:
+        await following.catch_up(repo)
+        pull = await pulls.get(repo, number)
+        must_be_ready(pull, how.sha)
+        tip = await prepare(repo, pull, how)
+        if tip is None:
+            raise NotMergeable
+        await following.begin_merge(repo, pull, tip)
+        if not await refs.move(repo.git, f"refs/heads/{pull.base_ref}", tip, pull.base_sha):
+            raise NotMergeable("Base branch was modified. Review and try the merge again.")
+        await following.catch_up(repo)
+    await touch(repo)
+    return tip
+
+
+def must_be_ready(pull: Pull, seen: str | None) -> None:
+    """Refuses what is closed, a draft, or not at the head the caller saw."""
     if pull.state != "open":
         raise NotMergeable
     if pull.draft:
         raise NotMergeable("Pull Request is still a draft")
-    if how.sha is not None and how.sha != pull.head_sha:
+    if seen is not None and seen != pull.head_sha:
         raise Modified("Head branch was modified. Review and try the merge again.")
-    tip = await prepare(repo, pull, how)
-    if tip is None:
-        raise NotMergeable
-    await following.begin_merge(repo, pull, tip)
-    if not await refs.move(repo.git, f"refs/heads/{pull.base_ref}", tip, pull.base_sha):
-        raise NotMergeable("Base branch was modified. Review and try the merge again.")
-    await following.follow(repo)
-    return tip
 
 
 async def prepare(repo: Repository, pull: Pull, how: Merge) -> str | None:

@@ -14,7 +14,7 @@ from local.forge.database import Database, now
 from local.forge.errors import AlreadyExists, Invalid, NotFound
 from local.forge.first_commit import first_commit
 from local.forge.git import Git
-from local.forge.refs import branch_is_well_formed
+from local.forge.refs import branch_is_well_formed, refs
 
 OWNER = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,37}[A-Za-z0-9])?")
 NAME = re.compile(r"[A-Za-z0-9._-]{1,100}")
@@ -145,8 +145,14 @@ async def check(new: NewRepository) -> None:
 
 
 async def touch(repository: Repository) -> None:
-    """Records that something was pushed."""
+    """Records that something was pushed; the first branch of an empty repository becomes the default one."""
+    heads = [ref.name for ref in await refs(repository.git, "refs/heads")]
+    default = f"refs/heads/{repository.default_branch}"
+    if heads and default not in heads:
+        await repository.git.run("symbolic-ref", "HEAD", heads[0])
+        default = heads[0]
     time = now()
     await repository.db.all(
-        "UPDATE repositories SET pushed_at = ?, updated_at = ? WHERE id = ?", time, time, repository.id
+        "UPDATE repositories SET pushed_at = ?, updated_at = ?, default_branch = ? WHERE id = ?",
+        *(time, time, default.removeprefix("refs/heads/"), repository.id),
     )

@@ -11,9 +11,9 @@ from starlette.types import Message, Receive, Scope, Send
 
 from local.forge.access import CHALLENGE, Keeper
 from local.forge.errors import BadCredentials, NotFound, Unauthenticated
-from local.forge.following import follow
+from local.forge.following import pushed
 from local.forge.git import environment
-from local.forge.repositories import Repository, Store, touch
+from local.forge.repositories import Repository, Store
 
 CHUNK = 64 * 1024
 SERVICES = {"git-upload-pack", "git-receive-pack"}
@@ -81,8 +81,7 @@ class SmartHttp:
             await process.wait()
             if path == "git-receive-pack":
                 # Before the answer ends: whoever has seen the push succeed sees the pull request follow it.
-                await touch(repo)
-                await follow(repo)
+                await pushed(repo)
             await send({"type": "http.response.body", "body": b"", "more_body": False})
         finally:
             feeding.cancel()

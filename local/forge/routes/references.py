@@ -5,10 +5,10 @@ from fastapi import APIRouter, Response
 from local.forge import refs
 from local.forge.dependencies import Readable, Site, Writable
 from local.forge.errors import Invalid, NotFound
-from local.forge.following import follow
+from local.forge.following import pushed
 from local.forge.paging import Page
 from local.forge.refs import Ref
-from local.forge.repositories import Repository, touch
+from local.forge.repositories import Repository
 from local.forge.routes.body import Body
 from local.forge.site import Json, in_path, node_id
 
@@ -47,7 +47,7 @@ async def reference(name: str, found: Readable, site: Site) -> Json:
 @router.post("/refs", status_code=201)
 async def create_reference(body: CreateRef, found: Writable, site: Site, response: Response) -> Json:
     whole = shape(site, found, await refs.create(found.git, body.ref, body.sha))
-    await moved(found)
+    await pushed(found)
     response.headers["Location"] = str(whole["url"])
     return whole
 
@@ -55,14 +55,14 @@ async def create_reference(body: CreateRef, found: Writable, site: Site, respons
 @router.patch("/refs/{name:path}")
 async def update_reference(name: str, body: UpdateRef, found: Writable, site: Site) -> Json:
     ref = await refs.update(found.git, await existing(found, name), body.sha, force=body.force)
-    await moved(found)
+    await pushed(found)
     return shape(site, found, ref)
 
 
 @router.delete("/refs/{name:path}", status_code=204)
 async def delete_reference(name: str, found: Writable) -> None:
     await refs.delete(found.git, await existing(found, name), found.default_branch)
-    await moved(found)
+    await pushed(found)
 
 
 async def existing(repo: Repository, name: str) -> Ref:
@@ -71,12 +71,6 @@ async def existing(repo: Repository, name: str) -> Ref:
     if ref is None or name.startswith("pull/"):
         raise Invalid("Reference does not exist")
     return ref
-
-
-async def moved(repo: Repository) -> None:
-    """What a push does besides moving references."""
-    await touch(repo)
-    await follow(repo)
 
 
 def shape(site: Site, repo: Repository, ref: Ref) -> Json:

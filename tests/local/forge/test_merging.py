@@ -1,5 +1,6 @@
 """Merging, through the real PyGithub, and what stands in the repository afterwards."""
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
@@ -121,3 +122,31 @@ def test_a_merge_pushed_by_git_counts(repo: Repository, clone: "Clone") -> None:
     clone.git("push", "--quiet", "origin", "topic:main")
     pull.update()
     assert (pull.merged, pull.state, pull.changed_files) == (True, "closed", 1)
+
+
+def test_of_several_merges_at_once_one_happens(repo: Repository, clone: "Clone") -> None:
+    pull = two_commits(repo, clone)
+
+    def merge(method: str) -> str | int:
+        try:
+            return pull.merge(merge_method=method).sha
+        except GithubException as error:
+            return error.status
+
+    with ThreadPoolExecutor(6) as pool:
+        (sha,) = set(pool.map(merge, ["squash", "rebase"] * 3)) - {405}
+    assert repo.get_branch("main").commit.sha == sha
+    pull.update()
+    assert (pull.merged, pull.merge_commit_sha) == (True, sha)
+
+
+def test_three_pull_requests_on_one_base_are_merged_at_once(repo: Repository, clone: "Clone") -> None:
+    for name in ("one", "two", "three"):
+        clone.branch(name, f"Add {name}", **{f"{name}__txt": name})
+        repo.create_pull(base="main", head=name, title=name)
+    with ThreadPoolExecutor(3) as pool:
+        assert all(
+            pool.map(lambda number: repo.get_pull(number).merge(merge_method="squash").merged, (1, 2, 3))
+        )
+    subjects = sorted(line.partition("|")[0] for line in history(clone)[:3])
+    assert subjects == ["Add one (#1)", "Add three (#3)", "Add two (#2)"]

@@ -152,3 +152,23 @@ def test_one_of_two_creations_at_once_wins(repo: Repository, clone: "Clone") -> 
     with ThreadPoolExecutor(8) as pool:
         assert sorted(pool.map(create, "abcdefgh")) == [201] + [422] * 7
     assert repo.get_pulls(state="all").totalCount == 1
+
+
+def test_fifty_runs_at_once(repo: Repository, clone: "Clone") -> None:
+    """Each pushes a branch and a checkpoint and opens its pull request; each sees its own head at once."""
+    shas = {}
+    for index in range(50):
+        clone.git("checkout", "--quiet", "-B", f"run-{index}", "origin/main")
+        shas[index] = clone.commit(f"Run {index}", result__txt=str(index))
+
+    def run(index: int) -> tuple[int, int]:
+        clone.git("push", "--quiet", "origin", f"run-{index}", f"run-{index}:refs/codecourier/runs/{index}")
+        pull = repo.create_pull(base="main", head=f"run-{index}", title=f"Run {index}")
+        assert pull.head.sha == shas[index]
+        return index, pull.number
+
+    with ThreadPoolExecutor(50) as pool:
+        numbers = dict(pool.map(run, range(50)))
+    assert sorted(numbers.values()) == list(range(1, 51))
+    assert repo.get_pulls().totalCount == 50
+    assert repo.get_git_matching_refs("codecourier/runs/").totalCount == 50

@@ -44,11 +44,13 @@ def test_names_that_no_repository_may_have(github: Github, name: str) -> None:
     assert raised.value.status == 422
 
 
-def test_an_empty_repository(github: Github, repo: Repository) -> None:
+def test_an_empty_repository(github: Github, repo: Repository, clone: "Clone") -> None:
     empty = github.get_user().create_repo(f"{repo.name}-empty")
     assert empty.get_branches().totalCount == 0
     with pytest.raises(UnknownObjectException):
         empty.get_branch("main")
+    clone.git("push", "--quiet", empty.clone_url, "HEAD:refs/heads/trunk")
+    assert github.get_repo(empty.full_name).default_branch == "trunk", "as on GitHub the first branch"
 
 
 def test_private_does_not_exist_for_strangers(
