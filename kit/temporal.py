@@ -14,7 +14,7 @@ TASK_QUEUE: Final = "codecourier"
 AGENTS_QUEUE: Final = "codecourier-agents"
 
 PROJECT_ID: Final = SearchAttributeKey.for_keyword("ProjectId")
-RUN_ID: Final = SearchAttributeKey.for_keyword("RunId")
+RUN_ID: Final = SearchAttributeKey.for_keyword("CourierRunId")
 KIND: Final = SearchAttributeKey.for_keyword("Kind")
 STATUS: Final = SearchAttributeKey.for_keyword("Status")
 REPOSITORY: Final = SearchAttributeKey.for_keyword("Repository")

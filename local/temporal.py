@@ -7,6 +7,7 @@ default journal halves the throughput.  The fairness switches make `Priority(fai
 import os
 import shutil
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import httpx
@@ -16,7 +17,7 @@ from local.process import Identity, StartError, spawn
 from local.readiness import wait_for_http
 
 NAMESPACE = "default"
-SEARCH_ATTRIBUTES = ("ProjectId", "RunId", "Kind", "Status", "Repository")
+SEARCH_ATTRIBUTES = ("ProjectId", "CourierRunId", "Kind", "Status", "Repository")
 DYNAMIC_CONFIG = {
     "history.transferProcessorMaxPollRPS": "1000",
     "history.timerProcessorMaxPollRPS": "1000",
@@ -44,8 +45,16 @@ class Temporal:
     directory: holds the database file; made if missing.
     """
 
-    def __init__(self, directory: Path, port: int, ui_port: int, log: Path) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        port: int,
+        ui_port: int,
+        log: Path,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self._directory, self.port, self.ui_port, self.log = directory, port, ui_port, log
+        self._environment = environment or {}
 
     @property
     def address(self) -> str:
@@ -57,7 +66,7 @@ class Temporal:
 
     def spawn(self) -> Identity:
         self._directory.mkdir(parents=True, exist_ok=True)
-        return spawn(self.command(), {}, self.log)
+        return spawn(self.command(), self._environment, self.log)
 
     def command(self) -> list[str]:
         options = [

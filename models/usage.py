@@ -3,9 +3,11 @@
 import datetime as dt
 from decimal import Decimal
 from enum import StrEnum
+from typing import NamedTuple
 
-from sqlalchemy import Index
+from sqlalchemy import Index, select
 from sqlmodel import Field
+from sqlmodel.ext.asyncio.session import AsyncSession
 
 from kit.ids import prefixed
 from models.base import Dollars, Record, Table, Timestamp, choice, now
@@ -49,3 +51,36 @@ class CostRate(Table, table=True):
     cache_read: Decimal = Field(sa_type=Dollars)
     output: Decimal = Field(sa_type=Dollars)
     updated_at: dt.datetime = Field(default_factory=now, sa_type=Timestamp)
+
+
+class Tokens(NamedTuple):
+    """Tokens of one model turn; `input` excludes what was read from or written to the prompt cache."""
+
+    input: int
+    output: int
+    cache_read: int
+    cache_write_5m: int
+    cache_write_1h: int
+
+
+async def rate_of(session: AsyncSession, model: str) -> CostRate | None:
+    """The rate whose prefix fits the model best; None for a model without a price."""
+    rates = (await session.execute(select(CostRate))).scalars().all()
+    fitting = [rate for rate in rates if model.startswith(rate.model_prefix)]
+    return max(fitting, key=lambda rate: len(rate.model_prefix), default=None)
+
+
+def cost(rate: CostRate | None, tokens: Tokens) -> dict[UsageUnit, tuple[int, Decimal]]:
+    """Quantity and price in USD of every unit that was used; a model without a rate costs nothing."""
+    zero = Decimal(0)
+    price = rate or CostRate(
+        model_prefix="", input=zero, cache_write_5m=zero, cache_write_1h=zero, cache_read=zero, output=zero
+    )
+    written = price.cache_write_5m * tokens.cache_write_5m + price.cache_write_1h * tokens.cache_write_1h
+    units = {
+        UsageUnit.input_tokens: (tokens.input, price.input * tokens.input),
+        UsageUnit.output_tokens: (tokens.output, price.output * tokens.output),
+        UsageUnit.cache_read_tokens: (tokens.cache_read, price.cache_read * tokens.cache_read),
+        UsageUnit.cache_write_tokens: (tokens.cache_write_5m + tokens.cache_write_1h, written),
+    }
+    return {unit: (quantity, usd / 1_000_000) for unit, (quantity, usd) in units.items() if quantity}
