@@ -6,7 +6,9 @@ from local.forge.routes import (
     check_runs,
     check_suites,
     commits,
+    compare,
     contents,
+    git_objects,
     issues,
     pulls,
     references,
@@ -14,6 +16,19 @@ from local.forge.routes import (
     statuses,
 )
 
+# In this order: `/commits/{ref}` would also match what is below a commit.
+PARTS = (
+    repositories,
+    references,
+    git_objects,
+    statuses,
+    check_runs,
+    check_suites,
+    commits,
+    compare,
+    contents,
+)
+
 router = APIRouter()
-for part in (repositories, references, statuses, check_runs, check_suites, commits, contents, pulls, issues):
+for part in (*PARTS, pulls, issues):
     router.include_router(part.router)

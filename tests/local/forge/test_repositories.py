@@ -1,5 +1,6 @@
 """Repositories, references, files and access, through the real PyGithub."""
 
+import base64
 from typing import TYPE_CHECKING
 
 import httpx
@@ -144,6 +145,36 @@ def test_contents(repo: Repository, clone: "Clone") -> None:
     for path in ("nothing", "../config", "src/../../x", "src//x"):
         with pytest.raises(UnknownObjectException):
             repo.get_contents(path, ref="topic")
+
+
+def test_git_objects(repo: Repository, clone: "Clone") -> None:
+    (clone.path / "src").mkdir()
+    (clone.path / "src" / "a.py").write_text("a = 1\n")
+    sha = clone.branch("topic")
+    commit = repo.get_git_commit(sha)
+    assert (commit.message, commit.parents[0].sha) == ("A change", repo.get_branch("main").commit.sha)
+    tree = repo.get_git_tree("topic", recursive=True)
+    assert tree.sha == commit.tree.sha
+    entries = {entry.path: entry for entry in tree.tree}
+    assert sorted(entries) == ["README.md", "change.txt", "src", "src/a.py"]
+    blob = repo.get_git_blob(entries["src/a.py"].sha)
+    assert base64.b64decode(blob.content) == b"a = 1\n"
+    for missing in (sha, "0" * 40, "topic", "--version"):
+        with pytest.raises(UnknownObjectException):
+            repo.get_git_blob(missing)
+
+
+def test_compare(repo: Repository, clone: "Clone") -> None:
+    sha = clone.branch("topic", "Mine", a__txt="1\n")
+    clone.branch("aside", "Theirs", b__txt="2\n")
+    clone.git("push", "--quiet", "origin", "aside:main")
+    seen = repo.compare("main", "codecourier:topic")
+    assert (seen.status, seen.ahead_by, seen.behind_by) == ("diverged", 1, 1)
+    assert [commit.sha for commit in seen.commits] == [sha]
+    assert [file.filename for file in seen.files] == ["a.txt"]
+    assert repo.compare("main", "aside").status == "identical"
+    with pytest.raises(GithubException):
+        _ = repo.compare("main", "nowhere").status
 
 
 def test_github_words_for_bad_requests(forge: "ForgeProcess", repo: Repository) -> None:
