@@ -71,7 +71,7 @@ class Identity(BaseModel):
         while self.is_alive:
             if time.monotonic() > deadline:
                 return False
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.03 if patience < 60 else 0.25)
         return True
 
 

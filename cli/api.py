@@ -1,0 +1,33 @@
+"""`codecourier api`: the REST API."""
+
+from typing import Annotated
+
+import typer
+import uvicorn
+
+command = typer.Typer()
+
+
+@command.command()
+def api(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(envvar="PORT", help="Port to listen on.")] = 8000,
+    workers: Annotated[int, typer.Option(min=1, help="Processes to serve with.")] = 1,
+) -> None:
+    """Serve the REST API.  Settings come from the environment: DATABASE_URL, ENCRYPTION_KEYS, ….
+
+    It is ready when GET /readyz answers 200.
+    """
+    uvicorn.run(
+        "api.app:create_app",
+        factory=True,
+        host=host,
+        port=port,
+        workers=workers,
+        loop="uvloop",
+        http="httptools",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        timeout_graceful_shutdown=10,
+    )

@@ -1,0 +1,15 @@
+"""`codecourier`: the command line of everything; one file per command."""
+
+from cli import api, down, migrate, status, up, worker
+from cli.console import app
+
+for module in (up, status, down, api, worker, migrate):
+    app.registered_commands.extend(module.command.registered_commands)
+
+
+def run() -> None:
+    app()
+
+
+if __name__ == "__main__":
+    run()

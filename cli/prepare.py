@@ -1,0 +1,17 @@
+"""Between database and API: migrations, then the first project and a key for it."""
+
+import asyncio
+
+from local.plan import Plan
+from local.stack import Prepared
+
+
+async def prepare(plan: Plan, database_url: str) -> Prepared:
+    """Bring the database up to date and seed it; both are harmless when done before."""
+    # Imported here: they are slow to import, and the other parts are starting meanwhile.
+    from cli.migrate import upgrade
+    from cli.seed import seed_demo
+
+    await asyncio.to_thread(upgrade, database_url)
+    seeded = await seed_demo(plan, database_url, plan.key("api_key"))
+    return Prepared(seeded.project_id, seeded.api_key)
