@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from gateways import git_scripts as scripts
+from gateways.beating import Beat
 from gateways.errors import UpstreamRefused
 from gateways.git_errors import (
     BaseBranchMissing,
@@ -16,7 +17,7 @@ from gateways.git_errors import (
     WorkTreeDamaged,
     explain,
 )
-from gateways.sandbox import PRIVATE, TIMED_OUT, Beat, Completed, SandboxHandle
+from gateways.sandbox import PRIVATE, TIMED_OUT, Completed, SandboxHandle
 
 __all__ = [
     "BaseBranchMissing",

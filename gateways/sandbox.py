@@ -5,9 +5,9 @@ import json
 import re
 import secrets
 import shlex
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import Final
 
 from e2b import AsyncSandbox, CommandExitException
 from e2b.exceptions import FileNotFoundException
@@ -15,12 +15,10 @@ from e2b.sandbox.filesystem.filesystem import AsyncWriteEntry
 from pydantic import ValidationError
 
 from gateways import errors
+from gateways.beating import Beat, beating
 from gateways.e2b_errors import translated
 from gateways.toolbox.archive import archive, name
 from kit.wire import Wire
-
-T = TypeVar("T")
-Beat = Callable[[], None]
 
 HOME: Final = "/home/user"
 PRIVATE: Final = f"{HOME}/.codecourier"
@@ -180,20 +178,6 @@ class SandboxHandle:
                 await process.disconnect()
                 raise
         return Completed(exit_code, stdout.text(), stderr.text())
-
-
-async def beating(work: Coroutine[object, object, T], beat: Beat | None) -> T:
-    """Wait for `work` and call `beat` about every second; when cancelled, cancel it and return at once."""
-    task = asyncio.ensure_future(work)
-    try:
-        while not (await asyncio.wait({task}, timeout=1.0))[0]:
-            if beat is not None:
-                beat()
-        return task.result()
-    finally:
-        if not task.done():
-            task.cancel()
-            await asyncio.wait({task}, timeout=2.0)
 
 
 class Ends:

@@ -49,8 +49,8 @@ _RESERVE = text("""
 
 async def reserve(database: Database, key: str, spacing_seconds: float) -> float:
     """Take the next slot, `spacing_seconds` after the last and after any block; seconds to wait for it."""
-    async with database.transaction() as session:
-        row = await session.execute(_RESERVE, {"key": key, "spacing": spacing_seconds})
+    async with database.engine.begin() as connection:
+        row = await connection.execute(_RESERVE, {"key": key, "spacing": spacing_seconds})
         return max(0.0, float(row.scalar_one()))
 
 
@@ -64,8 +64,8 @@ _BLOCK = text("""
 
 async def block(database: Database, key: str, seconds: float, reason: str) -> None:
     """Let nobody call for `seconds`; never shortens a block that lasts longer."""
-    async with database.transaction() as session:
-        await session.execute(_BLOCK, {"key": key, "seconds": seconds, "reason": reason})
+    async with database.engine.begin() as connection:
+        await connection.execute(_BLOCK, {"key": key, "seconds": seconds, "reason": reason})
 
 
 _BLOCKED = text("""
@@ -76,6 +76,6 @@ _BLOCKED = text("""
 
 async def blocked(database: Database, key: str) -> Block | None:
     """The block in force, if any."""
-    async with database.transaction() as session:
-        row = (await session.execute(_BLOCKED, {"key": key})).one_or_none()
+    async with database.engine.begin() as connection:
+        row = (await connection.execute(_BLOCKED, {"key": key})).one_or_none()
     return None if row is None else Block(float(row[0]), row[1], row[2])

@@ -6,6 +6,10 @@ from uuid import uuid4
 import pytest
 
 from gateways.sandboxes import Sandboxes, SandboxHandle
+from kit.database import Database
+from kit.pacing import Pacing
+from local.ports import free_ports
+from local.postgres import Postgres
 from tests.gateways.servers import E2B_API_KEY, Server, forge_and_sandboxes
 
 
@@ -29,6 +33,20 @@ def sandboxes(servers: tuple[Server, Server]) -> Sandboxes:
 @pytest.fixture
 def marker() -> dict[str, str]:
     return {"test": uuid4().hex}
+
+
+@pytest.fixture(scope="session")
+async def database(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Database]:
+    """A PostgreSQL of its own with the one table that gateways use."""
+    directory = tmp_path_factory.mktemp("postgres")
+    server = Postgres(directory, free_ports(1)[0], directory / "log")
+    await server.start()
+    database = Database(server.url.replace("postgresql://", "postgresql+psycopg://"))
+    async with database.engine.begin() as connection:
+        await connection.run_sync(Pacing.metadata.create_all, tables=[Pacing.metadata.tables["pacing"]])
+    yield database
+    await database.close()
+    await server.stop()
 
 
 @pytest.fixture

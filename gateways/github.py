@@ -1,0 +1,227 @@
+"""GitHub over PyGithub: pull requests, looked up before they are made, and what CI says of a commit."""
+
+import asyncio
+import re
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final, Literal, TypeVar
+from urllib.parse import urlsplit
+
+from github import Auth, Github, GithubException
+from github.CheckRun import CheckRun
+from github.PullRequest import PullRequest
+
+from gateways.beating import Beat, beating
+from gateways.errors import ProviderLimit, UpstreamFailed
+from gateways.github_errors import UNNAMED_LIMIT_SECONDS, translated, words
+from kit import pacing
+from kit.database import Database
+
+T = TypeVar("T")
+Verdict = Literal["pending", "passed", "failed"]
+
+THREADS: Final = 16
+REQUEST_SECONDS: Final = 30
+_OWNER = r"(?P<owner>[A-Za-z0-9][A-Za-z0-9_-]{0,38})"
+_NAME = r"(?P<name>[A-Za-z0-9._-]{1,100}?)"
+_PATH = re.compile(rf"/?{_OWNER}/{_NAME}(?:\.git)?/?\Z")
+
+
+@dataclass(frozen=True)
+class PullRequestFacts:
+    number: int
+    url: str
+    head_sha: str
+    created: bool
+    """Whether this call made it; False when it was there already."""
+
+
+@dataclass(frozen=True)
+class Check:
+    name: str
+    verdict: Verdict
+    url: str | None
+
+
+@dataclass(frozen=True)
+class ChecksFacts:
+    status: Literal["none", "pending", "passed", "failed"]
+    """`failed` as soon as one has failed, `passed` when all have; `none` when nothing checks this commit."""
+    checks: list[Check]
+
+
+def parse_repository(url: str, github_url: str) -> str:
+    """`owner/name` of a repository's address on GitHub or on the configured server.
+
+    Takes `https://github.com/o/r`, `git@github.com:o/r.git` and their like on `github_url`, or raises
+    `ValueError`.
+    """
+    ours = github_url.rstrip("/")
+    host = urlsplit(ours).hostname
+    bases = ("https://github.com/", "git@github.com:", f"{ours}/", f"git@{host}:")
+    for base in bases:
+        if url[: len(base)].lower() == base.lower():
+            found = _PATH.match(url[len(base) :])
+            if found and found["name"] not in (".", ".."):
+                return f"{found['owner']}/{found['name']}"
+    raise ValueError(f"must be a repository's address, such as {ours}/owner/name")
+
+
+def clone_url(slug: str, github_url: str) -> str:
+    """The only address that git is ever given."""
+    return f"{github_url.rstrip('/')}/{slug}.git"
+
+
+@lru_cache(maxsize=1)
+def _threads() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(THREADS, thread_name_prefix="github")
+
+
+class GitHub:
+    """One token's view of GitHub.  Light: made for each use, and making it does no I/O.
+
+    Writes take turns, `spacing_seconds` apart, with every other process that uses the same token; a limit
+    that GitHub names is kept for all of them and raised as `ProviderLimit` without asking again.
+    """
+
+    def __init__(
+        self,
+        token: str,
+        *,
+        api_url: str,
+        database: Database,
+        spacing_seconds: float,
+        beat: Beat | None = None,
+    ) -> None:
+        self._token, self._api_url, self._beat = token, api_url, beat
+        self._database, self._spacing = database, spacing_seconds
+        self._key = pacing.fingerprint("github", token)
+
+    async def default_branch(self, slug: str) -> str:
+        def ask(client: Github) -> str | None:
+            return client.get_repo(slug).default_branch
+
+        if name := await self._call("Reading the repository", ask):
+            return name
+        raise UpstreamFailed("Reading the repository failed: GitHub's answer names no default branch.")
+
+    async def ensure_pull_request(
+        self, slug: str, *, head: str, base: str, title: str, body: str, draft: bool, marker: str
+    ) -> PullRequestFacts:
+        """The pull request of branch `head` that carries `marker`, open or not, made if there is none.
+
+        The marker is put into the body if it is not in it.  An open one of the same branches counts too.
+        """
+        text = body if marker in body else f"{body}\n\n<!-- {marker} -->"
+
+        def find(client: Github) -> PullRequestFacts | None:
+            return _find(client, slug, head, base, marker)
+
+        def create(client: Github) -> PullRequestFacts:
+            repository = client.get_repo(slug)
+            try:
+                return _facts(
+                    repository.create_pull(base, head, title=title, body=text, draft=draft), created=True
+                )
+            except GithubException as error:
+                if error.status != 422:
+                    raise
+                if draft and "draft" in words(error).lower():  # a plan without drafts
+                    return _facts(repository.create_pull(base, head, title=title, body=text), created=True)
+                if made := find(client):  # in the meantime
+                    return made
+                raise
+
+        if found := await self._call("Looking for the pull request", find):
+            return found
+        return await self._call("Opening the pull request", create, write=True)
+
+    async def checks(self, slug: str, sha: str) -> ChecksFacts:
+        """What check runs and commit statuses say of a commit."""
+
+        def ask(client: Github) -> list[Check]:
+            commit = client.get_repo(slug).get_commit(sha)
+            runs = [Check(run.name, _of_run(run), run.html_url) for run in commit.get_check_runs()]
+            combined = commit.get_combined_status()
+            runs += [Check(each.context, _of(each.state), each.target_url) for each in combined.statuses]
+            if combined.total_count > len(combined.statuses):  # it shows the first thirty
+                runs.append(Check("the other statuses", _of(combined.state), None))
+            return runs
+
+        found = await self._call("Reading the checks", ask)
+        verdicts = {check.verdict for check in found}
+        if not found:
+            return ChecksFacts("none", found)
+        return ChecksFacts(
+            "failed" if "failed" in verdicts else "pending" if "pending" in verdicts else "passed", found
+        )
+
+    async def has_ci(self, slug: str, sha: str) -> bool:
+        """Whether checks of this commit are to be expected: it has workflow files, or some have begun."""
+
+        def ask(client: Github) -> bool:
+            repository = client.get_repo(slug)
+            try:
+                files = repository.get_contents(".github/workflows", ref=sha)
+            except GithubException as error:
+                if error.status != 404:
+                    raise
+                files = []
+            if isinstance(files, list) and any(file.name.endswith((".yml", ".yaml")) for file in files):
+                return True
+            commit = repository.get_commit(sha)
+            return commit.get_check_runs().totalCount > 0 or commit.get_combined_status().total_count > 0
+
+        return await self._call("Looking for CI", ask)
+
+    async def _call(self, doing: str, ask: Callable[[Github], T], *, write: bool = False) -> T:
+        """Ask in a thread of the pool; first wait for our turn, and remember the limit if there is one."""
+        if block := await pacing.blocked(self._database, self._key):
+            raise ProviderLimit(f"{doing} was put off: {block.reason}", block.seconds)
+        if write:
+            turn = await pacing.reserve(self._database, self._key, self._spacing)
+            await beating(asyncio.sleep(turn), self._beat)
+        try:
+            return await beating(self._in_thread(doing, ask), self._beat)
+        except ProviderLimit as limit:
+            wait = limit.retry_after or UNNAMED_LIMIT_SECONDS
+            await pacing.block(self._database, self._key, wait, limit.message)
+            raise
+
+    async def _in_thread(self, doing: str, ask: Callable[[Github], T]) -> T:
+        def work() -> T:
+            client = Github(
+                base_url=self._api_url, auth=Auth.Token(self._token), timeout=REQUEST_SECONDS, per_page=100,
+                lazy=True, retry=None, seconds_between_requests=None, seconds_between_writes=None,
+            )  # fmt: skip
+            with closing(client), translated(doing):
+                return ask(client)
+
+        return await asyncio.get_running_loop().run_in_executor(_threads(), work)
+
+
+def _find(client: Github, slug: str, head: str, base: str, marker: str) -> PullRequestFacts | None:
+    owner = slug.split("/")[0]
+    pulls = list(client.get_repo(slug).get_pulls(state="all", head=f"{owner}:{head}"))
+    marked = [pull for pull in pulls if marker in (pull.body or "")]
+    same = [pull for pull in pulls if pull.state == "open" and pull.base.ref == base]
+    return _facts((marked + same)[0], created=False) if marked or same else None
+
+
+def _facts(pull: PullRequest, *, created: bool) -> PullRequestFacts:
+    return PullRequestFacts(pull.number, pull.html_url, pull.head.sha, created)
+
+
+def _of_run(run: CheckRun) -> Verdict:
+    if run.status != "completed":
+        return "pending"
+    return "passed" if run.conclusion in ("success", "neutral", "skipped") else "failed"
+
+
+def _of(state: str) -> Verdict:
+    """The verdict of a commit status."""
+    verdicts: dict[str, Verdict] = {"success": "passed", "pending": "pending"}
+    return verdicts.get(state, "failed")
