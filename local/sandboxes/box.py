@@ -46,6 +46,7 @@ class Box:
         for name in ("home", "tmp"):
             directory = self.record.directory / name
             directory.mkdir()
+            directory.chmod(0o755)
             if os.geteuid() == 0:
                 os.chown(directory, UID, UID)
         self.record.save()

@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 _HEAD_TIMEOUT = 30.0
 _CONNECT_TIMEOUT = 15.0
-_MAX_CONNECTIONS = 256  # per sandbox; more wait
+_MAX_CONNECTIONS = 256  # of one sandbox at a time; the next one is hung up on
 
 LOOPBACK = "127.0.0.1"
 _PROTOCOL_ASSIGNMENTS = ip_network("192.0.0.0/24")  # Python 3.11 takes a part of it for global
@@ -53,7 +53,6 @@ class Egress:
     def __init__(self, ports: Iterable[int], *, internet: bool) -> None:
         self._ports = frozenset(ports)
         self._internet = internet
-        self._slots = asyncio.Semaphore(_MAX_CONNECTIONS)
         self._connections: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
 
@@ -70,12 +69,15 @@ class Egress:
             connection.cancel()
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if len(self._connections) >= _MAX_CONNECTIONS:
+            writer.transport.abort()
+            return
         connection = asyncio.create_task(self._handle(reader, writer))
         self._connections.add(connection)
         connection.add_done_callback(self._connections.discard)
 
     async def _handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        async with self._slots, closing(writer):
+        async with closing(writer):
             try:
                 target = await read_target(reader)
                 outer = await self._connect(target)

@@ -35,7 +35,7 @@ def command(directory: Path) -> list[str]:
         *_python(),
         *("--bind", f"{directory}/home", str(HOME), "--bind", f"{directory}/tmp", "/tmp"),
         *("--ro-bind", str(SITE), _SITE_INSIDE, "--ro-bind", f"{directory}/egress.sock", EGRESS_SOCKET),
-        *("--remount-ro", "/", "--chdir", str(HOME)),
+        *("--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/"),
         *("--setenv", "PYTHONPATH", _SITE_INSIDE, "--setenv", "PYTHONDONTWRITEBYTECODE", "1", "--"),
         *(_drop() if os.geteuid() == 0 else ()),
         *(str(interpreter()), "-S", "-P", "-m", "local.sandboxes.envd"),

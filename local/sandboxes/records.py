@@ -1,6 +1,7 @@
 """What is remembered of a sandbox: one JSON file each, replaced atomically: a killed server loses nothing."""
 
 import asyncio
+import logging
 import os
 import time
 from collections.abc import Iterator
@@ -8,7 +9,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, ValidationError
+
+log = logging.getLogger(__name__)
 
 SANDBOXES = Path("sandboxes")
 TRASH = Path("trash")
@@ -64,9 +67,12 @@ class Record(BaseModel):
 
 
 def load() -> Iterator[Record]:
-    """The records of all sandboxes. One without is a creation that never finished: it is skipped."""
-    for file in sorted(SANDBOXES.glob("*/record.json")):
-        yield Record.model_validate_json(file.read_text())
+    """The records of all sandboxes; what cannot be read is named in the log and left as it is."""
+    for directory in sorted(SANDBOXES.glob("*")):
+        try:
+            yield Record.model_validate_json((directory / "record.json").read_text())
+        except (OSError, ValidationError):
+            log.exception("%s holds no sandbox that can be restored: look at it and delete it", directory)
 
 
 def iso(seconds: float) -> str:

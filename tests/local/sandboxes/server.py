@@ -50,7 +50,7 @@ class Server:
                 str(self.data),
                 *allowed,
             ],
-            env={"PATH": os.environ["PATH"], "E2B_API_KEY": API_KEY},
+            env={**os.environ, "E2B_API_KEY": API_KEY},
         )
         until(self._healthy)
 

@@ -141,7 +141,7 @@ async def test_another_user_is_refused_by_name(sandbox: AsyncSandbox) -> None:
 
 async def test_a_sandbox_whose_processes_were_all_killed_inside_boots_again(sandbox: AsyncSandbox) -> None:
     await sandbox.files.write("kept", "yes")
-    handle = await sandbox.commands.run("sleep 0.1; kill -9 -1", background=True)
+    handle = await sandbox.commands.run("chmod 700 ~; sleep 0.1; kill -9 -1", background=True)
     with pytest.raises(Exception, match=r".+"):
         await handle.wait()
     assert await sandbox.files.read("kept") == "yes"
