@@ -86,12 +86,12 @@ app = typer.Typer(
     name="codecourier",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
+    rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
     help=(
         "AI coding work as durable workflows.\n\n"
-        "[bold]codecourier demo[/bold] shows one whole run, from prompt to pull request."
-        " [bold]codecourier up[/bold] starts everything on this machine, without any account or server;"
-        " [bold]down[/bold] stops it, and the next [bold]up[/bold] goes on with the same data."
+        "**codecourier demo** shows one whole run, from prompt to pull request."
+        " **codecourier up** starts everything on this machine, without any account or server;"
+        " **down** stops it, and the next **up** goes on with the same data."
     ),
 )

@@ -21,7 +21,7 @@ command = typer.Typer()
 
 @command.command()
 def down(data: DataDirectory = DEFAULT_DATA) -> None:
-    """Stop the stack and leave nothing running; the next [bold]up[/bold] goes on with its data."""
+    """Stop the stack and leave nothing running; the next **up** goes on with its data."""
     directory = data.absolute()
     if not (directory / "state.json").exists():
         out.print(f"There is no stack in {directory}.")

@@ -46,7 +46,7 @@ def up(
 
     No account and no server is needed.  Set DATABASE_URL, TEMPORAL_ADDRESS, E2B_API_KEY, ANTHROPIC_API_KEY or
     GITHUB_TOKEN to use your own instead of the embedded part.  All state is in the data directory: the next
-    [bold]up[/bold] goes on with it, whatever was killed.  Stop with Ctrl-C, or [bold]codecourier down[/bold].
+    **up** goes on with it, whatever was killed.  Stop with Ctrl-C, or **codecourier down**.
     """
     ports = {
         "api": api_port,

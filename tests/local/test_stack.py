@@ -1,0 +1,168 @@
+"""The stack without API and worker: order, locks, restarts, and that nothing is left running."""
+
+import asyncio
+import os
+import signal
+import socket
+import stat
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+import pytest
+
+from local.parts import INFRASTRUCTURE
+from local.plan import MARK, REPLACED_BY, choose_ports
+from local.ports import LOOPBACK, free_ports, is_free
+from local.process import Identity, StartError, spawn
+from local.stack import Stack, make_plan
+from local.state import State, locked
+
+REPLACED = {"DATABASE_URL": "postgresql://elsewhere/db", "TEMPORAL_ADDRESS": "elsewhere:7233"}
+Make = Callable[..., Stack]
+
+
+@pytest.fixture
+async def make(tmp_path: Path) -> AsyncIterator[Make]:
+    """Makes stacks without rows; all of them are stopped at the end, and nothing may be left of them."""
+    made: dict[Path, Stack] = {}
+
+    def make(environment: Mapping[str, str], name: str = "one") -> Stack:
+        plan = make_plan(tmp_path / name, {}, environment)
+        made[plan.directory] = Stack(plan, None, lambda *_: None)
+        return made[plan.directory]
+
+    yield make
+    for directory, stack in made.items():
+        await stack.stop()
+        assert left_of(directory) == []
+
+
+def left_of(directory: Path) -> list[str]:
+    """Command lines of processes that belong to the stack of a directory."""
+    left = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            is_marked = process.environ().get(MARK) == str(directory)
+            if is_marked or any(str(directory) in word for word in process.cmdline()):
+                left.append(" ".join(process.cmdline()))
+    return left
+
+
+async def test_every_part_starts_survives_a_kill_and_keeps_its_port(make: Make, tmp_path: Path) -> None:
+    stack = make({})
+    await stack.start()
+    state = State.read(tmp_path / "one")
+    assert state.parts.keys() == INFRASTRUCTURE.keys()
+    assert state.alive().keys() == INFRASTRUCTURE.keys()
+    assert stack.is_running is True
+
+    for identity in state.parts.values():
+        os.kill(identity.pid, signal.SIGKILL)
+    assert all([await identity.ended(5) for identity in state.parts.values()])
+    again = make({})
+    assert again.is_running is False
+    await again.start()
+    assert again.plan.ports == state.ports
+    assert State.read(tmp_path / "one").alive().keys() == INFRASTRUCTURE.keys()
+    secrets = [*(tmp_path / "one" / "keys").iterdir(), tmp_path / "one" / "state.json"]
+    assert [stat.S_IMODE(path.stat().st_mode) for path in secrets] == [0o600] * len(secrets)
+    commands = " ".join(left_of(tmp_path / "one"))
+    assert not any(path.read_text() in commands for path in secrets)
+
+
+async def test_a_second_start_leaves_what_runs_alone(make: Make, tmp_path: Path) -> None:
+    await make(REPLACED).start()
+    first = State.read(tmp_path / "one").parts
+    await make(REPLACED).start()
+    assert State.read(tmp_path / "one").parts == first
+
+
+async def test_a_variable_replaces_its_part(make: Make, tmp_path: Path) -> None:
+    await make({**REPLACED, "E2B_API_KEY": "e2b_real", "GITHUB_TOKEN": "ghp_real"}).start()
+    assert State.read(tmp_path / "one").parts.keys() == {"model"}
+    assert REPLACED_BY.keys() == INFRASTRUCTURE.keys()
+
+
+async def test_two_stacks_live_side_by_side(make: Make, tmp_path: Path) -> None:
+    one, two = make(REPLACED, "one"), make(REPLACED, "two")
+    await asyncio.gather(one.start(), two.start())
+    await one.stop()
+    assert left_of(tmp_path / "one") == []
+    assert len(State.read(tmp_path / "two").alive()) == 3
+
+
+async def test_the_watch_starts_a_dead_part_again(make: Make, tmp_path: Path) -> None:
+    stack = make(REPLACED)
+    await stack.start()
+    watch = asyncio.create_task(stack.watch())
+    before = State.read(tmp_path / "one").parts["model"]
+    before.send(signal.SIGKILL)
+    async with asyncio.timeout(15):
+        while (after := State.read(tmp_path / "one").parts["model"]) == before or is_free(
+            stack.plan.ports["model"]
+        ):
+            await asyncio.sleep(0.05)
+    assert after.is_alive
+    watch.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await watch
+
+
+async def test_a_number_used_again_is_not_the_same_process(tmp_path: Path) -> None:
+    stranger = spawn(["sleep", "60"], {}, tmp_path / "log")
+    try:
+        remembered = Identity(pid=stranger.pid, started=stranger.started - 100)
+        assert remembered.is_alive is False
+        await remembered.stop()
+        assert stranger.is_alive
+    finally:
+        await stranger.stop()
+
+
+async def test_stop_finds_what_a_killed_command_had_started(make: Make, tmp_path: Path) -> None:
+    stack = make(REPLACED)
+    await stack.start()
+    State(ports=dict(stack.plan.ports)).write(
+        tmp_path / "one"
+    )  # as if the command died before it wrote them down
+    await make(REPLACED).stop()
+    assert left_of(tmp_path / "one") == []
+
+
+async def test_a_part_that_fails_is_named_and_the_rest_is_stopped(make: Make, tmp_path: Path) -> None:
+    stack = make(REPLACED)
+    (tmp_path / "one").mkdir(exist_ok=True)
+    (tmp_path / "one" / "forge").write_text("in the way")
+    with pytest.raises(
+        StartError, match=r"(?s)forge ended while starting; the end of .*logs/forge.log.*File"
+    ):
+        await stack.start()
+    assert left_of(tmp_path / "one") == []
+
+
+def test_ports_are_the_given_the_kept_or_free_ones() -> None:
+    given, kept = free_ports(2)
+    with socket.create_server((LOOPBACK, 0)) as listener:
+        taken = listener.getsockname()[1]
+        with pytest.raises(StartError, match=f"port {taken} for forge is taken by another program"):
+            choose_ports({"forge": taken}, {}, ())
+        chosen = choose_ports(
+            {"api": given}, {"model": kept, "forge": taken, "temporal_ui": taken}, ("temporal",)
+        )
+    assert (chosen["api"], chosen["model"], chosen["temporal_ui"]) == (given, kept, taken)
+    assert chosen["forge"] != taken
+
+
+def test_one_stack_per_directory(tmp_path: Path) -> None:
+    with locked(tmp_path) as first, locked(tmp_path) as second:
+        assert (first, second) == (True, False)
+    with locked(tmp_path) as again:
+        assert again is True
+
+
+def test_a_damaged_state_is_reported(tmp_path: Path) -> None:
+    (tmp_path / "state.json").write_text("{")
+    with pytest.raises(StartError, match=r"state.json is damaged"):
+        State.read(tmp_path)
