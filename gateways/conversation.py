@@ -152,12 +152,12 @@ def compaction_point(
     pay: see `SHRINK_TO`.
     """
     turns = [index for index, message in enumerate(messages) if message["role"] == "assistant"]
-    sizes = [estimate(message) for message in messages]
-    point = next((index for index in turns if sum(sizes[index:]) <= keep_tokens), turns[-1] if turns else 0)
-    if point < 3:  # nothing, or nothing whole, lies between the first message and the point
+    if not turns:
         return None
-    after = sum(sizes) - sum(sizes[1:point]) + summary_tokens
-    return point if after <= SHRINK_TO * sum(sizes) else None
+    sizes = [estimate(message) for message in messages]
+    point = next((index for index in turns if sum(sizes[index:]) <= keep_tokens), turns[-1])
+    after = estimate(_replaced(messages, point, "")) + summary_tokens
+    return point if after <= SHRINK_TO * estimate(messages) else None
 
 
 def compacted(messages: Sequence[Message], point: int, summary: str) -> list[Message] | None:

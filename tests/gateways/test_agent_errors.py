@@ -121,6 +121,13 @@ def test_any_retry_after_is_understood_or_ignored(header: str, seconds: float | 
 async def test_the_key_never_comes_back_in_a_message() -> None:
     error = await failure(status(400, api_error("invalid_request_error", f"bad header Bearer {KEY}!")))
     assert "[secret]" in error.message
+    events = [START, *called(0, "bash", f"{{]{KEY}"), *stopped("tool_use")]
+    assert "[secret]" in (await failure(stream(*events))).message
+
+    async def no_http(writer: asyncio.StreamWriter) -> None:
+        writer.write(f"{KEY} is no status line\r\n\r\n".encode())
+
+    assert "[secret]" in (await failure(no_http)).message
     page = await failure(status(500, f"<html>{KEY}{'x' * 5_000}</html>"))
     assert "[secret]" in page.message
     assert len(page.message) < 1_200
@@ -160,6 +167,7 @@ async def test_a_stream_that_ends_early_cuts_the_turn(events: list[Event]) -> No
 async def test_an_answer_without_a_reason_is_not_whole() -> None:
     error = await failure(stream(START, *said(0, "x"), *stopped(None)))
     assert type(error) is TurnCut
+    assert error.message == "The model's answer ended without a reason."
 
 
 async def test_a_connection_that_breaks_cuts_the_turn() -> None:

@@ -1,10 +1,14 @@
 """Whatever was stored becomes messages that the Messages API accepts, and compaction keeps them so."""
 
+import re
+
+import orjson
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gateways.conversation import (
+    BYTES_PER_TOKEN,
     INTERRUPTED,
     SHRINK_TO,
     SUMMARY_HEADER,
@@ -28,6 +32,9 @@ from gateways.conversation import (
 
 TEXTS = st.text(st.characters(codec="utf-8"), max_size=60) | st.sampled_from(["", " ", "\n", "long " * 400])
 THINKING: Block = {"type": "thinking", "thinking": "hm", "signature": "c2ln"}
+
+UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+"""The machine may be busy with other tests."""
 
 
 def call(id: str) -> Block:
@@ -70,6 +77,7 @@ def assert_valid(messages: list[Message]) -> None:
             assert index + 1 < len(messages) or not any(block["type"] == "tool_use" for block in blocks)
 
 
+@UNHURRIED
 @given(sessions())
 def test_every_session_is_a_valid_conversation(entries: list[Entry]) -> None:
     messages = assemble(entries)
@@ -84,6 +92,7 @@ def test_every_session_is_a_valid_conversation(entries: list[Entry]) -> None:
     assert [block for block in told if block["type"] == "tool_use"] == called
 
 
+@UNHURRIED
 @given(sessions(), st.integers(0, 40))
 def test_more_rows_only_add_to_the_messages_before(entries: list[Entry], cut_at: int) -> None:
     """So the prompt cache keeps fitting: all but the last message stay as they were."""
@@ -93,6 +102,7 @@ def test_more_rows_only_add_to_the_messages_before(entries: list[Entry], cut_at:
     assert assemble(entries)[: len(before) - 1] == before[:-1]
 
 
+@UNHURRIED
 @given(sessions(), st.integers(0, 900), st.text(max_size=80))
 def test_compaction_keeps_pairs_and_the_first_message_and_shrinks(
     entries: list[Entry], keep: int, summary: str
@@ -105,7 +115,7 @@ def test_compaction_keeps_pairs_and_the_first_message_and_shrinks(
     assert messages[point]["role"] == "assistant"
     shorter = compacted(messages, point, summary)
     if shorter is None:
-        assert not summary.strip() or estimate(summary) > 20
+        assert not summary.strip() or len(orjson.dumps(summary)) > 20 * BYTES_PER_TOKEN
         return
     assert_valid(shorter)
     assert shorter[0]["content"][:-1] == messages[0]["content"]
@@ -120,6 +130,7 @@ def test_compaction_keeps_pairs_and_the_first_message_and_shrinks(
     assert_valid(assemble(later))
 
 
+@UNHURRIED
 @given(sessions(), st.integers(0, 900))
 def test_compacting_again_and_again_comes_to_an_end(entries: list[Entry], keep: int) -> None:
     messages, rounds = assemble(entries), 0
@@ -158,6 +169,20 @@ def test_a_call_without_a_result_says_so() -> None:
     ]
 
 
+def test_the_first_of_two_results_of_a_call_counts() -> None:
+    twice = [ToolResult(tool_use_id="c1", content=content) for content in ("first", "second")]
+    messages = assemble([UserText(text="task"), AssistantTurn(blocks=(call("c1"),)), *twice])
+    assert messages[-1]["content"] == [{"type": "tool_result", "tool_use_id": "c1", "content": "first"}]
+
+
+def test_a_second_summary_replaces_the_first_one() -> None:
+    rows: list[Entry] = [UserText(text="task"), *exchange_rows(0), *exchange_rows(1)]
+    rows += [Compaction(point=3, summary="one"), *exchange_rows(2), Compaction(point=3, summary="two")]
+    first, *rest = assemble(rows)
+    assert first["content"] == [text_block("task"), text_block(SUMMARY_HEADER + "two")]
+    assert rest == assemble([UserText(text="task"), *exchange_rows(2)])[1:]
+
+
 def test_an_assistant_cannot_speak_first_and_a_summary_needs_a_place() -> None:
     with pytest.raises(ValueError, match="must begin with a user's text"):
         assemble([AssistantTurn(blocks=(text_block("hello"),))])
@@ -180,6 +205,7 @@ def test_the_request_for_a_summary_tells_everything_before_the_point_without_too
     assert summary_request(messages, 5, piece=120) == asked
 
 
+@UNHURRIED
 @given(st.text(max_size=400), st.integers(0, 300), st.none() | st.just("/tmp/out.txt"))
 def test_cut_keeps_head_and_tail_within_the_limit(text: str, limit: int, kept_at: str | None) -> None:
     short = cut(text, limit, kept_at=kept_at)
@@ -194,6 +220,18 @@ def test_cut_keeps_head_and_tail_within_the_limit(text: str, limit: int, kept_at
         assert text.endswith(tail)
         assert int(count.replace(",", "")) == len(text) - len(head) - len(tail)
         assert kept_at is None or kept_at in short
+
+
+def test_cut_keeps_as_much_of_the_tail_as_of_the_head() -> None:
+    lines = "".join(f"line {number}\n" for number in range(1_000))
+    short = cut(lines, 200, kept_at="/tmp/out.txt")
+    head, note, tail = re.split(
+        r"(\n\[… 8,\d{3} characters left out; the whole is in /tmp/out.txt …\]\n)", short
+    )
+    assert len(short) == len(head) + len(note) + len(tail) == 200
+    assert abs(len(head) - len(tail)) <= 1
+    assert lines.startswith(head)
+    assert lines.endswith(tail)
 
 
 def test_compaction_is_due_when_the_next_answer_would_not_fit() -> None:

@@ -2,7 +2,7 @@
 
 import jsonschema
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import JsonValue
 
@@ -95,6 +95,12 @@ def test_requests_reach_the_toolbox_in_anthropics_own_words() -> None:
         "insert_line": 0,
         "insert_text": "x\n",
     }
+    assert wire("search", pattern="x", path=None, cwd=None) == {
+        "tool": "search",
+        "pattern": "x",
+        "path": ".",
+        "max_results": 100,
+    }
     assert wire("search", pattern="def ", glob="*.py", path="src", max_results=5) == {
         "tool": "search",
         "pattern": "def ",
@@ -145,6 +151,7 @@ def test_a_fault_says_what_was_wrong_and_what_to_send(
         assert words in text
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     kind=st.sampled_from(KINDS),
     name=st.sampled_from(["bash", EDITOR, "search", "finish"]) | st.text(max_size=10),
