@@ -195,6 +195,8 @@ class Box:
 
 def _tail(path: Path, size: int = 500) -> str:
     """The last bytes of a log that what runs inside may have made as large as it liked."""
+    if not path.exists():
+        return ""
     with path.open("rb") as file:
         file.seek(max(0, file.seek(0, os.SEEK_END) - size))
         return file.read(size).decode(errors="replace").strip()
