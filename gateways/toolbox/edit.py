@@ -89,7 +89,6 @@ def _create(real: str, path: str, given: Mapping[str, object]) -> Outcome:
     if os.path.isdir(real):
         raise Refused(f"{path} is a directory: send the path of a file.")
     existed = os.path.exists(real)
-    os.makedirs(os.path.dirname(real), exist_ok=True)
     _write(real, text)
     return Outcome(f"{path} was {'overwritten' if existed else 'created'}: {len(text.splitlines())} lines.")
 

@@ -7,6 +7,7 @@ interrupted one is never repeated.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -85,12 +86,17 @@ def _once(entry: str, request: dict[str, object]) -> dict[str, object]:
         if os.path.exists(started):
             outcome = INTERRUPTED
         else:
-            write_whole(started, b"")
-            _sync(entry)
+            try:
+                write_whole(started, b"")
+                _sync(entry)
+            except OSError as error:
+                complaint = f"Nothing was started, as nothing can be written here: {error.strerror}."
+                return _told(Outcome(complaint, is_error=True), 0)
             outcome = _execute(request, entry)
         result = _told(outcome, int((time.monotonic() - clock) * 1000))
-        write_whole(finished, json.dumps(result).encode())
-        _sync(entry)
+        with contextlib.suppress(OSError):  # on a full disk it can be told now, and later only as interrupted
+            write_whole(finished, json.dumps(result).encode())
+            _sync(entry)
         return result
 
 

@@ -40,6 +40,7 @@ def resolve(path: str) -> str:
 
 def write_whole(path: str, data: bytes, mode: int = 0o644) -> None:
     """Replace a file in one step: readers, and a crash, see the old or the new content, never a part."""
+    os.makedirs(os.path.dirname(path), exist_ok=True)  # a command may have removed our directory
     temporary = os.path.join(os.path.dirname(path), f".{os.path.basename(path)[:100]}.{os.getpid()}.tmp")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
     try:

@@ -163,6 +163,7 @@ async def test_what_the_agent_left_behind_never_sees_the_token(
     await repository.push(sha, "refs/heads/work")
     await repository.checkpoint(f"{CHECKPOINTS}/r_1", "Checkpoint")
     basic = base64.b64encode(f"x-access-token:{FORGE_TOKEN}".encode()).decode()
+    assert await handle.read("seen", 100), "the spy was run by our own git add, without the token"
     searched = await handle.run(
         f"ls -la /tmp; grep -rlaE '{FORGE_TOKEN}|{basic}' /home/user /tmp", timeout_seconds=30
     )

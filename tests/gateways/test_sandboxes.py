@@ -6,9 +6,16 @@ from uuid import uuid4
 
 import pytest
 
-from gateways.errors import CredentialRefused, SandboxGone, UpstreamFailed, UpstreamRefused
+from gateways.errors import (
+    CredentialRefused,
+    ProviderLimit,
+    SandboxGone,
+    UpstreamFailed,
+    UpstreamRefused,
+)
 from gateways.sandbox import Ends
 from gateways.sandboxes import Sandboxes, SandboxHandle
+from tests.gateways.canned import Answer, canned
 from tests.gateways.servers import Server
 
 
@@ -89,6 +96,29 @@ async def test_a_server_that_cannot_be_reached_failed(marker: dict[str, str]) ->
     )
     with pytest.raises(UpstreamFailed):
         await nowhere.find(marker)
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        (Answer(429, {"code": 429, "message": "too many sandboxes"}, {"Retry-After": "1"}), ProviderLimit),
+        (Answer(401, {"code": 401, "message": "no"}), CredentialRefused),
+        (Answer(403, {"code": 403, "message": "team is blocked"}), CredentialRefused),
+        (Answer(400, {"code": 400, "message": "template is missing"}), UpstreamRefused),
+        (Answer(500, {"code": 500, "message": "oops"}), UpstreamFailed),
+        (Answer(503, {"code": 503, "message": "no capacity"}), UpstreamFailed),
+        (Answer(200, "<html>"), UpstreamFailed),
+    ],
+)
+async def test_refusals_have_names_and_are_not_tried_again(
+    marker: dict[str, str], answer: Answer, error: type[Exception]
+) -> None:
+    with canned(Answer(200, []), answer) as server:
+        refused = Sandboxes("e2b_secret_0123", api_url=server.url, sandbox_url=server.url, owner="tests")
+        with pytest.raises(error) as raised:
+            await refused.ensure(marker, template="base", timeout_seconds=60)
+    assert len(server.asked) == 2
+    assert "e2b_secret" not in str(raised.value)
 
 
 async def test_commands(handle: SandboxHandle) -> None:

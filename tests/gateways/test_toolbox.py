@@ -112,6 +112,14 @@ def test_only_plain_call_ids(toolbox: Toolbox, call_id: str) -> None:
     assert not toolbox.private.exists()
 
 
+def test_a_command_that_removes_our_directory_is_still_not_run_twice(toolbox: Toolbox) -> None:
+    first = toolbox.bash("c1", "echo once >> effects; rm -rf ~/.codecourier; cd /; seq 1 20000")
+    assert (first.exit_code, first.truncated) == (0, True)
+    assert toolbox.bash("c1", "echo twice >> effects") == first
+    assert effects(toolbox) == 1
+    assert toolbox.bash("c2", "pwd").content == "/"
+
+
 def test_it_outlives_whoever_asked(toolbox: Toolbox) -> None:
     process = toolbox.start("c1", {"tool": "bash", "command": "sleep 0.4; echo once >> effects"})
     assert process.stdout is not None
