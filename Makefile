@@ -48,7 +48,7 @@ $(VENV)/bin/python:
 $(INSTALLED): requirements.txt pyproject.toml | $(VENV)/bin/python
 	@echo "Installing (once) …"
 	@$(PIP) install --require-hashes -r requirements.txt
-	@$(PIP) install --no-deps --no-build-isolation --config-settings editable_mode=compat -e .
+	@PYTHONWARNINGS=ignore $(PIP) install --no-deps --no-build-isolation -e .
 	@touch $@
 
 $(DEVELOPING): requirements-dev.txt $(INSTALLED)

@@ -3,8 +3,6 @@
 Every effect is looked up before it is made and carries the run's id, so that repeating finds it.
 """
 
-from typing import Literal
-
 from pydantic import BaseModel
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
@@ -14,7 +12,6 @@ from activities.prompts import outputs_of
 from activities.pull_request_text import body_of
 from activities.sandboxes import SandboxRef, attach
 from activities.workspaces import checkpoint_ref, repository_of
-from gateways.github import Check
 from kit.database import Database
 from kit.shielding import finish_first
 from models import Effect, Run, RunSnapshotRow, Sandbox
@@ -31,12 +28,6 @@ SCANNED = 20_000_000
 class Pushed(BaseModel):
     sha: str | None
     """None: the run changed nothing."""
-
-
-class CiReport(BaseModel):
-    status: Literal["none", "pending", "passed", "failed"]
-    expected: bool
-    """The repository has CI, so checks will come even if there are none yet."""
 
 
 class OpenPullRequest(BaseModel):
@@ -76,8 +67,8 @@ class Delivery:
             if sha is not None:
                 if credentials.scrubber.found_in((await repository.diff(run.base_sha, SCANNED, sha)).text):
                     raise ApplicationError(
-                        "The change holds one of the project's secrets: it was not pushed. Tell the agent in the "
-                        "prompt to read it from the environment instead, and start the run again.",
+                        "The change holds one of the project's secrets: it was not pushed. Tell the agent "
+                        "in the prompt to read it from the environment instead, and start the run again.",
                         type="SECRET_IN_CHANGE",
                         non_retryable=True,
                     )
@@ -138,32 +129,3 @@ class Delivery:
             await notify(
                 session, event, NotificationType.pr_created, title, facts.url, {"runId": run.id, **data}
             )
-
-    @activity.defn
-    async def read_checks(self, run_id: str) -> CiReport:
-        """What CI says of the run's commit; read only, and its row and event are written when it changed."""
-        async with self.database.transaction() as session:
-            run = await session.get_one(Run, run_id)
-            credentials = await self.outside.credentials(session, run.project_id)
-        assert run.head_sha, "known since the push"
-        github = self.outside.github(credentials)
-        with outside():
-            facts = await github.checks(run.repository_slug, run.head_sha)
-            expected = facts.status != "none" or await github.has_ci(run.repository_slug, run.head_sha)
-        checks: JsonObject = {
-            "status": facts.status, "checks": [_wire(check) for check in facts.checks]
-        }  # fmt: skip
-        async with self.database.transaction() as session:
-            run = await session.get_one(Run, run_id, with_for_update=True)
-            before = {key: value for key, value in (run.ci_checks or {}).items() if key != "checkedAt"}
-            run.ci_checks = {**checks, "checkedAt": now().isoformat()}
-            if before != checks:
-                await append(session, run, EventType.ci_updated, checks)
-        return CiReport(status=facts.status, expected=expected)
-
-
-def _wire(check: Check) -> JsonObject:
-    """A check as clients read it, in GitHub's words."""
-    words = {"pending": "pending", "passed": "success", "failed": "failure"}
-    concluded = None if check.verdict == "pending" else words[check.verdict]
-    return {"name": check.name, "status": words[check.verdict], "conclusion": concluded, "url": check.url}

@@ -11,7 +11,6 @@ from pydantic import SecretStr
 from sqlalchemy import select
 from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
-from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from gateways.agent import Agent
@@ -110,7 +109,6 @@ class Outside:
             api_url=self.settings.github_api_url,
             database=self.database,
             spacing_seconds=self.settings.github_write_spacing_seconds,
-            beat=activity.heartbeat,
         )
 
     def github_token(self, credentials: Credentials) -> str:

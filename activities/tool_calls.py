@@ -59,7 +59,6 @@ class ToolCalls:
                 request.wire(),
                 envs=credentials.command_environment,
                 timeout_seconds=TOOL_SECONDS,
-                beat=activity.heartbeat,
             )
         text = credentials.scrubber.text(result.content)
         async with self.database.transaction() as session:

@@ -121,7 +121,6 @@ class Workspaces:
             {"tool": "bash", "command": shlex.join([INTERPRETERS[script.language], path])},
             envs=credentials.command_environment,
             timeout_seconds=SCRIPT_SECONDS,
-            beat=activity.heartbeat,
         )
         if result.exit_code != 0:
             tail = credentials.scrubber.text(result.content)[-500:]
@@ -132,7 +131,7 @@ class Workspaces:
 def repository_of(outside: Outside, credentials: Credentials, handle: SandboxHandle, run: Run) -> Repository:
     """The clone in the run's sandbox; the token is passed to the one git command that needs it."""
     url, token = outside.clone_url(run.repository_slug), outside.github_token(credentials)
-    return Repository(handle, url, token, beat=activity.heartbeat)
+    return Repository(handle, url, token)
 
 
 def checkpoint_ref(run_id: str) -> str:

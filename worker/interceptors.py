@@ -1,6 +1,9 @@
 """Around every activity: the ids of its log lines, the time it spent outside, and the name of its failure."""
 
+import asyncio
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 from temporalio import activity
@@ -11,6 +14,26 @@ from activities.outside import spent_outside
 from kit import logs
 
 log = logs.logger("worker.activity")
+BEAT_SECONDS = 1.0
+
+
+@asynccontextmanager
+async def _beating(info: activity.Info) -> AsyncIterator[None]:
+    """Heartbeats from the activity's first line to its last, which is also how a cancel reaches it."""
+    if info.heartbeat_timeout is None:
+        yield
+        return
+
+    async def beat() -> None:
+        while True:
+            activity.heartbeat()
+            await asyncio.sleep(BEAT_SECONDS)
+
+    beating = asyncio.create_task(beat())
+    try:
+        yield
+    finally:
+        beating.cancel()
 
 
 class ActivityInterceptor(Interceptor):
@@ -27,7 +50,8 @@ class _Inbound(ActivityInboundInterceptor):
         started = time.perf_counter()
         outcome = "cancelled"
         try:
-            result = await super().execute_activity(input)
+            async with _beating(info):
+                result = await super().execute_activity(input)
             outcome = "completed"
         except Exception as error:
             failure = as_application_error(error)

@@ -9,6 +9,7 @@ from temporalio.client import Client
 from temporalio.worker import Worker
 
 from activities.agent_turns import AgentTurns
+from activities.ci import Ci
 from activities.delivery import Delivery
 from activities.outside import Outside
 from activities.runs import RunActivities
@@ -38,7 +39,7 @@ def build_workers(client: Client, settings: Settings, database: Database) -> lis
     outside = Outside(settings, database)
     runs, steps, sweep = RunActivities(database), StepActivities(database), Sweep(database, client)
     sandboxes, workspaces = SandboxActivities(database, outside), Workspaces(database, outside)
-    delivery = Delivery(database, outside)
+    delivery, ci = Delivery(database, outside), Ci(database, outside)
     turns, calls = AgentTurns(database, outside), ToolCalls(database, outside)
     interceptors = [ActivityInterceptor()]
     main = Worker(
@@ -50,7 +51,7 @@ def build_workers(client: Client, settings: Settings, database: Database) -> lis
             steps.begin_step, steps.finish_step,
             sandboxes.provision, sandboxes.release,
             workspaces.prepare, workspaces.run_scripts, workspaces.checkpoint,
-            delivery.push_branch, delivery.open_pull_request, delivery.read_checks,
+            delivery.push_branch, delivery.open_pull_request, ci.read_checks,
             sweep.start_pending_runs,
         ],
         workflow_runner=RUNNER,

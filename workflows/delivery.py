@@ -6,7 +6,8 @@ from functools import partial
 from temporalio import workflow
 from temporalio.workflow import ActivityCancellationType
 
-from activities.delivery import CiReport, Delivery, OpenPullRequest, Pushed
+from activities.ci import Ci, CiReport
+from activities.delivery import Delivery, OpenPullRequest, Pushed
 from activities.sandboxes import SandboxActivities, SandboxRef
 from kit.temporal import PATIENT
 from workflows.calls import patiently
@@ -46,7 +47,7 @@ async def _follow_ci(run_id: str) -> None:
     workflow.set_current_details("The pull request is open; waiting for CI.")
     started, pause = workflow.now(), FIRST_LOOK
     while workflow.now() - started < CI_TAKES:
-        report = await patiently(run_id, Delivery.read_checks, run_id, PATIENT, summary="read CI's checks")
+        report = await patiently(run_id, Ci.read_checks, run_id, PATIENT, summary="read CI's checks")
         if _has_spoken(report, workflow.now() - started):
             return
         await workflow.sleep(pause)

@@ -1,20 +1,21 @@
 """The steps of a run in order, Iteration Blocks included; a follow-up message prolongs the last of them."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from datetime import datetime
+from functools import partial
 
 from temporalio import workflow
+from temporalio.common import SearchAttributePair
 
 from activities.runs import BlockPlan, RunActivities, RunPlan, StepPlan
-from activities.sandboxes import SandboxRef
 from activities.steps import BeginStep, FinishStep, StepActivities, StepBegun
-from activities.workspaces import StepScripts, Workspaces
-from kit.temporal import LONG, PATIENT
+from kit.temporal import KIND
 from models.run_step import StepStatus, Verdict
 from workflows.agent_session import AgentSessionWorkflow, SessionOutcome
-from workflows.calls import instantly, patiently
+from workflows.calls import instantly
 from workflows.control import Control
-from workflows.sandbox import surviving
+from workflows.sandbox import run_scripts, save_checkpoint, surviving
 from workflows.session_limits import SessionInput
 
 
@@ -37,7 +38,7 @@ class Pipeline:
         last = workers[-1] if workers else self.plan.blocks[-1].steps[-1]
         while not self.control.stopping:
             heard = self.control.follow_ups
-            if await self._has_follow_ups():
+            if await instantly(RunActivities.has_follow_ups, self.run_id):
                 await self._play_step(last)
             elif heard == self.control.follow_ups:
                 self.control.close_steps()
@@ -66,10 +67,10 @@ class Pipeline:
         status = StepStatus.failed
         try:
             if step.has_pre_scripts:
-                await self._run_scripts(step, begun, after=False)
+                await self._in_sandbox(partial(run_scripts, self.run_id, step, begun.step_id, False))
             outcome = await self._converse(step, begun)
             if step.has_post_scripts and outcome.finished:
-                await self._run_scripts(step, begun, after=True)
+                await self._in_sandbox(partial(run_scripts, self.run_id, step, begun.step_id, True))
             status = StepStatus.completed if outcome.finished else StepStatus.cancelled
         except asyncio.CancelledError:
             status = StepStatus.cancelled
@@ -79,7 +80,7 @@ class Pipeline:
                 finish = FinishStep(step_id=begun.step_id, status=status)
                 await instantly(StepActivities.finish_step, finish)
         if not step.gives_verdict:
-            await self._checkpoint()
+            await self._in_sandbox(partial(save_checkpoint, self.run_id))
         return outcome
 
     async def _converse(self, step: StepPlan, begun: StepBegun) -> SessionOutcome:
@@ -89,33 +90,18 @@ class Pipeline:
             deadline=self.deadline + self.control.held,
         )  # fmt: skip
         session = await workflow.start_child_workflow(
-            AgentSessionWorkflow.run, told, id=begun.session_id, static_summary=step.label
+            AgentSessionWorkflow.run,
+            told,
+            id=begun.session_id,
+            static_summary=step.label,
+            search_attributes=workflow.info().typed_search_attributes.updated(
+                SearchAttributePair(KIND, "agent-session")
+            ),
         )
         async with self.control.of(session):
             outcome = await session
         self.sandbox_id = outcome.sandbox_id
         return outcome
 
-    async def _run_scripts(self, step: StepPlan, begun: StepBegun, *, after: bool) -> None:
-        async def run(sandbox_id: str) -> None:
-            ask = StepScripts(
-                run_id=self.run_id,
-                sandbox_id=sandbox_id,
-                step_id=begun.step_id,
-                index=step.index,
-                after=after,
-            )
-            summary = f"{'post' if after else 'pre'}-scripts of {step.label}"
-            await workflow.execute_activity_method(Workspaces.run_scripts, ask, **LONG, summary=summary)
-
-        _, self.sandbox_id = await surviving(self.run_id, self.sandbox_id, run)
-
-    async def _checkpoint(self) -> None:
-        async def save(sandbox_id: str) -> None:
-            ref = SandboxRef(run_id=self.run_id, sandbox_id=sandbox_id)
-            await patiently(self.run_id, Workspaces.checkpoint, ref, PATIENT, summary="save a checkpoint")
-
-        _, self.sandbox_id = await surviving(self.run_id, self.sandbox_id, save)
-
-    async def _has_follow_ups(self) -> bool:
-        return await instantly(RunActivities.has_follow_ups, self.run_id)
+    async def _in_sandbox(self, work: Callable[[str], Awaitable[None]]) -> None:
+        _, self.sandbox_id = await surviving(self.run_id, self.sandbox_id, work)

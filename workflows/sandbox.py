@@ -6,9 +6,10 @@ from typing import TypeVar
 from temporalio.exceptions import ActivityError
 
 from activities.failures import SANDBOX_GONE
+from activities.runs import StepPlan
 from activities.sandboxes import Provision, SandboxActivities, SandboxRef
-from activities.workspaces import Workspaces
-from kit.temporal import PATIENT
+from activities.workspaces import StepScripts, Workspaces
+from kit.temporal import LONG, PATIENT
 from workflows.calls import cause, patiently
 
 T = TypeVar("T")
@@ -35,3 +36,14 @@ async def surviving(run_id: str, sandbox_id: str, work: Callable[[str], Awaitabl
             if failure is None or failure.type != SANDBOX_GONE:
                 raise
         sandbox_id = await ready_sandbox(run_id, lost=sandbox_id)
+
+
+async def run_scripts(run_id: str, step: StepPlan, step_id: str, after: bool, sandbox_id: str) -> None:
+    ask = StepScripts(run_id=run_id, sandbox_id=sandbox_id, step_id=step_id, index=step.index, after=after)
+    summary = f"{'post' if after else 'pre'}-scripts of {step.label}"
+    await patiently(run_id, Workspaces.run_scripts, ask, LONG, summary=summary)
+
+
+async def save_checkpoint(run_id: str, sandbox_id: str) -> None:
+    ref = SandboxRef(run_id=run_id, sandbox_id=sandbox_id)
+    await patiently(run_id, Workspaces.checkpoint, ref, PATIENT, summary="save a checkpoint")

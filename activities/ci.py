@@ -1,0 +1,54 @@
+"""What CI says of a run's commit."""
+
+from typing import Literal
+
+from pydantic import BaseModel
+from temporalio import activity
+
+from activities.outside import Outside, outside
+from gateways.github import Check
+from kit.database import Database
+from models import Run
+from models.base import JsonObject, now
+from models.event import EventType, append
+
+
+class CiReport(BaseModel):
+    status: Literal["none", "pending", "passed", "failed"]
+    expected: bool
+    """The repository has CI, so checks will come even if there are none yet."""
+
+
+class Ci:
+    def __init__(self, database: Database, outside: Outside) -> None:
+        self.database = database
+        self.outside = outside
+
+    @activity.defn
+    async def read_checks(self, run_id: str) -> CiReport:
+        """What CI says of the run's commit; read only, and its row and event are written when it changed."""
+        async with self.database.transaction() as session:
+            run = await session.get_one(Run, run_id)
+            credentials = await self.outside.credentials(session, run.project_id)
+        assert run.head_sha, "known since the push"
+        github = self.outside.github(credentials)
+        with outside():
+            facts = await github.checks(run.repository_slug, run.head_sha)
+            expected = facts.status != "none" or await github.has_ci(run.repository_slug, run.head_sha)
+        checks: JsonObject = {
+            "status": facts.status, "checks": [_wire(check) for check in facts.checks]
+        }  # fmt: skip
+        async with self.database.transaction() as session:
+            run = await session.get_one(Run, run_id, with_for_update=True)
+            before = {key: value for key, value in (run.ci_checks or {}).items() if key != "checkedAt"}
+            run.ci_checks = {**checks, "checkedAt": now().isoformat()}
+            if before != checks:
+                await append(session, run, EventType.ci_updated, checks)
+        return CiReport(status=facts.status, expected=expected)
+
+
+def _wire(check: Check) -> JsonObject:
+    """A check as clients read it, in GitHub's words."""
+    words = {"pending": "pending", "passed": "success", "failed": "failure"}
+    concluded = None if check.verdict == "pending" else words[check.verdict]
+    return {"name": check.name, "status": words[check.verdict], "conclusion": concluded, "url": check.url}
