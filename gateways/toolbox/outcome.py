@@ -32,6 +32,8 @@ def workplace() -> str:
 
 def resolve(path: str) -> str:
     """An absolute path without symbolic links, outside our own directory."""
+    if "\0" in path:
+        raise Refused("A path cannot hold a NUL character: send it without.")
     real = os.path.realpath(os.path.join(workplace(), os.path.expanduser(path)))
     if real == PRIVATE or real.startswith(os.path.realpath(PRIVATE) + os.sep):
         raise Refused(f"{path} belongs to the platform and cannot be used; work below {workplace()}.")

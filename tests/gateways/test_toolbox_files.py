@@ -63,7 +63,7 @@ def test_modes_links_and_line_ends_are_kept(files: Files) -> None:
         ({"command": "view"}, "`path` is missing"),
         ({"command": "view", "path": ""}, "`path` is empty"),
         ({"command": "view", "path": "none.py"}, "none.py does not exist"),
-        ({"command": "view", "path": "a\0b"}, "null"),
+        ({"command": "view", "path": "a\0b"}, "NUL character"),
         ({"command": "view", "path": "~/.codecourier/journal"}, "belongs to the platform"),
         ({"command": "create", "path": "../.codecourier/x", "file_text": ""}, "belongs to the platform"),
         ({"command": "view", "path": "sneaky/journal"}, "belongs to the platform"),
