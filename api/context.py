@@ -1,0 +1,87 @@
+"""What one API process holds open, and one request's share of it."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from fastapi import Request
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from api.engine import Engine
+from api.events import Events
+from api.idempotency import Idempotency
+from api.keys import Key, Keys
+from api.listener import Listener
+from api.reads import Reads
+from kit.crypto import Vault
+from kit.database import Database
+from kit.settings import Settings
+
+After = Callable[[], Awaitable[bool]]
+"""Work for after the commit; True when it changed rows, so that the answer has to be read again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """Opened by the lifespan, found at `app.state.api`."""
+
+    settings: Settings
+    database: Database
+    reads: Reads
+    listener: Listener
+    keys: Keys
+    events: Events
+    engine: Engine
+    vault: Vault
+    idempotency: Idempotency
+
+
+class Unit:
+    """One request's unit of work: its key, a session opened when first asked for, what follows the commit."""
+
+    __slots__ = ("_session", "after", "api", "commands", "key")
+
+    def __init__(self, api: Api, key: Key) -> None:
+        self.api, self.key = api, key
+        self._session: AsyncSession | None = None
+        self.after: list[After] = []
+        self.commands = False
+        """Whether the answer is only known after the commit, because the engine is told something then."""
+
+    @property
+    def session(self) -> AsyncSession:
+        if self._session is None:
+            self._session = AsyncSession(self.api.database.engine, expire_on_commit=False)
+        return self._session
+
+    async def fetch(self, sql: str, parameters: Mapping[str, object]) -> Sequence[Sequence[object]]:
+        """Rows as this request sees them: within its transaction when there is one."""
+        if self._session is None:
+            return await self.api.reads.fetch(sql, parameters)
+        await self._session.flush()
+        connection = await self._session.connection()
+        return (await connection.exec_driver_sql(sql, dict(parameters))).all()
+
+    async def commit(self) -> None:
+        if self._session is not None:
+            await self._session.commit()
+
+    async def close(self) -> None:
+        """Roll back what was not committed and give the connection back."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def follow_up(self) -> bool:
+        """Do what was remembered, in order; True when rows may have changed."""
+        return any([await work() for work in self.after])
+
+
+def api_of(request: Request) -> Api:
+    api: Api = request.app.state.api
+    return api
+
+
+def unit_of(request: Request) -> Unit:
+    """The unit of work of this request; only routes that need a key have one."""
+    unit: Unit = request.scope["unit"]
+    return unit

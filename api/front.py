@@ -1,0 +1,91 @@
+"""The outermost layer, plain ASGI: request id, CORS, access log, the answer when nothing else answered."""
+
+from time import perf_counter
+from uuid import UUID, uuid4
+
+import structlog
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.errors import named, respond
+from kit.errors import Internal
+from kit.logs import logger
+
+CORS = [
+    (b"access-control-allow-origin", b"*"),
+    (
+        b"access-control-expose-headers",
+        b"X-Request-ID, Retry-After, RateLimit, RateLimit-Policy, Idempotent-Replayed",
+    ),
+]
+PREFLIGHT = {
+    "Access-Control-Allow-Methods": "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS",
+    "Access-Control-Allow-Headers": "Authorization, Content-Type, Idempotency-Key, Last-Event-ID, "
+    "X-API-Version, X-Request-ID",
+    "Access-Control-Max-Age": "86400",
+}
+QUIET = ("/healthz", "/readyz")
+
+log = logger("api.access")
+
+
+class Front:
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began, status = perf_counter(), 0
+        request_id = scope["request_id"] = _request_id(scope)
+        extra = [(b"x-request-id", request_id.encode()), *CORS]
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(request_id=request_id)
+
+        async def reply(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message["headers"], *extra]
+            await send(message)
+
+        if scope["method"] == "OPTIONS":
+            await Response(status_code=204, headers=PREFLIGHT)(scope, receive, reply)
+            return
+        if scope["method"] == "HEAD":  # answered like GET; the server sends no body
+            scope["method"] = "GET"
+            scope["head"] = True
+        try:
+            await self._app(scope, receive, reply)
+        except Exception as failure:
+            error = named(failure)
+            if error is None or error.status >= Internal.status:
+                log.error("request failed", path=scope["path"], exc_info=failure)
+            if (
+                status
+            ):  # too late for another answer: the connection is cut, so that nobody takes it for whole
+                raise
+            await respond(scope, error or Internal("A bug."))(scope, receive, reply)
+        finally:
+            if scope["path"] not in QUIET:
+                key = scope.get("key")
+                log.info(
+                    "request",
+                    method="HEAD" if scope.get("head") else scope["method"],
+                    path=scope["path"],
+                    status=status,
+                    ms=round((perf_counter() - began) * 1000, 1),
+                    key_id=key.id if key else None,
+                )
+
+
+def _request_id(scope: Scope) -> str:
+    """The client's own when it is a well-formed UUID, else a new one."""
+    for name, value in scope["headers"]:
+        if name == b"x-request-id" and len(value) == 36:
+            try:
+                return str(UUID(value.decode("ascii")))
+            except ValueError:
+                break
+    return str(uuid4())

@@ -1,0 +1,90 @@
+"""One connection that listens for the whole process: revoked keys, and news of runs.
+
+PostgreSQL's NOTIFY reaches every process, at the commit of the change itself. While the connection is lost
+the listener says so, and whoever relied on it must do without: keys are read from the database each time,
+and event streams look for themselves now and then.
+"""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+
+import psycopg
+from psycopg import AsyncConnection
+
+from kit.logs import logger
+
+CHECK_SECONDS = 10.0
+"""How often a silent connection is asked whether it still lives."""
+KEEPALIVE = "keepalives_idle=10 keepalives_interval=5 keepalives_count=2 tcp_user_timeout=15000"
+
+log = logger(__name__)
+
+
+class Listener:
+    """Channels are listened to from `start`; `hear` and `lost` are called on the loop and must not block."""
+
+    def __init__(self, conninfo: str) -> None:
+        self._conninfo = conninfo
+        self._heard: dict[str, Callable[[str], None]] = {}
+        self._found: list[Callable[[], None]] = []
+        self._lost: list[Callable[[], None]] = []
+        self._task: asyncio.Task[None] | None = None
+
+    def on(
+        self,
+        channel: str,
+        heard: Callable[[str], None],
+        *,
+        found: Callable[[], None] = lambda: None,
+        lost: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Call `heard` with each payload, `found` and `lost` as the connection comes and goes."""
+        self._heard[channel] = heard
+        self._found.append(found)
+        self._lost.append(lost)
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(self._listen(), name="listener")
+
+    async def close(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+
+    async def _listen(self) -> None:
+        pause = 0.1
+        while True:
+            try:
+                connection = await AsyncConnection.connect(
+                    psycopg.conninfo.make_conninfo(
+                        self._conninfo, **dict(pair.split("=") for pair in KEEPALIVE.split())
+                    ),
+                    autocommit=True,
+                    connect_timeout=5,
+                    application_name="codecourier-api-listener",
+                )
+                async with connection:
+                    for channel in self._heard:
+                        await connection.execute(
+                            psycopg.sql.SQL("LISTEN {}").format(psycopg.sql.Identifier(channel))
+                        )
+                    for found in self._found:
+                        found()
+                    pause = 0.1
+                    await self._hear(connection)
+            except (psycopg.Error, OSError, TimeoutError) as error:
+                log.warning("listener lost its connection", error=type(error).__name__, again_in=pause)
+            finally:
+                for lost in self._lost:
+                    lost()
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, 5.0)
+
+    async def _hear(self, connection: AsyncConnection[tuple[object, ...]]) -> None:
+        while True:
+            async for notice in connection.notifies(timeout=CHECK_SECONDS):
+                self._heard[notice.channel](notice.payload)
+            async with asyncio.timeout(CHECK_SECONDS):
+                await connection.execute("SELECT 1")

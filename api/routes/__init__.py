@@ -1,0 +1,29 @@
+"""Every operation, one file a resource."""
+
+from api.router import Route
+from api.routes import (
+    api_keys,
+    identity,
+    personas,
+    projects,
+    provider_keys,
+    run_control,
+    run_events,
+    runs,
+    sandboxes,
+    workflows,
+)
+
+_ROUTERS = [
+    *identity.routers,
+    projects.router,
+    api_keys.router,
+    provider_keys.router,
+    workflows.router,
+    personas.router,
+    runs.router,
+    run_control.router,
+    run_events.router,
+    sandboxes.router,
+]
+ROUTES: list[Route] = [route for router in _ROUTERS for route in router.routes]

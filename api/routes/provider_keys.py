@@ -1,0 +1,66 @@
+"""The project's own keys of the outside systems."""
+
+from typing import Annotated
+
+from fastapi import Query, Request
+from sqlalchemy.dialects.postgresql import insert
+from sqlmodel import col, select
+
+from api.answers import Many, One
+from api.context import unit_of
+from api.keys import needs
+from api.pages import Window
+from api.router import Router
+from api.rows import Rows, rows
+from api.workflows import Session
+from kit.crypto import last_four
+from kit.errors import NotFound
+from kit.ids import new_id
+from models.api_key_wire import PROVIDER_KEYS, ProviderKeyDelete, ProviderKeyRead, ProviderKeySet
+from models.base import now
+from models.provider_key import ProviderKey
+
+router = Router("/project/provider-keys", "Provider Keys")
+WRITE = needs("api-keys:write")
+ProviderKeys = Annotated[Rows[ProviderKey, ProviderKeyRead], rows(PROVIDER_KEYS)]
+
+
+@router.get("", needs("projects:read"))
+async def list_provider_keys(
+    provider_keys: ProviderKeys, window: Annotated[Window, Query()]
+) -> Many[ProviderKeyRead]:
+    """List the project's provider keys; of each only the last four characters are shown."""
+    return provider_keys.page(window)
+
+
+@router.post("/set", WRITE)
+async def set_provider_key(
+    body: ProviderKeySet, provider_keys: ProviderKeys, session: Session, request: Request
+) -> One[ProviderKeyRead]:
+    """Set or replace the key of a provider; it is stored encrypted."""
+    unit = unit_of(request)
+    given = {"sealed": unit.api.vault.seal(body.key), "last_four": last_four(body.key), "updated_at": now()}
+    row = {
+        "id": new_id("pvk"),
+        "project_id": unit.key.project_id,
+        "provider": body.provider,
+        "created_at": now(),
+    }
+    statement = insert(ProviderKey).values(**row, **given)
+    statement = statement.on_conflict_do_update(index_elements=["project_id", "provider"], set_=given)
+    row_id = (await session.execute(statement.returning(col(ProviderKey.id)))).scalar_one()
+    return provider_keys.one(row_id)
+
+
+@router.post("/delete", WRITE)
+async def delete_provider_key(body: ProviderKeyDelete, session: Session, request: Request) -> ProviderKeyRead:
+    """Delete the key of a provider; the server's own is used from then on, if it has one."""
+    statement = select(ProviderKey).where(
+        col(ProviderKey.project_id) == unit_of(request).key.project_id,
+        col(ProviderKey.provider) == body.provider,
+    )
+    key = (await session.exec(statement)).one_or_none()
+    if key is None:
+        raise NotFound("Provider key not found.")
+    await session.delete(key)
+    return ProviderKeyRead.model_validate(key)

@@ -1,0 +1,49 @@
+"""A run's log: live as server-sent events, or in pages."""
+
+from typing import Annotated
+
+from fastapi import Header, Query, Request
+from pydantic import Field
+
+from api.answers import Many
+from api.context import unit_of
+from api.events import EventStream, follow
+from api.keys import needs
+from api.pages import LARGEST_INTEGER, Window
+from api.router import Router
+from api.rows import Rows, rows
+from models.run import Run
+from models.run_wire import RUNS, RunRead
+from models.sandbox_wire import EVENTS, EventRead
+
+router = Router("/runs/{id}", "Runs (lifecycle actions)")
+Runs = Annotated[Rows[Run, RunRead], rows(RUNS)]
+Seq = Annotated[int, Field(ge=0, le=LARGEST_INTEGER)]
+
+
+class EventList(Window):
+    after: Seq = 0
+    follow: bool = True
+
+
+@router.get("/events", needs("runs:read"))
+async def follow_run_events(
+    id: str,
+    runs: Runs,
+    window: Annotated[EventList, Query()],
+    request: Request,
+    last_event_id: Annotated[Seq | None, Header()] = None,
+) -> Many[EventRead] | EventStream:
+    """Follow a run's log as server-sent events, from its beginning or from any point, until the run ends.
+
+    Each event has `id:` (its sequence), `event:` (its type) and `data:` (`{"seq", "type", "createdAt",
+    "data"}`). `Last-Event-ID` or `?after=` resume; a comment is sent every 15 seconds of silence; the
+    stream ends with the run's last event. With `?follow=false` the same log is answered in pages, oldest
+    first.
+    """
+    run = await runs.get(id)
+    after = window.after if last_event_id is None else last_event_id
+    if not window.follow or request.scope.get("head"):
+        return Many(EVENTS, {"subject_id": run.id}, window, descending=False, after=[after])
+    api = unit_of(request).api
+    return EventStream(follow(api.events, api.reads, run.id, after))

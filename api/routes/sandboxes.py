@@ -1,0 +1,71 @@
+"""Sandboxes, what happened in them, and what was said in them."""
+
+from typing import Annotated, Literal
+
+from fastapi import Query
+
+from api.answers import Many, One
+from api.keys import needs
+from api.pages import Window
+from api.router import Router
+from api.rows import Rows, rows
+from models.sandbox import Sandbox, SandboxStatus
+from models.sandbox_wire import (
+    BRIEF_MESSAGES,
+    MESSAGES,
+    SANDBOX_EVENTS,
+    SANDBOXES,
+    MessageRead,
+    SandboxEventRead,
+    SandboxRead,
+)
+
+router = Router("/sandboxes", "Sandboxes")
+READ = needs("sandboxes:read")
+Sandboxes = Annotated[Rows[Sandbox, SandboxRead], rows(SANDBOXES)]
+
+
+class SandboxList(Window):
+    run_id: str | None = None
+    status: SandboxStatus | None = None
+
+
+class SandboxEventList(Window):
+    id: str
+    order: Literal["asc", "desc"] = "asc"
+
+
+class MessageList(SandboxEventList):
+    include_transcript_events: bool = True
+
+
+@router.get("", READ, name="list_sandboxes_legacy")
+@router.get("/list", READ)
+async def list_sandboxes(sandboxes: Sandboxes, window: Annotated[SandboxList, Query()]) -> Many[SandboxRead]:
+    """List the project's sandboxes, or those of one run, newest first."""
+    return sandboxes.page(window)
+
+
+@router.get("/get", READ)
+async def get_sandbox(id: str, sandboxes: Sandboxes) -> One[SandboxRead]:
+    """Get one sandbox."""
+    return sandboxes.one(id)
+
+
+@router.get("/events", READ)
+async def list_sandbox_events(
+    sandboxes: Sandboxes, window: Annotated[SandboxEventList, Query()]
+) -> Many[SandboxEventRead]:
+    """List what happened to a sandbox: created, cloned, installed, scripts and agents run; oldest first."""
+    sandbox = await sandboxes.get(window.id)
+    return Many(SANDBOX_EVENTS, {"sandbox_id": sandbox.id}, window, descending=window.order == "desc")
+
+
+@router.get("/messages", READ)
+async def list_sandbox_messages(
+    sandboxes: Sandboxes, window: Annotated[MessageList, Query()]
+) -> Many[MessageRead]:
+    """List the conversations with the agents in a sandbox, oldest message first."""
+    sandbox = await sandboxes.get(window.id)
+    view = MESSAGES if window.include_transcript_events else BRIEF_MESSAGES
+    return Many(view, {"sandbox_id": sandbox.id}, window, descending=window.order == "desc")

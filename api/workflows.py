@@ -1,0 +1,101 @@
+"""What a handler asks of the engine: remembered while it works, done after the commit.
+
+So the engine never learns of a row that was rolled back, and no transaction waits for the engine. A start
+that does not reach the engine leaves its row pending; the worker's sweep starts it later.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Annotated
+
+from fastapi import Depends, Request
+from sqlalchemy.exc import SQLAlchemyError
+from sqlmodel.ext.asyncio.session import AsyncSession
+from temporalio.client import Client
+from temporalio.workflow import UpdateMethodMultiParam
+
+from api.context import Unit, unit_of
+from api.engine import Operation
+from kit.errors import AppError, Conflict, Unavailable
+from kit.logs import logger
+
+log = logger(__name__)
+Change = Callable[[AsyncSession], Awaitable[None]]
+"""A small transaction of its own."""
+Update = UpdateMethodMultiParam[..., object]
+
+
+class Remembered:
+    """The starts and commands of one request; `id` is the workflow's and the row's."""
+
+    def __init__(self, unit: Unit) -> None:
+        self._unit = unit
+        self._engine, self._database = unit.api.engine, unit.api.database
+
+    def start(self, id: str, start: Operation[None], taken: Change) -> None:
+        """Start a workflow after the commit, then record by `taken` that the engine has it."""
+
+        async def work() -> bool:
+            try:
+                await self._engine.do(start)
+                await self._change(taken)
+            except (AppError, SQLAlchemyError) as error:
+                log.warning("start postponed", workflow_id=id, reason=str(error))
+                return False
+            return True
+
+        self._unit.after.append(work)
+
+    def update(self, id: str, update: Update, *arguments: str, undo: Change | None = None) -> None:
+        """Have a running workflow do something after the commit; `undo` what was committed if it does not."""
+
+        async def tell(client: Client) -> None:
+            await client.get_workflow_handle(id).execute_update(update, args=arguments)
+
+        async def work() -> bool:
+            try:
+                await self._engine.do(tell)
+            except AppError:
+                if undo is not None:
+                    await self._change(undo)
+                raise
+            return True
+
+        self._unit.commands = True
+        self._unit.after.append(work)
+
+    def cancel(self, id: str, *, certain: bool = True) -> None:
+        """Ask a running workflow to end.
+
+        Not `certain`: the row is closed already, so it does not matter whether the engine has anything to
+        end.
+        """
+
+        async def work() -> bool:
+            try:
+                await self._engine.do(lambda client: client.get_workflow_handle(id).cancel())
+            except (Conflict, Unavailable) as error:
+                if certain:
+                    raise
+                log.info("nothing to cancel", workflow_id=id, reason=str(error))
+            return certain
+
+        self._unit.commands = self._unit.commands or certain
+        self._unit.after.append(work)
+
+    async def _change(self, change: Change) -> None:
+        async with self._database.transaction() as session:
+            await change(session)
+
+
+async def _remembered(request: Request) -> Remembered:
+    return Remembered(unit_of(request))
+
+
+Workflows = Annotated[Remembered, Depends(_remembered)]
+
+
+async def _session(request: Request) -> AsyncSession:
+    return unit_of(request).session
+
+
+Session = Annotated[AsyncSession, Depends(_session)]

@@ -1,0 +1,125 @@
+"""How rows look on the wire: PostgreSQL itself writes the JSON, once, and nobody parses it on the way out.
+
+A view names a wire schema and a table.  A wire field is the column of the same name unless the view gives SQL
+for it.  `tests/api` proves that what comes out equals the documented schema.
+"""
+
+from collections.abc import Iterable, Mapping
+from functools import cache
+from typing import Any, Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.config import JsonDict, JsonValue
+from sqlalchemy import DateTime, Numeric, inspect
+from sqlalchemy.sql.schema import Column
+
+from kit.wire import Read
+from models.base import Table
+
+T = TypeVar("T", bound=Table)
+R = TypeVar("R", bound=BaseModel)
+
+
+def example(**fields: JsonValue) -> ConfigDict:
+    """A `model_config` that shows one example of the object in the API's description."""
+    return ConfigDict(json_schema_extra={"examples": [fields]})
+
+
+def unchanged() -> Any:
+    """The default of an update's field: left as it is; `null` is refused unless the type allows it."""
+
+    def without_default(schema: JsonDict) -> None:
+        schema.pop("default", None)
+
+    return Field(default=None, json_schema_extra=without_default)
+
+
+def moment(column: str) -> str:
+    """SQL of a point in time as `kit.wire.iso` writes it."""
+    return f"""to_char({column} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')"""
+
+
+def pairs(**values: str) -> str:
+    """SQL of a JSON object from names and SQL expressions."""
+    return "json_build_object(" + ", ".join(f"'{name}', {value}" for name, value in values.items()) + ")"
+
+
+class View(Generic[T, R]):
+    """One table as one wire schema; `keys` are the columns that order its lists (unique together).
+
+    `shown` and `where` are SQL: of wire fields that are no column, and of conditions by the name of their
+    parameter.
+    """
+
+    def __init__(
+        self,
+        read: type[R],
+        table: type[T],
+        noun: str,
+        *,
+        keys: tuple[str, ...] = ("id",),
+        shown: Mapping[str, str] | None = None,
+        where: Mapping[str, str] | None = None,
+    ) -> None:
+        self.read, self.table, self.noun, self.keys = read, table, noun, keys
+        self._where = dict(where or {})
+        mapped = inspect(table).local_table
+        self.columns: dict[str, Column[object]] = {column.name: column for column in mapped.columns}
+        self.name = inspect(table).local_table.description
+        self.json = self._json(dict(shown or {}))
+        self.key_types = [table.model_fields[key].annotation for key in keys]
+        factory = table.model_fields["id"].default_factory if "id" in table.model_fields else None
+        self.prefix: str | None = factory().split("_")[0] if factory else None  # type: ignore[call-arg]
+
+    def array(self, where: str, order: str) -> str:
+        """SQL of a JSON array of these objects, for a view that holds them."""
+        return (
+            f"(SELECT coalesce(json_agg({self.json} ORDER BY {order}), '[]') FROM {self.name} WHERE {where})"  # noqa: S608
+        )
+
+    @cache  # noqa: B019 - views live as long as the process
+    def select(self, where: tuple[str, ...], many: frozenset[str] = frozenset()) -> str:
+        """SQL of one object; parameters are named after the columns in `where`."""
+        return f"SELECT {self.json}::text FROM {self.name} WHERE {self._conditions(where, many)}"  # noqa: S608
+
+    @cache  # noqa: B019
+    def page(self, where: tuple[str, ...], many: frozenset[str], after: bool, descending: bool) -> str:
+        """SQL of a stretch of a list: key columns, then the object.  More parameters: `take`, `after_N`."""
+        conditions = self._conditions(where, many)
+        row = ", ".join(self._column(key) for key in self.keys)
+        if after:
+            place = ", ".join(f"%(after_{index})s" for index in range(len(self.keys)))
+            conditions += f" AND ({row}) {'<' if descending else '>'} ({place})"
+        order = ", ".join(f"{self._column(key)} {'DESC' if descending else 'ASC'}" for key in self.keys)
+        selected = f"SELECT {row}, {self.json}::text FROM {self.name} WHERE {conditions}"  # noqa: S608
+        return f"{selected} ORDER BY {order} LIMIT %(take)s"
+
+    def _column(self, name: str) -> str:
+        return f'{self.name}."{self.columns[name].name}"'
+
+    def _conditions(self, where: Iterable[str], many: frozenset[str]) -> str:
+        conditions = [
+            self._where.get(name)
+            or f"{self._column(name)} = " + (f"ANY(%({name})s)" if name in many else f"%({name})s")
+            for name in where
+        ]
+        if "deleted_at" in self.columns:
+            conditions.append(f"{self._column('deleted_at')} IS NULL")
+        return " AND ".join(conditions)
+
+    def _json(self, shown: dict[str, str]) -> str:
+        fields = {"_id": f"{self.name}.id"} if issubclass(self.read, Read) else {}
+        for name, field in self.read.model_fields.items():
+            fields[field.serialization_alias or name] = shown.pop(name, "") or self._value(name)
+        if shown:
+            raise ValueError(f"{self.read.__name__} has no field {', '.join(shown)}")
+        columns = ", ".join(f'{sql} AS "{alias}"' for alias, sql in fields.items())
+        return f"(SELECT row_to_json(shown) FROM (SELECT {columns}) AS shown)"  # noqa: S608
+
+    def _value(self, name: str) -> str:
+        kind = self.columns[name].type
+        if isinstance(kind, DateTime):
+            return moment(self._column(name))
+        if isinstance(kind, Numeric) and kind.asdecimal:
+            return f"trim_scale({self._column(name)})"
+        return self._column(name)

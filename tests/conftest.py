@@ -1,0 +1,126 @@
+"""What tests share: a real PostgreSQL, a real Temporal server, a migrated database, and a project for each.
+
+The servers are started when a test first asks for them and stopped at the end; rows stay, as every test has
+its own project and nothing cleans up.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from cryptography.fernet import Fernet
+from pydantic import PostgresDsn, SecretStr
+from temporalio.client import Client
+
+from cli.migrate import upgrade
+from kit.database import Database
+from kit.ids import new_id
+from kit.settings import Settings
+from kit.temporal import connect
+from local.ports import free_ports
+from local.postgres import Postgres
+from local.temporal import NAMESPACE, Temporal
+from models import ApiKey, Member, Project
+from models.api_key import SCOPES
+from models.project import Role
+
+SQLMODEL_PREFERS_EXEC = r"ignore:\s*.*You probably want to use .session.exec:DeprecationWarning"
+"""`exec` takes neither every statement nor text; SQLAlchemy's own `execute` is what we mean."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("filterwarnings", SQLMODEL_PREFERS_EXEC)
+
+
+@dataclass(frozen=True)
+class TestProject:
+    """A project with one member and one key."""
+
+    __test__ = False
+    id: str
+    member_id: str
+    key_id: str
+    key: str
+    """The key's secret; it has every scope."""
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.key}"}
+
+
+@pytest.fixture(scope="session")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The directory of the servers' data and logs."""
+    directory = tmp_path_factory.mktemp("servers")
+    (directory / "logs").mkdir()
+    return directory
+
+
+@pytest.fixture(scope="session")
+async def postgres(servers: Path) -> AsyncIterator[Postgres]:
+    """A PostgreSQL server with a migrated database."""
+    server = Postgres(servers / "postgres", free_ports(1)[0], servers / "logs" / "postgres.log")
+    await server.start()
+    try:
+        await asyncio.to_thread(upgrade, server.url)
+        yield server
+    finally:
+        await server.stop()
+
+
+@pytest.fixture(scope="session")
+async def temporal(servers: Path) -> AsyncIterator[Temporal]:
+    """Temporal's dev server, as `codecourier up` starts it."""
+    port, ui_port = free_ports(2)
+    server = Temporal(servers / "temporal", port, ui_port, servers / "logs" / "temporal.log")
+    identity = await server.start()
+    try:
+        yield server
+    finally:
+        await identity.stop()
+
+
+@pytest.fixture(scope="session")
+def settings(postgres: Postgres, temporal: Temporal) -> Settings:
+    """Settings of the API and the worker for the servers of this session."""
+    return Settings(
+        database_url=PostgresDsn(postgres.url),
+        encryption_keys=SecretStr(Fernet.generate_key().decode()),
+        temporal_address=temporal.address,
+        temporal_namespace=NAMESPACE,
+        github_write_spacing_seconds=0,
+    )
+
+
+@pytest.fixture(scope="session")
+async def database(settings: Settings) -> AsyncIterator[Database]:
+    database = Database(settings.sqlalchemy_url)
+    yield database
+    await database.close()
+
+
+@pytest.fixture(scope="session")
+async def engine(settings: Settings) -> Client:
+    """A client of the Temporal server."""
+    return await connect(settings)
+
+
+async def make_project(database: Database, *, scopes: list[str] | None = None) -> TestProject:
+    """A new project whose key has the scopes, all of them unless given."""
+    project = Project(name="Test", slug=new_id("slug").replace("_", "-"))
+    member = Member(project_id=project.id, email="dev@example.com", name="Dev", role=Role.owner)
+    key, secret = ApiKey.generate(
+        project_id=project.id, member_id=member.id, name="test", scopes=scopes or [*SCOPES]
+    )
+    async with database.transaction() as session:
+        for row in (project, member, key):
+            session.add(row)
+            await session.flush()
+    return TestProject(project.id, member.id, key.id, secret)
+
+
+@pytest.fixture
+async def project(database: Database) -> TestProject:
+    return await make_project(database)
