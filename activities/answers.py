@@ -8,7 +8,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from activities.conversations import queued
 from gateways.agent import Turn
 from gateways.tools import Fault, Finish, parse
-from kit.scrub import Scrubber
+from kit.scrub import Scrubber, without_nul
 from models import AgentSession, Run, RunStep, ToolCall, UsageRecord
 from models import Message as MessageRow
 from models.agent_session import MessageRole, answer_place
@@ -107,9 +107,9 @@ async def _finish(session: AsyncSession, run: Run, step: RunStep, said: Finish) 
 
 
 def _scrubbed(block: dict[str, JsonValue], scrubber: Scrubber) -> JsonObject | None:
-    """The block without secrets; a signed thought that holds one is left out, as it may not be changed."""
+    """The block without secrets and NULs; a signed thought that holds one is left out, not changed."""
     clean = {str(key): value for key, value in block.items()}
-    scrubbed = scrubber.json(clean)
+    scrubbed = without_nul(scrubber.json(clean))
     if scrubbed != clean and block.get("type") in ("thinking", "redacted_thinking"):
         return None
     assert isinstance(scrubbed, dict)

@@ -7,10 +7,14 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from gateways.conversation import AssistantTurn, Compaction, Entry, Message, ToolResult, UserText, assemble
 from models import FollowUp, Run, ToolCall
 from models import Message as MessageRow
-from models.agent_session import FollowUpStatus, MessageRole, addition_place
+from models.agent_session import FollowUpStatus, MessageRole, addition_place, answer_place
 from models.base import JsonObject
 from models.event import EventType, append
 
+CUT_OFF = (
+    "Your last answer was cut off at its limit. Calls that were not whole were not carried out: send them again, "
+    "in smaller pieces."
+)
 NUDGE = "Go on with the task. When nothing is left to do, end by calling the `finish` tool, alone."
 
 
@@ -56,10 +60,11 @@ async def queued(session: AsyncSession, run_id: str) -> list[FollowUp]:
 
 async def add_user_words(session: AsyncSession, run: Run, session_id: str, turn: int, nudge: bool) -> None:
     """What the user adds before a turn; the caller holds the run's row, so it is added once."""
-    place = addition_place(turn)
+    place = addition_place, answer_place(turn)
     if await message_at(session, session_id, place):
         return
-    words = [NUDGE] if nudge else []
+    before = await message_at(session, session_id, answer_place(turn - 1))
+    words = [CUT_OFF] if before and before.stop_reason == "max_tokens" else [NUDGE] if nudge else []
     for message in await queued(session, run.id):
         words.append(f'<message from="user">\n{message.content}\n</message>')
         message.status, message.session_id, message.sequence = FollowUpStatus.delivered, session_id, place

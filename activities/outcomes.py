@@ -58,5 +58,5 @@ async def outcome_of(
         calls=calls,
         verdict=step.verdict,
         cost_usd=float(run.cost_usd),
-        compact=needs_compaction(usage, window, MOST_OUTPUT),
+        compact=needs_compaction(usage, window, MOST_OUTPUT + window // 10),
     )

@@ -54,6 +54,7 @@ class Sandboxes:
     ) -> SandboxHandle:
         """The one sandbox with this marker, resumed if paused, created if there is none.
 
+        It is paused, not killed, when its time is over, so that a run may rest for as long as it likes.
         Two that look at the same moment may both create; then the oldest stays and the others are killed.
         """
         if handle := await self._oldest(marker, timeout_seconds):
@@ -65,6 +66,7 @@ class Sandboxes:
                 metadata={**marker, OWNER: self._owner},
                 envs=dict(envs or {}),
                 allow_internet_access=allow_internet,
+                lifecycle={"on_timeout": "pause"},
                 **self._options,
             )
         return await self._oldest(marker, timeout_seconds) or SandboxHandle(created)

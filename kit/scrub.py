@@ -49,3 +49,14 @@ class Scrubber:
 
     def found_in(self, text: str) -> bool:
         return bool(self._pattern and self._pattern.search(text))
+
+
+def without_nul(value: object) -> object:
+    """The same JSON value with NUL characters shown as `␀`: PostgreSQL's text cannot hold them."""
+    if isinstance(value, str):
+        return value.replace("\0", "␀")
+    if isinstance(value, list):
+        return [without_nul(item) for item in value]
+    if isinstance(value, dict):
+        return {key: without_nul(item) for key, item in value.items()}
+    return value
