@@ -12,8 +12,8 @@ from models.base import JsonObject
 from models.event import EventType, append
 
 CUT_OFF = (
-    "Your last answer was cut off at its limit. Calls that were not whole were not carried out: send them again, "
-    "in smaller pieces."
+    "Your last answer was cut off at its limit. Calls that were not whole were not carried out: send them "
+    "again, in smaller pieces."
 )
 NUDGE = "Go on with the task. When nothing is left to do, end by calling the `finish` tool, alone."
 
@@ -60,7 +60,7 @@ async def queued(session: AsyncSession, run_id: str) -> list[FollowUp]:
 
 async def add_user_words(session: AsyncSession, run: Run, session_id: str, turn: int, nudge: bool) -> None:
     """What the user adds before a turn; the caller holds the run's row, so it is added once."""
-    place = addition_place, answer_place(turn)
+    place = addition_place(turn)
     if await message_at(session, session_id, place):
         return
     before = await message_at(session, session_id, answer_place(turn - 1))
