@@ -12,6 +12,7 @@ from activities.prompts import outputs_of
 from activities.pull_request_text import body_of
 from activities.sandboxes import SandboxRef, attach
 from activities.workspaces import checkpoint_ref, repository_of
+from gateways.repository import PushRejected, Repository
 from kit.database import Database
 from kit.shielding import finish_first
 from models import Effect, Run, RunSnapshotRow, Sandbox
@@ -72,7 +73,7 @@ class Delivery:
                         type="SECRET_IN_CHANGE",
                         non_retryable=True,
                     )
-                await repository.push(sha, f"refs/heads/{snapshot.branch_name}")
+                branch = await _push_to_own_branch(repository, sha, run.id, snapshot.branch_name)
             await repository.delete_ref(checkpoint_ref(run.id))
         async with self.database.transaction() as session:
             run = await session.get_one(Run, ref.run_id, with_for_update=True)
@@ -81,8 +82,8 @@ class Delivery:
                     run.pr_status = PrStatus.skipped
                     await append(session, run, EventType.pr_skipped, {"reason": "Nothing was changed."})
             elif run.head_sha != sha:
-                run.head_sha = sha
-                data: JsonObject = {"branch": snapshot.branch_name, "sha": sha}
+                run.head_sha, run.branch_name = sha, branch
+                data: JsonObject = {"branch": branch, "sha": sha}
                 await append(session, run, EventType.branch_pushed, data)
         return Pushed(sha=sha)
 
@@ -105,11 +106,12 @@ class Delivery:
             outputs = await outputs_of(session, run.id)
             credentials = await self.outside.credentials(session, run.project_id)
         assert run.base_branch, "known since the clone"
+        assert run.branch_name, "known since the start"
         marker = f"<!-- codecourier:run {run.id} -->"
         with outside():
             facts = await self.outside.github(credentials).ensure_pull_request(
                 run.repository_slug,
-                head=snapshot.branch_name,
+                head=run.branch_name,
                 base=run.base_branch,
                 title=credentials.scrubber.text(run.name),
                 body=credentials.scrubber.text(f"{body_of(run, outputs)}\n\n{marker}"),
@@ -129,3 +131,13 @@ class Delivery:
             await notify(
                 session, event, NotificationType.pr_created, title, facts.url, {"runId": run.id, **data}
             )
+
+
+async def _push_to_own_branch(repository: Repository, sha: str, run_id: str, branch: str) -> str:
+    """Push; if somebody else's commits are on a branch of this name, under a name that only we can have."""
+    try:
+        await repository.push(sha, f"refs/heads/{branch}")
+    except PushRejected:
+        branch = f"{branch}-{run_id[-8:]}"
+        await repository.push(sha, f"refs/heads/{branch}")
+    return branch
