@@ -2,16 +2,19 @@
 
 from pathlib import Path
 
-from rich.table import Table
-
 from cli.console import out
-from local.state import StackFile
+from local.process import StartError
+from local.state import StackFile, State
+
+
+def is_scripted(file: StackFile) -> bool:
+    """Whether answers come from the scripted model, not from a real one."""
+    return file.pids["model"] is not None
 
 
 def show(file: StackFile, directory: Path) -> None:
     """Print every address; secrets stay in stack.json."""
-    table = Table(box=None, show_header=False, pad_edge=False)
-    scripted = " (scripted: set ANTHROPIC_API_KEY for a real model)" if file.pids["model"] else ""
+    scripted = "  (scripted: set ANTHROPIC_API_KEY for a real model)" if is_scripted(file) else ""
     rows = {
         "API": f"{file.api_url}/api/v1",
         "Project": file.project_id,
@@ -19,9 +22,16 @@ def show(file: StackFile, directory: Path) -> None:
         "Forge": file.forge_url,
         "Sandboxes": file.sandbox_url or "E2B",
         "Model": file.model_url + scripted,
-        "Keys": f"{directory / 'stack.json'} (apiKey and all other secrets; only you can read it)",
+        "Keys": f"{directory / 'stack.json'}  (apiKey and the other secrets; only you can read it)",
         "Logs": f"{directory / 'logs'}",
     }
     for name, value in rows.items():
-        table.add_row(name, value)
-    out.print(table)
+        out.print(f"{name:<13}{value}", markup=False)
+
+
+def foreground(directory: Path) -> StackFile:
+    """The stack that another command watches over.  Raises `StartError` while that is busy with it."""
+    supervisor, file = State.read(directory).supervisor, StackFile.read(directory)
+    if file is None or supervisor is None or not supervisor.is_alive:
+        raise StartError(f"Another codecourier command is busy with {directory}; try again in a moment.")
+    return file

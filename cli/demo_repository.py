@@ -2,8 +2,8 @@
 
 OWNER, NAME = "org", "repo"
 PROMPT = (
-    "Add a --shout flag to the greeting: with it the whole greeting is in capitals. "
-    "tests/test_greet.py already expects it of greeting()."
+    "Add a --shout flag to the greeting\n\n"
+    "With it the whole greeting is in capitals. tests/test_greet.py already expects it of greeting()."
 )
 
 GREET = '''\

@@ -10,7 +10,7 @@ import typer
 
 from cli.console import DEFAULT_DATA, DataDirectory, Progress, fail, out
 from local.process import StartError
-from local.stack import Stack, make_plan
+from local.stack import Report, Stack, make_plan
 from local.state import State, locked
 
 PATIENCE = 90.0
@@ -26,30 +26,26 @@ def down(data: DataDirectory = DEFAULT_DATA) -> None:
     if not (directory / "state.json").exists():
         out.print(f"There is no stack in {directory}.")
         return
-    deadline = time.monotonic() + PATIENCE
-    while True:
-        with locked(directory) as is_mine:
-            if is_mine:
-                try:
-                    asyncio.run(_down(directory))
-                except StartError as error:
-                    fail(str(error))
-                return
-        _ask_supervisor(directory)
-        if time.monotonic() > deadline:
-            fail(f"The command that watches over {directory} does not stop; see {directory / 'state.json'}.")
-        time.sleep(0.2)
-
-
-async def _down(directory: Path) -> None:
-    with Progress() as progress:
-        plan = make_plan(directory, {}, os.environ)
-        await Stack(plan, None, progress.report).stop()
+    try:
+        with Progress() as progress:
+            asyncio.run(stop(directory, progress.report))
+    except StartError as error:
+        fail(str(error))
     out.print("Nothing is running.")
 
 
-def _ask_supervisor(directory: Path) -> None:
-    """An `up` in the foreground stops everything itself when it is asked to end."""
-    supervisor = State.read(directory).supervisor
-    if supervisor is not None:
-        supervisor.send(signal.SIGTERM)
+async def stop(directory: Path, report: Report) -> None:
+    """Stop the stack, or have the command that watches over it do so.  Raises `StartError` if it does not."""
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        with locked(directory) as is_mine:
+            if is_mine:
+                await Stack(make_plan(directory, {}, os.environ), None, report).stop()
+                return
+        supervisor = State.read(directory).supervisor
+        if supervisor is not None:
+            supervisor.send(signal.SIGTERM)
+        await asyncio.sleep(0.2)
+    raise StartError(
+        f"The command that watches over {directory} does not stop; see {directory / 'state.json'}."
+    )

@@ -2,18 +2,18 @@
 
 import asyncio
 import os
-import signal
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from cli.addresses import show
+from cli.addresses import foreground, show
 from cli.console import DEFAULT_DATA, DataDirectory, Progress, fail, out
+from cli.interrupts import cancel_on_signals
 from cli.prepare import prepare
 from local.process import StartError
 from local.stack import Stack, make_plan
-from local.state import StackFile, State, locked
+from local.state import locked
 
 command = typer.Typer()
 
@@ -60,20 +60,19 @@ def up(
     given = {name: port for name, port in ports.items() if port is not None}
     directory = data.absolute()
     with locked(directory) as is_mine:
-        if not is_mine:
-            _show_the_other(directory)
-            return
         try:
+            if not is_mine:
+                file = foreground(directory)
+                out.print("The stack is already running, in the foreground of another command.\n")
+                show(file, directory)
+                return
             asyncio.run(_up(directory, given, tuple(scenarios or ()), detach=detach))
         except StartError as error:
             fail(str(error))
 
 
 async def _up(directory: Path, given: dict[str, int], scenarios: tuple[Path, ...], *, detach: bool) -> None:
-    me = asyncio.current_task()
-    assert me is not None
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        asyncio.get_running_loop().add_signal_handler(number, me.cancel)
+    cancel_on_signals()
     progress = Progress()
     stack = Stack(make_plan(directory, given, os.environ, scenarios), prepare, progress.report)
     was_running = stack.is_running
@@ -100,12 +99,3 @@ async def _up(directory: Path, given: dict[str, int], scenarios: tuple[Path, ...
     finally:
         with progress:
             await stack.stop()
-
-
-def _show_the_other(directory: Path) -> None:
-    """Another command holds the lock: it watches over the running stack, or is starting or stopping it."""
-    supervisor, file = State.read(directory).supervisor, StackFile.read(directory)
-    if file is None or supervisor is None or not supervisor.is_alive:
-        fail(f"Another codecourier command is busy with {directory}; try again in a moment.")
-    out.print(f"The stack is already running, in the foreground of process {supervisor.pid}.\n")
-    show(file, directory)

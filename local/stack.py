@@ -47,7 +47,7 @@ class Stack:
     """
 
     def __init__(self, plan: Plan, prepare: Prepare | None, report: Report) -> None:
-        self.plan, self._prepare, self._report = plan, prepare, report
+        self.plan, self._prepare, self.report = plan, prepare, report
         self._state = State.read(plan.directory)
         self._state.ports = dict(plan.ports)
         makers = {name: make for name, make in starting.INFRASTRUCTURE.items() if plan.is_embedded(name)}
@@ -76,9 +76,9 @@ class Stack:
                 if first is not None:
                     await self._start(first)
                 if self._prepare is not None:
-                    self._report("database", "starting", "migrations and the first project")
+                    self.report("database", "starting", "migrations and the first project")
                     prepared = await self._prepare(self.plan, starting.database_url(self.plan))
-                    self._report("database", "ready", "")
+                    self.report("database", "ready", "")
             if prepared is None:
                 return None
             async with asyncio.TaskGroup() as group:
@@ -115,16 +115,16 @@ class Stack:
     async def _start(self, part: Part) -> None:
         known = self._state.parts.get(part.name)
         if known is None or not known.is_alive:
-            self._report(part.name, "starting", "")
+            self.report(part.name, "starting", "")
             known = await part.spawn()
             self._state.parts[part.name] = known
             self._write()
         try:
             await part.ready(known)
         except StartError:
-            self._report(part.name, "failed", "")
+            self.report(part.name, "failed", "")
             raise
-        self._report(part.name, "ready", f"pid {known.pid}")
+        self.report(part.name, "ready", f"pid {known.pid}")
 
     async def _keep_alive(self, part: Part) -> None:
         failures, since = 0, time.monotonic()
@@ -134,7 +134,7 @@ class Stack:
                 failures = 0
             if failures == len(BACK_OFF):
                 raise StartError(f"{part.name} keeps dying; see {part.log}")
-            self._report(part.name, "died", f"starting it again in {BACK_OFF[failures]:g} s")
+            self.report(part.name, "died", f"starting it again in {BACK_OFF[failures]:g} s")
             await asyncio.sleep(BACK_OFF[failures])
             failures, since = failures + 1, time.monotonic()
             with suppress(
@@ -150,9 +150,9 @@ class Stack:
             identity = part.find()
         if identity is None:
             return
-        self._report(name, "stopping", "")
+        self.report(name, "stopping", "")
         await identity.stop(*((part.stop_signal, part.stop_patience) if part else (signal.SIGTERM, 30.0)))
-        self._report(name, "stopped", "")
+        self.report(name, "stopped", "")
 
     def _write(self) -> None:
         self._state.write(self.plan.directory)
