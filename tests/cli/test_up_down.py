@@ -1,0 +1,179 @@
+"""`codecourier up`, `status`, `down` and `demo` as processes, with everything that they start."""
+
+import json
+import os
+import re
+import signal
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+KEYS = [
+    *(
+        "apiUrl",
+        "apiKey",
+        "projectId",
+        "temporalAddress",
+        "temporalNamespace",
+        "temporalUiUrl",
+        "databaseUrl",
+    ),
+    *("forgeUrl", "forgeToken", "sandboxUrl", "modelUrl", "pids"),
+]
+PARTS = ["postgres", "temporal", "api", "worker", "sandboxes", "forge", "model"]
+REAL = ("DATABASE_URL", "TEMPORAL_ADDRESS", "E2B_API_KEY", "ANTHROPIC_API_KEY", "GITHUB_TOKEN")
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name not in REAL}
+
+pytestmark = pytest.mark.stack
+
+
+def command(*words: str) -> list[str]:
+    return [sys.executable, "-m", "cli.main", *words]
+
+
+def codecourier(*words: str, status: int = 0) -> str:
+    """What a command printed; it must leave with that status."""
+    ran = subprocess.run(
+        command(*words), env=ENVIRONMENT, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert ran.returncode == status, ran.stdout + ran.stderr
+    assert "\x1b" not in ran.stdout, "plain lines in a pipe"
+    return ran.stdout + ran.stderr
+
+
+def left_of(directory: Path) -> list[str]:
+    left = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            words = [*process.cmdline(), process.environ().get("CODECOURIER_STACK", "")]
+            if process.pid != os.getpid() and any(str(directory) in word for word in words):
+                left.append(" ".join(process.cmdline()))
+    return left
+
+
+def eventually(condition: Callable[[], bool], seconds: float = 30.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Iterator[Path]:
+    """A data directory; whatever a test left running there is stopped."""
+    directory = tmp_path / "data"
+    yield directory
+    codecourier("down", "--data", str(directory))
+    assert left_of(directory) == []
+
+
+def stack(data: Path) -> dict[str, str]:
+    loaded: dict[str, str] = json.loads((data / "stack.json").read_text())
+    return loaded
+
+
+def pids(data: Path) -> dict[str, int]:
+    loaded: dict[str, int] = json.loads((data / "stack.json").read_text())["pids"]
+    return loaded
+
+
+def whoami(data: Path) -> httpx.Response:
+    headers = {"Authorization": f"Bearer {stack(data)['apiKey']}"}
+    return httpx.get(f"{stack(data)['apiUrl']}/api/v1/whoami", headers=headers)
+
+
+def test_a_detached_stack_survives_kills_and_keeps_its_data(data: Path) -> None:
+    said = codecourier("up", "--detach", "--data", str(data))
+    assert re.search(r"^api +ready +\d+\.\d\d s  pid \d+$", said, re.MULTILINE)
+    first = stack(data)
+    assert list(first) == KEYS
+    assert list(pids(data)) == PARTS
+    assert stat.S_IMODE((data / "stack.json").stat().st_mode) == 0o600
+    assert whoami(data).status_code == 200
+    assert first["apiKey"] not in said
+
+    assert "The stack was already running." in codecourier("up", "--detach", "--data", str(data))
+    assert stack(data) == first
+
+    before = pids(data)
+    for part in ("api", "postgres", "sandboxes"):
+        os.kill(before[part], signal.SIGKILL)
+    assert "Not running: postgres, api, sandboxes." in codecourier("status", "--data", str(data), status=1)
+    codecourier("up", "--detach", "--data", str(data))
+    codecourier("status", "--data", str(data))
+    assert {name: value for name, value in stack(data).items() if name != "pids"} == {
+        name: value for name, value in first.items() if name != "pids"
+    }
+    assert whoami(data).status_code == 200
+
+    assert "Nothing is running." in codecourier("down", "--data", str(data))
+    assert left_of(data) == []
+    assert "No stack is running" in codecourier("status", "--data", str(data), status=1)
+
+
+def test_in_the_foreground_it_restarts_what_dies_and_ends_with_ctrl_c(data: Path) -> None:
+    words = command("up", "--data", str(data))
+    log = data.parent / "up.log"
+    with log.open("w") as file:
+        up = subprocess.Popen(words, env=ENVIRONMENT, stdout=file, stderr=subprocess.STDOUT)
+    with up:
+        eventually(lambda: "Ctrl-C stops everything." in log.read_text())
+        assert "already running, in the foreground" in codecourier("up", "--data", str(data))
+        before = pids(data)["model"]
+        os.kill(before, signal.SIGKILL)
+        eventually(lambda: pids(data)["model"] != before)
+        assert re.search(r"^model +died +starting it again in 0.5 s$", log.read_text(), re.MULTILINE)
+        up.send_signal(signal.SIGINT)
+        assert up.wait(60) == 0, log.read_text()
+    assert left_of(data) == []
+
+
+def test_down_stops_a_stack_in_the_foreground_of_another_command(data: Path) -> None:
+    with subprocess.Popen(
+        command("up", "--data", str(data)), env=ENVIRONMENT, stdout=subprocess.DEVNULL
+    ) as up:
+        eventually(lambda: (data / "stack.json").exists())
+        codecourier("down", "--data", str(data))
+        assert up.wait(10) == 0
+    assert left_of(data) == []
+
+
+def test_down_cleans_up_after_a_killed_command(data: Path) -> None:
+    with subprocess.Popen(
+        command("up", "--data", str(data)), env=ENVIRONMENT, stdout=subprocess.DEVNULL
+    ) as up:
+        eventually(lambda: (data / "stack.json").exists())
+        up.kill()
+    os.kill(pids(data)["sandboxes"], signal.SIGKILL)
+    codecourier("down", "--data", str(data))
+    assert left_of(data) == []
+
+
+def test_the_demo_shows_a_whole_run(data: Path) -> None:
+    said = codecourier("demo", "--data", str(data))
+    assert "The model is scripted" in said
+    assert re.search(r"Check \[fail\]", said)
+    assert re.search(r"Check \[pass\]", said)
+    assert re.search(r"^Pull request  http://127.0.0.1:\d+/org/repo/pull/1$", said, re.MULTILINE)
+    assert '+    parser.add_argument("--shout"' in said
+    assert re.search(r"^Cost +\$\d\.\d{4}", said, re.MULTILINE)
+    assert re.search(r"^Temporal UI +http://127.0.0.1:\d+/", said, re.MULTILINE)
+    assert left_of(data) == [], "without --keep the demo stops what it started"
+
+
+def test_a_run_that_fails_is_the_demo_s_failure(data: Path) -> None:
+    missing = ["--repository", "https://github.com/nobody/nothing"]
+    said = codecourier("demo", "--data", str(data), *missing, status=1)
+    assert re.search(r"The run failed: [A-Z_]+: .+|400: .+", said)
+
+
+def test_down_without_a_stack_says_so(tmp_path: Path) -> None:
+    assert "There is no stack" in codecourier("down", "--data", str(tmp_path))
