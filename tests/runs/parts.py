@@ -1,0 +1,102 @@
+"""The outside of these tests: PostgreSQL, Temporal, a forge, sandboxes and a scripted model, as processes."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+import psycopg
+from google.protobuf.duration_pb2 import Duration
+from psycopg import sql
+from temporalio.api.enums.v1 import IndexedValueType
+from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
+from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
+from temporalio.client import Client
+
+from cli.migrate import upgrade
+from kit.temporal import SEARCH_ATTRIBUTES
+from local.parts import database_url
+from local.plan import Plan
+from local.stack import Stack, make_plan
+from tests.runs import scenarios
+
+TEMPLATE: Final = "template_of_the_sites"
+_ENVIRONMENT: Final = ("PATH", "LANG", "TMPDIR")
+
+
+@dataclass(frozen=True)
+class Parts:
+    """One set of processes, shared by all sites."""
+
+    plan: Plan
+    stack: Stack
+
+    @property
+    def forge_data(self) -> Path:
+        return self.plan.directory / "forge"
+
+    @property
+    def sandbox_data(self) -> Path:
+        return self.plan.directory / "sandboxes"
+
+    @property
+    def temporal_address(self) -> str:
+        return f"127.0.0.1:{self.plan.ports['temporal']}"
+
+    def database_url(self, name: str) -> str:
+        return urlsplit(database_url(self.plan))._replace(path=f"/{name}").geturl()
+
+    def environment(self, site: str) -> Mapping[str, str]:
+        """The settings of a site: its own database and namespace, everything else shared."""
+        own = {"TEMPORAL_NAMESPACE": site, "DATABASE_POOL_SIZE": "5"}
+        return {**self.plan.application_environment(self.database_url(site)), **own}
+
+    async def found(self, site: str) -> None:
+        """Make the site's migrated database and its namespace."""
+        await asyncio.gather(self._make_database(site), self._make_namespace(site))
+
+    async def _make_database(self, name: str) -> None:
+        async with await psycopg.AsyncConnection.connect(
+            database_url(self.plan), autocommit=True
+        ) as connection:
+            await connection.execute(
+                sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(
+                    sql.Identifier(name), sql.Identifier(TEMPLATE)
+                )
+            )
+
+    async def _make_namespace(self, name: str) -> None:
+        client = await Client.connect(self.temporal_address)
+        await client.workflow_service.register_namespace(
+            RegisterNamespaceRequest(
+                namespace=name, workflow_execution_retention_period=Duration(seconds=86_400)
+            )
+        )
+        keyword = IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD
+        await client.operator_service.add_search_attributes(
+            AddSearchAttributesRequest(
+                namespace=name, search_attributes={key.name: keyword for key in SEARCH_ATTRIBUTES}
+            )
+        )
+
+
+@asynccontextmanager
+async def running(directory: Path) -> AsyncIterator[Parts]:
+    """The parts, with every scenario that was registered, until the block ends."""
+    written = scenarios.write(directory / "scenarios")
+    inherited = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
+    plan = make_plan(directory, {}, inherited, (written,))
+    stack = Stack(plan, None, lambda part, state, detail: None)
+    try:
+        await stack.start()
+        parts = Parts(plan, stack)
+        async with await psycopg.AsyncConnection.connect(database_url(plan), autocommit=True) as connection:
+            await connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(TEMPLATE)))
+        await asyncio.to_thread(upgrade, parts.database_url(TEMPLATE))
+        yield parts
+    finally:
+        await stack.stop()
