@@ -1,10 +1,11 @@
 """One model turn is one activity.  It takes and gives references; the words stay in the database."""
 
 from pydantic import BaseModel
+from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio import activity
 
-from activities import conversations
-from activities.answers import store
+from activities.answers import spend, store
+from activities.conversations import add_user_words, hold, read
 from activities.outcomes import MOST_OUTPUT, TurnOutcome, outcome_of
 from activities.outside import Credentials, Outside, outside
 from gateways.agent import Turn, TurnRequest
@@ -17,11 +18,12 @@ from gateways.conversation import (
 from gateways.errors import ProviderLimit
 from gateways.profiles import profile
 from gateways.tools import definitions
+from kit import logs
 from kit.database import Database
 from kit.pacing import block, blocked, fingerprint
-from models import AgentSession, Run
 from models import Message as MessageRow
 from models.agent_session import MessageRole, answer_place, compaction_place
+from models.base import JsonObject
 from models.event import EventType, append
 
 PAUSE_SECONDS = 5.0
@@ -47,31 +49,33 @@ class AgentTurns:
         Killed before the answer is stored, the turn is asked again and the first answer is lost (its tokens
         are paid for and cannot be known); killed after, the second execution finds the stored answer.
         """
+        place = answer_place(ask.turn)
         async with self.database.transaction() as session:
-            agent = await session.get_one(AgentSession, ask.session_id)
-            run = await session.get_one(Run, agent.run_id, with_for_update=True)
-            if answered := await conversations.message_at(session, agent.id, answer_place(ask.turn)):
-                return await outcome_of(session, run, agent, answered)
-            await conversations.add_user_words(session, run, agent.id, ask.turn, ask.nudge)
-            credentials = await self.outside.credentials(session, run.project_id)
-            messages = await conversations.read(session, agent.id)
+            held = await hold(session, ask.session_id, place)
+            logs.bind(run_id=held.run.id)
+            conversation = await read(session, ask.session_id)
+            if held.message:
+                return outcome_of(held, held.message, conversation.answered)
+            await add_user_words(session, held, conversation, ask.turn, ask.nudge)
+            credentials = await self.outside.credentials(session, held.run.project_id)
+            await self._may_ask(session, credentials)
+        agent = held.agent
         limits = profile(agent.model)
         request = TurnRequest(
             model=agent.model,
             system=(agent.system,),
-            messages=messages,
+            messages=conversation.messages(),
             tools=definitions(agent.role.kind),
             thinking_effort=agent.thinking_effort.value,
             max_tokens=min(limits.max_output, MOST_OUTPUT),
         )
         turn = await self._ask(credentials, request)
         async with self.database.transaction() as session:
-            agent = await session.get_one(AgentSession, ask.session_id)
-            run = await session.get_one(Run, agent.run_id, with_for_update=True)
-            if answered := await conversations.message_at(session, agent.id, answer_place(ask.turn)):
-                return await outcome_of(session, run, agent, answered)
-            message = await store(session, run, agent, ask.turn, turn, credentials.scrubber)
-            return await outcome_of(session, run, agent, message)
+            held = await hold(session, ask.session_id, place)
+            if held.message:
+                return outcome_of(held, held.message, (await read(session, ask.session_id)).answered)
+            message, answered = await store(session, held, ask.turn, turn, credentials.scrubber)
+            return outcome_of(held, message, answered)
 
     @activity.defn
     async def compact(self, ask: TurnInput) -> bool:
@@ -79,44 +83,51 @@ class AgentTurns:
 
         Killed before it is stored, the summary is asked for again; its place before the turn is unique.
         """
+        place = compaction_place(ask.turn)
         async with self.database.transaction() as session:
-            agent = await session.get_one(AgentSession, ask.session_id)
-            if await conversations.message_at(session, agent.id, compaction_place(ask.turn)):
+            held = await hold(session, ask.session_id, place)
+            if held.message:
                 return True
-            credentials = await self.outside.credentials(session, agent.project_id)
-            messages = await conversations.read(session, agent.id)
+            credentials = await self.outside.credentials(session, held.run.project_id)
+            await self._may_ask(session, credentials)
+            messages = (await read(session, ask.session_id)).messages()
+        agent = held.agent
         if (point := compaction_point(messages, profile(agent.model).window // 4)) is None:
             return False
         request = TurnRequest(
             model=agent.model, system=(agent.system,), messages=summary_request(messages, point),
             max_tokens=SUMMARY_MAX_TOKENS,
         )  # fmt: skip
-        summary = credentials.scrubber.text((await self._ask(credentials, request)).text)
-        if compacted(messages, point, summary) is None:
-            return False
+        turn = await self._ask(credentials, request)
+        summary = credentials.scrubber.text(turn.text)
+        pays = compacted(messages, point, summary) is not None
         async with self.database.transaction() as session:
-            run = await session.get_one(Run, agent.run_id, with_for_update=True)
-            if await conversations.message_at(session, agent.id, compaction_place(ask.turn)) is None:
-                session.add(
-                    MessageRow(
-                        session_id=agent.id, sequence=compaction_place(ask.turn), role=MessageRole.compaction,
-                        content=[{"type": "text", "text": summary}], compaction_point=point,
-                    )
-                )  # fmt: skip
-                await append(
-                    session, run, EventType.context_compacted, {"sessionId": agent.id, "turn": ask.turn}
-                )
-        return True
+            held = await hold(session, ask.session_id, place)
+            if held.message:
+                return True
+            row = MessageRow(
+                session_id=agent.id, sequence=place, role=MessageRole.compaction,
+                content=[{"type": "text", "text": summary}], compaction_point=point,
+            )  # fmt: skip
+            row.cost_usd = await spend(session, held, turn, row.id)
+            if pays:
+                session.add(row)
+                data: JsonObject = {"sessionId": agent.id, "turn": ask.turn}
+                append(session, held.run, EventType.context_compacted, data)
+        return pays
+
+    async def _may_ask(self, session: AsyncSession, credentials: Credentials) -> None:
+        """Keep away while somebody who uses the same key was told to wait."""
+        key = fingerprint("model", self.outside.model_key(credentials))
+        if held := await blocked(session, key):
+            raise ProviderLimit(held.reason, held.seconds)
 
     async def _ask(self, credentials: Credentials, request: TurnRequest) -> Turn:
         """One request; a limit holds up everybody who uses the same key, until the time that it names."""
-        key = fingerprint("model", self.outside.model_key(credentials))
-        if held := await blocked(self.database, key):
-            raise ProviderLimit(held.reason, held.seconds)
-        async with self.outside.agent(credentials) as agent:
-            try:
-                with outside():
-                    return await agent.turn(request, beat=activity.heartbeat)
-            except ProviderLimit as limit:
-                await block(self.database, key, limit.retry_after or PAUSE_SECONDS, limit.message)
-                raise
+        try:
+            with outside():
+                return await self.outside.agent(credentials).turn(request, beat=activity.heartbeat)
+        except ProviderLimit as limit:
+            key = fingerprint("model", self.outside.model_key(credentials))
+            await block(self.database, key, limit.retry_after or PAUSE_SECONDS, limit.message)
+            raise

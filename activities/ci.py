@@ -8,6 +8,7 @@ from temporalio import activity
 from activities.outside import Outside, outside
 from gateways.github import Check
 from kit.database import Database
+from kit.wire import iso
 from models import Run
 from models.base import JsonObject, now
 from models.event import EventType, append
@@ -41,9 +42,9 @@ class Ci:
         async with self.database.transaction() as session:
             run = await session.get_one(Run, run_id, with_for_update=True)
             before = {key: value for key, value in (run.ci_checks or {}).items() if key != "checkedAt"}
-            run.ci_checks = {**checks, "checkedAt": now().isoformat()}
+            run.ci_checks = {**checks, "checkedAt": iso(now())}
             if before != checks:
-                await append(session, run, EventType.ci_updated, checks)
+                append(session, run, EventType.ci_updated, checks)
         return CiReport(status=facts.status, expected=expected)
 
 

@@ -80,11 +80,11 @@ class Delivery:
             if sha is None:
                 if run.pr_status is not PrStatus.skipped:
                     run.pr_status = PrStatus.skipped
-                    await append(session, run, EventType.pr_skipped, {"reason": "Nothing was changed."})
+                    append(session, run, EventType.pr_skipped, {"reason": "Nothing was changed."})
             elif run.head_sha != sha:
                 run.head_sha, run.branch_name = sha, branch
                 data: JsonObject = {"branch": branch, "sha": sha}
-                await append(session, run, EventType.branch_pushed, data)
+                append(session, run, EventType.branch_pushed, data)
         return Pushed(sha=sha)
 
     @activity.defn
@@ -126,7 +126,7 @@ class Delivery:
             effect = await session.get_one(Effect, f"{run.id}:pull-request")
             effect.done_at, effect.result = now(), {"url": facts.url, "number": facts.number}
             data = {"url": facts.url, "number": facts.number}
-            event = await append(session, run, EventType.pr_created, data)
+            event = append(session, run, EventType.pr_created, data)
             title = f"Run {run.run_number} opened a pull request"
             await notify(
                 session, event, NotificationType.pr_created, title, facts.url, {"runId": run.id, **data}

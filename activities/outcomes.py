@@ -3,13 +3,10 @@
 from typing import Literal
 
 from pydantic import BaseModel
-from sqlalchemy import select
-from sqlmodel import col
-from sqlmodel.ext.asyncio.session import AsyncSession
 
+from activities.conversations import Held
 from gateways.conversation import Usage, needs_compaction
 from gateways.profiles import profile
-from models import AgentSession, Run, RunStep, ToolCall
 from models import Message as MessageRow
 from models.run_step import StepStatus, Verdict
 
@@ -34,29 +31,24 @@ class TurnOutcome(BaseModel):
     """The next turn may not fit the model's window: compact first."""
 
 
-async def outcome_of(
-    session: AsyncSession, run: Run, agent: AgentSession, message: MessageRow
-) -> TurnOutcome:
-    """The same for the same rows, so that a repeated activity returns what the first one did."""
-    await session.flush()
-    step = await session.get_one(RunStep, agent.step_id)
-    statement = select(col(ToolCall.tool_use_id)).where(
-        col(ToolCall.session_id) == agent.id, col(ToolCall.sequence) == message.sequence
-    )
-    answered = set((await session.execute(statement)).scalars())
+def outcome_of(held: Held, message: MessageRow, answered: set[str]) -> TurnOutcome:
+    """The same for the same rows, so that a repeated activity returns what the first one did.
+
+    answered: ids of the calls that need no sandbox, or have their result already.
+    """
     asked = [block for block in message.content if block["type"] == "tool_use"]
     calls = [Call(id=str(b["id"]), name=str(b["name"])) for b in asked if b["id"] not in answered]
-    window = profile(agent.model).window
-    usage = Usage.model_validate(message.usage)
     verb: Verb = "tools" if asked else "nudge"
-    if step.status is StepStatus.completed:
+    if held.step.status is StepStatus.completed:
         verb = "finished"
     elif message.stop_reason == "refusal":
         verb = "refused"
+    window = profile(held.agent.model).window
+    usage = Usage.model_validate(message.usage)
     return TurnOutcome(
         next=verb,
         calls=calls,
-        verdict=step.verdict,
-        cost_usd=float(run.cost_usd),
+        verdict=held.step.verdict,
+        cost_usd=float(held.run.cost_usd),
         compact=needs_compaction(usage, window, MOST_OUTPUT + window // 10),
     )

@@ -1,6 +1,7 @@
 """What activities need to reach the outside: credentials, read at use and never kept, and their gateways."""
 
 import time
+from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -25,6 +26,10 @@ from models.provider_key import Provider
 
 spent_outside: ContextVar[list[float]] = ContextVar("spent_outside")
 """Seconds this activity spent waiting for a model, a sandbox, git or GitHub."""
+
+
+MOST_AGENTS = 100
+"""Clients of the model kept open, one for each key; the one that was not used for longest goes first."""
 
 
 @contextmanager
@@ -69,19 +74,23 @@ class Outside:
         self.settings = settings
         self.database = database
         self.vault = Vault(settings.encryption_keys.get_secret_value())
+        self._agents: OrderedDict[tuple[str, str], Agent] = OrderedDict()
 
     async def credentials(self, session: AsyncSession, project_id: str) -> Credentials:
-        statement = select(ProviderKey).where(col(ProviderKey.project_id) == project_id)
-        own = {
-            row.provider: self.vault.open(row.sealed) for row in (await session.execute(statement)).scalars()
-        }
+        statement = (
+            select(Project, ProviderKey)
+            .outerjoin(ProviderKey, col(ProviderKey.project_id) == Project.id)
+            .where(col(Project.id) == project_id)
+        )
+        rows = (await session.execute(statement)).all()
+        project: Project = rows[0][0]
+        own = {key.provider: self.vault.open(key.sealed) for _, key in rows if key is not None}
         servers: list[tuple[Provider, SecretStr | None]] = [
             (Provider.e2b, self.settings.e2b_api_key),
             (Provider.anthropic, self.settings.anthropic_api_key),
             (Provider.github, self.settings.github_token),
         ]
         shared = {provider: key.get_secret_value() for provider, key in servers if key}
-        project = await session.get_one(Project, project_id)
         environment = {name: self.vault.open(str(var["value"])) for name, var in project.env_vars.items()}
         secret = tuple(name for name, var in project.env_vars.items() if var["isSecret"])
         values = [*own.values(), *(environment[name] for name in secret), *self.settings.secret_values()]
@@ -96,8 +105,15 @@ class Outside:
         )
 
     def agent(self, credentials: Credentials) -> Agent:
+        """The client of a key, kept open: its connections serve the next turn too."""
         auth: Literal["key", "bearer"] = "bearer" if Provider.anthropic_token in credentials.keys else "key"
-        return Agent(self.model_key(credentials), base_url=self.settings.anthropic_base_url, auth=auth)
+        key = self.model_key(credentials)
+        if (key, auth) not in self._agents:
+            if len(self._agents) >= MOST_AGENTS:
+                self._agents.popitem(last=False)
+            self._agents[key, auth] = Agent(key, base_url=self.settings.anthropic_base_url, auth=auth)
+        self._agents.move_to_end((key, auth))
+        return self._agents[key, auth]
 
     def model_key(self, credentials: Credentials) -> str:
         token = credentials.keys.get(Provider.anthropic_token)

@@ -11,6 +11,7 @@ from temporalio import activity
 
 from activities.conversations import queued
 from kit.database import Database
+from kit.wire import iso
 from models import Run, RunSnapshotRow
 from models.base import now
 from models.event import EventType, append
@@ -70,7 +71,7 @@ class RunActivities:
             if run.status.is_final:
                 return None
             if run.take():
-                await append(session, run, EventType.run_started)
+                append(session, run, EventType.run_started)
             row = await session.get_one(RunSnapshotRow, run_id)
         return _plan(RunSnapshot.model_validate(row.document))
 
@@ -87,7 +88,7 @@ class RunActivities:
             run = await session.get_one(Run, note.run_id, with_for_update=True)
             data: dict[str, object] = {"code": note.code, "message": note.message} if note.code else {}
             if note.until:
-                data["until"] = note.until.isoformat()
+                data["until"] = iso(note.until)
             if note.event is EventType.run_paused:
                 changed = run.status is not RunStatus.paused
                 run.pause()
@@ -100,7 +101,7 @@ class RunActivities:
             else:
                 changed = True
             if changed:
-                await append(session, run, note.event, data)
+                append(session, run, note.event, data)
 
     @activity.defn
     async def close_run(self, close: CloseRun) -> RunStatus:

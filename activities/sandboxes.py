@@ -67,7 +67,7 @@ class SandboxActivities:
             if sandbox.status is SandboxStatus.creating:
                 sandbox.run_as(handle.id)
                 await happened(session, sandbox.id, SandboxEventType.sandbox_create, f"{handle.id} runs.")
-                await append(session, run, EventType.sandbox_running, {"sandboxId": sandbox.id})
+                append(session, run, EventType.sandbox_running, {"sandboxId": sandbox.id})
         return sandbox.id
 
     @activity.defn
@@ -86,7 +86,7 @@ class SandboxActivities:
             for sandbox in await _live(session, run_id):
                 if sandbox.end():
                     session.add(_used(run, sandbox))
-                    await append(session, run, EventType.sandbox_killed, {"sandboxId": sandbox.id})
+                    append(session, run, EventType.sandbox_killed, {"sandboxId": sandbox.id})
 
 
 async def _live(session: AsyncSession, run_id: str) -> list[Sandbox]:
@@ -103,7 +103,7 @@ async def _current(session: AsyncSession, run: Run, lost: str | None) -> Sandbox
             return sandbox
         sandbox.end(SandboxStatus.error, "The sandbox was lost.")
         session.add(_used(run, sandbox))
-        await append(session, run, EventType.sandbox_lost, {"sandboxId": sandbox.id})
+        append(session, run, EventType.sandbox_lost, {"sandboxId": sandbox.id})
     snapshot = RunSnapshot.model_validate((await session.get_one(RunSnapshotRow, run.id)).document)
     wanted = snapshot.config.sandbox
     sandbox = Sandbox(
@@ -111,7 +111,7 @@ async def _current(session: AsyncSession, run: Run, lost: str | None) -> Sandbox
         memory_mb=wanted.memory_mb, cpu_count=wanted.cpu_count, timeout_ms=wanted.timeout_ms,
     )  # fmt: skip
     session.add(sandbox)
-    await append(session, run, EventType.sandbox_creating, {"sandboxId": sandbox.id})
+    append(session, run, EventType.sandbox_creating, {"sandboxId": sandbox.id})
     return sandbox
 
 

@@ -75,7 +75,7 @@ class StepActivities:
                 "stepId": row.id, "index": step.index, "role": step.role, "label": step.label,
                 "iteration": begin.iteration,
             }  # fmt: skip
-            await append(session, run, EventType.step_started, data)
+            append(session, run, EventType.step_started, data)
         return StepBegun(step_id=row.id, session_id=agent.id, max_turns=step.max_turns)
 
     @activity.defn

@@ -1,5 +1,7 @@
 """One tool call is one activity, with one effect: the sandbox keeps a journal under the call's id."""
 
+from typing import NamedTuple
+
 from pydantic import BaseModel, JsonValue
 from sqlalchemy import select
 from sqlmodel import col
@@ -9,6 +11,7 @@ from temporalio import activity
 from activities.outside import Outside, outside
 from activities.sandboxes import attach
 from gateways.tools import ToolRequest, parse
+from kit import logs
 from kit.database import Database
 from models import AgentSession, Message, Run, Sandbox, ToolCall
 from models.event import EventType, append
@@ -41,11 +44,10 @@ class ToolCalls:
         again; killed after, the stored result ends the second execution at once.
         """
         async with self.database.transaction() as session:
-            if await _stored(session, call):
+            agent, message, sandbox, stored = await _load(session, call)
+            logs.bind(run_id=agent.run_id)
+            if stored:
                 return
-            agent = await session.get_one(AgentSession, call.session_id)
-            message = await _message(session, call)
-            sandbox = await session.get_one(Sandbox, call.sandbox_id)
             credentials = await self.outside.credentials(session, agent.project_id)
         block = next(block for block in message.content if block.get("id") == call.tool_use_id)
         name, given = str(block["name"]), block["input"]
@@ -63,7 +65,7 @@ class ToolCalls:
         text = credentials.scrubber.text(result.content)
         async with self.database.transaction() as session:
             run = await session.get_one(Run, agent.run_id, with_for_update=True)
-            if await _stored(session, call):
+            if (await _load(session, call)).stored:
                 return
             session.add(
                 ToolCall(
@@ -77,7 +79,7 @@ class ToolCalls:
                 "input": shortened(given), "result": text[:SHOWN_RESULT], "isError": result.is_error,
                 "durationMs": result.duration_ms,
             }  # fmt: skip
-            await append(session, run, EventType.tool_completed, data)
+            append(session, run, EventType.tool_completed, data)
 
 
 def shortened(given: dict[str, JsonValue]) -> dict[str, object]:
@@ -85,16 +87,24 @@ def shortened(given: dict[str, JsonValue]) -> dict[str, object]:
     return {key: value[:SHOWN_RESULT] if isinstance(value, str) else value for key, value in given.items()}
 
 
-async def _stored(session: AsyncSession, call: ToolCallInput) -> bool:
-    statement = select(col(ToolCall.id)).where(
-        col(ToolCall.session_id) == call.session_id, col(ToolCall.tool_use_id) == call.tool_use_id
-    )
-    return (await session.execute(statement)).first() is not None
+class _Loaded(NamedTuple):
+    agent: AgentSession
+    message: Message
+    sandbox: Sandbox
+    stored: ToolCall | None
 
 
-async def _message(session: AsyncSession, call: ToolCallInput) -> Message:
-    statement = select(Message).where(
-        col(Message.session_id) == call.session_id, col(Message.sequence) == call.sequence
+async def _load(session: AsyncSession, call: ToolCallInput) -> _Loaded:
+    statement = (
+        select(AgentSession, Message, Sandbox, ToolCall)
+        .join(
+            Message, (col(Message.session_id) == AgentSession.id) & (col(Message.sequence) == call.sequence)
+        )
+        .join(Sandbox, col(Sandbox.id) == call.sandbox_id)
+        .outerjoin(
+            ToolCall,
+            (col(ToolCall.session_id) == AgentSession.id) & (col(ToolCall.tool_use_id) == call.tool_use_id),
+        )
+        .where(col(AgentSession.id) == call.session_id)
     )
-    message: Message = (await session.execute(statement)).scalar_one()
-    return message
+    return _Loaded(*(await session.execute(statement)).one())

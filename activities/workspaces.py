@@ -66,7 +66,7 @@ class Workspaces:
             }  # fmt: skip
             cloning = f"Cloned {run.repository_slug} at {cloned.base_sha}."
             if await happened(session, sandbox.id, SandboxEventType.clone, cloning):
-                await append(session, run, EventType.repository_cloned, data)
+                append(session, run, EventType.repository_cloned, data)
             installing = f"Put {files} project files in place."
             await happened(session, sandbox.id, SandboxEventType.install, installing)
 
@@ -87,7 +87,7 @@ class Workspaces:
                 message = f"Ran the {when}-script {script.name} ({call_id})."
                 if await happened(session, sandbox.id, SandboxEventType.setup_script, message):
                     data: JsonObject = {"name": script.name, "when": when, "stepId": ask.step_id}
-                    await append(session, run, EventType.setup_script, data)
+                    append(session, run, EventType.setup_script, data)
 
     @activity.defn
     async def checkpoint(self, ref: SandboxRef) -> None:

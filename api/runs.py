@@ -30,6 +30,6 @@ def hand_over(run: Run, workflows: Remembered) -> None:
     async def taken(session: AsyncSession) -> None:
         row = await session.get_one(Run, told.run_id, with_for_update=True)
         if row.take():  # unless the workflow was quicker, or the run was cancelled meanwhile
-            await append(session, row, EventType.run_started)
+            append(session, row, EventType.run_started)
 
     workflows.start(run.id, start, taken)

@@ -179,7 +179,9 @@ class GitHub:
 
     async def _call(self, doing: str, ask: Callable[[Github], T], *, write: bool = False) -> T:
         """Ask in a thread of the pool; first wait for our turn, and remember the limit if there is one."""
-        if block := await pacing.blocked(self._database, self._key):
+        async with self._database.transaction() as session:
+            block = await pacing.blocked(session, self._key)
+        if block:
             raise ProviderLimit(f"{doing} was put off: {block.reason}", block.seconds)
         if write:
             turn = await pacing.reserve(self._database, self._key, self._spacing)

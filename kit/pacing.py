@@ -6,6 +6,7 @@ from typing import Any, cast
 
 from sqlalchemy import DateTime, text
 from sqlmodel import Field, SQLModel
+from sqlmodel.ext.asyncio.session import AsyncSession
 
 from kit.crypto import digest
 from kit.database import Database
@@ -74,8 +75,7 @@ _BLOCKED = text("""
 """)
 
 
-async def blocked(database: Database, key: str) -> Block | None:
+async def blocked(session: AsyncSession, key: str) -> Block | None:
     """The block in force, if any."""
-    async with database.engine.begin() as connection:
-        row = (await connection.execute(_BLOCKED, {"key": key})).one_or_none()
+    row = (await (await session.connection()).execute(_BLOCKED, {"key": key})).one_or_none()
     return None if row is None else Block(float(row[0]), row[1], row[2])

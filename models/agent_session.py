@@ -1,7 +1,8 @@
 """An agent's conversation: append-only messages, and the result of every tool call.
 
-Sequence 0 is the prompt; then user and assistant messages follow each other.  A message is unique by session
-and sequence and a tool call by session and id, so a repeated activity finds what the first one wrote.
+Sequence 0 is the prompt, and turn `t` has four places from `4t` on: a compaction, what the user added, the
+assistant's answer.  A message is unique by session and sequence and a tool call by session and id, so a
+repeated activity finds what the first one wrote.
 """
 
 from datetime import datetime
@@ -28,14 +29,26 @@ class AgentSession(Record, table=True):
     thinking_effort: ThinkingEffort = Field(sa_type=choice(ThinkingEffort))
     system: str
     max_turns: int
-    compacted_to: int = 0
-    """Messages from 1 up to this sequence are replaced by `summary` when the model is asked."""
-    summary: str | None = None
 
 
 class MessageRole(StrEnum):
     user = "user"
     assistant = "assistant"
+    compaction = "compaction"
+    """From here on the model is told a summary instead of the messages before `compaction_point`."""
+
+
+def compaction_place(turn: int) -> int:
+    return 4 * turn
+
+
+def addition_place(turn: int) -> int:
+    return 4 * turn + 1
+
+
+def answer_place(turn: int) -> int:
+    """The sequence of the assistant's message of a turn; turns count from 1."""
+    return 4 * turn + 2
 
 
 class Message(Table, table=True):
@@ -46,6 +59,7 @@ class Message(Table, table=True):
     role: MessageRole = Field(sa_type=choice(MessageRole))
     content: list[JsonObject] = Field(sa_type=Json)
     """Blocks as the Messages API speaks them, scrubbed of secrets."""
+    compaction_point: int | None = None
     stop_reason: str | None = None
     model: str | None = None
     usage: dict[str, int] | None = Field(default=None, sa_type=Json)

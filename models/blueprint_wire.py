@@ -76,7 +76,7 @@ WORKFLOWS = View(WorkflowRead, Blueprint, "Workflow")
 
 
 def documents(body: WorkflowCreate | WorkflowUpdate, config: JsonObject) -> dict[str, object]:
-    """The given fields as the blueprint's columns hold them; `config` is what the given settings are laid over.
+    """The given fields as the blueprint's columns hold them; the given settings are laid over `config`.
 
     Raises ValueError when the steps of a loop are no whole.
     """

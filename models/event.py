@@ -6,8 +6,8 @@ SSE, polling, notifications and webhooks all read this log; sequences are gaples
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import Index, func, select, update
-from sqlmodel import Field, col
+from sqlalchemy import Index
+from sqlmodel import Field
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from kit.ids import prefixed
@@ -67,19 +67,21 @@ class Eventful(Record):
     event_seq: int = Field(default=0)
 
 
-async def append(
+def append(
     session: AsyncSession, subject: Eventful, type: EventType, data: JsonObject | None = None
 ) -> Event:
-    """Append to the subject's log; the subject's row stays locked until the commit, hence no gaps."""
-    await session.flush()
-    table = subject.__class__
-    seq = (
-        await session.execute(
-            update(table).where(col(table.id) == subject.id).values(event_seq=table.event_seq + 1)
-            .returning(col(table.event_seq)).execution_options(synchronize_session=False)
-        )
-    ).scalar_one()  # fmt: skip
-    event = Event(project_id=subject.project_id, subject_id=subject.id, seq=seq, type=type, data=data or {})
+    """Append to the subject's log.  The caller holds the subject's row (`with_for_update`), hence no gaps.
+
+    Whoever does not hold it meets the unique index, never a second event of the same sequence.  A trigger of
+    the database tells the listeners of `CHANNEL` after the commit.
+    """
+    subject.event_seq += 1
+    event = Event(
+        project_id=subject.project_id,
+        subject_id=subject.id,
+        seq=subject.event_seq,
+        type=type,
+        data=data or {},
+    )
     session.add(event)
-    await session.execute(select(func.pg_notify(CHANNEL, subject.id)))
     return event

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Literal
 
 from sqlalchemy import ARRAY, Text
 from sqlmodel import Field
@@ -23,6 +24,11 @@ class StepRole(StrEnum):
     judge = "judge"
     answerer = "answerer"
     custom = "custom"
+
+    @property
+    def kind(self) -> Literal["worker", "checker", "evaluator"]:
+        """What a session of this role has to end with: a summary, a verdict too, or a score too."""
+        return "checker" if self.gives_verdict else "evaluator" if self.gives_score else "worker"
 
     @property
     def gives_verdict(self) -> bool:

@@ -20,7 +20,7 @@ async def announce(session: AsyncSession, run: Run) -> None:
     data: JsonObject = {"costUsd": float(run.cost_usd), "prUrl": run.pr_url}
     if run.error_code:
         data |= {"code": run.error_code, "message": run.error_message}
-    event = await append(session, run, _EVENTS[run.status], data)
+    event = append(session, run, _EVENTS[run.status], data)
     subject: JsonObject = {"runId": run.id, "prUrl": run.pr_url}
     what = f"Run {run.run_number}"
     if run.status is RunStatus.completed:

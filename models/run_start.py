@@ -82,7 +82,7 @@ async def _add(session: AsyncSession, run: Run, snapshot: RunSnapshot) -> Run:
     session.add(run)
     await session.flush()
     session.add(RunSnapshotRow(run_id=run.id, document=snapshot.model_dump(mode="json")))
-    await append(session, run, EventType.run_created, {"runNumber": run.run_number, "name": run.name})
+    append(session, run, EventType.run_created, {"runNumber": run.run_number, "name": run.name})
     return run
 
 

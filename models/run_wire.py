@@ -168,7 +168,7 @@ _COLUMNS = {
     "error": f"CASE WHEN error_code IS NOT NULL THEN {pairs(code='error_code', message='error_message')} END",
 }
 STEPS = View(RunStepRead, RunStep, "Step", shown={"token_usage": _tokens()})
-_STEPS = STEPS.array("run_step.run_id = run.id", "run_step.started_at, run_step.id")
+_STEPS = STEPS.array("run_step.run_id = run.id", '"startedAt", id')
 RUNS = View(RunRead, Run, "Run", shown=_COLUMNS)
 RUN_DETAILS = View(RunDetail, Run, "Run", shown={**_COLUMNS, "steps": _STEPS})
 RUN_MESSAGES = View(RunMessageRead, FollowUp, "Message")

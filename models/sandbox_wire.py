@@ -62,14 +62,16 @@ class MessageRead(Read):
     """One message of the conversation between the platform and an agent."""
 
     model_config = example(
-        id=MESSAGE, _id=MESSAGE, sessionId="ses_0198f2c6b1c27d3e8f4a5b6c7d8e9f0b", role="assistant",
-        content="The toggle is in place.", status="completed", startedAt=_NOW, completedAt=_NOW,
-        timestamp=_NOW,
+        id=MESSAGE, _id=MESSAGE, sessionId="ses_0198f2c6b1c27d3e8f4a5b6c7d8e9f0b", sequence=6,
+        role="assistant", content="The toggle is in place.", status="completed", startedAt=_NOW,
+        completedAt=_NOW, timestamp=_NOW,
         transcriptEvents=[
             {"seq": 0, "payload": {"type": "text", "text": "The toggle is in place."}, "createdAt": _NOW},
         ],
     )  # fmt: skip
     session_id: str
+    sequence: int
+    """Its place in the conversation of its session; ascending, with gaps."""
     role: MessageRole
     content: str
     status: Literal["completed"]

@@ -9,6 +9,7 @@ from functools import cache
 from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
 from pydantic.config import JsonDict, JsonValue
 from sqlalchemy import DateTime, Numeric, inspect
 from sqlalchemy.sql.schema import Column
@@ -45,7 +46,7 @@ def pairs(**values: str) -> str:
 
 
 class View(Generic[T, R]):
-    """One table as one wire schema; `keys` are the columns that order its lists (unique together).
+    """One table as one wire schema; `keys` are the columns that order its lists: unique together, and shown.
 
     `shown` and `where` are SQL: of wire fields that are no column, and of conditions by the name of their
     parameter.
@@ -66,33 +67,39 @@ class View(Generic[T, R]):
         mapped = inspect(table).local_table
         self.columns: dict[str, Column[object]] = {column.name: column for column in mapped.columns}
         self.name = inspect(table).local_table.description
-        self.json = self._json(dict(shown or {}))
+        self._shown = self._columns(dict(shown or {}))
         self.key_types = [table.model_fields[key].annotation for key in keys]
         factory = table.model_fields["id"].default_factory if "id" in table.model_fields else None
         self.prefix: str | None = factory().split("_")[0] if factory else None  # type: ignore[call-arg]
 
     def array(self, where: str, order: str) -> str:
-        """SQL of a JSON array of these objects, for a view that holds them."""
+        """SQL of a JSON array of these objects, for a view that holds them; `order` names wire fields."""
+        rows = f"SELECT {self._shown} FROM {self.name} WHERE {where}"  # noqa: S608
         return (
-            f"(SELECT coalesce(json_agg({self.json} ORDER BY {order}), '[]') FROM {self.name} WHERE {where})"  # noqa: S608
+            f"(SELECT coalesce(json_agg(row_to_json(shown) ORDER BY {order}), '[]') FROM ({rows}) AS shown)"  # noqa: S608
         )
 
     @cache  # noqa: B019 - views live as long as the process
-    def select(self, where: tuple[str, ...], many: frozenset[str] = frozenset()) -> str:
+    def select(self, where: tuple[str, ...]) -> str:
         """SQL of one object; parameters are named after the columns in `where`."""
-        return f"SELECT {self.json}::text FROM {self.name} WHERE {self._conditions(where, many)}"  # noqa: S608
+        found = f"SELECT {self._shown} FROM {self.name} WHERE {self._conditions(where, frozenset())}"  # noqa: S608
+        return f"SELECT row_to_json(shown)::text FROM ({found}) AS shown"  # noqa: S608
 
     @cache  # noqa: B019
     def page(self, where: tuple[str, ...], many: frozenset[str], after: bool, descending: bool) -> str:
-        """SQL of a stretch of a list: key columns, then the object.  More parameters: `take`, `after_N`."""
+        """SQL of a stretch of a list: key columns, then the object.  More parameters: `take`, `after_N`.
+
+        `many`: those of `where` whose parameter is a list, any of which will do.
+        """
         conditions = self._conditions(where, many)
         row = ", ".join(self._column(key) for key in self.keys)
         if after:
             place = ", ".join(f"%(after_{index})s" for index in range(len(self.keys)))
             conditions += f" AND ({row}) {'<' if descending else '>'} ({place})"
         order = ", ".join(f"{self._column(key)} {'DESC' if descending else 'ASC'}" for key in self.keys)
-        selected = f"SELECT {row}, {self.json}::text FROM {self.name} WHERE {conditions}"  # noqa: S608
-        return f"{selected} ORDER BY {order} LIMIT %(take)s"
+        found = f"SELECT {self._shown} FROM {self.name} WHERE {conditions} ORDER BY {order} LIMIT %(take)s"  # noqa: S608
+        keys = ", ".join(f'shown."{to_camel(key)}"' for key in self.keys)
+        return f"SELECT {keys}, row_to_json(shown)::text FROM ({found}) AS shown"  # noqa: S608
 
     def _column(self, name: str) -> str:
         return f'{self.name}."{self.columns[name].name}"'
@@ -107,19 +114,18 @@ class View(Generic[T, R]):
             conditions.append(f"{self._column('deleted_at')} IS NULL")
         return " AND ".join(conditions)
 
-    def _json(self, shown: dict[str, str]) -> str:
+    def _columns(self, shown: dict[str, str]) -> str:
         fields = {"_id": f"{self.name}.id"} if issubclass(self.read, Read) else {}
         for name, field in self.read.model_fields.items():
             fields[field.serialization_alias or name] = shown.pop(name, "") or self._value(name)
         if shown:
             raise ValueError(f"{self.read.__name__} has no field {', '.join(shown)}")
-        columns = ", ".join(f'{sql} AS "{alias}"' for alias, sql in fields.items())
-        return f"(SELECT row_to_json(shown) FROM (SELECT {columns}) AS shown)"  # noqa: S608
+        return ", ".join(f'{sql} AS "{alias}"' for alias, sql in fields.items())
 
     def _value(self, name: str) -> str:
         kind = self.columns[name].type
         if isinstance(kind, DateTime):
             return moment(self._column(name))
         if isinstance(kind, Numeric) and kind.asdecimal:
-            return f"trim_scale({self._column(name)})"
+            return f"{self._column(name)}::float8"
         return self._column(name)

@@ -12,6 +12,7 @@ from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, 
 from activities.failures import as_application_error
 from activities.outside import spent_outside
 from kit import logs
+from kit.ids import is_id
 
 log = logs.logger("worker.activity")
 BEAT_SECONDS = 1.0
@@ -45,6 +46,8 @@ class _Inbound(ActivityInboundInterceptor):
     async def execute_activity(self, input: ExecuteActivityInput) -> Any:
         info = activity.info()
         logs.bind(workflow_id=info.workflow_id, activity=info.activity_type, attempt=info.attempt)
+        if is_id(info.workflow_id or "", "r"):
+            logs.bind(run_id=info.workflow_id)
         outside: list[float] = []
         spent_outside.set(outside)
         started = time.perf_counter()
@@ -60,11 +63,11 @@ class _Inbound(ActivityInboundInterceptor):
                 log.exception("an activity failed of a bug")
             else:
                 log.warning("an activity failed", code=failure.type, message=failure.message)
-            raise failure from (None if failure.type == "INTERNAL" else error)
+            raise failure from None  # an error of our own may be its own cause, and causes tell of the inside
         finally:
             seconds = time.perf_counter() - started
             log.info(
-                "activity", outcome=outcome, milliseconds=round(seconds * 1000, 1),
+                "activity", outcome=outcome, is_local=info.is_local, milliseconds=round(seconds * 1000, 1),
                 outside_milliseconds=round(sum(outside) * 1000, 1),
             )  # fmt: skip
         return result

@@ -78,7 +78,7 @@ async def serve(settings: Settings) -> None:
     stop = asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, stop.set)
-    database = Database(settings.sqlalchemy_url, pool_size=settings.database_pool_size)
+    database = Database(settings.sqlalchemy_url, pool_size=settings.database_pool_size, pre_ping=False)
     try:
         client = await connect(settings)
         async with AsyncExitStack() as stack:

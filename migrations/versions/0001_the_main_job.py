@@ -517,6 +517,13 @@ def upgrade() -> None:
     columns = "model_prefix, input, cache_write_5m, cache_write_1h, cache_read, output, updated_at"
     for rate in rates:
         op.execute(f"INSERT INTO cost_rate ({columns}) VALUES ({', '.join(map(repr, rate))}, now())")  # noqa: S608
+    op.execute(
+        """
+        CREATE FUNCTION tell_event() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN PERFORM pg_notify('events', NEW.subject_id); RETURN NULL; END $$
+        """
+    )
+    op.execute("CREATE TRIGGER event_told AFTER INSERT ON event FOR EACH ROW EXECUTE FUNCTION tell_event()")
 
 
 def downgrade() -> None:
@@ -582,3 +589,4 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_effect_subject_id"), table_name="effect")
     op.drop_table("effect")
     op.drop_table("cost_rate")
+    op.execute("DROP FUNCTION tell_event")

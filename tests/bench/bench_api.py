@@ -1,0 +1,147 @@
+"""Requests per second of the API against the bare limit, in one run on one machine.
+
+    python -m tests.bench.bench_api [--check]
+
+Both are served by one uvicorn worker (uvloop, httptools), asked over 16 connections from another process, on the
+same 100,000 rows; they take turns, and the median of each counts.  `--check` fails below the agreed shares.
+"""
+
+import asyncio
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import psycopg
+from cryptography.fernet import Fernet
+
+from cli.migrate import upgrade
+from local.ports import free_ports
+from local.postgres import Postgres
+from models.api_key import SCOPES, ApiKey
+
+ROOT = Path(__file__).parents[2]
+ROWS = 100_000
+SECONDS = 2.0
+ROUNDS = 2
+SHARES = {"get": 0.4, "list": 0.33}
+SEED = """
+    INSERT INTO project (id, name, slug, created_at, run_count, learning_config, git_commit_name,
+        git_commit_email, env_vars)
+    VALUES ('prj_bench', 'Bench', 'bench', now(), 0, '{}', 'x', 'x', '{}');
+    INSERT INTO member (id, project_id, email, name, role, created_at)
+    VALUES ('user_bench', 'prj_bench', 'a@b', 'A', 'owner', now());
+    INSERT INTO blueprint (id, project_id, created_at, updated_at, name, version, pipeline_steps, config)
+    VALUES ('wf_bench', 'prj_bench', now(), now(), 'Build and check', 1, '[]', '{}');
+    INSERT INTO run (id, project_id, created_at, event_seq, run_number, name, status, source, prompt,
+        github_repo_url, repository_slug, branch_name, base_branch, blueprint_id, blueprint_name,
+        current_iteration, max_iterations, cost_usd, input_tokens, output_tokens, cache_read_tokens,
+        cache_write_tokens, pr_status, pr_url, pr_number, started_at, completed_at, last_progress_at)
+    SELECT 'r_' || lpad(to_hex(n), 32, '0'), 'prj_bench', now(), 12, n, 'Add a dark mode toggle ' || n,
+        'completed', 'api', 'Add a dark mode toggle to the settings page and remember the choice.',
+        'https://github.com/org/repo', 'org/repo', 'codecourier/' || n || '-add-a-dark-mode-toggle', 'main',
+        'wf_bench', 'Build and check', 1, 3, 0.42, 5120, 940, 20480, 2048, 'created',
+        'https://github.com/org/repo/pull/' || n, n, now(), now(), now()
+    FROM generate_series(1, %d) AS n;
+    ANALYZE;
+"""
+
+
+def seed(url: str) -> str:
+    """Fill the database; a key's secret."""
+    key, secret = ApiKey.generate(
+        project_id="prj_bench", member_id="user_bench", name="bench", scopes=[*SCOPES]
+    )
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute((SEED % ROWS).encode())
+        connection.execute(
+            "INSERT INTO api_key (id, project_id, member_id, name, hash, key_prefix, scopes, created_at)"
+            " VALUES (%s, 'prj_bench', 'user_bench', 'bench', %s, %s, %s, now())",
+            (key.id, key.hash, key.key_prefix, key.scopes),
+        )
+    return secret
+
+
+@contextmanager
+def serving(application: str, url: str, log: Path) -> Iterator[int]:
+    """One uvicorn worker; its port."""
+    port = free_ports(1)[0]
+    environment = {
+        **os.environ,
+        "DATABASE_URL": url,
+        "DATABASE_POOL_SIZE": "16",
+        "ENCRYPTION_KEYS": Fernet.generate_key().decode(),
+        "TEMPORAL_ADDRESS": "127.0.0.1:1",
+    }
+    options = ["--loop", "uvloop", "--http", "httptools", "--no-access-log", "--port", str(port)]
+    command = [sys.executable, "-m", "uvicorn", application, *options]
+    command += ["--factory"] if application.endswith("create_app") else []
+    with log.open("w") as output, subprocess.Popen(
+        command, env=environment, stdout=output, stderr=output, cwd=ROOT
+    ) as process:  # fmt: skip
+        try:
+            with httpx.Client(transport=httpx.HTTPTransport(retries=20)) as http:
+                http.get(f"http://127.0.0.1:{port}/healthz")
+            yield port
+        finally:
+            process.terminate()
+
+
+def measure(port: int, path: str, key: str) -> float:
+    command = [sys.executable, str(Path(__file__).with_name("load.py")), str(port), path, key, str(SECONDS)]
+    return float(subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout)
+
+
+def compare(url: str, key: str, logs: Path) -> dict[str, tuple[float, float]]:
+    """Of `get` and `list`: requests per second, bare and ours."""
+    some = "r_" + f"{ROWS // 2:032x}"
+    with serving("tests.bench.bare:app", url, logs / "bare.log") as bare, serving(
+        "api.app:create_app", url, logs / "api.log"
+    ) as ours:  # fmt: skip
+        asked = {
+            "get": (bare, f"/get?id={some}"),
+            "list": (bare, "/rows?limit=50"),
+            "list, aggregated": (bare, "/aggregated?limit=50"),
+            "our get": (ours, f"/api/v1/runs/get?id={some}"),
+            "our list": (ours, "/api/v1/runs/list?limit=50"),
+        }
+        rates: dict[str, list[float]] = {name: [] for name in asked}
+        for name, (port, path) in asked.items():
+            measure(port, path, key)  # connections opened, statements prepared
+        for _ in range(ROUNDS):
+            for name, (port, path) in asked.items():
+                rates[name].append(measure(port, path, key))
+    middle = {name: statistics.median(values) for name, values in rates.items()}
+    return {
+        "get": (middle["get"], middle["our get"]),
+        "list": (max(middle["list"], middle["list, aggregated"]), middle["our list"]),
+    }
+
+
+async def main(check: bool) -> int:
+    with tempfile.TemporaryDirectory() as directory:
+        logs = Path(directory)
+        server = Postgres(logs / "postgres", free_ports(1)[0], logs / "postgres.log")
+        await server.start()
+        try:
+            await asyncio.to_thread(upgrade, server.url)
+            key = await asyncio.to_thread(seed, server.url)
+            rates = await asyncio.to_thread(compare, server.url, key, logs)
+        finally:
+            await server.stop()
+    missed = 0
+    print(f"{'':28}{'bare':>10}{'ours':>10}{'share':>8}{'agreed':>8}")
+    for name, (bare, ours) in rates.items():
+        title = "GET /runs/get" if name == "get" else f"GET /runs/list, 50 of {ROWS:,}"
+        print(f"{title:28}{bare:10,.0f}{ours:10,.0f}{ours / bare:8.2f}{SHARES[name]:8.2f}")
+        missed += ours / bare < SHARES[name]
+    return missed if check else 0
+
+
+if __name__ == "__main__":
+    sys.exit(asyncio.run(main("--check" in sys.argv)))

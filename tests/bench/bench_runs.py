@@ -1,0 +1,208 @@
+"""What a run costs by itself, against a bare Temporal workflow of as many activities on the same server.
+
+    python -m tests.bench.bench_runs [--check]
+
+A run of one step: ten turns with a tool call each, and one that finishes.  Its overhead is its wall time less the time that its activities
+spent inside model, sandbox, git and GitHub calls, which they measure and log themselves.  `--check` fails above
+the agreed ratios.
+"""
+
+import asyncio
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+from temporalio import activity, workflow
+from temporalio.client import Client
+from temporalio.worker import Worker
+
+from local.state import StackFile
+
+SCENARIOS = Path(__file__).parent / "scenarios"
+ALONE, AT_ONCE = 5, 50
+RATIOS = {"alone": 1.5, "at once": 2.5}
+BARE_QUEUE = "bench-bare"
+
+
+@activity.defn
+async def nothing() -> None:
+    """An activity that only is one."""
+
+
+@workflow.defn(sandboxed=False)
+class Bare:
+    @workflow.run
+    async def run(self, activities: int) -> None:
+        for _ in range(activities):
+            await workflow.execute_activity(nothing, start_to_close_timeout=timedelta(seconds=30))
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Seconds of one run."""
+
+    wall: float
+    outside: float
+    activities: int
+    first_turn: float
+
+    @property
+    def overhead(self) -> float:
+        return self.wall - self.outside
+
+
+async def bare(client: Client, activities: int, at_once: int) -> list[float]:
+    """Wall seconds of each bare workflow, started together."""
+
+    async def one(number: int) -> float:
+        started = time.perf_counter()
+        name = f"bare-{time.time_ns()}-{number}"
+        await client.execute_workflow(Bare.run, activities, id=name, task_queue=BARE_QUEUE)
+        return time.perf_counter() - started
+
+    return list(await asyncio.gather(*(one(number) for number in range(at_once))))
+
+
+class Bench:
+    def __init__(self, stack: StackFile, log: Path, http: httpx.AsyncClient) -> None:
+        self.stack, self.log, self.http = stack, log, http
+
+    async def blueprint(self) -> str:
+        body = {"name": "Bench", "pipelineSteps": [{"role": "designer", "label": "Work"}]}
+        return str((await self._post("/workflows/create", body))["id"])
+
+    async def runs(self, blueprint: str, at_once: int) -> list[Measured]:
+        ids = await asyncio.gather(*(self._start(blueprint, number) for number in range(at_once)))
+        rows = await asyncio.gather(*(self._finished(id) for id in ids))
+        await asyncio.sleep(1)  # the last lines of the log
+        return [self._measured(row) for row in rows]
+
+    async def _start(self, blueprint: str, number: int) -> str:
+        body = {
+            "workflowId": blueprint,
+            "prompt": f"Bench {number}",
+            "githubRepoUrl": "https://github.com/org/repo",
+        }
+        return str((await self._post("/runs/start", body))["id"])
+
+    async def _post(self, path: str, body: dict[str, object]) -> dict[str, object]:
+        answer = await self.http.post(path, json=body)
+        answer.raise_for_status()
+        data = answer.json()["data"]
+        assert isinstance(data, dict)
+        return data
+
+    async def _finished(self, id: str) -> dict[str, object]:
+        while True:
+            row = (await self.http.get("/runs/get", params={"id": id})).json()["data"]
+            if row["status"] in ("completed", "failed", "cancelled"):
+                assert row["status"] == "completed", row["error"]
+                return dict(row)
+            await asyncio.sleep(0.5)
+
+    def _measured(self, row: dict[str, object]) -> Measured:
+        lines = [
+            line
+            for line in map(_parsed, self.log.read_text().splitlines())
+            if line.get("run_id") == row["id"]
+        ]
+        own = [line for line in lines if line["event"] == "activity"]
+        created, completed = _moment(row["createdAt"]), _moment(row["completedAt"])
+        turns = [line for line in own if line["activity"] == "model_turn"]
+        return Measured(
+            wall=completed - created,
+            outside=sum(line["outside_milliseconds"] for line in own) / 1000,
+            activities=sum(not line["is_local"] for line in own),
+            first_turn=min(_moment(line["timestamp"]) - line["milliseconds"] / 1000 for line in turns)
+            - created,
+        )
+
+
+def _parsed(line: str) -> dict[str, Any]:
+    return dict(json.loads(line)) if line.startswith("{") else {}
+
+
+def _moment(text: object) -> float:
+    return datetime.fromisoformat(str(text)).timestamp()
+
+
+def _megabytes(pid: int | None) -> float:
+    assert pid is not None
+    process = psutil.Process(pid)
+    return sum(one.memory_info().rss for one in [process, *process.children(recursive=True)]) / 1e6
+
+
+async def measure(directory: Path) -> dict[str, float]:
+    """Print what was measured on a running stack; the ratios by name."""
+    stack = StackFile.read(directory)
+    assert stack is not None
+    headers = {"Authorization": f"Bearer {stack.api_key}"}
+    ratios: dict[str, float] = {}
+    async with httpx.AsyncClient(base_url=f"{stack.api_url}/api/v1", headers=headers, timeout=60) as http:
+        bench = Bench(stack, directory / "logs" / "worker.log", http)
+        client = await Client.connect(stack.temporal_address)
+        async with Worker(client, task_queue=BARE_QUEUE, workflows=[Bare], activities=[nothing]):
+            blueprint = await bench.blueprint()
+            await bench.runs(blueprint, 1)  # everything is warm after it
+            alone = [(await bench.runs(blueprint, 1))[0] for _ in range(ALONE)]
+            count = alone[0].activities
+            bare_alone = [(await bare(client, count, 1))[0] for _ in range(ALONE)]
+            ratios["alone"] = _say("alone", alone, bare_alone)
+            crowd = await bench.runs(blueprint, AT_ONCE)
+            ratios["at once"] = _say(f"{AT_ONCE} at once", crowd, await bare(client, count, AT_ONCE))
+    for part in ("worker", "api"):
+        print(f"memory of the {part}: {_megabytes(stack.pids[part]):.0f} MB")
+    return ratios
+
+
+def _say(name: str, runs: list[Measured], bare: list[float]) -> float:
+    overhead = statistics.median(run.overhead for run in runs)
+    baseline = statistics.median(bare)
+    first = statistics.median(run.first_turn for run in runs)
+    wall = statistics.median(run.wall for run in runs)
+    print(
+        f"{name}: a run took {wall:.2f} s, {overhead * 1000:.0f} ms of it its own overhead;"
+        f" {runs[0].activities} bare activities took {baseline * 1000:.0f} ms: ratio {overhead / baseline:.2f};"
+        f" first model turn after {first * 1000:.0f} ms"
+    )
+    return overhead / baseline
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as made:
+        directory = Path(made)
+        up = [
+            sys.executable,
+            "-m",
+            "cli.main",
+            "up",
+            "--detach",
+            "--data",
+            made,
+            "--scenarios",
+            str(SCENARIOS),
+        ]
+        subprocess.run(up, check=True, stdout=subprocess.DEVNULL)
+        try:
+            ratios = asyncio.run(measure(directory))
+        finally:
+            down = [sys.executable, "-m", "cli.main", "down", "--data", made]
+            subprocess.run(down, check=True, stdout=subprocess.DEVNULL)
+    if "--check" in sys.argv:
+        over = {name: ratio for name, ratio in ratios.items() if ratio > RATIOS[name]}
+        sys.exit(f"above the agreed ratio: {over}" if over else 0)
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()
