@@ -20,25 +20,24 @@ from gateways.github import GitHub
 from gateways.repository import Repository
 from gateways.sandbox import SandboxHandle
 from gateways.sandboxes import Sandboxes
-from worker.main import main
 
-TRAPS = Path(os.environ["TRAPS"])
 SECONDS_IN = 2
 """How many beats, about one a second, a turn or a tool call has had when a trap within it is sprung."""
 
 
 async def seam(name: str) -> None:
+    traps = Path(os.environ["TRAPS"])
     for trap in (f"{name}@{activity.info().workflow_id}", name):
-        if _springs(trap, "kill"):
+        if _springs(traps / trap, "kill"):
             os.kill(os.getpid(), signal.SIGKILL)
-        if _springs(trap, "hold"):
-            while not (TRAPS / f"{trap}.released").exists():
+        if _springs(traps / trap, "hold"):
+            while not (traps / f"{trap}.released").exists():
                 await asyncio.sleep(0.02)
 
 
-def _springs(trap: str, what: str) -> bool:
+def _springs(trap: Path, what: str) -> bool:
     with suppress(FileNotFoundError):
-        (TRAPS / f"{trap}.{what}").rename(TRAPS / f"{trap}.sprung")
+        trap.with_name(f"{trap.name}.{what}").rename(trap.with_name(f"{trap.name}.sprung"))
         return True
     return False
 
@@ -88,8 +87,3 @@ def lay() -> None:
     trapped(Repository, "push", "push", "pushed", only="refs/heads/")
     trapped(GitHub, "ensure_pull_request", "pull-request", "pull-request-made")
     trapped(Sandboxes, "kill_all", "kill-sandbox", "sandbox-killed")
-
-
-if __name__ == "__main__":
-    lay()
-    main()

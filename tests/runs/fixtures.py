@@ -18,5 +18,5 @@ async def parts(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Parts
 async def site(parts: Parts, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
     """A site whose worker is never killed."""
     async with opened(parts, "site", tmp_path_factory.mktemp("sites") / "site") as site:
-        site.start_worker()
+        await site.start_worker()
         yield site

@@ -22,6 +22,7 @@ from kit.temporal import SEARCH_ATTRIBUTES
 from local.parts import database_url
 from local.plan import Plan
 from local.stack import Stack, make_plan
+from tests.chaos.zygote import Zygote, zygote
 from tests.runs import scenarios
 
 TEMPLATE: Final = "template_of_the_sites"
@@ -34,6 +35,7 @@ class Parts:
 
     plan: Plan
     stack: Stack
+    zygote: Zygote
 
     @property
     def forge_data(self) -> Path:
@@ -91,12 +93,17 @@ async def running(directory: Path) -> AsyncIterator[Parts]:
     inherited = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
     plan = make_plan(directory, {}, inherited, (written,))
     stack = Stack(plan, None, lambda part, state, detail: None)
-    try:
-        await stack.start()
-        parts = Parts(plan, stack)
-        async with await psycopg.AsyncConnection.connect(database_url(plan), autocommit=True) as connection:
-            await connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(TEMPLATE)))
-        await asyncio.to_thread(upgrade, parts.database_url(TEMPLATE))
-        yield parts
-    finally:
-        await stack.stop()
+    async with zygote() as started:
+        try:
+            await stack.start()
+            yield await _migrated(Parts(plan, stack, started))
+        finally:
+            await stack.stop()
+
+
+async def _migrated(parts: Parts) -> Parts:
+    """The parts with a migrated database, of which every site gets a copy."""
+    async with await psycopg.AsyncConnection.connect(database_url(parts.plan), autocommit=True) as connection:
+        await connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(TEMPLATE)))
+    await asyncio.to_thread(upgrade, parts.database_url(TEMPLATE))
+    return parts

@@ -27,7 +27,7 @@ from kit.ids import new_id
 from kit.settings import Settings
 from kit.temporal import connect
 from local.forge.seed import seed
-from local.process import Identity, python, spawn
+from local.process import Identity
 from models import Blueprint, Event, FollowUp, Member, Project, Run
 from models.blueprint import BlueprintConfig, PipelineStep
 from models.event import EventType
@@ -66,10 +66,10 @@ class Site:
             owner=self.settings.sandbox_owner,
         )
 
-    def start_worker(self, **environment: str) -> Identity:
+    async def start_worker(self, **environment: str) -> Identity:
         """A worker as a process of its own; it need not be ready for runs to be started."""
         told = {**self.parts.environment(self.name), "TRAPS": str(self.directory), **environment}
-        worker = spawn(python("tests.chaos.worker"), told, self.log)
+        worker = await self.parts.zygote.worker(told, self.log)
         self.workers.append(worker)
         return worker
 
@@ -176,7 +176,9 @@ class Site:
     async def events(self, run: Run) -> list[Event]:
         return await self.rows(Event, col(Event.subject_id) == run.id, col(Event.seq))
 
-    async def rows(self, table: type[T], where: ColumnElement[bool], order: Mapped[str] | Mapped[int]) -> list[T]:
+    async def rows(
+        self, table: type[T], where: ColumnElement[bool], order: Mapped[str] | Mapped[int]
+    ) -> list[T]:
         statement = select(table).where(where).order_by(order)
         async with self.database.transaction() as session:
             return list((await session.execute(statement)).scalars())

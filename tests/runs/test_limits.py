@@ -105,7 +105,7 @@ async def test_a_missing_credential_is_named_with_what_to_do(
     parts: Parts, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     async with opened(parts, "keyless", tmp_path_factory.mktemp("sites") / "keyless") as site:
-        site.start_worker(ANTHROPIC_API_KEY="", GITHUB_TOKEN="")
+        await site.start_worker(ANTHROPIC_API_KEY="", GITHUB_TOKEN="")
         run = await site.ended(await site.start(f"No key {ENDLESS}", WORK))
         assert (run.status, run.error_code) == (RunStatus.failed, "CREDENTIAL_MISSING")
         assert run.error_message == (

@@ -1,0 +1,3 @@
+from tests.runs.fixtures import parts, site
+
+__all__ = ["parts", "site"]
