@@ -27,6 +27,8 @@ from local.stack import Stack, make_plan
 from local.state import StackFile, locked
 
 WORKFLOW = "Build and check"
+SILENCE = 30.0
+"""Seconds without an event after which the demo says what it knows about that."""
 
 command = typer.Typer()
 
@@ -71,18 +73,38 @@ async def _demo(directory: Path, repository: str | None, prompt: str, *, keep: b
             body["githubRepoUrl"] = repository
         run = cast("Json", await client.post("/runs/start", body))
         out.print(Text.assemble(("\nPrompt  ", "bold"), prompt, "\n"))
-        await _follow(client, run)
+        await _follow(client, run, directory / "logs")
         ended = cast("Json", await client.get("/runs/get", id=str(run["id"])))
         await demo_result.show(client, file, str(run["id"]))
         return _verdict(ended, time.monotonic() - started)
 
 
-async def _follow(client: Client, run: Json) -> None:
-    began = datetime.fromisoformat(str(run["createdAt"]))
-    with out.status("working") if out.is_terminal else nullcontext():
-        async for event in client.follow(str(run["id"])):
-            if (told := line(event, began)) is not None:
-                out.print(told)
+async def _follow(client: Client, run: Json, logs: Path) -> None:
+    """Print the events of a run as they come; silence is explained."""
+    began, run_id = datetime.fromisoformat(str(run["createdAt"])), str(run["id"])
+    events = client.follow(run_id)
+    coming = asyncio.ensure_future(anext(events, None))
+    try:
+        with out.status("working") if out.is_terminal else nullcontext():
+            while True:
+                if not (await asyncio.wait([coming], timeout=SILENCE))[0]:
+                    await _explain(client, run_id, logs)
+                    continue
+                if (event := coming.result()) is None:
+                    return
+                if (told := line(event, began)) is not None:
+                    out.print(told)
+                coming = asyncio.ensure_future(anext(events, None))
+    finally:
+        coming.cancel()
+
+
+async def _explain(client: Client, run_id: str, logs: Path) -> None:
+    """Say what a silent run waits for, as far as it knows."""
+    run = cast("Json", await client.get("/runs/get", id=run_id))
+    waiting = cast("Json | None", run["waiting"])
+    why = str(waiting["message"]) if waiting else f"the worker's log is {logs / 'worker.log'}"
+    out.print(Text(f"nothing new for {SILENCE:.0f} s; {why}", style="yellow"))
 
 
 def _verdict(run: Json, seconds: float) -> bool:

@@ -1,5 +1,8 @@
 """`codecourier worker`: the process that does the work of the workflows."""
 
+import os
+import sys
+
 import typer
 
 command = typer.Typer()
@@ -7,7 +10,13 @@ command = typer.Typer()
 
 @command.command()
 def worker() -> None:
-    """Work on runs until told to stop; start as many as you like, on any host."""
-    from worker.main import main
+    """Work on runs until told to stop; start as many as you like, on any host.
+
+    Settings come from the environment: DATABASE_URL, ENCRYPTION_KEYS, TEMPORAL_ADDRESS, ….
+    """
+    from worker.main import main  # not needed, and slow to import, for every other command
 
     main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)  # an interpreter that used a Temporal client can crash while it takes itself down

@@ -13,7 +13,18 @@ import psutil
 from pydantic import BaseModel, ConfigDict
 
 ROOT = Path(__file__).parent.parent
-INHERITED = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "TZ", "TMPDIR", "SSL_CERT_FILE")
+INHERITED = (
+    "PATH",
+    "HOME",
+    "USER",
+    "LOGNAME",
+    "LANG",
+    "LC_ALL",
+    "TZ",
+    "TMPDIR",
+    "LD_LIBRARY_PATH",
+    "SSL_CERT_FILE",
+)
 
 
 class StartError(Exception):
@@ -108,7 +119,10 @@ def python(module: str, *arguments: str) -> list[str]:
 
 
 def python_environment() -> dict[str, str]:
-    return {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+    """What `python` needs to find this checkout, and the packages where this process finds them."""
+    paths = [str(ROOT), os.environ.get("PYTHONPATH", "")]
+    path = os.pathsep.join(path for path in paths if path)
+    return {"PYTHONPATH": path, "PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1"}
 
 
 def tail(log: Path, lines: int = 12) -> str:
