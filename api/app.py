@@ -1,12 +1,17 @@
 """The front door: every operation under one roof, and what they need opened and closed around them."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import asyncio
+import signal
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from types import FrameType
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
+from api import access_log
 from api import keys as api_keys
 from api.context import Api
 from api.engine import Engine
@@ -22,6 +27,7 @@ from api.reads import Reads
 from kit.crypto import Vault
 from kit.database import Database
 from kit.errors import AppError, Internal
+from kit.logs import configure
 from kit.settings import Settings
 from kit.settings import settings as from_environment
 from models import event
@@ -32,11 +38,12 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        app.state.api = api = open_api(settings or from_environment())
-        try:
-            yield
-        finally:
-            await close_api(api)
+        app.state.api = api = open_api(settings or _own_settings())
+        with at_sigterm(api.events.close):
+            try:
+                yield
+            finally:
+                await close_api(api)
 
     app = FastAPI(
         title="CodeCourier",
@@ -83,6 +90,35 @@ async def close_api(api: Api) -> None:
     await api.listener.close()
     await api.reads.close()
     await api.database.close()
+
+
+def _own_settings() -> Settings:
+    """Settings of a process that is the API and nothing else, so its logs are ours too."""
+    settings = from_environment()
+    configure(settings.log_level, settings.log_format, settings.secret_values())
+    if settings.log_format == "json":
+        access_log.configure(settings.secret_values())
+    return settings
+
+
+@contextmanager
+def at_sigterm(act: Callable[[], None]) -> Iterator[None]:
+    """Also `act` when the server is told to stop: it waits for streams, which must be told to end."""
+    server = signal.getsignal(signal.SIGTERM)
+    if threading.current_thread() is not threading.main_thread() or not callable(server):
+        yield
+        return
+    loop = asyncio.get_running_loop()
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        loop.call_soon_threadsafe(act)
+        server(number, frame)
+
+    signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, server)
 
 
 async def _failed(request: Request, failure: Exception) -> Response:

@@ -4,12 +4,12 @@ import inspect
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, get_args, get_type_hints
 
-from fastapi import params
 from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from starlette.routing import BaseRoute
 
 from api.events import EventStream
+from api.keys import Access
 from kit.wire import Body, ErrorEnvelope, Page
 
 TITLE = "CodeCourier"
@@ -19,6 +19,12 @@ INTRODUCTION = """Everything that CodeCourier does, over REST.
 Pass a project API key as `Authorization: Bearer cc_live_…`.  Success is `{"data": …}`, lists add `nextCursor`
 and `hasMore`, errors are `{"error": {"code", "message", "field", "requestId", "retryable"}}`.  POST requests
 accept an `Idempotency-Key`.  Every object carries its id twice, as `id` and as `_id`."""
+KEY = {
+    "type": "http",
+    "scheme": "bearer",
+    "bearerFormat": "cc_live_…",
+    "description": "A project API key.  Each operation names the one scope that it needs.",
+}
 _ERRORS = {
     400: "The request does not fit its schema.",
     401: "No key, or one that is malformed, unknown, expired or revoked.",
@@ -37,18 +43,18 @@ def describe(
     method: str,
     status: int,
     shape: Any,
-    security: params.Security | None,
+    access: Access | None,
     example: Any,
 ) -> dict[str, Any]:
     """The documenting options of a route: summary, errors and examples, from the handler and its types."""
     summary, _, rest = inspect.cleandoc(handler.__doc__ or "").partition("\n\n")
-    scope = next(iter(security.scopes or ()), None) if security else None
+    scopes = [access.scope] if access and access.scope else []
     needed = (
-        f"Needs the scope `{scope}`." if scope else "Needs any valid key." if security else "Needs no key."
+        f"Needs the scope `{scopes[0]}`." if scopes else "Needs a valid key." if access else "Needs no key."
     )
-    codes = [400, 401, 403, 404, 429, 500, 503] if security else [500, 503]
+    codes = [400, 401, 403, 404, 429, 500, 503] if access else [500, 503]
     codes += [409, 413] if method != "GET" else []
-    extra: dict[str, Any] = {} if security else {"security": []}
+    extra: dict[str, Any] = {"security": [{"ProjectKey": scopes}] if access else []}
     if shape is not None:
         extra["responses"] = {str(status): {"content": {"application/json": {"example": _answer(shape)}}}}
     if EventStream in get_args(get_type_hints(handler)["return"]):
@@ -70,6 +76,7 @@ def schema(routes: Sequence[BaseRoute]) -> dict[str, Any]:
     for operations in document["paths"].values():
         for operation in operations.values():
             operation["responses"].pop("422", None)  # FastAPI's own form of a 400, which never occurs here
+    document["components"]["securitySchemes"] = {"ProjectKey": KEY}
     for unused in ("HTTPValidationError", "ValidationError"):
         document["components"]["schemas"].pop(unused, None)
     return document

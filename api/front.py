@@ -7,6 +7,7 @@ import structlog
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api import access_log
 from api.errors import named, respond
 from kit.errors import Internal
 from kit.logs import logger
@@ -24,9 +25,8 @@ PREFLIGHT = {
     "X-API-Version, X-Request-ID",
     "Access-Control-Max-Age": "86400",
 }
-QUIET = ("/healthz", "/readyz")
 
-log = logger("api.access")
+log = logger(__name__)
 
 
 class Front:
@@ -68,16 +68,7 @@ class Front:
                 raise
             await respond(scope, error or Internal("A bug."))(scope, receive, reply)
         finally:
-            if scope["path"] not in QUIET:
-                key = scope.get("key")
-                log.info(
-                    "request",
-                    method="HEAD" if scope.get("head") else scope["method"],
-                    path=scope["path"],
-                    status=status,
-                    ms=round((perf_counter() - began) * 1000, 1),
-                    key_id=key.id if key else None,
-                )
+            access_log.write(scope, status, perf_counter() - began)
 
 
 def _request_id(scope: Scope) -> str:

@@ -12,15 +12,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from time import monotonic
 
-from fastapi import Request, params
-from fastapi import Security as Declare
-from fastapi.openapi.models import HTTPBearer
-from fastapi.security.base import SecurityBase
 from sqlalchemy import text
 
 from kit.crypto import digest
 from kit.database import Database
 from kit.errors import AuthInvalid, AuthMissing, ScopeDenied
+from models.api_key import SCOPES
 
 CHANNEL = "api_keys"
 FRESH_SECONDS = 30.0
@@ -103,24 +100,19 @@ class Keys:
         return key
 
 
-class ProjectKey(SecurityBase):
-    """Describes the header in OpenAPI.  The check itself is made by the route, before it reads the body."""
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What an operation asks of its key."""
 
-    def __init__(self) -> None:
-        self.scheme_name = "ProjectKey"
-        self.model = HTTPBearer(
-            description="A project API key: `Authorization: Bearer cc_live_…`", bearerFormat="cc_live_…"
-        )
-
-    async def __call__(self, request: Request) -> Key:
-        key: Key = request.scope["unit"].key
-        return key
+    scope: str | None
 
 
-project_key = ProjectKey()
+def needs(scope: str) -> Access:
+    """Declared on every route: the one scope that its key must have."""
+    if scope not in SCOPES:
+        raise ValueError(f"'{scope}' is not a scope")
+    return Access(scope)
 
 
-def needs(*scope: str) -> params.Security:
-    """Declare on the route what its key must be allowed to do; nothing: any valid key."""
-    security: params.Security = Declare(project_key, scopes=list(scope))
-    return security
+ANY_KEY = Access(None)
+"""Any valid key will do."""

@@ -11,7 +11,7 @@ from functools import wraps
 from types import UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from fastapi import Request, Response, params
+from fastapi import Request, Response
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from pydantic.alias_generators import to_camel
@@ -22,44 +22,41 @@ from api.context import Unit, api_of
 from api.description import describe
 from api.errors import named, respond
 from api.idempotency import Claim, fingerprint
+from api.keys import Access
 from api.requests import StrictRequest
 from kit.errors import AppError
 from kit.logs import logger
 from kit.wire import Envelope, Page
 
 log = logger(__name__)
-Handler = TypeVar("Handler", bound=Callable[..., Awaitable[object]])
+Endpoint = Callable[..., Awaitable[object]]
+Handler = TypeVar("Handler", bound=Endpoint)
 PREFIX = "/api/v1"
 WITH_KEY = ("POST", "PATCH")
 """Methods on which an `Idempotency-Key` counts."""
 
 
 class Route(APIRoute):
-    """An operation: public, or open to keys with its scope."""
-
-    scope: str | None
-    public: bool
+    """An operation; `access` None: it needs no key."""
 
     def __init__(
-        self, path: str, endpoint: Callable[..., Any], security: params.Security | None, **options: Any
+        self, path: str, endpoint: Callable[..., Any], access: Access | None, **options: Any
     ) -> None:
-        self.public = security is None
-        self.scope = next(iter(security.scopes or ()), None) if security else None
-        super().__init__(path, endpoint, dependencies=[security] if security else [], **options)
+        self.access = access
+        super().__init__(path, endpoint, **options)
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        handle = super().get_route_handler()
-        scope, public = self.scope, self.public
+        handle, access = super().get_route_handler(), self.access
 
         async def walk(request: Request) -> Response:
             request = StrictRequest(request.scope, request.receive)
-            if public:
+            if access is None:
                 return await _bare(await handle(request))
             api = api_of(request)
             key = await api.keys.check(request.headers.get("authorization"))
             request.scope["key"] = key
-            if scope is not None:
-                key.require(scope)
+            if access.scope is not None:
+                key.require(access.scope)
             unit = Unit(api, key)
             request.scope["unit"] = unit
             idempotency_key = request.headers.get("idempotency-key")
@@ -135,27 +132,27 @@ class Router:
         self.routes: list[Route] = []
 
     def get(
-        self, path: str, security: params.Security | None, *, name: str | None = None
+        self, path: str, access: Access | None, *, name: str | None = None
     ) -> Callable[[Handler], Handler]:
-        return self._add("GET", path, security, 200, name, None)
+        return self._add("GET", path, access, 200, name, None)
 
     def post(
         self,
         path: str,
-        security: params.Security | None,
+        access: Access | None,
         *,
         creates: bool = False,
         name: str | None = None,
         example: Any = None,
     ) -> Callable[[Handler], Handler]:
         """`creates`: answers 201.  `example`: a body, where its schema has none."""
-        return self._add("POST", path, security, 201 if creates else 200, name, example)
+        return self._add("POST", path, access, 201 if creates else 200, name, example)
 
     def _add(
         self,
         method: str,
         path: str,
-        security: params.Security | None,
+        access: Access | None,
         status: int,
         name: str | None,
         example: Any,
@@ -166,14 +163,14 @@ class Router:
                 Route(
                     self._prefix + path,
                     _unrendered(handler, status),
-                    security,
+                    access,
                     methods=[method],
                     name=name or handler.__name__,
                     operation_id=to_camel(name or handler.__name__),
                     tags=[self._tag],
                     status_code=status,
                     response_model=shape,
-                    **describe(handler, method, status, shape, security, example),
+                    **describe(handler, method, status, shape, access, example),
                 )
             )
             return handler

@@ -11,7 +11,6 @@ from fastapi import Depends, Request
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio.client import Client
-from temporalio.workflow import UpdateMethodMultiParam
 
 from api.context import Unit, unit_of
 from api.engine import Operation
@@ -21,7 +20,6 @@ from kit.logs import logger
 log = logger(__name__)
 Change = Callable[[AsyncSession], Awaitable[None]]
 """A small transaction of its own."""
-Update = UpdateMethodMultiParam[..., object]
 
 
 class Remembered:
@@ -45,8 +43,11 @@ class Remembered:
 
         self._unit.after.append(work)
 
-    def update(self, id: str, update: Update, *arguments: str, undo: Change | None = None) -> None:
-        """Have a running workflow do something after the commit; `undo` what was committed if it does not."""
+    def update(self, id: str, update: str, *arguments: str, undo: Change | None = None) -> None:
+        """Have a running workflow do something after the commit; `undo` what was committed if it does not.
+
+        `update` is its name: workflow code brings the SDKs of the agents with it, which no front door needs.
+        """
 
         async def tell(client: Client) -> None:
             await client.get_workflow_handle(id).execute_update(update, args=arguments)

@@ -5,7 +5,7 @@ from typing import Literal
 from fastapi import Request
 
 from api.context import api_of, unit_of
-from api.keys import needs
+from api.keys import ANY_KEY
 from api.router import Router
 from kit.wire import Wire
 from models.api_key_wire import WhoAmI
@@ -21,7 +21,7 @@ class Health(Wire):
     status: Literal["ok"] = "ok"
 
 
-@router.get("/whoami", needs())
+@router.get("/whoami", ANY_KEY)
 async def whoami(request: Request) -> WhoAmI:
     """Tell which key this is and what it may do."""
     key = unit_of(request).key

@@ -16,7 +16,6 @@ from models.run import Run, RunStatus
 from models.run_ending import announce
 from models.run_start import restart_run
 from models.run_wire import RUN_MESSAGES, RUNS, RunMessage, RunMessageRead, RunRead
-from workflows.run import RunWorkflow
 
 router = Router("/runs/{id}", "Runs (lifecycle actions)")
 WRITE, CANCEL = needs("runs:write"), needs("runs:cancel")
@@ -46,7 +45,7 @@ async def pause_run(id: str, runs: Runs, workflows: Workflows) -> One[RunRead]:
     """Pause a run after the turn in hand, for as long as wished."""
     run = await runs.get(id)
     _must_be(run, "paused", RunStatus.running, RunStatus.pending)
-    workflows.update(run.id, RunWorkflow.pause)
+    workflows.update(run.id, "pause")
     return runs.one(run.id)
 
 
@@ -55,7 +54,7 @@ async def resume_run(id: str, runs: Runs, workflows: Workflows) -> One[RunRead]:
     """Let a paused run go on."""
     run = await runs.get(id)
     _must_be(run, "resumed", RunStatus.paused)
-    workflows.update(run.id, RunWorkflow.resume)
+    workflows.update(run.id, "resume")
     return runs.one(run.id)
 
 
@@ -64,7 +63,7 @@ async def stop_run_gracefully(id: str, runs: Runs, workflows: Workflows) -> One[
     """Stop a run after the turn in hand and keep what was done so far."""
     run = await runs.get(id)
     _must_be(run, "stopped", RunStatus.running, RunStatus.paused)
-    workflows.update(run.id, RunWorkflow.graceful_stop)
+    workflows.update(run.id, "graceful_stop")
     return runs.one(run.id)
 
 
@@ -90,7 +89,7 @@ async def send_run_message(
     async def take_back(session: AsyncSession) -> None:
         await session.delete(await session.get_one(FollowUp, message.id))
 
-    workflows.update(run.id, RunWorkflow.follow_up, message.id, undo=take_back)
+    workflows.update(run.id, "follow_up", message.id, undo=take_back)
     return messages.one(message.id)
 
 

@@ -6,6 +6,7 @@ from fastapi import Query
 from pydantic import Field
 
 from api.answers import Many, One
+from api.errors import refused
 from api.keys import needs
 from api.pages import Window
 from api.router import Router

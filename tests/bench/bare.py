@@ -1,7 +1,7 @@
 """The bare limit: Starlette, psycopg and orjson with hand-written SQL, and no feature at all.
 
-One key check and one query a request, as our API does; no errors, no ids, no logs, no validation.  Lists come in
-two ways, as rows turned to JSON here and as JSON made by PostgreSQL; the faster one counts.
+One key check and one query a request, as our API does; no errors, no ids, no logs, no validation.  Lists come
+in two ways, as rows turned to JSON here and as JSON made by PostgreSQL; the faster one counts.
 """
 
 import asyncio
@@ -21,7 +21,8 @@ from starlette.routing import Route
 
 CONNECTIONS = 16
 COLUMNS = """
-    id, id AS "_id", run_number AS "runNumber", name, status, source, prompt, github_repo_url AS "githubRepoUrl",
+    id, id AS "_id", run_number AS "runNumber", name, status, source, prompt,
+    github_repo_url AS "githubRepoUrl",
     repository_slug AS "repositorySlug", branch_name AS "branchName", base_branch AS "baseBranch",
     blueprint_id AS "workflowId", blueprint_name AS "workflowName", chain_id AS "chainId",
     recurring_task_id AS "recurringTaskId", restarted_from AS "restartedFrom", cost_usd::float8 AS "costUsd",
@@ -43,15 +44,12 @@ keys: dict[str, str] = {}
 
 
 @asynccontextmanager
-async def lifespan(_: Starlette) -> AsyncIterator[None]:
+async def lifespan(app: Starlette) -> AsyncIterator[None]:
     for _ in range(CONNECTIONS):
         idle.put_nowait(await psycopg.AsyncConnection.connect(os.environ["DATABASE_URL"], autocommit=True))
-    connection = await idle.get()
-    for hash, project_id in await (
-        await connection.execute("SELECT hash, project_id FROM api_key")
-    ).fetchall():
-        keys[hash] = project_id
-    idle.put_nowait(connection)
+    async with await psycopg.AsyncConnection.connect(os.environ["DATABASE_URL"]) as connection:
+        cursor = await connection.execute("SELECT hash, project_id FROM api_key")
+        keys.update(await cursor.fetchall())
     yield
     while not idle.empty():
         await idle.get_nowait().close()

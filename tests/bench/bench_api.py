@@ -2,13 +2,13 @@
 
     python -m tests.bench.bench_api [--check]
 
-Both are served by one uvicorn worker (uvloop, httptools), asked over 16 connections from another process, on the
-same 100,000 rows; they take turns, and the median of each counts.  `--check` fails below the agreed shares.
+Both are served by one uvicorn worker (uvloop, httptools), asked over 16 connections from another process, on
+the same 100,000 rows; they take turns, and the best turn of each counts, as neighbours on the machine only
+ever slow one down.  `--check` fails below the agreed shares.
 """
 
 import asyncio
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -28,7 +28,7 @@ from models.api_key import SCOPES, ApiKey
 ROOT = Path(__file__).parents[2]
 ROWS = 100_000
 SECONDS = 2.0
-ROUNDS = 2
+ROUNDS = 5
 SHARES = {"get": 0.4, "list": 0.33}
 SEED = """
     INSERT INTO project (id, name, slug, created_at, run_count, learning_config, git_commit_name,
@@ -111,15 +111,15 @@ def compare(url: str, key: str, logs: Path) -> dict[str, tuple[float, float]]:
             "our list": (ours, "/api/v1/runs/list?limit=50"),
         }
         rates: dict[str, list[float]] = {name: [] for name in asked}
-        for name, (port, path) in asked.items():
+        for port, path in asked.values():
             measure(port, path, key)  # connections opened, statements prepared
         for _ in range(ROUNDS):
             for name, (port, path) in asked.items():
                 rates[name].append(measure(port, path, key))
-    middle = {name: statistics.median(values) for name, values in rates.items()}
+    best = {name: max(values) for name, values in rates.items()}
     return {
-        "get": (middle["get"], middle["our get"]),
-        "list": (max(middle["list"], middle["list, aggregated"]), middle["our list"]),
+        "get": (best["get"], best["our get"]),
+        "list": (max(best["list"], best["list, aggregated"]), best["our list"]),
     }
 
 

@@ -8,6 +8,7 @@ prints the answered requests per second; every answer has to be a 200.
 import asyncio
 import sys
 import time
+from functools import partial
 from typing import cast
 
 import uvloop
@@ -50,6 +51,10 @@ class Client(asyncio.Protocol):
                 self.transport.close()
 
 
+def _same(client: Client) -> Client:
+    return client
+
+
 async def load(port: int, path: str, key: str, seconds: float) -> float:
     """Answered requests per second."""
     request = f"GET {path} HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {key}\r\n\r\n".encode()
@@ -57,7 +62,7 @@ async def load(port: int, path: str, key: str, seconds: float) -> float:
     began = time.perf_counter()
     clients = [Client(request, began + seconds, loop.create_future()) for _ in range(CONNECTIONS)]
     for client in clients:
-        await loop.create_connection(lambda client=client: client, "127.0.0.1", port)
+        await loop.create_connection(partial(_same, client), "127.0.0.1", port)
     await asyncio.gather(*(client.done for client in clients))
     return sum(client.answered for client in clients) / (time.perf_counter() - began)
 

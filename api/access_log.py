@@ -1,0 +1,60 @@
+"""One line a request, written on a short path: the usual one would cost a quarter of a request's time.
+
+The lines look like all others (`kit.logs`) and are scrubbed like them.
+"""
+
+import logging
+import sys
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+import orjson
+from starlette.types import Scope
+
+from kit.scrub import Scrubber
+
+NAME = "api.access"
+QUIET = ("/healthz", "/readyz")
+_logger = logging.getLogger(NAME)
+
+
+def configure(secrets: Iterable[str]) -> None:
+    """Write JSON lines to standard error, past the formatter that all other lines share."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Line(Scrubber(secrets)))
+    _logger.handlers, _logger.propagate = [handler], False
+
+
+def write(scope: Scope, status: int, seconds: float) -> None:
+    """Tell of a request that was answered; `status` 0: its client was gone before."""
+    if scope["path"] in QUIET or not _logger.isEnabledFor(logging.INFO):
+        return
+    key = scope.get("key")
+    fields = {
+        "method": "HEAD" if scope.get("head") else scope["method"],
+        "path": scope["path"],
+        "status": status,
+        "ms": round(seconds * 1000, 1),
+        "key_id": key.id if key else None,
+        "request_id": scope["request_id"],
+    }
+    record = logging.LogRecord(NAME, logging.INFO, __file__, 0, "request", None, None)
+    record.__dict__.update(fields=fields, **fields)
+    _logger.handle(record)
+
+
+class _Line(logging.Formatter):
+    def __init__(self, scrubber: Scrubber) -> None:
+        super().__init__()
+        self._scrubber = scrubber
+
+    def format(self, record: logging.LogRecord) -> str:
+        at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="microseconds")
+        line = {
+            **record.__dict__["fields"],
+            "event": record.msg,
+            "level": "info",
+            "logger": NAME,
+            "timestamp": at.replace("+00:00", "Z"),
+        }
+        return self._scrubber.text(orjson.dumps(line).decode())
