@@ -5,7 +5,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio import activity
 
 from activities.answers import spend, store
-from activities.conversations import add_user_words, hold, read
+from activities.conversations import add_user_words, load, read, user_adds
 from activities.outcomes import MOST_OUTPUT, TurnOutcome, outcome_of
 from activities.outside import Credentials, Outside, outside
 from gateways.agent import Turn, TurnRequest
@@ -50,15 +50,18 @@ class AgentTurns:
         are paid for and cannot be known); killed after, the second execution finds the stored answer.
         """
         place = answer_place(ask.turn)
-        async with self.database.transaction() as session:
-            held = await hold(session, ask.session_id, place)
+        async with self.database.statements() as session:
+            held = await load(session, ask.session_id, place)
             logs.bind(run_id=held.run.id)
             conversation = await read(session, ask.session_id)
             if held.message:
                 return outcome_of(held, held.message, conversation.answered)
-            await add_user_words(session, held, conversation, ask.turn, ask.nudge)
             credentials = await self.outside.credentials(session, held.run.project_id)
             await self._may_ask(session, credentials)
+        if user_adds(held, conversation, ask.turn, ask.nudge):
+            async with self.database.transaction() as session:
+                held = await load(session, ask.session_id, place, lock=True)
+                await add_user_words(session, held, conversation, ask.turn, ask.nudge)
         agent = held.agent
         limits = profile(agent.model)
         request = TurnRequest(
@@ -71,7 +74,7 @@ class AgentTurns:
         )
         turn = await self._ask(credentials, request)
         async with self.database.transaction() as session:
-            held = await hold(session, ask.session_id, place)
+            held = await load(session, ask.session_id, place, lock=True)
             if held.message:
                 return outcome_of(held, held.message, (await read(session, ask.session_id)).answered)
             message, answered = await store(session, held, ask.turn, turn, credentials.scrubber)
@@ -85,7 +88,7 @@ class AgentTurns:
         """
         place = compaction_place(ask.turn)
         async with self.database.transaction() as session:
-            held = await hold(session, ask.session_id, place)
+            held = await load(session, ask.session_id, place, lock=True)
             if held.message:
                 return True
             credentials = await self.outside.credentials(session, held.run.project_id)
@@ -102,7 +105,7 @@ class AgentTurns:
         summary = credentials.scrubber.text(turn.text)
         pays = compacted(messages, point, summary) is not None
         async with self.database.transaction() as session:
-            held = await hold(session, ask.session_id, place)
+            held = await load(session, ask.session_id, place, lock=True)
             if held.message:
                 return True
             row = MessageRow(

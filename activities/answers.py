@@ -35,8 +35,8 @@ async def store(
         model=turn.model,
         usage=turn.usage.model_dump(),
     )
-    session.add(message)
     message.cost_usd = await spend(session, held, turn, message.id)
+    session.add(message)
     held.run.progress(f"{held.step.label}: turn {number}")
     data: JsonObject = {
         "sessionId": held.agent.id, "stepId": held.step.id, "turn": number, "stopReason": turn.stop_reason,

@@ -21,7 +21,7 @@ NUDGE = "Go on with the task. When nothing is left to do, end by calling the `fi
 
 
 class Held(NamedTuple):
-    """A session with its run, whose row is locked until the commit, and its step."""
+    """A session with its run and its step."""
 
     agent: AgentSession
     run: Run
@@ -52,8 +52,11 @@ class Conversation(NamedTuple):
         return assemble(entries)
 
 
-async def hold(session: AsyncSession, session_id: str, place: int) -> Held:
-    """Load a session and the message at a place, and lock the run, so that each place is filled once."""
+async def load(session: AsyncSession, session_id: str, place: int, *, lock: bool = False) -> Held:
+    """A session, its run and step, and the message at a place.
+
+    lock: hold the run's row until the commit, so that each place is filled and each event appended once.
+    """
     waiting = select(col(FollowUp.id)).where(
         col(FollowUp.run_id) == Run.id, col(FollowUp.status) == FollowUpStatus.queued
     )
@@ -64,8 +67,9 @@ async def hold(session: AsyncSession, session_id: str, place: int) -> Held:
         .join(RunStep, col(RunStep.id) == AgentSession.step_id)
         .outerjoin(MessageRow, at_place)
         .where(col(AgentSession.id) == session_id)
-        .with_for_update(of=Run)
     )
+    if lock:
+        statement = statement.with_for_update(of=Run)
     return Held(*(await session.execute(statement)).one())
 
 
@@ -98,22 +102,34 @@ async def queued(session: AsyncSession, run_id: str) -> list[FollowUp]:
     return list((await session.execute(statement)).scalars())
 
 
+def user_adds(held: Held, conversation: Conversation, turn: int, nudge: bool) -> bool:
+    """Whether there is anything to add before a turn that was not added yet."""
+    wanted = nudge or held.has_queued or _was_cut_off(conversation, turn)
+    return wanted and addition_place(turn) not in conversation.rows
+
+
+def _was_cut_off(conversation: Conversation, turn: int) -> bool:
+    before = conversation.rows.get(answer_place(turn - 1))
+    return before is not None and before.stop_reason == "max_tokens"
+
+
 async def add_user_words(
     session: AsyncSession, held: Held, conversation: Conversation, turn: int, nudge: bool
 ) -> None:
-    """What the user adds before a turn, to the rows and to `conversation`; it is added once."""
+    """What the user adds before a turn, to the rows and to `conversation`; the run's row is locked."""
     place = addition_place(turn)
-    if place in conversation.rows:
-        return
-    before = conversation.rows.get(answer_place(turn - 1))
-    words = [CUT_OFF] if before and before.stop_reason == "max_tokens" else [NUDGE] if nudge else []
-    for message in await queued(session, held.run.id) if held.has_queued else []:
-        words.append(f'<message from="user">\n{message.content}\n</message>')
-        message.status, message.sequence = FollowUpStatus.delivered, place
-        message.session_id = held.agent.id
-        append(session, held.run, EventType.message_received, {"messageId": message.id})
-    if words:
+    statement = select(MessageRow).where(
+        col(MessageRow.session_id) == held.agent.id, col(MessageRow.sequence) == place
+    )
+    row = (await session.execute(statement)).scalar_one_or_none()
+    if row is None:
+        words = [CUT_OFF] if _was_cut_off(conversation, turn) else [NUDGE] if nudge else []
+        for message in await queued(session, held.run.id):
+            words.append(f'<message from="user">\n{message.content}\n</message>')
+            message.status, message.sequence = FollowUpStatus.delivered, place
+            message.session_id = held.agent.id
+            append(session, held.run, EventType.message_received, {"messageId": message.id})
         content: list[JsonObject] = [{"type": "text", "text": "\n\n".join(words)}]
         row = MessageRow(session_id=held.agent.id, sequence=place, role=MessageRole.user, content=content)
         session.add(row)
-        conversation.rows[place] = row
+    conversation.rows[place] = row

@@ -3,7 +3,8 @@
 from typing import NamedTuple
 
 from pydantic import BaseModel, JsonValue
-from sqlalchemy import select
+from sqlalchemy import Insert, func, select, update
+from sqlalchemy.dialects import postgresql
 from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio import activity
@@ -14,7 +15,8 @@ from gateways.tools import ToolRequest, parse
 from kit import logs
 from kit.database import Database
 from models import AgentSession, Message, Run, Sandbox, ToolCall
-from models.event import EventType, append
+from models.base import JsonObject, now
+from models.event import EventType, appended
 
 TOOL_SECONDS = 1_800
 """The longest that one tool call may take; the model is told when it was ended."""
@@ -43,7 +45,7 @@ class ToolCalls:
         for the very same process in the sandbox; killed before the result is stored, the journal tells it
         again; killed after, the stored result ends the second execution at once.
         """
-        async with self.database.transaction() as session:
+        async with self.database.statements() as session:
             agent, message, sandbox, stored = await _load(session, call)
             logs.bind(run_id=agent.run_id)
             if stored:
@@ -63,23 +65,41 @@ class ToolCalls:
                 timeout_seconds=TOOL_SECONDS,
             )
         text = credentials.scrubber.text(result.content)
-        async with self.database.transaction() as session:
-            run = await session.get_one(Run, agent.run_id, with_for_update=True)
-            if (await _load(session, call)).stored:
-                return
-            session.add(
-                ToolCall(
-                    session_id=call.session_id, sequence=call.sequence, tool_use_id=call.tool_use_id,
-                    name=name, result=text, is_error=result.is_error, duration_ms=result.duration_ms,
-                )
-            )  # fmt: skip
-            run.progress(f"{run.current_step_label}: {name}")
-            data: dict[str, object] = {
-                "sessionId": call.session_id, "toolUseId": call.tool_use_id, "name": name,
-                "input": shortened(given), "result": text[:SHOWN_RESULT], "isError": result.is_error,
-                "durationMs": result.duration_ms,
-            }  # fmt: skip
-            append(session, run, EventType.tool_completed, data)
+        row = ToolCall(
+            session_id=call.session_id, sequence=call.sequence, tool_use_id=call.tool_use_id, name=name,
+            result=text, is_error=result.is_error, duration_ms=result.duration_ms,
+        )  # fmt: skip
+        data: JsonObject = {
+            "sessionId": call.session_id, "toolUseId": call.tool_use_id, "name": name,
+            "input": shortened(given), "result": text[:SHOWN_RESULT], "isError": result.is_error,
+            "durationMs": result.duration_ms,
+        }  # fmt: skip
+        async with self.database.statements() as session:
+            await session.execute(_store(agent.run_id, row, data))
+
+
+def _store(run_id: str, row: ToolCall, data: JsonObject) -> Insert:
+    """Result, progress and event as one statement, which does nothing if the result is there already."""
+    stored = (
+        postgresql.insert(ToolCall)
+        .values(**row.model_dump())
+        .on_conflict_do_nothing()
+        .returning(col(ToolCall.name))
+        .cte("stored")
+    )
+    bumped = (
+        update(Run)
+        .where(col(Run.id) == run_id, select(stored.c.name).exists())
+        .values(
+            event_seq=Run.event_seq + 1,
+            current_step_progress=func.concat(Run.current_step_label, ": ", row.name),
+            last_progress_at=now(),
+            waiting=None,
+        )
+        .returning(col(Run.project_id), col(Run.id), col(Run.event_seq))
+        .cte("bumped")
+    )
+    return appended(bumped, EventType.tool_completed, data)
 
 
 def shortened(given: dict[str, JsonValue]) -> dict[str, object]:

@@ -5,6 +5,7 @@ are ours.  A call that does not fit is a `Fault`: words for the model, never an 
 """
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Annotated, ClassVar, Final, Literal, NamedTuple, Self
 
 from pydantic import (
@@ -167,6 +168,7 @@ _HOW_TO_FINISH: Final[dict[Kind, str]] = {
 }
 
 
+@cache
 def definitions(kind: Kind) -> list[dict[str, JsonValue]]:
     """`tools` of a request, always in the same order and words, as the prompt cache wants it."""
     return [

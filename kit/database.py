@@ -15,11 +15,21 @@ class Database:
         self.engine: AsyncEngine = create_async_engine(
             url, pool_size=pool_size, max_overflow=pool_size, pool_pre_ping=pre_ping, pool_timeout=10
         )
+        self._autocommit = self.engine.execution_options(isolation_level="AUTOCOMMIT")
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncSession]:
         """Commit when the block ends well, roll back when it does not."""
         async with AsyncSession(self.engine, expire_on_commit=False) as session, session.begin():
+            yield session
+
+    @asynccontextmanager
+    async def statements(self) -> AsyncIterator[AsyncSession]:
+        """Every statement is its own transaction: for reads, and for writes that are one statement.
+
+        Saves the two round trips that begin and commit one.
+        """
+        async with AsyncSession(self._autocommit, expire_on_commit=False, autoflush=False) as session:
             yield session
 
     async def close(self) -> None:
