@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from datetime import timedelta
 
@@ -28,7 +29,7 @@ from workflows import WORKFLOWS
 
 GRACE = timedelta(seconds=20)
 """What runs when the worker is told to stop may finish for so long; then it goes on elsewhere."""
-WORKFLOW_ACTIVITIES, AGENT_ACTIVITIES = 100, 200
+RUN_ACTIVITIES, AGENT_ACTIVITIES = 100, 200
 """Activities at once: most of their time they wait for somebody else."""
 
 log = logs.logger(__name__)
@@ -41,36 +42,31 @@ def build_workers(client: Client, settings: Settings, database: Database) -> lis
     sandboxes, workspaces = SandboxActivities(database, outside), Workspaces(database, outside)
     delivery, ci = Delivery(database, outside), Ci(database, outside)
     turns, calls = AgentTurns(database, outside), ToolCalls(database, outside)
-    interceptors = [ActivityInterceptor()]
-    main = Worker(
-        client,
-        task_queue=TASK_QUEUE,
-        workflows=WORKFLOWS,
-        activities=[
-            runs.begin_run, runs.has_follow_ups, runs.note, runs.close_run,
-            steps.begin_step, steps.finish_step,
-            sandboxes.provision, sandboxes.release,
-            workspaces.prepare, workspaces.run_scripts, workspaces.checkpoint,
-            delivery.push_branch, delivery.open_pull_request, ci.read_checks,
-            sweep.start_pending_runs,
-        ],
-        workflow_runner=RUNNER,
-        interceptors=interceptors,
-        max_concurrent_activities=WORKFLOW_ACTIVITIES,
-        max_heartbeat_throttle_interval=timedelta(seconds=1),
-        graceful_shutdown_timeout=GRACE,
-        workflow_failure_exception_types=[Exception],
-    )  # fmt: skip
-    agents = Worker(
-        client,
-        task_queue=AGENTS_QUEUE,
-        activities=[turns.model_turn, turns.compact, calls.tool_call],
-        interceptors=interceptors,
-        max_concurrent_activities=AGENT_ACTIVITIES,
-        max_heartbeat_throttle_interval=timedelta(seconds=1),
-        graceful_shutdown_timeout=GRACE,
-    )
-    return [main, agents]
+    activities: list[Callable[..., object]] = [
+        runs.begin_run, runs.has_follow_ups, runs.note, runs.close_run,
+        steps.begin_step, steps.finish_step,
+        sandboxes.provision, sandboxes.release,
+        workspaces.prepare, workspaces.run_scripts, workspaces.checkpoint,
+        turns.model_turn, turns.compact, calls.tool_call,
+        delivery.push_branch, delivery.open_pull_request, ci.read_checks,
+        sweep.start_pending_runs,
+    ]  # fmt: skip
+    slots = {TASK_QUEUE: RUN_ACTIVITIES, AGENTS_QUEUE: AGENT_ACTIVITIES}
+    return [
+        Worker(
+            client,
+            task_queue=queue,
+            workflows=WORKFLOWS,
+            activities=activities,
+            workflow_runner=RUNNER,
+            interceptors=[ActivityInterceptor()],
+            max_concurrent_activities=most,
+            max_heartbeat_throttle_interval=timedelta(seconds=1),
+            graceful_shutdown_timeout=GRACE,
+            workflow_failure_exception_types=[Exception],
+        )
+        for queue, most in slots.items()
+    ]
 
 
 async def serve(settings: Settings) -> None:

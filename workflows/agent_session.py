@@ -13,7 +13,7 @@ from activities.agent_turns import AgentTurns, TurnInput
 from activities.failures import CONTEXT_TOO_LONG, SANDBOX_GONE
 from activities.outcomes import Call, TurnOutcome
 from activities.tool_calls import ToolCallInput, ToolCalls
-from kit.temporal import AGENTS_QUEUE, LONG
+from kit.temporal import LONG
 from models.agent_session import answer_place
 from models.run_step import Verdict
 from workflows.calls import cause, patiently
@@ -112,6 +112,4 @@ class AgentSessionWorkflow:
                     session.sandbox_id = await ready_sandbox(session.run_id, lost=used)
 
     async def _agents(self, activity: MethodAsyncSingleParam[S, P, R], arg: P, summary: str) -> R:
-        return await patiently(
-            self.session.run_id, activity, arg, LONG, summary=summary, task_queue=AGENTS_QUEUE
-        )
+        return await patiently(self.session.run_id, activity, arg, LONG, summary=summary)

@@ -3,6 +3,7 @@
 A provider's limit is a wait, not an attempt: durable, and visible on the run.
 """
 
+import asyncio
 from datetime import timedelta
 from typing import TypeVar
 
@@ -19,6 +20,8 @@ from models.event import EventType
 S = TypeVar("S")
 P = TypeVar("P")
 R = TypeVar("R")
+WHOLE = ActivityCancellationType.WAIT_CANCELLATION_COMPLETED
+"""For effects outside: a cancelled run is over only when what it was making there is made, or not."""
 LONGEST_SECONDS = 60.0
 """Of the pauses that we choose ourselves, where the provider named no time."""
 
@@ -41,7 +44,6 @@ async def patiently(
     patience: Patience,
     *,
     summary: str,
-    task_queue: str | None = None,
     cancellation: ActivityCancellationType = ActivityCancellationType.TRY_CANCEL,
 ) -> R:
     """The result of an activity, asked for again after every wait that its provider demands.
@@ -51,15 +53,17 @@ async def patiently(
     """
     waits = 0
     while True:
+        _heed_cancel()
         try:
-            return await workflow.execute_activity_method(
+            result: R = await workflow.execute_activity_method(
                 activity,
                 arg,
                 **patience,
                 summary=summary,
-                task_queue=task_queue,
                 cancellation_type=cancellation,
             )
+            _heed_cancel()
+            return result
         except ActivityError as error:
             limit = cause(error)
             if limit is None or limit.type != PROVIDER_LIMIT:
@@ -69,6 +73,12 @@ async def patiently(
             waits += 1
             await _announce(run_id, limit.message, seconds)
             await workflow.sleep(timedelta(seconds=seconds * (1 + 0.1 * workflow.random().random())))
+
+
+def _heed_cancel() -> None:
+    """Raise a cancel that the engine swallowed: what ends well although it was cancelled gives its result."""
+    if workflow.cancellation_reason() is not None:
+        raise asyncio.CancelledError
 
 
 async def _announce(run_id: str, message: str, seconds: float) -> None:

@@ -4,18 +4,15 @@ from datetime import timedelta
 from functools import partial
 
 from temporalio import workflow
-from temporalio.workflow import ActivityCancellationType
 
 from activities.ci import Ci, CiReport
 from activities.delivery import Delivery, OpenPullRequest, Pushed
 from activities.sandboxes import SandboxActivities, SandboxRef
 from kit.temporal import PATIENT
-from workflows.calls import patiently
+from workflows.calls import WHOLE, patiently
 from workflows.pipeline import Pipeline
 from workflows.sandbox import surviving
 
-WHOLE = ActivityCancellationType.WAIT_CANCELLATION_COMPLETED
-"""A cancelled run is over only when what it was doing on GitHub is over."""
 CI_APPEARS_IN = timedelta(minutes=1)
 CI_TAKES = timedelta(hours=2)
 FIRST_LOOK, LONGEST_PAUSE = timedelta(seconds=2), timedelta(minutes=1)

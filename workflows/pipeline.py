@@ -10,7 +10,7 @@ from temporalio.common import SearchAttributePair
 
 from activities.runs import BlockPlan, RunActivities, RunPlan, StepPlan
 from activities.steps import BeginStep, FinishStep, StepActivities, StepBegun
-from kit.temporal import KIND
+from kit.temporal import AGENTS_QUEUE, KIND
 from models.run_step import StepStatus, Verdict
 from workflows.agent_session import AgentSessionWorkflow, SessionOutcome
 from workflows.calls import instantly
@@ -93,6 +93,7 @@ class Pipeline:
             AgentSessionWorkflow.run,
             told,
             id=begun.session_id,
+            task_queue=AGENTS_QUEUE,
             static_summary=step.label,
             search_attributes=workflow.info().typed_search_attributes.updated(
                 SearchAttributePair(KIND, "agent-session")

@@ -10,7 +10,7 @@ from activities.runs import StepPlan
 from activities.sandboxes import Provision, SandboxActivities, SandboxRef
 from activities.workspaces import StepScripts, Workspaces
 from kit.temporal import LONG, PATIENT
-from workflows.calls import cause, patiently
+from workflows.calls import WHOLE, cause, patiently
 
 T = TypeVar("T")
 
@@ -19,7 +19,7 @@ async def ready_sandbox(run_id: str, lost: str | None = None) -> str:
     """Our id of the run's sandbox; `lost` names the one it replaces."""
     ask = Provision(run_id=run_id, lost=lost)
     sandbox_id = await patiently(
-        run_id, SandboxActivities.provision, ask, PATIENT, summary="create the sandbox"
+        run_id, SandboxActivities.provision, ask, PATIENT, summary="create the sandbox", cancellation=WHOLE
     )
     ref = SandboxRef(run_id=run_id, sandbox_id=sandbox_id)
     await patiently(run_id, Workspaces.prepare, ref, PATIENT, summary="clone and prepare")
