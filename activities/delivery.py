@@ -83,6 +83,7 @@ class Delivery:
                     append(session, run, EventType.pr_skipped, {"reason": "Nothing was changed."})
             elif run.head_sha != sha:
                 run.head_sha, run.branch_name = sha, branch
+                run.progress("The branch is pushed.")
                 data: JsonObject = {"branch": branch, "sha": sha}
                 append(session, run, EventType.branch_pushed, data)
         return Pushed(sha=sha)
@@ -123,6 +124,7 @@ class Delivery:
             if run.pr_url:
                 return
             run.pr_status, run.pr_url, run.pr_number = PrStatus.created, facts.url, facts.number
+            run.progress("The pull request is open.")
             effect = await session.get_one(Effect, f"{run.id}:pull-request")
             effect.done_at, effect.result = now(), {"url": facts.url, "number": facts.number}
             data = {"url": facts.url, "number": facts.number}

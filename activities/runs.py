@@ -86,6 +86,8 @@ class RunActivities:
         """Pause, resume or a wait, on the row and in the log; said twice, it is written once."""
         async with self.database.transaction() as session:
             run = await session.get_one(Run, note.run_id, with_for_update=True)
+            if run.status.is_final:
+                return
             data: dict[str, object] = {"code": note.code, "message": note.message} if note.code else {}
             if note.until:
                 data["until"] = iso(note.until)

@@ -12,6 +12,7 @@ from temporalio.exceptions import ApplicationError
 from activities.outside import Credentials, Outside, outside
 from gateways.sandbox import SandboxHandle
 from kit.database import Database
+from kit.shielding import finish_first
 from models import Run, RunSnapshotRow, Sandbox, SandboxEvent, UsageRecord
 from models.base import now
 from models.event import EventType, append
@@ -45,10 +46,13 @@ class SandboxActivities:
 
     @activity.defn
     async def provision(self, ask: Provision) -> str:
-        """The run's sandbox; returns our id of it.
+        """The run's sandbox; returns our id of it.  A cancel comes before or after it, so that none is left.
 
         Killed after it was created and before it was recorded, the second execution finds it by its marker.
         """
+        return await finish_first(self._provision(ask))
+
+    async def _provision(self, ask: Provision) -> str:
         async with self.database.transaction() as session:
             run = await session.get_one(Run, ask.run_id, with_for_update=True)
             sandbox = await _current(session, run, ask.lost)
@@ -66,6 +70,7 @@ class SandboxActivities:
             sandbox = await session.get_one(Sandbox, sandbox.id)
             if sandbox.status is SandboxStatus.creating:
                 sandbox.run_as(handle.id)
+                run.progress("The sandbox runs.")
                 await happened(session, sandbox.id, SandboxEventType.sandbox_create, f"{handle.id} runs.")
                 append(session, run, EventType.sandbox_running, {"sandboxId": sandbox.id})
         return sandbox.id

@@ -60,6 +60,7 @@ class Workspaces:
         async with self.database.transaction() as session:
             run = await session.get_one(Run, ref.run_id, with_for_update=True)
             run.base_branch, run.base_sha = cloned.base_branch, cloned.base_sha
+            run.progress("The repository is cloned.")
             data: JsonObject = {
                 "sandboxId": sandbox.id, "branch": snapshot.branch_name, "baseBranch": cloned.base_branch,
                 "baseSha": cloned.base_sha,

@@ -1,18 +1,23 @@
-"""Around every activity: the ids of its log lines, the time it spent outside, and the name of its failure."""
+"""Around every activity: heartbeats, the ids of its log lines, its time outside, the name of its failure."""
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
+from sqlalchemy.exc import SQLAlchemyError
+from structlog.contextvars import get_contextvars
 from temporalio import activity
+from temporalio.exceptions import ApplicationError
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
 from activities.failures import as_application_error
 from activities.outside import spent_outside
+from activities.runs import Note
 from kit import logs
 from kit.ids import is_id
+from models.event import EventType
 
 log = logs.logger("worker.activity")
 BEAT_SECONDS = 1.0
@@ -38,11 +43,20 @@ async def _beating(info: activity.Info) -> AsyncIterator[None]:
 
 
 class ActivityInterceptor(Interceptor):
+    """tell: writes a note on a run that waits because an activity of it has to be tried again."""
+
+    def __init__(self, tell: Callable[[Note], Awaitable[None]]) -> None:
+        self._tell = tell
+
     def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:
-        return _Inbound(next)
+        return _Inbound(next, self._tell)
 
 
 class _Inbound(ActivityInboundInterceptor):
+    def __init__(self, next: ActivityInboundInterceptor, tell: Callable[[Note], Awaitable[None]]) -> None:
+        super().__init__(next)
+        self._tell = tell
+
     async def execute_activity(self, input: ExecuteActivityInput) -> Any:
         info = activity.info()
         logs.bind(workflow_id=info.workflow_id, activity=info.activity_type, attempt=info.attempt)
@@ -63,6 +77,7 @@ class _Inbound(ActivityInboundInterceptor):
                 log.exception("an activity failed of a bug")
             else:
                 log.warning("an activity failed", code=failure.type, message=failure.message)
+                await self._show(info, failure)
             raise failure from None  # an error of our own may be its own cause, and causes tell of the inside
         finally:
             seconds = time.perf_counter() - started
@@ -71,3 +86,16 @@ class _Inbound(ActivityInboundInterceptor):
                 outside_milliseconds=round(sum(outside) * 1000, 1),
             )  # fmt: skip
         return result
+
+    async def _show(self, info: activity.Info, failure: ApplicationError) -> None:
+        """From the second failure on, the run says what is tried again."""
+        run_id = get_contextvars().get("run_id")
+        if run_id is None or failure.non_retryable or info.is_local or info.attempt < 2:
+            return
+        message = f"{info.activity_type.replace('_', ' ')} is tried again: {failure.message}"
+        try:
+            await self._tell(
+                Note(run_id=run_id, event=EventType.run_waiting, code=failure.type, message=message)
+            )
+        except (SQLAlchemyError, OSError) as error:
+            log.warning("the run could not be told what it waits for", reason=type(error).__name__)

@@ -59,7 +59,7 @@ def build_workers(client: Client, settings: Settings, database: Database) -> lis
             workflows=WORKFLOWS,
             activities=activities,
             workflow_runner=RUNNER,
-            interceptors=[ActivityInterceptor()],
+            interceptors=[ActivityInterceptor(runs.note)],
             max_concurrent_activities=most,
             max_heartbeat_throttle_interval=timedelta(seconds=1),
             graceful_shutdown_timeout=GRACE,
