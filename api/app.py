@@ -15,7 +15,7 @@ from api import access_log
 from api import keys as api_keys
 from api.context import Api
 from api.engine import Engine
-from api.errors import named, respond
+from api.errors import named, report, respond
 from api.events import Events
 from api.front import Front
 from api.idempotency import Idempotency
@@ -122,4 +122,6 @@ def at_sigterm(act: Callable[[], None]) -> Iterator[None]:
 
 
 async def _failed(request: Request, failure: Exception) -> Response:
-    return respond(request.scope, named(failure) or Internal("A bug."))
+    error = named(failure)
+    report(failure, error)
+    return respond(request.scope, error or Internal("A bug."))

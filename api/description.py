@@ -5,13 +5,14 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, get_args, get_type_hints
 
 from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
 from pydantic import BaseModel
-from starlette.routing import BaseRoute
 
 from api.events import EventStream
 from api.keys import Access
-from kit.wire import Body, ErrorEnvelope, Page
+from kit.wire import ErrorEnvelope, Page
 
+Endpoint = Callable[..., Awaitable[object]]
 TITLE = "CodeCourier"
 VERSION = "1.0.0"
 INTRODUCTION = """Everything that CodeCourier does, over REST.
@@ -38,52 +39,49 @@ _ERRORS = {
 }
 
 
-def describe(
-    handler: Callable[..., Awaitable[object]],
-    method: str,
-    status: int,
-    shape: Any,
-    access: Access | None,
-    example: Any,
-) -> dict[str, Any]:
-    """The documenting options of a route: summary, errors and examples, from the handler and its types."""
+def describe(handler: Endpoint, method: str, access: Access | None) -> dict[str, Any]:
+    """The documenting options of a route: summary, description, errors and scope."""
     summary, _, rest = inspect.cleandoc(handler.__doc__ or "").partition("\n\n")
     scopes = [access.scope] if access and access.scope else []
-    needed = (
-        f"Needs the scope `{scopes[0]}`." if scopes else "Needs a valid key." if access else "Needs no key."
-    )
+    needed = f"Needs the scope `{scopes[0]}`." if scopes else f"Needs {'a valid' if access else 'no'} key."
     codes = [400, 401, 403, 404, 429, 500, 503] if access else [500, 503]
     codes += [409, 413] if method != "GET" else []
-    extra: dict[str, Any] = {"security": [{"ProjectKey": scopes}] if access else []}
-    if shape is not None:
-        extra["responses"] = {str(status): {"content": {"application/json": {"example": _answer(shape)}}}}
-    if EventStream in get_args(get_type_hints(handler)["return"]):
-        extra["responses"]["200"]["content"]["text/event-stream"] = {"schema": {"type": "string"}}
-    for hint in get_type_hints(handler).values():
-        if isinstance(hint, type) and issubclass(hint, Body):
-            extra["requestBody"] = {"content": {"application/json": {"example": example or _example(hint)}}}
     return {
         "summary": " ".join(summary.split()).rstrip("."),
         "description": " ".join([*rest.split(), needed]),
-        "responses": {code: _error(code) for code in sorted(codes)},
-        "openapi_extra": extra,
+        "responses": {code: {"model": ErrorEnvelope, "description": _ERRORS[code]} for code in sorted(codes)},
+        "openapi_extra": {"security": [{"ProjectKey": scopes}] if access else []},
     }
 
 
-def schema(routes: Sequence[BaseRoute]) -> dict[str, Any]:
-    """The whole description."""
+def schema(routes: Sequence[APIRoute]) -> dict[str, Any]:
+    """The whole description.
+
+    Examples are added at the end, because FastAPI drops every `null` in them.
+    """
     document = get_openapi(title=TITLE, version=VERSION, description=INTRODUCTION, routes=routes)
-    for operations in document["paths"].values():
-        for operation in operations.values():
-            operation["responses"].pop("422", None)  # FastAPI's own form of a 400, which never occurs here
-    document["components"]["securitySchemes"] = {"ProjectKey": KEY}
+    components = document["components"]
+    components["securitySchemes"] = {"ProjectKey": KEY}
     for unused in ("HTTPValidationError", "ValidationError"):
-        document["components"]["schemas"].pop(unused, None)
+        del components["schemas"][unused]
+    for component in components["schemas"].values():
+        component.pop("examples", None)
+    for route in routes:
+        for method in route.methods or ():
+            _complete(document["paths"][route.path_format][method.lower()], route)
     return document
 
 
-def _error(code: int) -> dict[str, Any]:
-    return {"model": ErrorEnvelope, "description": _ERRORS[code]}
+def _complete(operation: dict[str, Any], route: APIRoute) -> None:
+    operation["responses"].pop("422", None)  # FastAPI's own form of a 400, which never occurs here
+    content = operation["responses"][str(route.status_code)]["content"]
+    if route.response_model is not None:
+        content["application/json"]["example"] = _answer(route.response_model)
+    if EventStream in get_args(get_type_hints(route.endpoint)["return"]):
+        content["text/event-stream"] = {"schema": {"type": "string"}}
+    if route.body_field is not None:
+        body = operation["requestBody"]["content"]["application/json"]
+        body["example"] = _example(route.body_field.field_info.annotation)
 
 
 def _answer(shape: type[BaseModel]) -> dict[str, Any]:
@@ -93,8 +91,8 @@ def _answer(shape: type[BaseModel]) -> dict[str, Any]:
     return {"data": _example(inner)}
 
 
-def _example(model: type[BaseModel]) -> Any:
+def _example(model: Any) -> Any:
     extra = model.model_config.get("json_schema_extra")
-    if not isinstance(extra, dict) or not isinstance(extra.get("examples"), list):
-        raise TypeError(f"{model.__name__} has no example")
-    return extra["examples"][0]  # type: ignore[index]
+    if not isinstance(extra, dict) or "examples" not in extra:
+        raise TypeError(f"{model.__name__} has no example: give it one with `models.view.example`")
+    return extra["examples"][0]

@@ -25,8 +25,10 @@ from kit.errors import (
     PayloadTooLarge,
     Unavailable,
 )
+from kit.logs import logger
 from kit.wire import ErrorBody, ErrorEnvelope
 
+log = logger(__name__)
 NO_DATABASE = "The database cannot be reached just now; nothing was changed, please try again."
 
 
@@ -61,7 +63,7 @@ def invalid(faults: Sequence[Any]) -> Invalid:
     fault = faults[0]
     kind, place = fault["type"], [str(part) for part in fault["loc"]]
     if kind == "json_invalid":
-        return Invalid("The body is not valid JSON.")
+        return Invalid(f"The body is not valid JSON: {fault['ctx']['error']}.")
     if place == ["body"] and kind in ("missing", "model_attributes_type", "model_type", "dict_type"):
         return Invalid("Send a JSON object as the body, with `Content-Type: application/json`.")
     field = ".".join(place[1:])
@@ -74,6 +76,14 @@ def refused(error: ValidationError | ValueError, field: str) -> Invalid:
     """A rule that a model found broken while a handler built it."""
     said = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
     return Invalid(f"{field}: {said.removeprefix('Value error, ')}", field=field)
+
+
+def report(failure: Exception, error: AppError | None) -> None:
+    """Log what is the server's own fault: all of a bug, a line of something that cannot be reached."""
+    if error is None or isinstance(error, Internal):
+        log.error("request failed of a bug", exc_info=failure)
+    elif error.status > Internal.status:
+        log.warning("request failed", reason=error.message, cause=repr(failure.__cause__ or failure))
 
 
 def respond(scope: Scope, error: AppError) -> Response:

@@ -27,7 +27,7 @@ _NEWS = (
     """ to_char(created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'), 'data', data)::text"""
     " FROM event WHERE subject_id = %(subject)s AND seq > %(after)s ORDER BY seq LIMIT %(batch)s"
 )
-_OVER = "SELECT 1 FROM event WHERE subject_id = %(subject)s AND type = ANY(%(last)s) AND seq <= %(after)s"
+_NEWEST = "SELECT seq, type FROM event WHERE subject_id = %(subject)s ORDER BY seq DESC LIMIT 1"
 
 
 class Events:
@@ -76,17 +76,15 @@ async def follow(events: Events, reads: Reads, subject: str, after: int) -> Asyn
             news.clear()
             try:
                 rows = await reads.fetch(_NEWS, {"subject": subject, "after": after, "batch": BATCH})
-                over = not rows and await reads.fetch(
-                    _OVER, {"subject": subject, "after": after, "last": [*_LAST]}
-                )
+                newest = () if rows else await reads.fetch(_NEWEST, {"subject": subject})
             except Unavailable:  # the stream outlives a restart of the database
-                rows, over = [], False
+                rows = newest = ()
             for seq, kind, data in rows:
                 after = cast("int", seq)
                 yield f"id: {seq}\nevent: {kind}\ndata: {data}\n\n".encode()
                 if kind in _LAST:
                     return
-            if over:
+            if newest and newest[0][1] in _LAST and cast("int", newest[0][0]) <= after:
                 return
             if rows:
                 silent = 0.0

@@ -8,9 +8,8 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api import access_log
-from api.errors import named, respond
+from api.errors import named, report, respond
 from kit.errors import Internal
-from kit.logs import logger
 
 CORS = [
     (b"access-control-allow-origin", b"*"),
@@ -25,8 +24,6 @@ PREFLIGHT = {
     "X-API-Version, X-Request-ID",
     "Access-Control-Max-Age": "86400",
 }
-
-log = logger(__name__)
 
 
 class Front:
@@ -60,8 +57,7 @@ class Front:
             await self._app(scope, receive, reply)
         except Exception as failure:
             error = named(failure)
-            if error is None or error.status >= Internal.status:
-                log.error("request failed", path=scope["path"], exc_info=failure)
+            report(failure, error)
             if (
                 status
             ):  # too late for another answer: the connection is cut, so that nobody takes it for whole

@@ -1,13 +1,13 @@
-"""One request, one effect: a POST with an `Idempotency-Key` is done once and answered the same for 24
-hours.
+"""One request, one effect: a POST with an `Idempotency-Key` is done once and answered the same for 24 hours.
 
 The key is claimed in a transaction of its own before the handler runs, so that a second request at the same
-time is told to wait. The response is stored **in the handler's transaction**: either both are there after a
-crash, and a retry is answered with it, or neither is, and a retry starts afresh once the claim has grown
-old. A handler whose claim was taken over meanwhile cannot commit: storing fails and takes the whole
-transaction back. Answers that are known only after the commit (commands to the engine, which refuses what
-it has done already) are stored right after it. Bodies are sealed: the answer to a new API key holds its
-secret.
+time is told to wait.  The response is stored **in the handler's transaction**: either both are there after a
+crash, and a retry is answered with it, or neither is, and a retry starts afresh once the claim has grown old.
+A handler whose claim was taken over cannot commit: storing fails and takes its transaction back.
+
+What the engine adds after the commit changes the answer: that of a start is stored provisionally (a negative
+status) and again when the engine has it; that of a command, which the engine refuses the second time, right
+after it.  Bodies are sealed: the answer to a new API key holds its secret.
 """
 
 from dataclasses import dataclass
@@ -75,17 +75,23 @@ class Idempotency:
             known = (await session.execute(statement)).scalar_one_or_none()
         if known is not None and known.request_hash != request:
             raise IdempotencyMismatch("This Idempotency-Key was used for another request: choose a new one.")
-        if known is None or known.status_code is None:
+        status = known.status_code if known else None
+        if known is None or status is None or (status < 0 and at - known.created_at < ABANDONED):
             raise StillRunning("The first request with this Idempotency-Key is still running.", retry_after=1)
         body = self._vault.open((known.body or b"").decode())
         headers = {"Idempotent-Replayed": "true"}
-        return Response(body, known.status_code, headers, media_type="application/json")
+        return Response(body, abs(status), headers, media_type="application/json")
 
-    async def store(self, session: AsyncSession, claim: Claim, response: Response) -> None:
-        """Remember the answer within `session`'s transaction; StillRunning when the claim was lost."""
+    async def store(
+        self, session: AsyncSession, claim: Claim, response: Response, *, provisional: bool = False
+    ) -> None:
+        """Remember the answer within `session`'s transaction; StillRunning when the claim was lost.
+
+        `provisional`: a better one is expected in a moment, and this one counts if it never comes.
+        """
         sealed = self._vault.seal(bytes(response.body).decode()).encode()
         statement = update(IdempotencyRecord).where(*self._of(claim)).values(
-            status_code=response.status_code, body=sealed
+            status_code=-response.status_code if provisional else response.status_code, body=sealed
         )  # fmt: skip
         if (await session.execute(statement.returning(col(IdempotencyRecord.key)))).one_or_none() is None:
             raise StillRunning("Another request with this Idempotency-Key took over.", retry_after=1)

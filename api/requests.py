@@ -5,7 +5,7 @@ import json
 import orjson
 from fastapi import Request
 
-from kit.errors import Invalid, PayloadTooLarge
+from kit.errors import PayloadTooLarge
 
 LARGEST_BODY = 1024 * 1024
 TOO_LARGE = "The body may have 1 MiB at most."
@@ -33,9 +33,9 @@ class StrictRequest(Request):
         try:
             value: object = orjson.loads(body)
         except orjson.JSONDecodeError as error:
-            raise json.JSONDecodeError("", "", error.pos) from None
+            raise json.JSONDecodeError(error.msg, "", 0) from None
         if b"\\u0000" in body and _holds_nul(value):
-            raise Invalid("The body holds the character NUL, which cannot be stored.")
+            raise json.JSONDecodeError("it holds the character NUL, which cannot be stored", "", 0)
         return value
 
 

@@ -19,7 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from api.answers import Many, One, Unrendered
 from api.context import Unit, api_of
-from api.description import describe
+from api.description import Endpoint, describe
 from api.errors import named, respond
 from api.idempotency import Claim, fingerprint
 from api.keys import Access
@@ -29,7 +29,6 @@ from kit.logs import logger
 from kit.wire import Envelope, Page
 
 log = logger(__name__)
-Endpoint = Callable[..., Awaitable[object]]
 Handler = TypeVar("Handler", bound=Endpoint)
 PREFIX = "/api/v1"
 WITH_KEY = ("POST", "PATCH")
@@ -57,6 +56,8 @@ class Route(APIRoute):
             request.scope["key"] = key
             if access.scope is not None:
                 key.require(access.scope)
+            if request.method != "GET":
+                await request.body()  # refused for its size here, as FastAPI would call that a parsing error
             unit = Unit(api, key)
             request.scope["unit"] = unit
             idempotency_key = request.headers.get("idempotency-key")
@@ -93,16 +94,17 @@ async def _transact(request: Request, unit: Unit, handle: Handle, claim: Claim |
         if not isinstance(answer, Unrendered):
             return answer
         response = None if unit.commands else await answer.render_with(unit.fetch)
-        if claim and response is not None:
-            await api.idempotency.store(unit.session, claim, response)
+        if claim and response:
+            provisional = bool(unit.after)
+            await api.idempotency.store(unit.session, claim, response, provisional=provisional)
         await unit.commit()
     finally:
         await unit.close()
-    changed = await unit.follow_up() if unit.after else False
+    changed = await unit.follow_up()
     if response is None or changed:
         response = await answer.render_with(api.reads.fetch)
-        if claim:
-            await api.idempotency.keep(claim, response)
+    if claim and unit.after:
+        await api.idempotency.keep(claim, response)
     return response
 
 
@@ -134,7 +136,7 @@ class Router:
     def get(
         self, path: str, access: Access | None, *, name: str | None = None
     ) -> Callable[[Handler], Handler]:
-        return self._add("GET", path, access, 200, name, None)
+        return self._add("GET", path, access, 200, name)
 
     def post(
         self,
@@ -143,10 +145,9 @@ class Router:
         *,
         creates: bool = False,
         name: str | None = None,
-        example: Any = None,
     ) -> Callable[[Handler], Handler]:
-        """`creates`: answers 201.  `example`: a body, where its schema has none."""
-        return self._add("POST", path, access, 201 if creates else 200, name, example)
+        """`creates`: answers 201."""
+        return self._add("POST", path, access, 201 if creates else 200, name)
 
     def _add(
         self,
@@ -155,7 +156,6 @@ class Router:
         access: Access | None,
         status: int,
         name: str | None,
-        example: Any,
     ) -> Callable[[Handler], Handler]:
         def add(handler: Handler) -> Handler:
             shape = _shape(get_type_hints(handler)["return"])
@@ -170,7 +170,7 @@ class Router:
                     tags=[self._tag],
                     status_code=status,
                     response_model=shape,
-                    **describe(handler, method, status, shape, access, example),
+                    **describe(handler, method, access),
                 )
             )
             return handler

@@ -97,7 +97,7 @@ class ProviderKeyRead(Read):
 
 
 class ProviderKeySet(Body):
-    model_config = example(provider="github", key="ghp_…")
+    model_config = example(provider="github", key="ghp_example_of_a_token")
     provider: Provider
     key: Annotated[
         str,

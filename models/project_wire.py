@@ -3,7 +3,8 @@
 import re
 from typing import Annotated
 
-from pydantic import Field, field_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
+from pydantic.config import JsonDict
 
 from kit.wire import Body, Moment, Read, Wire
 from models.base import JsonObject
@@ -43,9 +44,21 @@ class ProjectUpdate(Body):
     github_repo_url: Annotated[str, Field(max_length=500)] | None = unchanged()
 
 
+def _or_plain(schema: JsonDict) -> None:
+    schema["type"] = ["object", "string"]
+
+
 class EnvVar(Body):
+    """A variable; a plain string is one that is no secret."""
+
+    model_config = ConfigDict(json_schema_extra=_or_plain)
     value: Annotated[str, Field(max_length=32_768)]
     is_secret: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _plain(cls, given: object) -> object:
+        return {"value": given} if isinstance(given, str) else given
 
 
 class EnvVarRead(Wire):
@@ -87,13 +100,6 @@ class SettingsUpdate(Body):
     )
     git_commit_email: Annotated[str, Field(max_length=200, pattern=r"^[^@\s<>]+@[^@\s<>]+$")] = unchanged()
     env_vars: dict[str, EnvVar | None] = unchanged()
-
-    @field_validator("env_vars", mode="before")
-    @classmethod
-    def _plain_values(cls, values: object) -> object:
-        if not isinstance(values, dict):
-            return values
-        return {name: {"value": value} if isinstance(value, str) else value for name, value in values.items()}
 
     @field_validator("env_vars")
     @classmethod

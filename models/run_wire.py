@@ -3,27 +3,34 @@
 from typing import Annotated, Literal
 
 from pydantic import Field
+from pydantic.config import JsonDict
 
 from kit.wire import Body, Moment, Money, Read, Wire
 from models.agent_session import FollowUp
-from models.persona import StepRole, ThinkingEffort
 from models.run import PrStatus, Run, RunSource, RunStatus
-from models.run_step import RunStep, StepStatus, Verdict
+from models.run_start import RunStart
+from models.run_step_wire import STEP, STEPS, TOKENS, RunStepRead, TokenUsage
 from models.view import View, example, pairs
 
 WORKFLOW = "wf_0198f2c4a1b27c3d8e4f5a6b7c8d9e0f"
 RUN = "r_0198f2c5d3e47a1b9c2d4e6f8a0b1c2d"
+_RUN: JsonDict = dict(  # noqa: C408
+    id=RUN, _id=RUN, runNumber=7, name="Add a dark mode toggle", status="running", source="api",
+    prompt="Add a dark mode toggle to the settings page", githubRepoUrl="https://github.com/org/repo",
+    repositorySlug="org/repo", branchName="codecourier/7-add-a-dark-mode-toggle", baseBranch="main",
+    workflowId=WORKFLOW, workflow={"id": WORKFLOW, "_id": WORKFLOW, "name": "Build and check"},
+    chainId=None, recurringTaskId=None, restartedFrom=None, costUsd=0.42,
+    tokenUsage={"input": 5120, "output": 940, "cacheRead": 20480, "cacheWrite": 2048},
+    currentIteration=1, maxIterations=3, currentStepLabel="Design", currentStepProgress="turn 4",
+    lastProgressAt="2026-01-15T10:05:12.345Z", waiting=None, prStatus=None, prUrl=None, prNumber=None,
+    ciChecks=None, scheduledFor=None, timezone=None, recurrencePattern=None, qualityScore=None,
+    error=None,
+    createdAt="2026-01-15T10:04:00.000Z", startedAt="2026-01-15T10:04:00.250Z", completedAt=None,
+)  # fmt: skip
 
 
 class WorkflowReference(Read):
     name: str
-
-
-class TokenUsage(Wire):
-    input: int
-    output: int
-    cache_read: int
-    cache_write: int
 
 
 class CiCheck(Wire):
@@ -55,19 +62,7 @@ class RunError(Wire):
 class RunRead(Read):
     """One execution of a workflow on a repository."""
 
-    model_config = example(
-        id=RUN, _id=RUN, runNumber=7, name="Add a dark mode toggle", status="running", source="api",
-        prompt="Add a dark mode toggle to the settings page", githubRepoUrl="https://github.com/org/repo",
-        repositorySlug="org/repo", branchName="codecourier/7-add-a-dark-mode-toggle", baseBranch="main",
-        workflowId=WORKFLOW, workflow={"id": WORKFLOW, "_id": WORKFLOW, "name": "Build and check"},
-        chainId=None, recurringTaskId=None, restartedFrom=None, costUsd=0.42,
-        tokenUsage={"input": 5120, "output": 940, "cacheRead": 20480, "cacheWrite": 2048},
-        currentIteration=1, maxIterations=3, currentStepLabel="Design", currentStepProgress="turn 4",
-        lastProgressAt="2026-01-15T10:05:12.345Z", waiting=None, prStatus=None, prUrl=None, prNumber=None,
-        ciChecks=None, scheduledFor=None, timezone=None, recurrencePattern=None, qualityScore=None,
-        error=None,
-        createdAt="2026-01-15T10:04:00.000Z", startedAt="2026-01-15T10:04:00.250Z", completedAt=None,
-    )  # fmt: skip
+    model_config = example(**_RUN)
 
     run_number: int
     name: str
@@ -105,33 +100,21 @@ class RunRead(Read):
     completed_at: Moment | None
 
 
-class RunStepRead(Read):
-    """One step of one iteration."""
-
-    index: int
-    role: StepRole
-    label: str
-    persona_id: str | None
-    model: str
-    thinking_effort: ThinkingEffort
-    iteration: int
-    status: StepStatus
-    verdict: Verdict | None
-    feedback: str | None
-    quality_score: float | None
-    test_result: str | None
-    token_usage: TokenUsage
-    cost_usd: Money
-    sandbox_ids: list[str]
-    started_at: Moment
-    completed_at: Moment | None
-    output: str | None
-
-
 class RunDetail(RunRead):
     """A run with its steps, in the order in which they were worked on."""
 
+    model_config = example(**_RUN, steps=[STEP])
     steps: list[RunStepRead]
+
+
+class RunStartBody(RunStart):
+    """What a client says to start a run."""
+
+    model_config = example(
+        workflowId=WORKFLOW,
+        prompt="Add a dark mode toggle to the settings page",
+        githubRepoUrl="https://github.com/org/repo",
+    )
 
 
 class RunMessage(Body):
@@ -152,22 +135,12 @@ class RunMessageRead(Read):
     created_at: Moment
 
 
-def _tokens() -> str:
-    return pairs(
-        input="input_tokens",
-        output="output_tokens",
-        cacheRead="cache_read_tokens",
-        cacheWrite="cache_write_tokens",
-    )
-
-
 _COLUMNS = {
     "workflow_id": "blueprint_id",
     "workflow": pairs(id="blueprint_id", _id="blueprint_id", name="blueprint_name"),
-    "token_usage": _tokens(),
+    "token_usage": TOKENS,
     "error": f"CASE WHEN error_code IS NOT NULL THEN {pairs(code='error_code', message='error_message')} END",
 }
-STEPS = View(RunStepRead, RunStep, "Step", shown={"token_usage": _tokens()})
 _STEPS = STEPS.array("run_step.run_id = run.id", '"startedAt", id')
 RUNS = View(RunRead, Run, "Run", shown=_COLUMNS)
 RUN_DETAILS = View(RunDetail, Run, "Run", shown={**_COLUMNS, "steps": _STEPS})

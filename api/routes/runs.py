@@ -17,17 +17,12 @@ from kit.errors import Invalid
 from kit.wire import Wire
 from models.project import Project
 from models.run import Run, RunSource, RunStatus
-from models.run_start import RunStart, create_run
-from models.run_wire import RUN_DETAILS, RUNS, RunDetail, RunRead
+from models.run_start import create_run
+from models.run_wire import RUN_DETAILS, RUNS, RunDetail, RunRead, RunStartBody
 
 router = Router("/runs", "Runs")
 READ, WRITE = needs("runs:read"), needs("runs:write")
 Runs = Annotated[Rows[Run, RunRead], rows(RUNS)]
-EXAMPLE = {
-    "workflowId": "wf_0198f2c4a1b27c3d8e4f5a6b7c8d9e0f",
-    "prompt": "Add a dark mode toggle to the settings page",
-    "githubRepoUrl": "https://github.com/org/repo",
-}
 RunDetails = Annotated[Rows[Run, RunDetail], rows(RUN_DETAILS)]
 
 
@@ -67,9 +62,9 @@ async def get_run_detail(id: str, runs: RunDetails) -> One[RunDetail]:
     return runs.one(id)
 
 
-@router.post("/start", WRITE, creates=True, example=EXAMPLE)
+@router.post("/start", WRITE, creates=True)
 async def start_run(
-    body: RunStart, runs: Runs, session: Session, workflows: Workflows, request: Request
+    body: RunStartBody, runs: Runs, session: Session, workflows: Workflows, request: Request
 ) -> One[RunRead]:
     """Start a run of a workflow on a repository.
 

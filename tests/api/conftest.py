@@ -1,34 +1,68 @@
-"""The API over ASGI: one application for the session, one client for each test's project."""
+"""The API over ASGI: one application for the session, one client for each test's project, a quiet engine."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 
 import httpx
 import pytest
 from fastapi import FastAPI
+from google.protobuf.duration_pb2 import Duration
+from temporalio.api.enums.v1 import IndexedValueType
+from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
+from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
+from temporalio.client import Client
+from temporalio.service import RPCError, RPCStatusCode
 
 from api.app import create_app
+from kit.database import Database
 from kit.settings import Settings
-from tests.conftest import TestProject
+from kit.temporal import SEARCH_ATTRIBUTES, connect
+from tests.api.quiet_run import quiet_worker
+from tests.conftest import TestProject, make_project
+
+NAMESPACE = "api-tests"
+"""Of our own, so that no worker of another test picks up the runs that are started here."""
 
 
 @asynccontextmanager
 async def running(settings: Settings) -> AsyncIterator[FastAPI]:
-    """An application that has started, whose listener has found the database."""
+    """An application that has started."""
     app = create_app(settings)
     async with app.router.lifespan_context(app):
         yield app
 
 
-def client_of(app: FastAPI, project: TestProject) -> httpx.AsyncClient:
+def client_of(app: FastAPI, project: TestProject | None = None) -> httpx.AsyncClient:
     return httpx.AsyncClient(
-        transport=httpx.ASGITransport(app), base_url="http://test/api/v1", headers=project.headers
+        transport=httpx.ASGITransport(app, raise_app_exceptions=False),
+        base_url="http://test/api/v1",
+        headers=project.headers if project else {},
     )
 
 
 @pytest.fixture(scope="session")
-async def app(settings: Settings) -> AsyncIterator[FastAPI]:
-    async with running(settings) as app:
+async def api_settings(settings: Settings, engine: Client) -> Settings:
+    """The session's settings, in a namespace of our own."""
+    retention = Duration(seconds=int(timedelta(days=1).total_seconds()))
+    request = RegisterNamespaceRequest(namespace=NAMESPACE, workflow_execution_retention_period=retention)
+    await engine.workflow_service.register_namespace(request)
+    keyword = IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD
+    attributes = {attribute.name: keyword for attribute in SEARCH_ATTRIBUTES}
+    add = AddSearchAttributesRequest(namespace=NAMESPACE, search_attributes=attributes)
+    for _ in range(100):  # the namespace is known to every part of the server a moment later
+        try:
+            await engine.operator_service.add_search_attributes(add)
+            break
+        except RPCError as error:
+            if error.status is not RPCStatusCode.NOT_FOUND:
+                raise
+    return settings.model_copy(update={"temporal_namespace": NAMESPACE})
+
+
+@pytest.fixture(scope="session")
+async def app(api_settings: Settings) -> AsyncIterator[FastAPI]:
+    async with running(api_settings) as app:
         yield app
 
 
@@ -36,3 +70,30 @@ async def app(settings: Settings) -> AsyncIterator[FastAPI]:
 async def client(app: FastAPI, project: TestProject) -> AsyncIterator[httpx.AsyncClient]:
     async with client_of(app, project) as client:
         yield client
+
+
+@pytest.fixture
+async def stranger(app: FastAPI, database: Database) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of another project."""
+    async with client_of(app, await make_project(database)) as client:
+        yield client
+
+
+@pytest.fixture
+async def worker(api_settings: Settings, database: Database) -> AsyncIterator[None]:
+    """Runs are taken and obey commands, but do no work."""
+    async with quiet_worker(await connect(api_settings), api_settings, database):
+        yield
+
+
+@pytest.fixture
+async def workflow(client: httpx.AsyncClient) -> str:
+    """The id of a workflow."""
+    created = await client.post("/workflows/create", json={"name": "Build and check"})
+    return str(created.json()["data"]["id"])
+
+
+@pytest.fixture
+def run_body(workflow: str) -> dict[str, str]:
+    """The body of a request that starts a run."""
+    return {"workflowId": workflow, "prompt": "Do it", "githubRepoUrl": "https://github.com/org/repo"}

@@ -1,0 +1,80 @@
+"""Every operation of the API as data, so that a law can be tried on all of them."""
+
+import json
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from api.openapi import document
+from kit.ids import new_id
+
+DESCRIPTION: dict[str, Any] = json.loads(document())
+
+
+@dataclass(frozen=True)
+class Operation:
+    method: str
+    path: str
+    """With `{id}` for an id."""
+    spec: dict[str, Any]
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}"
+
+    @property
+    def id(self) -> str:
+        return str(self.spec["operationId"])
+
+    @property
+    def is_public(self) -> bool:
+        return not self.spec["security"]
+
+    @property
+    def scope(self) -> str | None:
+        scopes = [scope for entry in self.spec["security"] for scope in entry["ProjectKey"]]
+        return scopes[0] if scopes else None
+
+    @property
+    def success(self) -> tuple[int, dict[str, Any]]:
+        """The status and the response of success."""
+        status = next(code for code in self.spec["responses"] if code.startswith("2"))
+        return int(status), self.spec["responses"][status]
+
+    @property
+    def schema(self) -> dict[str, Any] | None:
+        """Of a successful answer, with its references resolvable; None where it is no JSON of ours."""
+        found = self.success[1].get("content", {}).get("application/json", {}).get("schema")
+        return {**found, "components": DESCRIPTION["components"]} if found else None
+
+    @property
+    def is_list(self) -> bool:
+        schema = self.schema or {}
+        return str(schema.get("$ref", "")).rsplit("/", 1)[-1].startswith("Page_")
+
+    @property
+    def body(self) -> Any:
+        """The example of its body; None when it takes none."""
+        content = self.spec.get("requestBody", {}).get("content", {})
+        return content.get("application/json", {}).get("example")
+
+    @property
+    def url(self) -> str:
+        """Its path with an unknown id, and its required query parameters with unknown values."""
+        required = [
+            parameter
+            for parameter in self.spec.get("parameters", [])
+            if parameter["in"] == "query" and parameter["required"]
+        ]
+        values = {"string": new_id("r"), "integer": "1"}
+        query = "&".join(f"{one['name']}={values[one['schema']['type']]}" for one in required)
+        return re.sub(r"\{id\}", new_id("r"), self.path) + (f"?{query}" if query else "")
+
+
+OPERATIONS = [
+    Operation(method.upper(), path, spec)
+    for path, operations in DESCRIPTION["paths"].items()
+    for method, spec in operations.items()
+]
+PRIVATE = [operation for operation in OPERATIONS if not operation.is_public]
+WITH_BODY = [operation for operation in PRIVATE if operation.body is not None]
+LISTS = [operation for operation in OPERATIONS if operation.is_list]
