@@ -11,6 +11,7 @@ from kit.database import Database
 from local.forge.seed import seed as seed_repository
 from local.plan import Plan
 from models.api_key import PREFIXES, SCOPES, SHOWN, ApiKey
+from models.blueprint import DEFAULT_STEPS, Blueprint, BlueprintConfig
 from models.project import Member, Project, Role
 
 SLUG = "demo"
@@ -36,6 +37,7 @@ async def seed_demo(plan: Plan, database_url: str, api_key: str) -> SeededProjec
         async with database.transaction() as session:
             project = await _project(session)
             project.github_repo_url = repository_url or project.github_repo_url
+            await _workflow(session, project)
             await _key(session, project, api_key)
             return SeededProject(project.id, api_key)
     finally:
@@ -52,6 +54,18 @@ async def _project(session: AsyncSession) -> Project:
     session.add(Member(project_id=project.id, email="owner@localhost", name="Owner", role=Role.owner))
     await session.flush()
     return project
+
+
+async def _workflow(session: AsyncSession, project: Project) -> None:
+    """A first blueprint, so that a client finds one to start; a user who deleted it does not get it back."""
+    if (await session.exec(select(Blueprint).where(Blueprint.project_id == project.id))).first() is not None:
+        return
+    steps = [step.model_dump(mode="json", by_alias=True) for step in DEFAULT_STEPS]
+    config = BlueprintConfig().model_dump(mode="json", by_alias=True)
+    blueprint = Blueprint(project_id=project.id, name="My Workflow", pipeline_steps=steps, config=config)
+    session.add(blueprint)
+    await session.flush()
+    session.add(blueprint.as_version())
 
 
 async def _key(session: AsyncSession, project: Project, secret: str) -> None:

@@ -115,5 +115,5 @@ def choose_ports(
 _GENERATORS = {
     "encryption_keys": lambda: Fernet.generate_key().decode(),
     "stack_id": lambda: secrets.token_hex(6),
-    "api_key": lambda: f"cc_test_{secrets.token_urlsafe(32)}",
+    "api_key": lambda: f"cc_live_{secrets.token_urlsafe(32)}",
 }
