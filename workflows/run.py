@@ -1,6 +1,7 @@
 """A run: sandbox, repository, the pipeline's steps, branch, pull request, CI, clean-up."""
 
 import asyncio
+from contextlib import suppress
 from datetime import timedelta
 
 from temporalio import workflow
@@ -9,7 +10,6 @@ from temporalio.exceptions import ActivityError, ChildWorkflowError
 from activities.runs import CloseRun, RunActivities
 from activities.sandboxes import SandboxActivities
 from activities.starting import RUN_WORKFLOW, RunInput
-from kit.shielding import finish_first
 from kit.temporal import QUICK, STATUS
 from models.run import RunStatus
 from workflows.calls import cause, instantly
@@ -37,7 +37,10 @@ class RunWorkflow:
         except (ActivityError, ChildWorkflowError, asyncio.CancelledError) as error:
             ending = ending_of(self.run_id, error)
         finally:
-            status = await finish_first(self._close(ending))
+            closing = asyncio.create_task(self._close(ending))
+            with suppress(asyncio.CancelledError):  # which comes too late now
+                await asyncio.shield(closing)
+            status = await closing
         return status
 
     async def _work(self) -> CloseRun:
