@@ -25,13 +25,14 @@ check: $(DEVELOPING)  ## Format, lint, types, imports, migrations, OpenAPI
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
-	@$(BIN)/python -m tests.checks
+	@$(BIN)/python -m tests.check_migrations
+	@$(BIN)/python -m api.openapi --check
 
 bench: $(DEVELOPING)  ## Speed against bare baselines in the same run
 	@$(BIN)/python -m tests.bench
 
 openapi: $(DEVELOPING)  ## Write docs/openapi.json anew
-	@$(BIN)/python -m tests.checks --write
+	@$(BIN)/python -m api.openapi
 
 histories: $(DEVELOPING)  ## Record tests/histories anew
 	@$(BIN)/python -m tests.workflows.record

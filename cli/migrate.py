@@ -13,6 +13,11 @@ CONFIG = Path(__file__).parent.parent / "migrations" / "alembic.ini"
 command = typer.Typer()
 
 
+def driver_url(database_url: str) -> str:
+    """The address with the driver named in it, as SQLAlchemy wants it."""
+    return database_url.replace("postgresql://", "postgresql+psycopg://", 1)
+
+
 def upgrade(database_url: str | None = None) -> None:
     """Run every migration that has not run; the address defaults to `DATABASE_URL`.
 
@@ -20,7 +25,7 @@ def upgrade(database_url: str | None = None) -> None:
     """
     config = Config(CONFIG)
     if database_url is not None:
-        config.attributes["url"] = database_url.replace("postgresql://", "postgresql+psycopg://", 1)
+        config.attributes["url"] = driver_url(database_url)
     alembic_upgrade(config, "head")
 
 

@@ -6,6 +6,7 @@ from sqlmodel import select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from cli.demo_repository import FILES, NAME, OWNER
+from cli.migrate import driver_url
 from kit.crypto import digest
 from kit.database import Database
 from local.forge.seed import seed as seed_repository
@@ -32,7 +33,7 @@ async def seed_demo(plan: Plan, database_url: str, api_key: str) -> SeededProjec
     if plan.is_embedded("forge"):
         await seed_repository(plan.directory / "forge", OWNER, NAME, FILES, message="A greeting")
         repository_url = f"{plan.url('forge')}/{OWNER}/{NAME}"
-    database = Database(database_url.replace("postgresql://", "postgresql+psycopg://", 1), pool_size=1)
+    database = Database(driver_url(database_url), pool_size=1)
     try:
         async with database.transaction() as session:
             project = await _project(session)
