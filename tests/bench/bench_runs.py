@@ -175,11 +175,11 @@ def _say(name: str, runs: list[Measured], bare: list[float]) -> float:
     baseline = statistics.median(bare)
     first = statistics.median(run.first_turn for run in runs)
     wall = statistics.median(run.wall for run in runs)
+    print(f"{name}: a run took {wall:.2f} s, {overhead * 1000:.0f} ms of it its own overhead;", end=" ")
     print(
-        f"{name}: a run took {wall:.2f} s, {overhead * 1000:.0f} ms of it its own overhead;"
-        f" {runs[0].activities} bare activities took {baseline * 1000:.0f} ms: ratio {overhead / baseline:.2f};"
-        f" first model turn after {first * 1000:.0f} ms"
+        f"{runs[0].activities} bare activities took {baseline * 1000:.0f} ms: ratio {overhead / baseline:.2f};"
     )
+    print(f"{name}: the first model turn began after {first * 1000:.0f} ms")
     return overhead / baseline
 
 
