@@ -25,6 +25,9 @@ from local.temporal import NAMESPACE, Temporal
 from models import ApiKey, Member, Project
 from models.api_key import SCOPES
 from models.project import Role
+from tests.runs.fixtures import parts, site
+
+__all__ = ["parts", "site"]
 
 SQLMODEL_PREFERS_EXEC = r"ignore:\s*.*You probably want to use .session.exec:DeprecationWarning"
 """`exec` takes neither every statement nor text; SQLAlchemy's own `execute` is what we mean."""

@@ -1,15 +1,25 @@
-"""One set of parts for every test of runs, and the site that most of them share."""
+"""One set of parts for every test of runs, and the site that most of them share.
+
+What they need is imported when they are first asked for: most tests can do without.
+"""
+
+from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.runs.parts import Parts, running
-from tests.runs.site import Site, opened
+if TYPE_CHECKING:
+    from tests.runs.parts import Parts
+    from tests.runs.site import Site
 
 
 @pytest.fixture(scope="session")
 async def parts(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Parts]:
+    """The servers that runs need, with every scenario that the collected tests have written."""
+    from tests.runs.parts import running
+
     async with running(tmp_path_factory.mktemp("parts")) as parts:
         yield parts
 
@@ -17,6 +27,8 @@ async def parts(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Parts
 @pytest.fixture(scope="session")
 async def site(parts: Parts, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
     """A site whose worker is never killed."""
+    from tests.runs.site import opened
+
     async with opened(parts, "site", tmp_path_factory.mktemp("sites") / "site") as site:
         await site.start_worker()
         yield site

@@ -150,6 +150,10 @@ class Site:
         config: BlueprintConfig | None = None,
     ) -> Run:
         run = await self.accept(prompt, steps, project=project, repository=repository, config=config)
+        return await self.send(run)
+
+    async def send(self, run: Run) -> Run:
+        """Start the workflow of an accepted run."""
         await start_run(self.client, RunInput.of(run))
         return run
 
@@ -158,7 +162,11 @@ class Site:
         message = FollowUp(project_id=run.project_id, run_id=run.id, content=words)
         async with self.database.transaction() as session:
             session.add(message)
-        await self.handle(run).execute_update(RunWorkflow.follow_up, message.id)
+        await self.client.get_workflow_handle(run.id).execute_update("follow_up", message.id)
+
+    async def command(self, run: Run, name: Literal["pause", "resume", "graceful_stop"]) -> None:
+        """A command to a live run; WorkflowUpdateFailedError when it refuses."""
+        await self.client.get_workflow_handle(run.id).execute_update(name)
 
     async def add(self, *rows: SQLModel) -> None:
         async with self.database.transaction() as session:

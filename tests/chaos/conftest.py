@@ -1,3 +1,0 @@
-from tests.runs.fixtures import parts, site
-
-__all__ = ["parts", "site"]

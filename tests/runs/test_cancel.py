@@ -1,0 +1,140 @@
+"""A cancel in every phase: the run ends within seconds, its sandbox is gone, nothing is made afterwards."""
+
+import asyncio
+import time
+from asyncio import Task
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+import pytest
+
+from models.blueprint import BlueprintConfig
+from models.event import EventType
+from models.run import Run, RunStatus
+from models.run_ending import announce
+from models.run_step import StepStatus
+from tests.runs.outcome import Outcome, branches_of, outcome_of, pulls_of
+from tests.runs.scenarios import bash, create, delayed, finish, scripted
+from tests.runs.site import Site
+
+MOST_SECONDS = 10
+THINKING = scripted("thinking", create("a.txt", "a\n"), delayed(bash("true"), 60), finish())
+WORKING = scripted("working", bash("echo begun > begun.txt; sleep 60; echo ended > ended.txt"), finish())
+QUICK = scripted("quick", create("a.txt", "a\n"), finish("Made a.txt."))
+CI = {"greet.py": "print('hi')\n", ".github/workflows/ci.yml": "on: push\n"}
+
+
+@dataclass(frozen=True)
+class Cancelled:
+    seconds: float
+    """From the cancel to the end of the run."""
+    outcome: Outcome
+
+
+Plays = dict[str, Task[Cancelled]]
+
+
+@pytest.fixture(scope="module")
+async def plays(site: Site) -> Plays:
+    phases: dict[str, Callable[[Site], Awaitable[Cancelled]]] = {
+        "pending": _pending,
+        "provisioning": lambda site: _at_event(site, QUICK, EventType.sandbox_creating),
+        "cloning": lambda site: _at_event(site, QUICK, EventType.sandbox_running),
+        "turn": lambda site: _at_event(site, THINKING, EventType.tool_completed, 0.5),
+        "tool call": lambda site: _at_event(site, WORKING, EventType.turn_completed, 1.0),
+        "paused": _paused,
+        "push": lambda site: _held_at(site, "push"),
+        "pull request": lambda site: _held_at(site, "pull-request"),
+        "ci": _waiting_for_ci,
+        "closing": lambda site: _held_at(site, "kill-sandbox", BlueprintConfig(create_pr=False)),
+    }
+    return {name: asyncio.create_task(_play(phase, site)) for name, phase in phases.items()}
+
+
+async def _play(phase: Callable[[Site], Awaitable[Cancelled]], site: Site) -> Cancelled:
+    return await phase(site)
+
+
+async def _cancel(site: Site, run: Run, *, meanwhile: Callable[[], None] = lambda: None) -> Cancelled:
+    began = time.monotonic()
+    await site.handle(run).cancel()
+    meanwhile()
+    await site.ended(run)
+    seconds = time.monotonic() - began
+    outcome = await outcome_of(site, run)
+    await asyncio.sleep(1)
+    assert (branches_of(site, run), await pulls_of(site, run)) == (outcome.branches, outcome.pulls)
+    return Cancelled(seconds, outcome)
+
+
+async def _at_event(site: Site, tag: str, event: EventType, later: float = 0) -> Cancelled:
+    run = await site.start(f"Cancel {tag}")
+    await site.until(run, event)
+    await asyncio.sleep(later)
+    return await _cancel(site, run)
+
+
+async def _pending(site: Site) -> Cancelled:
+    """Cancelled by the API before the engine has it; that it is started afterwards revives nothing."""
+    run = await site.accept(f"Cancel {QUICK}")
+    async with site.database.transaction() as session:
+        row = await session.get_one(Run, run.id, with_for_update=True)
+        row.close(RunStatus.cancelled)
+        await announce(session, row)
+    await site.send(run)
+    return await _cancel(site, run)
+
+
+async def _paused(site: Site) -> Cancelled:
+    run = await site.start(f"Cancel {THINKING}")
+    await site.until(run, EventType.tool_completed)
+    await site.command(run, "pause")
+    return await _cancel(site, run)
+
+
+async def _held_at(site: Site, seam: str, config: BlueprintConfig | None = None) -> Cancelled:
+    run = await site.accept(f"Cancel {QUICK}", config=config)
+    trap = f"{seam}@{run.id}"
+    site.set_trap(trap, "hold")
+    await site.send(run)
+    await site.sprung(trap)
+    return await _cancel(site, run, meanwhile=lambda: site.release(trap))
+
+
+async def _waiting_for_ci(site: Site) -> Cancelled:
+    run = await site.start(f"Cancel {QUICK}", repository=await site.repository(CI))
+    await site.until(run, EventType.ci_updated)
+    return await _cancel(site, run)
+
+
+@pytest.mark.parametrize(
+    "phase",
+    ["pending", "provisioning", "cloning", "turn", "tool call", "paused", "push", "pull request", "ci"],
+)
+async def test_a_cancel_ends_the_run_within_seconds(plays: Plays, phase: str) -> None:
+    cancelled = await plays[phase]
+    outcome = cancelled.outcome
+    assert (outcome.run.status, outcome.run.error_code) == (RunStatus.cancelled, None)
+    assert cancelled.seconds < MOST_SECONDS
+    assert outcome.notifications == [] or phase in ("pull request", "ci")
+    assert all(step.status is not StepStatus.running for step in outcome.steps)
+    pushed = {"push": 1, "pull request": 1, "ci": 1}
+    assert len(outcome.branches) == pushed.get(phase, 0)
+    opened = {"pull request": 1, "ci": 1}
+    assert len(outcome.pulls) == opened.get(phase, 0)
+
+
+async def test_a_run_cancelled_while_pending_never_gets_a_sandbox(plays: Plays) -> None:
+    outcome = (await plays["pending"]).outcome
+    assert outcome.sandboxes == []
+    assert outcome.types == [EventType.run_created, EventType.run_cancelled]
+
+
+async def test_a_cancel_that_comes_while_the_run_closes_is_too_late(plays: Plays) -> None:
+    outcome = (await plays["closing"]).outcome
+    assert outcome.run.status is RunStatus.completed
+
+
+async def test_the_row_says_what_was_made_before_the_cancel(plays: Plays) -> None:
+    outcome = (await plays["pull request"]).outcome
+    assert outcome.run.pr_url == outcome.pulls[0]["html_url"]
