@@ -171,16 +171,17 @@ async def measure(directory: Path) -> dict[str, float]:
 
 
 def _say(name: str, runs: list[Measured], bare: list[float]) -> float:
-    overhead = statistics.median(run.overhead for run in runs)
-    baseline = statistics.median(bare)
-    first = statistics.median(run.first_turn for run in runs)
-    wall = statistics.median(run.wall for run in runs)
-    print(f"{name}: a run took {wall:.2f} s, {overhead * 1000:.0f} ms of it its own overhead;", end=" ")
-    print(
-        f"{runs[0].activities} bare activities took {baseline * 1000:.0f} ms: ratio {overhead / baseline:.2f};"
+    """Print medians; the ratio of a run's own overhead to the bare activities."""
+    overhead, baseline = statistics.median(run.overhead for run in runs), statistics.median(bare)
+    wall, first = (
+        statistics.median(run.wall for run in runs),
+        statistics.median(run.first_turn for run in runs),
     )
+    ratio = overhead / baseline
+    print(f"{name}: a run took {wall:.2f} s, {overhead * 1000:.0f} ms of it its own overhead")
+    print(f"{name}: {runs[0].activities} bare activities took {baseline * 1000:.0f} ms, ratio {ratio:.2f}")
     print(f"{name}: the first model turn began after {first * 1000:.0f} ms")
-    return overhead / baseline
+    return ratio
 
 
 def codecourier(*words: str) -> None:
