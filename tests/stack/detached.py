@@ -1,0 +1,111 @@
+"""A whole stack as its user has it: started and stopped by the command, spoken to by its addresses."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import httpx
+import psutil
+from pydantic import JsonValue
+
+from local.plan import MARK, REPLACED_BY
+from local.state import StackFile
+
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name not in REPLACED_BY.values()}
+"""No part is replaced by a real one, whatever the machine has keys for."""
+PATIENCE = 60.0
+Json = dict[str, JsonValue]
+
+
+@dataclass(frozen=True)
+class DetachedStack:
+    directory: Path
+
+    def up(self) -> str:
+        """Start what is not running; what the command said."""
+        return self._command("up", "--detach")
+
+    def down(self) -> str:
+        return self._command("down")
+
+    @property
+    def file(self) -> StackFile:
+        """The addresses and process numbers of now."""
+        file = StackFile.read(self.directory)
+        assert file is not None, "the stack does not run"
+        return file
+
+    def kill(self, part: str) -> None:
+        """End a part with SIGKILL, and see that it is gone."""
+        pid = self.file.pids[part]
+        assert pid is not None
+        process = psutil.Process(pid)
+        process.send_signal(signal.SIGKILL)
+        psutil.wait_procs([process], timeout=10)
+        assert not process.is_running()
+
+    def marked(self) -> list[str]:
+        """The command lines of all processes with this stack's mark or with its directory in their words."""
+        found = []
+        for process in psutil.process_iter():
+            try:
+                words, environment = process.cmdline(), process.environ()
+            except psutil.Error:  # it ended meanwhile, or is the kernel's or somebody else's
+                continue
+            if environment.get(MARK) == str(self.directory) or str(self.directory) in " ".join(words):
+                found.append(" ".join(words))
+        return found
+
+    def get(self, path: str, **query: str) -> JsonValue:
+        """The `data` of an answer of the API."""
+        return self._data(httpx.get(self._url(path), params=query, headers=self._headers, timeout=30))
+
+    def post(self, path: str, body: Json) -> JsonValue:
+        return self._data(httpx.post(self._url(path), json=body, headers=self._headers, timeout=30))
+
+    def start_run(self, prompt: str, workflow_id: str | None = None) -> str:
+        """Start a run of the given or the first workflow on the project's repository; its id."""
+        if workflow_id is None:
+            (workflow, *_) = cast("list[Json]", self.get("workflows/list"))
+            workflow_id = str(workflow["id"])
+        run = cast("Json", self.post("runs/start", {"workflowId": workflow_id, "prompt": prompt}))
+        return str(run["id"])
+
+    def run(self, run_id: str) -> Json:
+        return cast("Json", self.get("runs/get", id=run_id))
+
+    def ended(self, run_id: str) -> Json:
+        """A run once it is neither pending nor running."""
+        deadline = time.monotonic() + PATIENCE
+        while (run := self.run(run_id))["status"] in ("pending", "running"):
+            assert time.monotonic() < deadline, run
+            time.sleep(0.1)
+        return run
+
+    @property
+    def _headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.file.api_key}"}
+
+    def _url(self, path: str) -> str:
+        return f"{self.file.api_url}/api/v1/{path}"
+
+    def _data(self, answer: httpx.Response) -> JsonValue:
+        assert answer.is_success, f"{answer.url}: {answer.text}"
+        return cast("JsonValue", answer.json()["data"])
+
+    def _command(self, *words: str) -> str:
+        ran = subprocess.run(
+            [sys.executable, "-m", "cli.main", *words, "--data", str(self.directory)],
+            env=ENVIRONMENT,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert ran.returncode == 0, ran.stdout + ran.stderr
+        return ran.stdout

@@ -1,0 +1,89 @@
+"""Answers as the texts show them, with elisions and example values, and whether a real one agrees."""
+
+import json
+import re
+from dataclasses import dataclass
+
+from pydantic import JsonValue
+
+ELIDED = re.compile(r".*\.\.\.$")
+FORMS = (
+    re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{3})?Z"),
+    re.compile(r"[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}"),
+    re.compile(r"kak_[0-9a-z]+"),
+    re.compile(r"prj_[0-9a-z]+"),
+)
+"""Forms of which the texts show an example: any other value of the same form is as good."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What a text says a request is answered with; the status is None where it does not say."""
+
+    status: int | None
+    headers: dict[str, str]
+    body: JsonValue
+
+
+def shown_under(code: str) -> Shown:
+    """The answer in the comments below a command."""
+    lines = iter(code.splitlines())
+    next(line for line in lines if not line.startswith("#"))
+    comments = [line.lstrip("#→ ") for line in lines if line.startswith("#")]
+    status, headers = None, {}
+    if comments[0].startswith("HTTP/"):
+        status = int(comments.pop(0).split()[1])
+        while not comments[0].startswith("{"):
+            name, value = comments.pop(0).split(": ")
+            headers[name] = value
+    return Shown(status, headers, parsed("\n".join(comments)))
+
+
+def parsed(text: str) -> JsonValue:
+    """JSON as people write it: with remarks, and `...` for values and for all further fields."""
+    text = re.sub(r"\s//.*$", "", text, flags=re.M)
+    text = re.sub(r",\s*\.\.\.\s*(?=})", "", text)
+    value: JsonValue = json.loads(re.sub(r":\s*\.\.\.", ': "..."', text))
+    return value
+
+
+def agree(shown: JsonValue, given: JsonValue, where: str = "the answer") -> dict[str, str]:
+    """Assert that an answer has all that is shown; what really stood there for elided texts, as `jx7...`."""
+    if isinstance(shown, dict):
+        assert isinstance(given, dict), f"{where} is no object: {given!r}"
+        assert shown.keys() <= given.keys(), f"{where} lacks {shown.keys() - given.keys()}"
+        return _one([agree(value, given[name], f"{where}.{name}") for name, value in shown.items()], where)
+    if isinstance(shown, list) and isinstance(shown[0], dict):
+        assert isinstance(given, list), f"{where} is no list: {given!r}"
+        return _one([_among(item, given, where) for item in shown], where)
+    if isinstance(shown, str) and ELIDED.fullmatch(shown):
+        assert isinstance(given, str), f"{where} is no text: {given!r}"
+        assert given, f"{where} is empty"
+        return {} if shown == "..." else {shown: given}
+    form = next((form for form in FORMS if isinstance(shown, str) and form.fullmatch(shown)), None)
+    if form is not None:
+        assert isinstance(given, str), f"{where} is no text: {given!r}"
+        assert form.fullmatch(given), f"{where} is not of the form of {shown}: {given}"
+    else:
+        assert given == shown, where
+    return {}
+
+
+def _among(shown: JsonValue, given: list[JsonValue], where: str) -> dict[str, str]:
+    """What the first item that agrees tells."""
+    reasons = []
+    for index, item in enumerate(given):
+        try:
+            return agree(shown, item, f"{where}[{index}]")
+        except AssertionError as reason:
+            reasons.append(str(reason))
+    raise AssertionError(f"{where} has no item like {shown}: {reasons}")
+
+
+def _one(found: list[dict[str, str]], where: str) -> dict[str, str]:
+    """All of it together; the same placeholder means the same everywhere."""
+    together: dict[str, str] = {}
+    for values in found:
+        for placeholder, value in values.items():
+            assert together.setdefault(placeholder, value) == value, f"{where}: two values for {placeholder}"
+    return together
