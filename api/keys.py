@@ -6,6 +6,7 @@ nothing is kept. Reading a key also writes when it was last used: exact to that 
 per request.
 """
 
+import asyncio
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ from models.api_key import SCOPES
 
 CHANNEL = "api_keys"
 FRESH_SECONDS = 30.0
+SPREAD_SECONDS = 0.05
+"""A notification reaches every process within a few milliseconds."""
 LARGEST = 10_000
 _FORM = re.compile(r"cc_(?:live|test)_[A-Za-z0-9_-]{20,200}\Z")
 _USE = text(
@@ -70,6 +73,12 @@ class Keys:
     def distrust(self) -> None:
         self._trusted = False
         self.forget()
+
+    async def spread(self) -> bool:
+        """After the commit of a change: forget here, and wait a moment for it to be heard elsewhere."""
+        self.forget()
+        await asyncio.sleep(SPREAD_SECONDS)
+        return False
 
     async def check(self, authorization: str | None) -> Key:
         """The key of an `Authorization` header; AuthMissing or AuthInvalid."""

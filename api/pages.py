@@ -45,9 +45,8 @@ class Cursors:
             raise self._refused() from None
         if raw[:6] != self._mark(raw[6:]) or not isinstance(place, list) or len(place) != len(self._kinds):
             raise self._refused()
-        for value, kind in zip(place, self._kinds, strict=True):
-            if type(value) is not kind or (isinstance(value, int) and not 0 <= value <= LARGEST_INTEGER):
-                raise self._refused()
+        if not all(_fits(value, kind) for value, kind in zip(place, self._kinds, strict=True)):
+            raise self._refused()
         return place
 
     def _mark(self, place: bytes) -> bytes:
@@ -58,3 +57,10 @@ class Cursors:
         return Invalid(
             "This cursor is not one of this list: pass `nextCursor` of its last page.", field="cursor"
         )
+
+
+def _fits(value: object, kind: object) -> bool:
+    """Whether a column of this kind can be compared with the value."""
+    if isinstance(value, str):
+        return kind is str and "\0" not in value
+    return type(value) is int and kind is int and 0 <= value <= LARGEST_INTEGER

@@ -60,4 +60,5 @@ async def revoke_api_key(body: ApiKeyRevoke, api_keys: ApiKeys, session: Session
     key = await api_keys.get(body.key_id, lock=True)
     key.revoked_at = key.revoked_at or now()
     await session.execute(select(func.pg_notify(keys.CHANNEL, key.id)))
+    api_keys.unit.after.append(api_keys.unit.api.keys.spread)
     return api_keys.one(key.id)

@@ -82,7 +82,7 @@ async def stranger(app: FastAPI, database: Database) -> AsyncIterator[httpx.Asyn
 @pytest.fixture
 async def worker(api_settings: Settings, database: Database) -> AsyncIterator[None]:
     """Runs are taken and obey commands, but do no work."""
-    async with quiet_worker(await connect(api_settings), api_settings, database):
+    async with quiet_worker(await connect(api_settings), database):
         yield
 
 
