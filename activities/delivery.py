@@ -7,6 +7,7 @@ from pydantic import BaseModel
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
+from activities.outgoing import holds_secret
 from activities.outside import Outside, outside
 from activities.prompts import outputs_of
 from activities.pull_request_text import body_of
@@ -21,9 +22,6 @@ from models.event import EventType, append
 from models.notification import NotificationType, notify
 from models.run import PrStatus
 from models.run_snapshot import RunSnapshot
-
-SCANNED = 20_000_000
-"""Bytes of the change that are searched for secrets."""
 
 
 class Pushed(BaseModel):
@@ -66,7 +64,7 @@ class Delivery:
                 trailers={"CodeCourier-Run": run.id},
             )  # fmt: skip
             if sha is not None:
-                if credentials.scrubber.found_in((await repository.diff(run.base_sha, SCANNED, sha)).text):
+                if await holds_secret(repository, credentials.scrubber, run.base_sha, sha):
                     raise ApplicationError(
                         "The change holds one of the project's secrets: it was not pushed. Tell the agent "
                         "in the prompt to read it from the environment instead, and start the run again.",

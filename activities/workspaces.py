@@ -7,12 +7,14 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
+from activities.outgoing import holds_secret
 from activities.outside import Credentials, Outside, outside
 from activities.project_files import project_files
 from activities.sandboxes import SandboxRef, attach, happened
 from gateways.repository import CHECKPOINTS, Repository
 from gateways.sandbox import SandboxHandle
 from kit.database import Database
+from kit.logs import logger
 from models import Effect, Run, RunSnapshotRow, Sandbox
 from models.asset import ScriptLanguage
 from models.base import JsonObject, now
@@ -20,6 +22,7 @@ from models.event import EventType, append
 from models.run_snapshot import RunSnapshot, ScriptSnapshot
 from models.sandbox import SandboxEventType
 
+log = logger(__name__)
 SCRIPT_SECONDS = 1_800
 INTERPRETERS = {ScriptLanguage.bash: "bash", ScriptLanguage.python: "python3", ScriptLanguage.node: "node"}
 
@@ -92,13 +95,21 @@ class Workspaces:
 
     @activity.defn
     async def checkpoint(self, ref: SandboxRef) -> None:
-        """Push the work tree to a hidden ref, to rebuild a lost sandbox from; again is harmless."""
+        """Push the work tree to a hidden ref, to rebuild a lost sandbox from; again is harmless.
+
+        A work tree that holds a secret stays where it is, and with it the checkpoint before.
+        """
         async with self.database.transaction() as session:
             run, _, sandbox, credentials = await self._load(session, ref)
+        assert run.base_sha, "known since the clone"
         with outside():
             handle = await attach(self.outside, credentials, sandbox)
             repository = repository_of(self.outside, credentials, handle, run)
-            await repository.checkpoint(checkpoint_ref(run.id), f"Checkpoint of run {run.run_number}")
+            sha = await repository.snapshot(f"Checkpoint of run {run.run_number}")
+            if await holds_secret(repository, credentials.scrubber, run.base_sha, sha):
+                log.warning("no checkpoint was taken, as the work tree holds a secret", run_id=run.id)
+                return
+            await repository.push(sha, checkpoint_ref(run.id), force=True)
         async with self.database.transaction() as session:
             await session.merge(
                 Effect(key=f"{run.id}:checkpoint", subject_id=run.id, kind="checkpoint", done_at=now())

@@ -89,3 +89,12 @@ cd "$1"
 git diff --no-color --no-ext-diff --no-textconv "$2" "$3" -- | head -c "$4"
 """
 """`REPOSITORY BASE SHA BYTES`."""
+
+OUTGOING: Final = """
+set -e
+cd "$1"
+export GIT_NO_REPLACE_OBJECTS=1
+git rev-list --objects "$3" "^$2" | cut -d ' ' -f 1 | git cat-file --batch --buffer \\
+  | tail -c "+$4" | head -c "$5"
+"""
+"""`REPOSITORY BASE SHA START BYTES`: of every commit, name and content that a push would add, a piece."""

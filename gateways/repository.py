@@ -20,17 +20,9 @@ from gateways.git_errors import (
 from gateways.sandbox import PRIVATE, TIMED_OUT, Completed, SandboxHandle
 
 __all__ = [
-    "BaseBranchMissing",
-    "ChangedFile",
-    "Cloned",
-    "Diff",
-    "GitAuthenticationRefused",
-    "PushRejected",
-    "Repository",
-    "RepositoryNotFound",
-    "WorkTreeDamaged",
-    "branch_name",
-]
+    "BaseBranchMissing", "ChangedFile", "Cloned", "Diff", "GitAuthenticationRefused", "PushRejected",
+    "Repository", "RepositoryNotFound", "WorkTreeDamaged", "branch_name",
+]  # fmt: skip
 
 REPOSITORY: Final = "/home/user/repo"
 CHECKPOINTS: Final = "refs/codecourier/checkpoints"
@@ -174,13 +166,16 @@ class Repository:
         refspec = f"{'+' if force else ''}{_sha(sha)}:{_ref(ref)}"
         await self._git("Pushing", scripts.PUSH, REPOSITORY, self._url, refspec, token=True)
 
-    async def checkpoint(self, ref: str, message: str) -> str:
-        """Push the work tree as it is to a hidden ref, without a trace in branch and index; its commit."""
+    async def outgoing(self, base: str, sha: str, start: int, limit: int) -> str:
+        """All that `sha` adds to `base`, in whatever commit: `limit` bytes of it from `start` on."""
+        values = (REPOSITORY, _sha(base), _sha(sha), str(start + 1), str(limit))
+        return (await self._git("Reading what is new", scripts.OUTGOING, *values)).stdout
+
+    async def snapshot(self, message: str) -> str:
+        """A commit of the work tree as it is, without a trace in branch and index, to be a checkpoint."""
         who = ("CodeCourier", "checkpoint@codecourier.invalid")
         done = await self._git("Taking a checkpoint", scripts.SNAPSHOT, REPOSITORY, message, who=who)
-        sha = done.stdout.strip()
-        await self.push(sha, ref, force=True)
-        return sha
+        return done.stdout.strip()
 
     async def delete_ref(self, ref: str) -> None:
         """Remove a ref from the remote; one that is not there is fine."""

@@ -100,6 +100,22 @@ async def test_commits_of_the_agent_are_kept(repository: Repository, handle: San
     assert await commit(repository, base, "Undone") is None
 
 
+async def test_what_a_push_would_add_is_read_to_its_last_byte(
+    repository: Repository, handle: SandboxHandle
+) -> None:
+    base = (await repository.clone(None, "work")).base_sha
+    await repository.identity("Agent", "agent@example.com")
+    await in_repo(handle, "echo buried >gone; git add .; git commit -qm mine; git rm -q gone; echo b >named")
+    sha = await commit(repository, base, "Subject")
+    assert sha is not None
+    whole = await repository.outgoing(base, sha, 0, 100_000)
+    assert all(word in whole for word in ("buried", "named", "mine", "Subject"))
+    assert "Hello" not in whole
+    pieces = [await repository.outgoing(base, sha, start, 100) for start in range(0, 2_000, 100)]
+    assert "".join(pieces).count("buried") == whole.count("buried") == 1
+    assert pieces[-1] == ""
+
+
 async def test_a_lost_sandbox_is_rebuilt_from_its_checkpoint(
     sandboxes: Sandboxes, repository: Repository, handle: SandboxHandle, url: str, marker: dict[str, str]
 ) -> None:
@@ -111,10 +127,13 @@ async def test_a_lost_sandbox_is_rebuilt_from_its_checkpoint(
     )
     await in_repo(handle, "echo 3 >new; rm src/app.py; echo no >ignored")
     status = await in_repo(handle, "git status --porcelain")
-    first = await repository.checkpoint(ref, "Checkpoint 1")
+    first = await repository.snapshot("Checkpoint 1")
+    await repository.push(first, ref, force=True)
     assert await in_repo(handle, "git status --porcelain") == status
     await in_repo(handle, "echo 4 >>new")
-    assert await repository.checkpoint(ref, "Checkpoint 2") != first
+    second = await repository.snapshot("Checkpoint 2")
+    assert second != first
+    await repository.push(second, ref, force=True)
     assert f"\t{ref}" in remote(url, "ls-remote")
 
     await sandboxes.kill(handle.id)
@@ -161,7 +180,8 @@ async def test_what_the_agent_left_behind_never_sees_the_token(
     sha = await commit(repository, base, "Work")
     assert sha is not None
     await repository.push(sha, "refs/heads/work")
-    await repository.checkpoint(f"{CHECKPOINTS}/r_1", "Checkpoint")
+    checkpoint = await repository.snapshot("Checkpoint")
+    await repository.push(checkpoint, f"{CHECKPOINTS}/r_1", force=True)
     basic = base64.b64encode(f"x-access-token:{FORGE_TOKEN}".encode()).decode()
     assert await handle.read("seen", 100), "the spy was run by our own git add, without the token"
     searched = await handle.run(
