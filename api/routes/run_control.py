@@ -67,8 +67,8 @@ async def stop_run_gracefully(id: str, runs: Runs, workflows: Workflows) -> One[
     return runs.one(run.id)
 
 
-@router.post("/restart", WRITE, creates=True)
-async def restart_run_again(id: str, runs: Runs, session: Session, workflows: Workflows) -> One[RunRead]:
+@router.post("/restart", WRITE, creates=True, name="restart_run")
+async def restart(id: str, runs: Runs, session: Session, workflows: Workflows) -> One[RunRead]:
     """Start a new run that does the same work as an ended one was asked for."""
     old = await runs.get(id)
     _must_be(old, "restarted", RunStatus.completed, RunStatus.failed, RunStatus.cancelled)
