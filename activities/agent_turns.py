@@ -20,7 +20,7 @@ from gateways.profiles import profile
 from gateways.tools import definitions
 from kit import logs
 from kit.database import Database
-from kit.pacing import block, blocked, fingerprint
+from kit.pacing import fingerprint
 from models import Message as MessageRow
 from models.agent_session import MessageRole, answer_place, compaction_place
 from models.base import JsonObject
@@ -78,7 +78,7 @@ class AgentTurns:
             if held.message:
                 return outcome_of(held, held.message, (await read(session, ask.session_id)).answered)
             message, answered = await store(session, held, ask.turn, turn, credentials.scrubber)
-            return outcome_of(held, message, answered)
+        return outcome_of(held, message, answered)
 
     @activity.defn
     async def compact(self, ask: TurnInput) -> bool:
@@ -122,7 +122,7 @@ class AgentTurns:
     async def _may_ask(self, session: AsyncSession, credentials: Credentials) -> None:
         """Keep away while somebody who uses the same key was told to wait."""
         key = fingerprint("model", self.outside.model_key(credentials))
-        if held := await blocked(session, key):
+        if held := await self.outside.blocked(session, key):
             raise ProviderLimit(held.reason, held.seconds)
 
     async def _ask(self, credentials: Credentials, request: TurnRequest) -> Turn:
@@ -132,5 +132,5 @@ class AgentTurns:
                 return await self.outside.agent(credentials).turn(request, beat=activity.heartbeat)
         except ProviderLimit as limit:
             key = fingerprint("model", self.outside.model_key(credentials))
-            await block(self.database, key, limit.retry_after or PAUSE_SECONDS, limit.message)
+            await self.outside.block(key, limit.retry_after or PAUSE_SECONDS, limit.message)
             raise

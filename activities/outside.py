@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Literal
 
 from pydantic import SecretStr
@@ -19,6 +20,8 @@ from gateways.github import GitHub, clone_url
 from gateways.sandboxes import Sandboxes
 from kit.crypto import Vault
 from kit.database import Database
+from kit.pacing import Block, block, blocked
+from kit.recent import Recent
 from kit.scrub import Scrubber
 from kit.settings import Settings
 from models import Project, ProviderKey
@@ -74,9 +77,15 @@ class Outside:
         self.settings = settings
         self.database = database
         self.vault = Vault(settings.encryption_keys.get_secret_value())
+        self._credentials: Recent[str, Credentials] = Recent(seconds=1)
+        self._blocks: Recent[str, Block | None] = Recent(seconds=1)
         self._agents: OrderedDict[tuple[str, str], Agent] = OrderedDict()
 
     async def credentials(self, session: AsyncSession, project_id: str) -> Credentials:
+        """Read at most a second before they are used."""
+        return await self._credentials.get(project_id, partial(self._read, session, project_id))
+
+    async def _read(self, session: AsyncSession, project_id: str) -> Credentials:
         statement = (
             select(Project, ProviderKey)
             .outerjoin(ProviderKey, col(ProviderKey.project_id) == Project.id)
@@ -114,6 +123,15 @@ class Outside:
             self._agents[key, auth] = Agent(key, base_url=self.settings.anthropic_base_url, auth=auth)
         self._agents.move_to_end((key, auth))
         return self._agents[key, auth]
+
+    async def blocked(self, session: AsyncSession, key: str) -> Block | None:
+        """The wait that a provider asked of everybody who uses this key, known within a second."""
+        return await self._blocks.get(key, partial(blocked, session, key))
+
+    async def block(self, key: str, seconds: float, reason: str) -> None:
+        """Let nobody who uses this key ask for so long."""
+        await block(self.database, key, seconds, reason)
+        self._blocks.forget(key)
 
     def model_key(self, credentials: Credentials) -> str:
         token = credentials.keys.get(Provider.anthropic_token)
