@@ -39,7 +39,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.api = api = open_api(settings or _own_settings())
-        with at_sigterm(api.events.close):
+        with when_stopped(api.events.close):
             try:
                 yield
             finally:
@@ -102,23 +102,28 @@ def _own_settings() -> Settings:
 
 
 @contextmanager
-def at_sigterm(act: Callable[[], None]) -> Iterator[None]:
+def when_stopped(act: Callable[[], None]) -> Iterator[None]:
     """Also `act` when the server is told to stop: it waits for streams, which must be told to end."""
-    server = signal.getsignal(signal.SIGTERM)
-    if threading.current_thread() is not threading.main_thread() or not callable(server):
+    if threading.current_thread() is not threading.main_thread():
         yield
         return
     loop = asyncio.get_running_loop()
+    theirs = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
 
     def stop(number: int, frame: FrameType | None) -> None:
         loop.call_soon_threadsafe(act)
-        server(number, frame)
+        server = theirs[signal.Signals(number)]
+        if callable(server):
+            server(number, frame)
 
-    signal.signal(signal.SIGTERM, stop)
+    for number, server in theirs.items():
+        if callable(server):
+            signal.signal(number, stop)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, server)
+        for number, server in theirs.items():
+            signal.signal(number, server)
 
 
 async def _failed(request: Request, failure: Exception) -> Response:

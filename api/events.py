@@ -6,15 +6,16 @@ meanwhile.  News are flags, not queues, so a slow client delays nobody and grows
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import aclosing, contextmanager, suppress
 from typing import cast
 
 from fastapi import Response
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.types import Receive, Scope, Send
 
 from api.reads import Reads
-from kit.errors import Unavailable
+from kit.errors import AuthInvalid, Unavailable
 from models.event import EventType
 
 HEARTBEAT_SECONDS = 15.0
@@ -67,18 +68,28 @@ class Events:
                 del self._waiting[subject]
 
 
-async def follow(events: Events, reads: Reads, subject: str, after: int) -> AsyncGenerator[bytes, None]:
-    """Every event of the subject after `after`, with heartbeats, until its last one or the shutdown."""
+async def follow(
+    events: Events, reads: Reads, subject: str, after: int, allowed: Callable[[], Awaitable[object]]
+) -> AsyncGenerator[bytes, None]:
+    """Every event of the subject after `after`, with heartbeats, until its last one or the shutdown.
+
+    allowed: raises AuthInvalid once the key was revoked, which ends the stream too.
+    """
     with events.waiting(subject) as news:
         silent = 0.0
         yield b"retry: 2000\n\n"
-        while not events.closed:
+        while True:
             news.clear()
+            if events.closed:
+                return
             try:
+                await allowed()
                 rows = await reads.fetch(_NEWS, {"subject": subject, "after": after, "batch": BATCH})
                 newest = () if rows else await reads.fetch(_NEWEST, {"subject": subject})
-            except Unavailable:  # the stream outlives a restart of the database
+            except (Unavailable, SQLAlchemyError):  # the stream outlives a restart of the database
                 rows = newest = ()
+            except AuthInvalid:
+                return
             for seq, kind, data in rows:
                 after = cast("int", seq)
                 yield f"id: {seq}\nevent: {kind}\ndata: {data}\n\n".encode()

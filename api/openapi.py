@@ -8,7 +8,8 @@ import orjson
 from fastapi import Response
 
 from api.description import schema
-from api.router import Route, Router
+from api.route import Route
+from api.router import Router
 from api.routes import ROUTES
 
 COMMITTED = Path(__file__).parents[1] / "docs" / "openapi.json"

@@ -7,7 +7,7 @@ from starlette.routing import BaseRoute, Match
 from starlette.types import Receive, Scope, Send
 
 from api.errors import OtherMethod
-from api.router import Route
+from api.route import Route
 
 
 class ExactPaths(BaseRoute):

@@ -1,6 +1,6 @@
 """Every operation, one file a resource."""
 
-from api.router import Route
+from api.route import Route
 from api.routes import (
     api_keys,
     identity,

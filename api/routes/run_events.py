@@ -45,5 +45,5 @@ async def follow_run_events(
     after = window.after if last_event_id is None else last_event_id
     if not window.follow or request.scope.get("head"):
         return Many(EVENTS, {"subject_id": run.id}, window, descending=False, after=[after])
-    api = unit_of(request).api
-    return EventStream(follow(api.events, api.reads, run.id, after))
+    api, key = unit_of(request).api, request.headers.get("authorization")
+    return EventStream(follow(api.events, api.reads, run.id, after, lambda: api.keys.check(key)))

@@ -32,6 +32,7 @@ class QuietRun(RunWorkflow):
         except asyncio.CancelledError:
             workflow.logger.info("cancelled")
         self.control.close_steps()
+        await finish_first(workflow.wait_condition(workflow.all_handlers_finished))
         closing = CloseRun(run_id=self.run_id, status=RunStatus.cancelled)
         return await finish_first(instantly(RunActivities.close_run, closing))
 

@@ -170,6 +170,23 @@ async def test_the_end_of_the_process_ends_streams(
                 assert [chunk async for chunk in chunks(response)] == []
 
 
+async def test_a_revoked_key_ends_its_stream(
+    served: str, client: httpx.AsyncClient, run_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("api.events.LOOK_SECONDS", 0.1)
+    body = {"name": "n", "scopes": ["runs:read"]}
+    key = (await client.post("/project/api-keys/generate", json=body)).json()["data"]
+    headers = {"Authorization": f"Bearer {key['key']}"}
+    async with (
+        httpx.AsyncClient(base_url=f"{served}/api/v1", headers=headers, timeout=20) as other,
+        other.stream("GET", f"/runs/{run_id}/events?after=2") as response,
+    ):
+        assert response.status_code == 200
+        await client.post("/project/api-keys/revoke", json={"keyId": key["id"]})
+        async with asyncio.timeout(3):
+            assert [chunk async for chunk in chunks(response)] == []
+
+
 async def test_a_stream_outlives_its_database_connections(
     streaming: httpx.AsyncClient, run_id: str, database: Database, postgres: Postgres, app: FastAPI
 ) -> None:
