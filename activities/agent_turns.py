@@ -6,8 +6,9 @@ from temporalio import activity
 
 from activities.answers import spend, store
 from activities.conversations import add_user_words, load, read, user_adds
+from activities.credentials import Credentials
 from activities.outcomes import MOST_OUTPUT, TurnOutcome, outcome_of
-from activities.outside import Credentials, Outside, outside
+from activities.outside import Outside, outside
 from gateways.agent import Turn, TurnRequest
 from gateways.conversation import (
     SUMMARY_MAX_TOKENS,

@@ -5,7 +5,6 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Literal
 
@@ -13,8 +12,8 @@ from pydantic import SecretStr
 from sqlalchemy import select
 from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
-from temporalio.exceptions import ApplicationError
 
+from activities.credentials import Credentials
 from gateways.agent import Agent
 from gateways.github import GitHub, clone_url
 from gateways.sandboxes import Sandboxes
@@ -43,31 +42,6 @@ def outside() -> Iterator[None]:
         yield
     finally:
         spent_outside.get([]).append(time.perf_counter() - started)
-
-
-@dataclass(frozen=True)
-class Credentials:
-    """A project's keys, and the environment of its sandboxes' commands, in clear: never stored or logged."""
-
-    keys: dict[Provider, str] = field(repr=False)
-    environment: dict[str, str] = field(repr=False)
-    secret_names: tuple[str, ...]
-    scrubber: Scrubber = field(repr=False)
-
-    def key(self, provider: Provider, setting: str) -> str:
-        if (key := self.keys.get(provider)) is None:
-            raise ApplicationError(
-                f"There is no {provider} key: set {setting} for the worker, or give the project its own with "
-                "POST /api/v1/project/provider-keys/set.",
-                type="CREDENTIAL_MISSING",
-                non_retryable=True,
-            )
-        return key
-
-    @property
-    def command_environment(self) -> dict[str, str]:
-        """What a tool's command sees; the toolbox keeps the values of the named secrets out of its files."""
-        return {**self.environment, "CODECOURIER_SECRETS": ",".join(self.secret_names)}
 
 
 class Outside:

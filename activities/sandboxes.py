@@ -9,7 +9,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from activities.outside import Credentials, Outside, outside
+from activities.credentials import Credentials
+from activities.outside import Outside, outside
 from gateways.sandbox import SandboxHandle
 from kit.database import Database
 from kit.shielding import finish_first

@@ -7,8 +7,9 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
+from activities.credentials import Credentials
 from activities.outgoing import holds_secret
-from activities.outside import Credentials, Outside, outside
+from activities.outside import Outside, outside
 from activities.project_files import project_files
 from activities.sandboxes import SandboxRef, attach, happened
 from gateways.repository import CHECKPOINTS, Repository
