@@ -9,7 +9,11 @@ T = TypeVar("T")
 
 async def finish_first(work: Coroutine[object, object, T]) -> T:
     """Do the work to its end even when cancelled meanwhile; the cancellation is raised after it."""
-    task = asyncio.create_task(work)
+    try:
+        task = asyncio.create_task(work)
+    except RuntimeError:  # the loop is going down, as a workflow's does when it leaves the worker's memory
+        work.close()
+        raise
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:

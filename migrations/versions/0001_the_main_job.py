@@ -523,6 +523,18 @@ def upgrade() -> None:
         $$ BEGIN PERFORM pg_notify('events', NEW.subject_id); RETURN NULL; END $$
         """
     )
+    op.execute(
+        """
+        CREATE FUNCTION tell_api_key() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN PERFORM pg_notify('api_keys', OLD.id); RETURN NULL; END $$
+        """
+    )
+    op.execute(
+        """
+        CREATE TRIGGER api_key_told AFTER DELETE OR UPDATE OF revoked_at, expires_at, scopes, hash ON api_key
+        FOR EACH ROW EXECUTE FUNCTION tell_api_key()
+        """
+    )
     op.execute("CREATE TRIGGER event_told AFTER INSERT ON event FOR EACH ROW EXECUTE FUNCTION tell_event()")
 
 
@@ -590,3 +602,4 @@ def downgrade() -> None:
     op.drop_table("effect")
     op.drop_table("cost_rate")
     op.execute("DROP FUNCTION tell_event")
+    op.execute("DROP FUNCTION tell_api_key")
