@@ -7,15 +7,11 @@ from alembic.command import upgrade as alembic_upgrade
 from alembic.config import Config
 
 from cli.console import out
+from kit.database import driver_url
 
 CONFIG = Path(__file__).parent.parent / "migrations" / "alembic.ini"
 
 command = typer.Typer()
-
-
-def driver_url(database_url: str) -> str:
-    """The address with the driver named in it, as SQLAlchemy wants it."""
-    return database_url.replace("postgresql://", "postgresql+psycopg://", 1)
 
 
 def upgrade(database_url: str | None = None) -> None:

@@ -6,9 +6,8 @@ from sqlmodel import select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from cli.demo_repository import FILES, NAME, OWNER
-from cli.migrate import driver_url
 from kit.crypto import digest
-from kit.database import Database
+from kit.database import Database, driver_url
 from local.forge.seed import seed as seed_repository
 from local.plan import Plan
 from models.api_key import PREFIXES, SCOPES, SHOWN, ApiKey

@@ -7,6 +7,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 
+def driver_url(url: str) -> str:
+    """A PostgreSQL address with the driver named in it, as SQLAlchemy wants it."""
+    return f"postgresql+psycopg://{url.split('://', 1)[1]}"
+
+
 class Database:
     """The rows, reached over a pool of connections."""
 

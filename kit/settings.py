@@ -6,6 +6,8 @@ from typing import Literal
 from pydantic import Field, PostgresDsn, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from kit.database import driver_url
+
 
 class Settings(BaseSettings):
     """Environment variables of the API and the worker; `README.md` holds the same list as a table."""
@@ -20,7 +22,6 @@ class Settings(BaseSettings):
     temporal_address: str = "127.0.0.1:7233"
     temporal_namespace: str = "default"
     temporal_api_key: SecretStr | None = None
-    temporal_ui_url: str | None = None
 
     e2b_api_key: SecretStr | None = None
     e2b_api_url: str | None = None
@@ -40,8 +41,6 @@ class Settings(BaseSettings):
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "console"] = "json"
-    metrics_address: str | None = None
-    """`host:port` of a Prometheus endpoint served by the worker; off when unset."""
 
     @field_validator("github_url", "github_api_url", "anthropic_base_url", "e2b_api_url", "e2b_sandbox_url")
     @classmethod
@@ -53,8 +52,7 @@ class Settings(BaseSettings):
     @property
     def sqlalchemy_url(self) -> str:
         """The database's address with the driver that we use named in it."""
-        scheme, rest = str(self.database_url).split("://", 1)
-        return f"{scheme.split('+')[0].replace('postgres', 'postgresql', 1) if scheme == 'postgres' else 'postgresql'}+psycopg://{rest}"
+        return driver_url(str(self.database_url))
 
     def secret_values(self) -> list[str]:
         """Every secret of the process, for the scrubbers at its sinks."""
