@@ -19,6 +19,7 @@ from local.state import StackFile
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name not in REPLACED_BY.values()}
 """No part is replaced by a real one, whatever the machine has keys for."""
 PATIENCE = 60.0
+ENDS = ("completed", "failed", "cancelled")
 Json = dict[str, JsonValue]
 
 
@@ -79,13 +80,24 @@ class DetachedStack:
     def run(self, run_id: str) -> Json:
         return cast("Json", self.get("runs/get", id=run_id))
 
-    def ended(self, run_id: str) -> Json:
-        """A run once it is neither pending nor running."""
+    def until(self, run_id: str, *types: str) -> None:
+        """Wait for events of a run."""
         deadline = time.monotonic() + PATIENCE
-        while (run := self.run(run_id))["status"] in ("pending", "running"):
+        while not {*types} <= (seen := self._events(run_id)):
+            assert time.monotonic() < deadline, seen
+            time.sleep(0.05)
+
+    def ended(self, run_id: str) -> Json:
+        """A run once it has ended, however."""
+        deadline = time.monotonic() + PATIENCE
+        while (run := self.run(run_id))["status"] not in ENDS:
             assert time.monotonic() < deadline, run
             time.sleep(0.1)
         return run
+
+    def _events(self, run_id: str) -> set[str]:
+        log = cast("list[Json]", self.get(f"runs/{run_id}/events", follow="false"))
+        return {str(event["type"]) for event in log}
 
     @property
     def _headers(self) -> dict[str, str]:
