@@ -17,35 +17,22 @@ import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import httpx
 import psutil
-from temporalio import activity, workflow
 from temporalio.client import Client
 from temporalio.worker import Worker
 
 from local.state import StackFile
+from tests.bench.bare_workflow import Bare, nothing
 
 SCENARIOS = Path(__file__).parent / "scenarios"
 ALONE, AT_ONCE = 5, 50
 RATIOS = {"alone": 1.5, "at once": 2.5}
 BARE_QUEUE = "bench-bare"
-
-
-@activity.defn
-async def nothing() -> None:
-    """An activity that only is one."""
-
-
-@workflow.defn(sandboxed=False)
-class Bare:
-    @workflow.run
-    async def run(self, activities: int) -> None:
-        for _ in range(activities):
-            await workflow.execute_activity(nothing, start_to_close_timeout=timedelta(seconds=30))
 
 
 @dataclass(frozen=True)
