@@ -1,0 +1,47 @@
+"""The workflows with one sleep put in: what a replay has to notice."""
+
+from typing import Final
+
+from temporalio import workflow
+
+from activities.starting import RUN_WORKFLOW, RunInput
+from models.run import RunStatus
+from workflows.agent_session import AgentSessionWorkflow, SessionOutcome
+from workflows.run import RunWorkflow
+from workflows.session_limits import SessionInput
+from workflows.sweep import SweepWorkflow
+
+
+@workflow.defn(name=RUN_WORKFLOW)
+class SlowerRun(RunWorkflow):
+    @workflow.init
+    def __init__(self, input: RunInput) -> None:
+        super().__init__(input)
+
+    @workflow.run
+    async def run(self, input: RunInput) -> RunStatus:
+        await workflow.sleep(1)
+        return await super().run(input)
+
+
+@workflow.defn(name="AgentSession")
+class SlowerAgentSession(AgentSessionWorkflow):
+    @workflow.init
+    def __init__(self, input: SessionInput) -> None:
+        super().__init__(input)
+
+    @workflow.run
+    async def run(self, input: SessionInput) -> SessionOutcome:
+        await workflow.sleep(1)
+        return await super().run(input)
+
+
+@workflow.defn(name="Sweep")
+class SlowerSweep(SweepWorkflow):
+    @workflow.run
+    async def run(self) -> int:
+        await workflow.sleep(1)
+        return await super().run()
+
+
+CHANGED: Final[list[type]] = [SlowerRun, SlowerAgentSession, SlowerSweep]

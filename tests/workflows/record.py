@@ -1,0 +1,160 @@
+"""Records `tests/histories` anew: `make histories`, whenever a workflow is changed on purpose.
+
+Runs are played on the real engine and the histories of their workflows are written, without the traces of
+the machine that played them.
+"""
+
+import asyncio
+import json
+import os
+import tempfile
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Final
+
+from pydantic import JsonValue
+from sqlmodel import col
+
+from models import AgentSession, Run
+from models.blueprint import DEFAULT_STEPS, PipelineStep
+from models.event import EventType
+from models.persona import StepRole
+from tests.runs.parts import running
+from tests.runs.scenarios import bash, calls, create, delayed, faulty, finish, scripted
+from tests.runs.site import Site, eventually, opened
+
+HISTORIES: Final = Path(__file__).parent.parent / "histories"
+LOOP = scripted("loop", bash("echo 2 >> made.txt"), finish("Did what was missing."), told="say more")
+scripted("loop", create("made.txt", "1\n"), finish("Made it."), role="designer")
+scripted("loop", finish("Fine.", verdict="pass"), role="checker", told="Iteration 2 of 3")
+scripted("loop", finish("Not yet.", verdict="fail", feedback="say more"), role="checker")
+TALKING = scripted("talking", {"toolCalls": [], "text": "Shall I go on?"})
+SLOW = scripted("slow", create("a.txt", "a\n"), delayed(bash("echo b >> a.txt"), 1.5), finish())
+LIMITED = scripted("limited", faulty(create("a.txt", "a\n"), {"status": 429, "retryAfter": 1}), finish())
+LOST = scripted("lost", create("a.txt", "a\n"), bash("sleep 3"), finish())
+MUCH = {"command": "head -c 29000 /dev/zero | tr '\\0' x"}
+LARGE = scripted("large", calls(*[("bash", MUCH)] * 25), create("a.txt", "a\n"), bash("true"), finish())
+
+
+async def _completed(site: Site) -> Run:
+    return await site.start(f"Loop {LOOP}", DEFAULT_STEPS)
+
+
+async def _failed(site: Site) -> Run:
+    return await site.start(f"Talk {TALKING}")
+
+
+async def _cancelled(site: Site) -> Run:
+    run = await _slow(site)
+    await site.handle(run).cancel()
+    return run
+
+
+async def _paused(site: Site) -> Run:
+    run = await _slow(site)
+    await site.command(run, "pause")
+    await site.command(run, "resume")
+    await site.tell(run, "And be quick.")
+    return run
+
+
+async def _stopped(site: Site) -> Run:
+    run = await _slow(site)
+    await site.command(run, "graceful_stop")
+    return run
+
+
+async def _slow(site: Site) -> Run:
+    run = await site.start(f"Slow {SLOW}")
+    await site.until(run, EventType.tool_completed)
+    return run
+
+
+async def _limited(site: Site) -> Run:
+    return await site.start(f"Limited {LIMITED}")
+
+
+async def _lost(site: Site) -> Run:
+    run = await site.start(f"Lost {LOST}")
+    await site.until(run, EventType.turn_completed, count=2)
+    await asyncio.sleep(1)
+    await site.sandboxes.kill_all({"run": run.id})
+    return run
+
+
+async def _compacted(site: Site) -> Run:
+    step = PipelineStep(role=StepRole.designer, label="Work", model="claude-sonnet-4-5")
+    run = await site.start(f"Large {LARGE}", [step])
+    await site.until(run, EventType.context_compacted)
+    return run
+
+
+PLAYS: Final[dict[str, Callable[[Site], Awaitable[Run]]]] = {
+    "completed": _completed,
+    "failed": _failed,
+    "cancelled": _cancelled,
+    "paused": _paused,
+    "stopped": _stopped,
+    "lost-sandbox": _lost,
+    "compacted": _compacted,
+    "limited": _limited,
+}
+
+
+async def record(site: Site, directory: Path) -> None:
+    for name, play in PLAYS.items():
+        run = await site.ended(await play(site))
+        await _write(site, directory / f"run-{name}.json", run.id)
+        sessions = await site.rows(AgentSession, col(AgentSession.run_id) == run.id, col(AgentSession.id))
+        for number, session in enumerate(sessions, 1):
+            await _write(site, directory / f"agent-session-{name}-{number}.json", session.id)
+    sweeps: list[str] = []
+
+    async def has_swept() -> bool:
+        found = site.client.list_workflows("WorkflowType = 'Sweep' AND ExecutionStatus = 'Completed'")
+        sweeps[:] = [each.id async for each in found]
+        return sweeps != []
+
+    await eventually(has_swept, "a sweep is listed")
+    await _write(site, directory / "sweep-completed.json", sweeps[0])
+
+
+async def _write(site: Site, path: Path, id: str) -> None:
+    history = await site.client.get_workflow_handle(id).fetch_history()
+    document = json.loads(history.to_json())
+    path.write_text(json.dumps({"workflowId": id, "history": cleaned(document)}, indent=1) + "\n")
+
+
+def cleaned(value: JsonValue) -> JsonValue:
+    """The same without names of processes and hosts, and without paths in the traces of errors."""
+    if isinstance(value, list):
+        return [cleaned(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    kept = {key: cleaned(item) for key, item in value.items() if key not in ("identity", "stackTrace")}
+    if kept.get("kind") == "TASK_QUEUE_KIND_STICKY":
+        kept["name"] = kept["normalName"]
+    return kept
+
+
+async def main() -> None:
+    with tempfile.TemporaryDirectory() as directory:
+        async with (
+            running(Path(directory) / "parts") as parts,
+            opened(parts, "recording", Path(directory) / "site") as site,
+        ):
+            await site.start_worker()
+            recorded = Path(directory) / "histories"
+            recorded.mkdir()
+            await record(site, recorded)
+            HISTORIES.mkdir(exist_ok=True)
+            for old in HISTORIES.glob("*.json"):
+                old.unlink()
+            for new in recorded.iterdir():
+                (HISTORIES / new.name).write_text(new.read_text())
+    print(f"{len(list(HISTORIES.glob('*.json')))} histories were written to {HISTORIES}")
+    os._exit(0)  # a client of Temporal may crash the interpreter as it exits
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

@@ -1,0 +1,65 @@
+"""A run of 300 turns: how long the histories become."""
+
+import pytest
+from sqlmodel import col
+from temporalio import workflow
+
+from models import AgentSession
+from models.blueprint import PipelineStep
+from models.event import EventType
+from models.persona import StepRole
+from models.run import RunStatus
+from tests.runs.outcome import outcome_of
+from tests.runs.parts import Parts
+from tests.runs.scenarios import bash, finish, scripted
+from tests.runs.site import Site, opened
+from worker.main import build_workers
+
+TURNS = 300
+MARATHON = scripted("marathon", {**bash("date >> dates.txt"), "repeat": TURNS - 1}, finish("Ran to the end."))
+MOST_EVENTS = 5_000
+SPRINT_TURNS = 12
+SPRINT = scripted(
+    "sprint", {**bash("date >> dates.txt"), "repeat": SPRINT_TURNS - 1}, finish("Ran a little.")
+)
+FEW_EVENTS = 40
+
+
+async def test_a_run_of_300_turns_stays_within_what_an_engine_likes(site: Site) -> None:
+    steps = [PipelineStep(role=StepRole.designer, label="Run", max_turns=TURNS)]
+    run = await site.start(f"Marathon {MARATHON}", steps)
+    outcome = await outcome_of(site, run, 240)
+    assert outcome.run.status is RunStatus.completed
+    assert len(outcome.calls) == TURNS
+    [session] = await site.rows(AgentSession, col(AgentSession.run_id) == run.id, col(AgentSession.id))
+    for each in (run.id, session.id):
+        history = await site.client.get_workflow_handle(each).fetch_history()
+        assert len(history.events) < MOST_EVENTS
+
+
+async def test_a_session_whose_history_grows_long_goes_on_in_a_new_one(
+    parts: Parts, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the engine suggests after thousands of events is suggested here after a few."""
+
+    def suggested(info: workflow.Info) -> bool:
+        return info.get_current_history_length() > FEW_EVENTS
+
+    monkeypatch.setattr(workflow.Info, "is_continue_as_new_suggested", suggested)
+    async with opened(parts, "continued", tmp_path_factory.mktemp("sites") / "continued") as site:
+        main, agents = build_workers(site.client, site.settings, site.database)
+        async with main, agents:
+            run = await site.start(f"Sprint {SPRINT}")
+            await site.until(run, EventType.turn_completed, count=8)
+            await site.command(run, "pause")
+            await site.command(run, "resume")
+            outcome = await outcome_of(site, run)
+        [session] = await site.rows(AgentSession, col(AgentSession.run_id) == run.id, col(AgentSession.id))
+        handle = site.client.get_workflow_handle(session.id)
+        description = await handle.describe()
+    assert outcome.run.status is RunStatus.completed
+    assert outcome.file("dates.txt").count("\n") == SPRINT_TURNS - 1
+    turns = [event.data["turn"] for event in outcome.events if event.type == EventType.turn_completed]
+    assert turns == list(range(1, SPRINT_TURNS + 1))
+    assert description.raw_description.workflow_execution_info.first_run_id != description.run_id
+    assert description.history_length < 3 * FEW_EVENTS
