@@ -9,7 +9,7 @@ from activities.conversations import Held
 from gateways.agent import ToolCall as Asked
 from gateways.agent import Turn
 from gateways.tools import Fault, Finish, ToolRequest, parse
-from kit.scrub import Scrubber, without_nul
+from kit.scrub import Scrubber, storable
 from models import Message as MessageRow
 from models import ToolCall, UsageRecord
 from models.agent_session import MessageRole, answer_place
@@ -118,7 +118,7 @@ def _finish(session: AsyncSession, held: Held, said: Finish) -> None:
 def _scrubbed(block: dict[str, JsonValue], scrubber: Scrubber) -> JsonObject | None:
     """The block without secrets and NULs; a signed thought that holds one is left out, not changed."""
     clean = {str(key): value for key, value in block.items()}
-    scrubbed = without_nul(scrubber.json(clean))
+    scrubbed = storable(scrubber.json(clean))
     if scrubbed != clean and block.get("type") in ("thinking", "redacted_thinking"):
         return None
     assert isinstance(scrubbed, dict)

@@ -51,12 +51,12 @@ class Scrubber:
         return bool(self._pattern and self._pattern.search(text))
 
 
-def without_nul(value: object) -> object:
-    """The same JSON value with NUL characters shown as `␀`: PostgreSQL's text cannot hold them."""
+def storable(value: object) -> object:
+    """The same JSON value with what PostgreSQL's text cannot hold, NUL and half surrogates, replaced."""
     if isinstance(value, str):
-        return value.replace("\0", "␀")
+        return value.replace("\0", "␀").encode(errors="replace").decode()
     if isinstance(value, list):
-        return [without_nul(item) for item in value]
+        return [storable(item) for item in value]
     if isinstance(value, dict):
-        return {key: without_nul(item) for key, item in value.items()}
+        return {str(storable(key)): storable(item) for key, item in value.items()}
     return value
