@@ -40,7 +40,7 @@ async def store(
     held.run.progress(f"{held.step.label}: turn {number}")
     data: JsonObject = {
         "sessionId": held.agent.id, "stepId": held.step.id, "turn": number, "stopReason": turn.stop_reason,
-        "text": scrubber.text(turn.text)[:SHOWN_TEXT], "tools": [call.name for call in turn.tool_calls],
+        "text": storable(scrubber.text(turn.text)[:SHOWN_TEXT]), "tools": [call.name for call in turn.tool_calls],
         "costUsd": float(held.run.cost_usd),
     }  # fmt: skip
     append(session, held.run, EventType.turn_completed, data)
@@ -74,7 +74,7 @@ def _answer(
     session: AsyncSession, held: Held, message: MessageRow, turn: Turn, call: Asked, scrubber: Scrubber
 ) -> bool:
     """Answer at once what needs no sandbox: a call that cannot be made, and `finish`; whether it was one."""
-    given = scrubber.json(call.input)
+    given = storable(scrubber.json(dict(call.input)))
     assert isinstance(given, dict)
     asked = parse(held.agent.role.kind, call.name, given)
     if isinstance(asked, ToolRequest):
