@@ -1,0 +1,127 @@
+"""Rules on the rows: what may follow what, and what only happens once."""
+
+from decimal import Decimal
+
+import pytest
+from pydantic import ValidationError
+
+from kit.errors import Conflict
+from models.blueprint import DEFAULT_STEPS, BlueprintConfig, Pipeline, PipelineStep
+from models.persona import StepRole, ThinkingEffort
+from models.run import Run, RunStatus
+from models.run_snapshot import RunSnapshot, StepSnapshot, iterations
+from models.run_start import slug, title
+from models.run_step import RunStep, StepStatus, Verdict
+from models.usage import CostRate, Tokens, UsageUnit, cost
+
+
+def a_run(status: RunStatus = RunStatus.pending) -> Run:
+    return Run(
+        project_id="prj", run_number=1, name="n", status=status, prompt="p", github_repo_url="u",
+        repository_slug="o/r", blueprint_id="wf", blueprint_name="b",
+    )  # fmt: skip
+
+
+def test_a_run_is_taken_once() -> None:
+    run = a_run()
+    assert run.take()
+    assert (run.status, run.started_at is not None) == (RunStatus.running, True)
+    assert not run.take()
+
+
+@pytest.mark.parametrize("final", [status for status in RunStatus if status.is_final])
+def test_the_first_ending_is_final(final: RunStatus) -> None:
+    run = a_run(RunStatus.running)
+    assert run.close(final, code="C", message="m")
+    ended = run.completed_at
+    for other in RunStatus:
+        if other.is_final:
+            assert not run.close(other, code="X")
+    assert (run.status, run.error_code, run.completed_at) == (final, "C", ended)
+    assert not run.take()
+    for verb in (run.pause, run.resume):
+        with pytest.raises(Conflict, match=f"is {final}"):
+            verb()
+
+
+def test_pause_and_resume_may_be_said_twice() -> None:
+    run = a_run(RunStatus.running)
+    run.pause()
+    run.pause()
+    assert run.status is RunStatus.paused
+    run.resume()
+    run.resume()
+    assert run.status is RunStatus.running
+
+
+def test_a_step_ends_once() -> None:
+    step = RunStep(
+        project_id="prj", run_id="r", index=0, iteration=1, role=StepRole.checker, label="Check", model="m",
+        thinking_effort=ThinkingEffort.low,
+    )  # fmt: skip
+    assert step.close(StepStatus.completed, output="fine", verdict=Verdict.passed)
+    assert not step.close(StepStatus.failed)
+    assert (step.status, step.verdict) == (StepStatus.completed, Verdict.passed)
+
+
+@pytest.mark.parametrize(
+    ("steps", "fault"),
+    [
+        ([], "at least 1"),
+        ([("designer", "a"), ("planner", None), ("checker", "a")], "must be neighbours"),
+        ([("designer", "a"), ("optimizer", "a")], "needs a checker or reviewer"),
+    ],
+)
+def test_pipelines_that_cannot_work_are_refused(steps: list[tuple[str, str | None]], fault: str) -> None:
+    with pytest.raises(ValidationError, match=fault):
+        Pipeline.model_validate({"steps": [{"role": role, "loopId": loop} for role, loop in steps]})
+
+
+def test_the_default_pipeline_obeys_the_rules() -> None:
+    assert Pipeline(steps=DEFAULT_STEPS).steps == DEFAULT_STEPS
+    assert isinstance(DEFAULT_STEPS[0], PipelineStep)
+
+
+def a_step(index: int, loop: str | None = None, most: int = 1) -> StepSnapshot:
+    return StepSnapshot(
+        index=index, role=StepRole.designer, label="l", model="m", thinking_effort=ThinkingEffort.low,
+        instructions="i", loop_id=loop, loop_max_iterations=most, max_turns=1,
+    )  # fmt: skip
+
+
+def test_neighbours_of_one_loop_are_one_block() -> None:
+    steps = [a_step(0), a_step(1, "x", 3), a_step(2, "x", 5), a_step(3, "y", 2), a_step(4)]
+    snapshot = RunSnapshot(
+        blueprint_version=1, prompt="p", steps=steps, config=BlueprintConfig(), base_branch=None,
+        branch_name="b", claude_md=None, sandbox_system_prompt=None, git_name="n", git_email="e",
+    )  # fmt: skip
+    assert [[step.index for step in block] for block in snapshot.blocks] == [[0], [1, 2], [3], [4]]
+    assert [iterations(block) for block in snapshot.blocks] == [1, 5, 2, 1]
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("Add a dark mode!", "add-a-dark-mode"), ("…", "run"), ("x" * 100, "x" * 40), ("Ä & ö", "run")],
+)
+def test_slugs_are_safe_in_branch_names(name: str, expected: str) -> None:
+    assert slug(name) == expected
+
+
+def test_a_title_is_the_first_line_of_the_prompt() -> None:
+    assert title("\n  Fix it \nnow") == "Fix it"
+    assert len(title("word " * 100)) <= 80
+
+
+def test_tokens_are_priced_by_kind() -> None:
+    rate = CostRate(
+        model_prefix="claude-sonnet", input=Decimal(3), cache_write_5m=Decimal("3.75"),
+        cache_write_1h=Decimal(6), cache_read=Decimal("0.30"), output=Decimal(15),
+    )  # fmt: skip
+    used = cost(rate, Tokens(1_000_000, 2_000_000, 10_000_000, 0, 1_000_000))
+    assert used == {
+        UsageUnit.input_tokens: (1_000_000, Decimal(3)),
+        UsageUnit.output_tokens: (2_000_000, Decimal(30)),
+        UsageUnit.cache_read_tokens: (10_000_000, Decimal(3)),
+        UsageUnit.cache_write_tokens: (1_000_000, Decimal(6)),
+    }
+    assert cost(None, Tokens(1, 0, 0, 0, 0)) == {UsageUnit.input_tokens: (1, Decimal(0))}
