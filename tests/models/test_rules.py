@@ -48,10 +48,10 @@ def test_pause_and_resume_may_be_said_twice() -> None:
     run = a_run(RunStatus.running)
     run.pause()
     run.pause()
-    assert run.status is RunStatus.paused
+    paused = run.status
     run.resume()
     run.resume()
-    assert run.status is RunStatus.running
+    assert (paused, run.status) == (RunStatus.paused, RunStatus.running)
 
 
 def test_a_step_ends_once() -> None:
