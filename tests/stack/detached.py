@@ -14,6 +14,7 @@ import psutil
 from pydantic import JsonValue
 
 from local.plan import MARK, REPLACED_BY
+from local.process import Identity
 from local.state import StackFile
 
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name not in REPLACED_BY.values()}
@@ -43,12 +44,13 @@ class DetachedStack:
 
     def kill(self, part: str) -> None:
         """End a part with SIGKILL, and see that it is gone."""
-        pid = self.file.pids[part]
-        assert pid is not None
-        process = psutil.Process(pid)
-        process.send_signal(signal.SIGKILL)
-        psutil.wait_procs([process], timeout=10)
-        assert not process.is_running()
+        process = Identity.of(self.file.pids[part] or 0)
+        assert process is not None, f"{part} does not run"
+        process.send(signal.SIGKILL)
+        deadline = time.monotonic() + PATIENCE
+        while process.is_alive:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
 
     def marked(self) -> list[str]:
         """The command lines of all processes with this stack's mark or with its directory in their words."""
