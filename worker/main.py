@@ -29,6 +29,8 @@ from workflows import WORKFLOWS
 
 GRACE = timedelta(seconds=20)
 """What runs when the worker is told to stop may finish for so long; then it goes on elsewhere."""
+STICKY = timedelta(seconds=5)
+"""How long a workflow waits for the worker that knows it; after a crash another one takes it up then."""
 RUN_ACTIVITIES, AGENT_ACTIVITIES = 100, 200
 """Activities at once: most of their time they wait for somebody else."""
 
@@ -63,6 +65,7 @@ def build_workers(client: Client, settings: Settings, database: Database) -> lis
             max_concurrent_activities=most,
             max_heartbeat_throttle_interval=timedelta(seconds=1),
             graceful_shutdown_timeout=GRACE,
+            sticky_queue_schedule_to_start_timeout=STICKY,
             workflow_failure_exception_types=[Exception],
         )
         for queue, most in slots.items()
