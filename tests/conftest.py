@@ -25,9 +25,9 @@ from local.temporal import NAMESPACE, Temporal
 from models import ApiKey, Member, Project
 from models.api_key import SCOPES
 from models.project import Role
-from tests.runs.fixtures import parts, site
+from tests.runs.fixtures import marathon, parts, site
 
-__all__ = ["parts", "site"]
+__all__ = ["marathon", "parts", "site"]
 
 SQLMODEL_PREFERS_EXEC = r"ignore:\s*.*You probably want to use .session.exec:DeprecationWarning"
 """`exec` takes neither every statement nor text; SQLAlchemy's own `execute` is what we mean."""

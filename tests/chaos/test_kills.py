@@ -28,6 +28,7 @@ SEAMS = [
 ]  # fmt: skip
 PATIENCE = 120
 Outcomes = dict[str, Task[Outcome]]
+pytestmark = pytest.mark.usefixtures("marathon")
 
 
 @pytest.fixture(scope="module")

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
+from temporalio.client import WorkflowFailureError
 
 import worker.main
 from local.state import State
@@ -97,10 +98,9 @@ async def test_a_bug_in_workflow_code_fails_the_run_and_says_so(
         main, agents = worker.main.build_workers(site.client, site.settings, site.database)
         async with main, agents:
             run = await site.start(f"Short {SHORT}")
-            await site.until(run, EventType.run_failed)
-            description = await site.handle(run).describe()
-        ended = await site.read(run)
+            with pytest.raises(WorkflowFailureError):
+                await site.ended(run)
+        ended, last = await site.read(run), (await site.events(run))[-1]
     assert (ended.status, ended.error_code) == (RunStatus.failed, "INTERNAL")
     assert "ZeroDivision" not in str(ended.error_message)
-    assert description.status is not None
-    assert description.status.name == "FAILED"
+    assert last.type == EventType.run_failed

@@ -54,7 +54,7 @@ class Outcome:
         return git(self.site, self.run, *words)
 
 
-async def outcome_of(site: Site, run: Run, patience: float = 60) -> Outcome:
+async def outcome_of(site: Site, run: Run, patience: float = 90) -> Outcome:
     """Wait for the run's end and look everywhere; asserts what holds for every run."""
     run = await site.ended(run, patience)
     sessions = await site.rows(AgentSession, col(AgentSession.run_id) == run.id, col(AgentSession.id))

@@ -7,7 +7,7 @@ import asyncio
 import signal
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeVar
@@ -18,6 +18,7 @@ from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Mapped
 from sqlmodel import SQLModel, col
 from temporalio.client import Client, WorkflowHandle
+from temporalio.service import RPCError
 
 from activities.starting import RunInput, start_run
 from gateways.sandboxes import Sandboxes
@@ -196,22 +197,21 @@ class Site:
         found: list[Event] = []
 
         async def happened() -> bool:
-            found[:] = [event for event in await self.events(run) if event.type == type]
+            of_run = (col(Event.subject_id) == run.id) & (col(Event.type) == type)
+            found[:] = await self.rows(Event, of_run, col(Event.seq))
             return len(found) >= count
 
         await eventually(happened, f"{type} of run {run.id}", patience)
         return found[count - 1]
 
-    async def ended(self, run: Run, patience: float = 60) -> Run:
-        """The run once it has ended and its workflow is over."""
-
-        async def is_over() -> bool:
-            return (await self.read(run)).status.is_final
-
-        await eventually(is_over, f"run {run.id} ends", patience)
+    async def ended(self, run: Run, patience: float = 90) -> Run:
+        """The run once its workflow is over; while the engine is away, or has no such workflow, it waits."""
         async with asyncio.timeout(patience):
-            await self.handle(run).result()
-        return await self.read(run)
+            while True:
+                with suppress(RPCError):
+                    await self.handle(run).result()
+                    return await self.read(run)
+                await asyncio.sleep(0.2)
 
 
 @asynccontextmanager
@@ -236,7 +236,7 @@ async def eventually(happens: Callable[[], Awaitable[bool]], what: str, patience
     deadline = time.monotonic() + patience
     while not await happens():
         assert time.monotonic() < deadline, f"not within {patience:g} s: {what}"
-        await asyncio.sleep(0.03)
+        await asyncio.sleep(0.1)
 
 
 async def _true(value: bool) -> bool:

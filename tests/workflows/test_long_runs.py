@@ -4,19 +4,16 @@ import pytest
 from sqlmodel import col
 from temporalio import workflow
 
-from models import AgentSession
-from models.blueprint import PipelineStep
+from models import AgentSession, Run
 from models.event import EventType
-from models.persona import StepRole
 from models.run import RunStatus
+from tests.runs.marathon import TURNS
 from tests.runs.outcome import outcome_of
 from tests.runs.parts import Parts
 from tests.runs.scenarios import bash, finish, scripted
 from tests.runs.site import Site, opened
 from worker.main import build_workers
 
-TURNS = 300
-MARATHON = scripted("marathon", {**bash("date >> dates.txt"), "repeat": TURNS - 1}, finish("Ran to the end."))
 MOST_EVENTS = 5_000
 SPRINT_TURNS = 12
 SPRINT = scripted(
@@ -25,14 +22,12 @@ SPRINT = scripted(
 FEW_EVENTS = 40
 
 
-async def test_a_run_of_300_turns_stays_within_what_an_engine_likes(site: Site) -> None:
-    steps = [PipelineStep(role=StepRole.designer, label="Run", max_turns=TURNS)]
-    run = await site.start(f"Marathon {MARATHON}", steps)
-    outcome = await outcome_of(site, run, 240)
+async def test_a_run_of_300_turns_stays_within_what_an_engine_likes(site: Site, marathon: Run) -> None:
+    outcome = await outcome_of(site, marathon, 240)
     assert outcome.run.status is RunStatus.completed
     assert len(outcome.calls) == TURNS
-    [session] = await site.rows(AgentSession, col(AgentSession.run_id) == run.id, col(AgentSession.id))
-    for each in (run.id, session.id):
+    [session] = await site.rows(AgentSession, col(AgentSession.run_id) == marathon.id, col(AgentSession.id))
+    for each in (marathon.id, session.id):
         history = await site.client.get_workflow_handle(each).fetch_history()
         assert len(history.events) < MOST_EVENTS
 
