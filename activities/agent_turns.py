@@ -1,5 +1,7 @@
 """One model turn is one activity.  It takes and gives references; the words stay in the database."""
 
+from functools import partial
+
 from pydantic import BaseModel
 from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio import activity
@@ -10,22 +12,20 @@ from activities.credentials import Credentials
 from activities.outcomes import MOST_OUTPUT, TurnOutcome, outcome_of
 from activities.outside import Outside, outside
 from gateways.agent import Turn, TurnRequest
-from gateways.conversation import (
-    SUMMARY_MAX_TOKENS,
-    compacted,
-    compaction_point,
-    summary_request,
-)  # fmt: skip
+from gateways.conversation import SUMMARY_MAX_TOKENS, compacted, compaction_point, summary_request
 from gateways.errors import ProviderLimit
 from gateways.profiles import profile
 from gateways.tools import definitions
 from kit import logs
 from kit.database import Database
 from kit.pacing import fingerprint
+from kit.recent import Recent
+from models import AgentSession, CostRate
 from models import Message as MessageRow
 from models.agent_session import MessageRole, answer_place, compaction_place
 from models.base import JsonObject
 from models.event import EventType, append
+from models.usage import rate_of
 
 PAUSE_SECONDS = 5.0
 """How long everybody keeps away from an overloaded model that named no time."""
@@ -42,6 +42,9 @@ class AgentTurns:
     def __init__(self, database: Database, outside: Outside) -> None:
         self.database = database
         self.outside = outside
+        self._agents: Recent[str, AgentSession] = Recent(seconds=600)
+        """Rows that never change."""
+        self._rates: Recent[str, CostRate | None] = Recent(seconds=10)
 
     @activity.defn
     async def model_turn(self, ask: TurnInput) -> TurnOutcome:
@@ -52,18 +55,20 @@ class AgentTurns:
         """
         place = answer_place(ask.turn)
         async with self.database.statements() as session:
-            held = await load(session, ask.session_id, place)
-            logs.bind(run_id=held.run.id)
-            conversation = await read(session, ask.session_id)
-            if held.message:
-                return outcome_of(held, held.message, conversation.answered)
-            credentials = await self.outside.credentials(session, held.run.project_id)
+            agent = await self._agents.get(
+                ask.session_id, partial(session.get_one, AgentSession, ask.session_id)
+            )
+            logs.bind(run_id=agent.run_id)
+            conversation = await read(session, agent)
+            if stored := conversation.rows.get(place):
+                held = await load(session, agent.id, place)
+                return outcome_of(held, stored, conversation.answered)
+            credentials = await self.outside.credentials(session, agent.project_id)
             await self._may_ask(session, credentials)
-        if user_adds(held, conversation, ask.turn, ask.nudge):
+        if user_adds(conversation, ask.turn, ask.nudge):
             async with self.database.transaction() as session:
-                held = await load(session, ask.session_id, place, lock=True)
+                held = await load(session, agent.id, place, lock=True)
                 await add_user_words(session, held, conversation, ask.turn, ask.nudge)
-        agent = held.agent
         limits = profile(agent.model)
         request = TurnRequest(
             model=agent.model,
@@ -75,10 +80,11 @@ class AgentTurns:
         )
         turn = await self._ask(credentials, request)
         async with self.database.transaction() as session:
-            held = await load(session, ask.session_id, place, lock=True)
+            held = await load(session, agent.id, place, lock=True)
             if held.message:
-                return outcome_of(held, held.message, (await read(session, ask.session_id)).answered)
-            message, answered = await store(session, held, ask.turn, turn, credentials.scrubber)
+                return outcome_of(held, held.message, (await read(session, agent)).answered)
+            rate = await self._rate(session, turn.model)
+            message, answered = store(session, held, ask.turn, turn, rate, credentials.scrubber)
         return outcome_of(held, message, answered)
 
     @activity.defn
@@ -94,7 +100,7 @@ class AgentTurns:
                 return True
             credentials = await self.outside.credentials(session, held.run.project_id)
             await self._may_ask(session, credentials)
-            messages = (await read(session, ask.session_id)).messages()
+            messages = (await read(session, held.agent)).messages()
         agent = held.agent
         if (point := compaction_point(messages, profile(agent.model).window // 4)) is None:
             return False
@@ -113,12 +119,15 @@ class AgentTurns:
                 session_id=agent.id, sequence=place, role=MessageRole.compaction,
                 content=[{"type": "text", "text": summary}], compaction_point=point,
             )  # fmt: skip
-            row.cost_usd = await spend(session, held, turn, row.id)
+            row.cost_usd = spend(session, held, turn, await self._rate(session, turn.model), row.id)
             if pays:
                 session.add(row)
                 data: JsonObject = {"sessionId": agent.id, "turn": ask.turn}
                 append(session, held.run, EventType.context_compacted, data)
         return pays
+
+    async def _rate(self, session: AsyncSession, model: str) -> CostRate | None:
+        return await self._rates.get(model, partial(rate_of, session, model))
 
     async def _may_ask(self, session: AsyncSession, credentials: Credentials) -> None:
         """Keep away while somebody who uses the same key was told to wait."""

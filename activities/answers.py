@@ -10,20 +10,20 @@ from gateways.agent import ToolCall as Asked
 from gateways.agent import Turn
 from gateways.tools import Fault, Finish, ToolRequest, parse
 from kit.scrub import Scrubber, storable
+from models import CostRate, ToolCall, UsageRecord
 from models import Message as MessageRow
-from models import ToolCall, UsageRecord
 from models.agent_session import MessageRole, answer_place
 from models.base import JsonObject
 from models.event import EventType, append
 from models.run_step import StepStatus, Verdict
-from models.usage import Tokens, cost, rate_of
+from models.usage import Tokens, cost
 
 SHOWN_TEXT = 2_000
 """Characters of an answer's text that its event carries."""
 
 
-async def store(
-    session: AsyncSession, held: Held, number: int, turn: Turn, scrubber: Scrubber
+def store(
+    session: AsyncSession, held: Held, number: int, turn: Turn, rate: CostRate | None, scrubber: Scrubber
 ) -> tuple[MessageRow, set[str]]:
     """The answer, what it used, and its event; also the ids of the calls that were answered at once."""
     message = MessageRow(
@@ -35,12 +35,13 @@ async def store(
         model=turn.model,
         usage=turn.usage.model_dump(),
     )
-    message.cost_usd = await spend(session, held, turn, message.id)
+    message.cost_usd = spend(session, held, turn, rate, message.id)
     session.add(message)
     held.run.progress(f"{held.step.label}: turn {number}")
+    text = storable(scrubber.text(turn.text)[:SHOWN_TEXT])
     data: JsonObject = {
         "sessionId": held.agent.id, "stepId": held.step.id, "turn": number, "stopReason": turn.stop_reason,
-        "text": storable(scrubber.text(turn.text)[:SHOWN_TEXT]), "tools": [call.name for call in turn.tool_calls],
+        "text": text, "tools": [call.name for call in turn.tool_calls],
         "costUsd": float(held.run.cost_usd),
     }  # fmt: skip
     append(session, held.run, EventType.turn_completed, data)
@@ -48,10 +49,10 @@ async def store(
     return message, answered
 
 
-async def spend(session: AsyncSession, held: Held, turn: Turn, source_id: str) -> Decimal:
+def spend(session: AsyncSession, held: Held, turn: Turn, rate: CostRate | None, source_id: str) -> Decimal:
     """Count what a turn used towards step, run and project; its cost in USD."""
     tokens = Tokens(**turn.usage.model_dump())
-    used = cost(await rate_of(session, turn.model), tokens)
+    used = cost(rate, tokens)
     total = sum((usd for _, usd in used.values()), Decimal(0))
     for counted in (held.run, held.step):
         counted.cost_usd += total

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from sqlalchemy import select
+from sqlalchemy import Exists, select
 from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -36,6 +36,8 @@ class Conversation(NamedTuple):
     rows: dict[int, MessageRow]
     """By sequence, in order."""
     calls: list[ToolCall]
+    has_queued: bool
+    """A client's message waits that no agent was told yet."""
 
     @property
     def answered(self) -> set[str]:
@@ -57,12 +59,9 @@ async def load(session: AsyncSession, session_id: str, place: int, *, lock: bool
 
     lock: hold the run's row until the commit, so that each place is filled and each event appended once.
     """
-    waiting = select(col(FollowUp.id)).where(
-        col(FollowUp.run_id) == Run.id, col(FollowUp.status) == FollowUpStatus.queued
-    )
     at_place = (col(MessageRow.session_id) == AgentSession.id) & (col(MessageRow.sequence) == place)
     statement = (
-        select(AgentSession, Run, RunStep, waiting.exists(), MessageRow)
+        select(AgentSession, Run, RunStep, _waiting(Run.id), MessageRow)
         .join(Run, col(Run.id) == AgentSession.run_id)
         .join(RunStep, col(RunStep.id) == AgentSession.step_id)
         .outerjoin(MessageRow, at_place)
@@ -73,14 +72,21 @@ async def load(session: AsyncSession, session_id: str, place: int, *, lock: bool
     return Held(*(await session.execute(statement)).one())
 
 
-async def read(session: AsyncSession, session_id: str) -> Conversation:
-    of_session = col(MessageRow.session_id) == session_id
+async def read(session: AsyncSession, agent: AgentSession) -> Conversation:
+    of_session = col(MessageRow.session_id) == agent.id
     rows = select(MessageRow).where(of_session).order_by(col(MessageRow.sequence))
-    calls = select(ToolCall).where(col(ToolCall.session_id) == session_id)
+    calls = select(ToolCall).where(col(ToolCall.session_id) == agent.id)
     return Conversation(
         {row.sequence: row for row in (await session.execute(rows)).scalars()},
         list((await session.execute(calls)).scalars()),
+        bool((await session.execute(select(_waiting(agent.run_id)))).scalar()),
     )
+
+
+def _waiting(run_id: object) -> Exists:
+    """Whether a client's message to the run is queued."""
+    queued = (col(FollowUp.run_id) == run_id) & (col(FollowUp.status) == FollowUpStatus.queued)
+    return select(col(FollowUp.id)).where(queued).exists()
 
 
 def _entry(row: MessageRow) -> Entry:
@@ -102,9 +108,9 @@ async def queued(session: AsyncSession, run_id: str) -> list[FollowUp]:
     return list((await session.execute(statement)).scalars())
 
 
-def user_adds(held: Held, conversation: Conversation, turn: int, nudge: bool) -> bool:
+def user_adds(conversation: Conversation, turn: int, nudge: bool) -> bool:
     """Whether there is anything to add before a turn that was not added yet."""
-    wanted = nudge or held.has_queued or _was_cut_off(conversation, turn)
+    wanted = nudge or conversation.has_queued or _was_cut_off(conversation, turn)
     return wanted and addition_place(turn) not in conversation.rows
 
 
