@@ -5,6 +5,7 @@ answers with its process number.  Each worker is a process and a session of its 
 """
 
 import asyncio
+import ctypes
 import json
 import os
 import signal
@@ -16,6 +17,9 @@ from pathlib import Path
 from local.process import Identity, python, python_environment
 from tests.chaos.worker import lay
 from worker.main import main
+
+PR_SET_PDEATHSIG = 1
+"""No worker outlives the process that forked it, whatever ended that."""
 
 
 class Zygote:
@@ -60,6 +64,7 @@ def serve() -> None:
 
 def _be_a_worker(environment: Mapping[str, str], log: str) -> None:
     os.setsid()
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     for descriptor, target in ((os.open(os.devnull, os.O_RDONLY), 0), (output, 1), (output, 2)):
