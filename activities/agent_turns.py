@@ -23,7 +23,7 @@ from kit.recent import Recent
 from models import AgentSession, CostRate
 from models import Message as MessageRow
 from models.agent_session import MessageRole, answer_place, compaction_place
-from models.base import JsonObject
+from models.base import JsonObject, now
 from models.event import EventType, append
 from models.usage import rate_of
 
@@ -78,6 +78,7 @@ class AgentTurns:
             thinking_effort=agent.thinking_effort.value,
             max_tokens=min(limits.max_output, MOST_OUTPUT),
         )
+        began = now()
         turn = await self._ask(credentials, request)
         async with self.database.transaction() as session:
             held = await load(session, agent.id, place, lock=True)
@@ -85,6 +86,7 @@ class AgentTurns:
                 return outcome_of(held, held.message, (await read(session, agent)).answered)
             rate = await self._rate(session, turn.model)
             message, answered = store(session, held, ask.turn, turn, rate, credentials.scrubber)
+            message.started_at = began
         return outcome_of(held, message, answered)
 
     @activity.defn

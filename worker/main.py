@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 from datetime import timedelta
 
+import uvloop
 from temporalio.client import Client
 from temporalio.worker import Worker
 
@@ -95,4 +96,4 @@ def main() -> None:
     """Run a worker with the settings of the environment."""
     configured = settings()
     logs.configure(configured.log_level, configured.log_format, configured.secret_values())
-    asyncio.run(serve(configured))
+    uvloop.run(serve(configured))

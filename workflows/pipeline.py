@@ -36,13 +36,12 @@ class Pipeline:
             await self._play_block(block)
         workers = [step for block in self.plan.blocks for step in block.steps if not step.gives_verdict]
         last = workers[-1] if workers else self.plan.blocks[-1].steps[-1]
-        while not self.control.stopping:
+        heard = 0
+        while heard < self.control.follow_ups and not self.control.stopping:
             heard = self.control.follow_ups
             if await instantly(RunActivities.has_follow_ups, self.run_id):
                 await self._play_step(last)
-            elif heard == self.control.follow_ups:
-                self.control.close_steps()
-                return
+        self.control.close_steps()
 
     async def _play_block(self, block: BlockPlan) -> None:
         """Repeat the block's steps until its check passes or its iterations are used up."""
