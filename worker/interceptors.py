@@ -25,15 +25,15 @@ BEAT_SECONDS = 1.0
 
 @asynccontextmanager
 async def _beating(info: activity.Info) -> AsyncIterator[None]:
-    """Heartbeats from the activity's first line to its last, which is also how a cancel reaches it."""
+    """A heartbeat every second from the activity's first line to its last; a cancel comes back with it."""
     if info.heartbeat_timeout is None:
         yield
         return
 
     async def beat() -> None:
         while True:
-            activity.heartbeat()
             await asyncio.sleep(BEAT_SECONDS)
+            activity.heartbeat()
 
     beating = asyncio.create_task(beat())
     try:
