@@ -10,8 +10,6 @@ import functools
 import os
 import signal
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
-from pathlib import Path
 
 from temporalio import activity
 
@@ -20,26 +18,19 @@ from gateways.github import GitHub
 from gateways.repository import Repository
 from gateways.sandbox import SandboxHandle
 from gateways.sandboxes import Sandboxes
+from tests.chaos.traps import springs, trap
 
 SECONDS_IN = 2
 """How many beats, about one a second, a turn or a tool call has had when a trap within it is sprung."""
 
 
 async def seam(name: str) -> None:
-    traps = Path(os.environ["TRAPS"])
-    for trap in (f"{name}@{activity.info().workflow_id}", name):
-        if _springs(traps / trap, "kill"):
+    for laid in (trap(f"{name}@{activity.info().workflow_id}"), trap(name)):
+        if springs(laid, "kill"):
             os.kill(os.getpid(), signal.SIGKILL)
-        if _springs(traps / trap, "hold"):
-            while not (traps / f"{trap}.released").exists():
+        if springs(laid, "hold"):
+            while not laid.with_name(f"{laid.name}.released").exists():
                 await asyncio.sleep(0.02)
-
-
-def _springs(trap: Path, what: str) -> bool:
-    with suppress(FileNotFoundError):
-        trap.with_name(f"{trap.name}.{what}").rename(trap.with_name(f"{trap.name}.sprung"))
-        return True
-    return False
 
 
 def trapped(owner: type, method: str, before: str, after: str, only: str = "") -> None:
