@@ -12,7 +12,7 @@ from activities.credentials import Credentials
 from activities.outcomes import MOST_OUTPUT, TurnOutcome, outcome_of
 from activities.outside import Outside, outside
 from gateways.agent import Turn, TurnRequest
-from gateways.conversation import SUMMARY_MAX_TOKENS, compacted, compaction_point, summary_request
+from gateways.conversation import SUMMARY_MAX_TOKENS, compacted, compaction_point, estimate, summary_request
 from gateways.errors import ProviderLimit
 from gateways.profiles import profile
 from gateways.tools import definitions
@@ -104,7 +104,8 @@ class AgentTurns:
             await self._may_ask(session, credentials)
             messages = (await read(session, held.agent)).messages()
         agent = held.agent
-        if (point := compaction_point(messages, profile(agent.model).window // 4)) is None:
+        kept = min(profile(agent.model).window, estimate(messages)) // 4
+        if (point := compaction_point(messages, kept)) is None:
             return False
         request = TurnRequest(
             model=agent.model, system=(agent.system,), messages=summary_request(messages, point),
