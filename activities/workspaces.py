@@ -54,11 +54,8 @@ class Workspaces:
         with outside():
             handle = await attach(self.outside, credentials, sandbox)
             repository = repository_of(self.outside, credentials, handle, run)
-            cloned = await repository.clone(
-                snapshot.base_branch,
-                snapshot.branch_name,
-                restore=checkpoint_ref(run.id) if saved and saved.done_at else None,
-            )
+            kept = checkpoint_ref(run.id) if saved and saved.done_at else None
+            cloned = await repository.clone(snapshot.base_branch, snapshot.branch_name, restore=kept)
             await repository.identity(snapshot.git_name, snapshot.git_email)
             files = await project_files(handle, snapshot)
         async with self.database.transaction() as session:

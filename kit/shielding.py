@@ -7,13 +7,18 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-async def finish_first(work: Coroutine[object, object, T]) -> T:
-    """Do the work to its end even when cancelled meanwhile; the cancellation is raised after it."""
+def begun(work: Coroutine[object, object, T]) -> asyncio.Task[T]:
+    """The work as a task of its own; dropped quietly where the loop takes none, as when a worker leaves."""
     try:
-        task = asyncio.create_task(work)
-    except RuntimeError:  # the loop is going down, as a workflow's does when it leaves the worker's memory
+        return asyncio.create_task(work)
+    except RuntimeError:
         work.close()
         raise
+
+
+async def finish_first(work: Coroutine[object, object, T]) -> T:
+    """Do the work to its end even when cancelled meanwhile; the cancellation is raised after it."""
+    task = begun(work)
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:

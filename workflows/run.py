@@ -10,6 +10,7 @@ from temporalio.exceptions import ActivityError, ChildWorkflowError
 from activities.runs import CloseRun, RunActivities
 from activities.sandboxes import SandboxActivities
 from activities.starting import RUN_WORKFLOW, RunInput
+from kit.shielding import begun
 from kit.temporal import QUICK, STATUS
 from models.run import RunStatus
 from workflows.calls import cause, instantly
@@ -37,7 +38,7 @@ class RunWorkflow:
         except (ActivityError, ChildWorkflowError, asyncio.CancelledError) as error:
             ending = ending_of(self.run_id, error)
         finally:
-            closing = asyncio.create_task(self._close(ending))
+            closing = begun(self._close(ending))
             with suppress(asyncio.CancelledError):  # which comes too late now
                 await asyncio.shield(closing)
             status = await closing
