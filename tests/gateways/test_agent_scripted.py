@@ -1,14 +1,7 @@
 """The agent's parts together against the scripted model, which enforces the rules of the Messages API."""
 
-import json
-import os
-import subprocess
-import sys
-import time
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 
-import httpx
 import pytest
 
 from gateways.agent import Agent, Turn, TurnCut, TurnRequest
@@ -26,7 +19,7 @@ from gateways.conversation import (
 )
 from gateways.errors import CredentialRefused, GatewayError, ProviderLimit, UpstreamRefused
 from gateways.tools import Finish, ToolRequest, definitions, parse
-from local.ports import LOOPBACK, free_ports
+from tests.served import scripted_model
 
 KEY = "key-of-the-scripted-model"
 LS = {"name": "bash", "input": {"command": "ls"}}
@@ -65,21 +58,8 @@ SCENARIOS = [
 
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    directory: Path = tmp_path_factory.mktemp("scenarios")
-    for number, scenario in enumerate(SCENARIOS):
-        (directory / f"{number}.json").write_text(json.dumps(scenario))
-    [port] = free_ports(1)
-    command = [sys.executable, "-m", "local.model", "--port", str(port), "--scenarios", str(directory)]
-    with subprocess.Popen(command, env={**os.environ, "ANTHROPIC_API_KEY": KEY}) as server:
-        address = f"http://{LOOPBACK}:{port}"
-        for _ in range(200):
-            try:
-                if httpx.get(f"{address}/health").status_code == 204:
-                    break
-            except httpx.ConnectError:
-                time.sleep(0.05)
-        yield address
-        server.terminate()
+    with scripted_model(tmp_path_factory.mktemp("scenarios"), KEY, SCENARIOS) as url:
+        yield url
 
 
 @pytest.fixture

@@ -1,13 +1,9 @@
 """The scripted model, spoken to by the real `anthropic` SDK."""
 
 import json
-import os
-import subprocess
-import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 
-import httpx
 import httpx2
 import pytest
 from anthropic import (
@@ -20,7 +16,7 @@ from anthropic import (
 )
 from anthropic.types import Message, MessageParam, TextBlockParam, ToolResultBlockParam, ToolUnionParam
 
-from local.ports import LOOPBACK, free_ports
+from tests.served import scripted_model
 
 KEY = "test-key-of-the-scripted-model"
 MODEL = "claude-sonnet-5-5"
@@ -81,23 +77,8 @@ SCENARIOS = {
 
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    directory = tmp_path_factory.mktemp("scenarios")
-    for name, scenario in SCENARIOS.items():
-        (directory / f"{name}.json").write_text(json.dumps(scenario))
-    [port] = free_ports(1)
-    command = [sys.executable, "-m", "local.model", "--port", str(port), "--scenarios", str(directory)]
-    with subprocess.Popen(
-        command, env={**os.environ, "ANTHROPIC_API_KEY": KEY}, stderr=subprocess.DEVNULL
-    ) as server:
-        url = f"http://{LOOPBACK}:{port}"
-        for _ in range(100):
-            try:
-                if httpx.get(f"{url}/health").status_code == 204:
-                    break
-            except httpx.ConnectError:
-                time.sleep(0.05)
+    with scripted_model(tmp_path_factory.mktemp("scenarios"), KEY, SCENARIOS.values()) as url:
         yield url
-        server.terminate()
 
 
 @pytest.fixture

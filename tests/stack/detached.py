@@ -5,6 +5,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -123,3 +125,15 @@ class DetachedStack:
         )
         assert ran.returncode == 0, ran.stdout + ran.stderr
         return ran.stdout
+
+
+@contextmanager
+def running(directory: Path) -> Iterator[DetachedStack]:
+    """A stack that is up until the block ends, and leaves no process."""
+    stack = DetachedStack(directory)
+    try:
+        stack.up()
+        yield stack
+    finally:
+        stack.down()
+    assert stack.marked() == []

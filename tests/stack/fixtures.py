@@ -4,16 +4,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.stack.detached import DetachedStack
+from tests.stack.detached import DetachedStack, running
 
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DetachedStack]:
     """A stack in the background, with what `codecourier up` seeds."""
-    stack = DetachedStack(tmp_path_factory.mktemp("stack") / "data")
-    try:
-        stack.up()
+    with running(tmp_path_factory.mktemp("stack") / "data") as stack:
         yield stack
-    finally:
-        stack.down()
-    assert stack.marked() == []

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from local.plan import PARTS
-from tests.stack.detached import DetachedStack, Json
+from tests.stack.detached import DetachedStack, Json, running
 
 pytestmark = pytest.mark.stack
 
@@ -15,13 +15,8 @@ pytestmark = pytest.mark.stack
 @pytest.fixture(scope="module")
 def second(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DetachedStack]:
     """A stack beside the shared one, for tests that do it harm."""
-    stack = DetachedStack(tmp_path_factory.mktemp("second") / "data")
-    try:
-        stack.up()
+    with running(tmp_path_factory.mktemp("second") / "data") as stack:
         yield stack
-    finally:
-        stack.down()
-    assert stack.marked() == []
 
 
 @pytest.fixture(scope="module")
