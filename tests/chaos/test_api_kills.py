@@ -29,6 +29,8 @@ from worker.schedules import SWEEP
 
 ASKED = scripted("asked", create("asked.txt", "asked\n"), finish("Made asked.txt."))
 SEAMS = ["commit", "start", "started"]
+BROKEN_OFF = (httpx.RemoteProtocolError, httpx.ReadError)
+"""What a client meets when the server dies of its request: the connection ends, or is reset."""
 Front = httpx.AsyncClient
 Fronts = dict[str, Front]
 
@@ -111,7 +113,7 @@ async def asking(site: Site) -> Request:
 
 async def killed(request: Request, fronts: Fronts, seam: str) -> None:
     """The API dies of the request; its repetition is told to wait, as nobody knows that yet."""
-    with pytest.raises(httpx.RemoteProtocolError):
+    with pytest.raises(BROKEN_OFF):
         await request.send(fronts[seam])
     with pytest.raises(httpx.ConnectError):
         await request.send(fronts[seam])
