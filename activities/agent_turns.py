@@ -6,11 +6,12 @@ from pydantic import BaseModel
 from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio import activity
 
-from activities.answers import spend, store
-from activities.conversations import add_user_words, load, read, user_adds
+from activities.answers import Stored, store
+from activities.conversations import Speaker, add_user_words, read, speaker, user_adds
 from activities.credentials import Credentials
 from activities.outcomes import MOST_OUTPUT, TurnOutcome, outcome_of
 from activities.outside import Outside, outside
+from activities.spending import count, spending
 from gateways.agent import Turn, TurnRequest
 from gateways.conversation import SUMMARY_MAX_TOKENS, compacted, compaction_point, estimate, summary_request
 from gateways.errors import ProviderLimit
@@ -18,13 +19,14 @@ from gateways.profiles import profile
 from gateways.tools import definitions
 from kit import logs
 from kit.database import Database
+from kit.direct import driver, insert
 from kit.pacing import fingerprint
 from kit.recent import Recent
 from models import AgentSession, CostRate
 from models import Message as MessageRow
 from models.agent_session import MessageRole, answer_place, compaction_place
 from models.base import JsonObject, now
-from models.event import EventType, append
+from models.event import EventType, following
 from models.usage import rate_of
 
 PAUSE_SECONDS = 5.0
@@ -42,8 +44,7 @@ class AgentTurns:
     def __init__(self, database: Database, outside: Outside) -> None:
         self.database = database
         self.outside = outside
-        self._agents: Recent[str, AgentSession] = Recent(seconds=600)
-        """Rows that never change."""
+        self._speakers: Recent[str, Speaker] = Recent(seconds=600)
         self._rates: Recent[str, CostRate | None] = Recent(seconds=10)
 
     @activity.defn
@@ -54,21 +55,15 @@ class AgentTurns:
         are paid for and cannot be known); killed after, the second execution finds the stored answer.
         """
         place = answer_place(ask.turn)
-        async with self.database.statements() as session:
-            agent = await self._agents.get(
-                ask.session_id, partial(session.get_one, AgentSession, ask.session_id)
-            )
-            logs.bind(run_id=agent.run_id)
-            conversation = await read(session, agent)
-            if stored := conversation.rows.get(place):
-                held = await load(session, agent.id, place)
-                return outcome_of(held, stored, conversation.answered)
-            credentials = await self.outside.credentials(session, agent.project_id)
-            await self._may_ask(session, credentials)
+        speaker = await self._speaker(ask.session_id)
+        agent = speaker.agent
+        conversation = await read(self.database.direct, agent)
+        if stored := conversation.said.get(place):
+            return outcome_of(agent.model, conversation.standing, stored, conversation.answered)
+        credentials = await self._may_ask(agent)
         if user_adds(conversation, ask.turn, ask.nudge):
             async with self.database.transaction() as session:
-                held = await load(session, agent.id, place, lock=True)
-                await add_user_words(session, held, conversation, ask.turn, ask.nudge)
+                await add_user_words(session, agent, conversation, ask.turn, ask.nudge)
         limits = profile(agent.model)
         request = TurnRequest(
             model=agent.model,
@@ -78,16 +73,16 @@ class AgentTurns:
             thinking_effort=agent.thinking_effort.value,
             max_tokens=min(limits.max_output, MOST_OUTPUT),
         )
-        began = now()
+        message = MessageRow(session_id=agent.id, sequence=place, role=MessageRole.assistant, content=[])
         turn = await self._ask(credentials, request)
+        message.completed_at = now()
         async with self.database.transaction() as session:
-            held = await load(session, agent.id, place, lock=True)
-            if held.message:
-                return outcome_of(held, held.message, (await read(session, agent)).answered)
             rate = await self._rate(session, turn.model)
-            message, answered = store(session, held, ask.turn, turn, rate, credentials.scrubber)
-            message.started_at = began
-        return outcome_of(held, message, answered)
+            kept = await store(session, speaker, message, turn, rate, credentials.scrubber)
+        if kept is None:  # by another execution of this very turn
+            conversation = await read(self.database.direct, agent)
+            kept = Stored(conversation.standing, conversation.said[place], conversation.answered)
+        return outcome_of(agent.model, *kept)
 
     @activity.defn
     async def compact(self, ask: TurnInput) -> bool:
@@ -96,14 +91,13 @@ class AgentTurns:
         Killed before it is stored, the summary is asked for again; its place before the turn is unique.
         """
         place = compaction_place(ask.turn)
-        async with self.database.transaction() as session:
-            held = await load(session, ask.session_id, place, lock=True)
-            if held.message:
-                return True
-            credentials = await self.outside.credentials(session, held.run.project_id)
-            await self._may_ask(session, credentials)
-            messages = (await read(session, held.agent)).messages()
-        agent = held.agent
+        speaker = await self._speaker(ask.session_id)
+        agent = speaker.agent
+        conversation = await read(self.database.direct, agent)
+        if place in conversation.said:
+            return True
+        credentials = await self._may_ask(agent)
+        messages = conversation.messages()
         kept = min(profile(agent.model).window, estimate(messages)) // 4
         if (point := compaction_point(messages, kept)) is None:
             return False
@@ -114,29 +108,43 @@ class AgentTurns:
         turn = await self._ask(credentials, request)
         summary = credentials.scrubber.text(turn.text)
         pays = compacted(messages, point, summary) is not None
+        row = MessageRow(
+            session_id=agent.id, sequence=place, role=MessageRole.compaction,
+            content=[{"type": "text", "text": summary}], compaction_point=point,
+        )  # fmt: skip
         async with self.database.transaction() as session:
-            held = await load(session, ask.session_id, place, lock=True)
-            if held.message:
+            spent = spending(turn.usage, await self._rate(session, turn.model))
+            row.cost_usd = spent.total
+            connection = await driver(session)
+            if pays and not await insert(connection, [row]):
                 return True
-            row = MessageRow(
-                session_id=agent.id, sequence=place, role=MessageRole.compaction,
-                content=[{"type": "text", "text": summary}], compaction_point=point,
-            )  # fmt: skip
-            row.cost_usd = spend(session, held, turn, await self._rate(session, turn.model), row.id)
+            counted = await count(connection, speaker, spent, row.id, events=int(pays))
             if pays:
-                session.add(row)
                 data: JsonObject = {"sessionId": agent.id, "turn": ask.turn}
-                append(session, held.run, EventType.context_compacted, data)
+                said = [(EventType.context_compacted, data)]
+                await insert(connection, following(agent.project_id, agent.run_id, counted.event_seq, said))
         return pays
+
+    async def _speaker(self, session_id: str) -> Speaker:
+        async def read_once() -> Speaker:
+            async with self.database.transaction() as session:
+                return await speaker(session, session_id)
+
+        known = await self._speakers.get(session_id, read_once)
+        logs.bind(run_id=known.agent.run_id)
+        return known
 
     async def _rate(self, session: AsyncSession, model: str) -> CostRate | None:
         return await self._rates.get(model, partial(rate_of, session, model))
 
-    async def _may_ask(self, session: AsyncSession, credentials: Credentials) -> None:
-        """Keep away while somebody who uses the same key was told to wait."""
-        key = fingerprint("model", self.outside.model_key(credentials))
-        if held := await self.outside.blocked(session, key):
-            raise ProviderLimit(held.reason, held.seconds)
+    async def _may_ask(self, agent: AgentSession) -> Credentials:
+        """The project's credentials; keep away while somebody who uses the same key was told to wait."""
+        async with self.database.transaction() as session:
+            credentials = await self.outside.credentials(session, agent.project_id)
+            key = fingerprint("model", self.outside.model_key(credentials))
+            if held := await self.outside.blocked(session, key):
+                raise ProviderLimit(held.reason, held.seconds)
+        return credentials
 
     async def _ask(self, credentials: Credentials, request: TurnRequest) -> Turn:
         """One request; a limit holds up everybody who uses the same key, until the time that it names."""

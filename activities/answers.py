@@ -1,106 +1,115 @@
 """A model's answer, stored with what it used and what its calls mean."""
 
-from decimal import Decimal
+from typing import NamedTuple
 
 from pydantic import JsonValue
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from activities.conversations import Held
+from activities.conversations import Said, Speaker, Standing, queued
+from activities.spending import count, spending
 from gateways.agent import ToolCall as Asked
 from gateways.agent import Turn
 from gateways.tools import Fault, Finish, ToolRequest, parse
+from kit.direct import driver, insert
 from kit.scrub import Scrubber, storable
-from models import CostRate, ToolCall, UsageRecord
+from models import CostRate, RunStep, ToolCall
 from models import Message as MessageRow
-from models.agent_session import MessageRole, answer_place
+from models.agent_session import MessageRole
 from models.base import JsonObject
-from models.event import EventType, append
+from models.event import EventType, following
 from models.run_step import StepStatus, Verdict
-from models.usage import Tokens, cost
 
 SHOWN_TEXT = 2_000
 """Characters of an answer's text that its event carries."""
 
 
-def store(
-    session: AsyncSession, held: Held, number: int, turn: Turn, rate: CostRate | None, scrubber: Scrubber
-) -> tuple[MessageRow, set[str]]:
-    """The answer, what it used, and its event; also the ids of the calls that were answered at once."""
-    message = MessageRow(
-        session_id=held.agent.id,
-        sequence=answer_place(number),
-        role=MessageRole.assistant,
-        content=[clean for block in turn.blocks if (clean := _scrubbed(block, scrubber))],
-        stop_reason=turn.stop_reason,
-        model=turn.model,
-        usage=turn.usage.model_dump(),
-    )
-    message.cost_usd = spend(session, held, turn, rate, message.id)
-    session.add(message)
-    held.run.progress(f"{held.step.label}: turn {number}")
-    text = storable(scrubber.text(turn.text)[:SHOWN_TEXT])
-    data: JsonObject = {
-        "sessionId": held.agent.id, "stepId": held.step.id, "turn": number, "stopReason": turn.stop_reason,
-        "text": text, "tools": [call.name for call in turn.tool_calls],
-        "costUsd": float(held.run.cost_usd),
-    }  # fmt: skip
-    append(session, held.run, EventType.turn_completed, data)
-    answered = {call.id for call in turn.tool_calls if _answer(session, held, message, turn, call, scrubber)}
-    return message, answered
+class Stored(NamedTuple):
+    standing: Standing
+    answer: Said
+    answered: set[str]
+    """The ids of the calls that were answered at once."""
 
 
-def spend(session: AsyncSession, held: Held, turn: Turn, rate: CostRate | None, source_id: str) -> Decimal:
-    """Count what a turn used towards step, run and project; its cost in USD."""
-    tokens = Tokens(**turn.usage.model_dump())
-    used = cost(rate, tokens)
-    total = sum((usd for _, usd in used.values()), Decimal(0))
-    for counted in (held.run, held.step):
-        counted.cost_usd += total
-        counted.input_tokens += tokens.input
-        counted.output_tokens += tokens.output
-        counted.cache_read_tokens += tokens.cache_read
-        counted.cache_write_tokens += tokens.cache_write_5m + tokens.cache_write_1h
-    session.add_all(
-        UsageRecord(
-            project_id=held.run.project_id, service="anthropic", quantity=quantity, unit=unit, cost_usd=usd,
-            run_id=held.run.id, sandbox_id=held.agent.sandbox_id, chain_id=held.run.chain_id,
-            source_id=source_id,
-        )
-        for unit, (quantity, usd) in used.items()
-    )  # fmt: skip
-    return total
+async def store(
+    session: AsyncSession,
+    speaker: Speaker,
+    message: MessageRow,
+    turn: Turn,
+    rate: CostRate | None,
+    scrubber: Scrubber,
+) -> Stored | None:
+    """The answer, what it used, and its events; None, and nothing is written, when it is there already.
+
+    message: its session, its place and when it began; the rest of it is filled in.
+    """
+    agent, number = speaker.agent, message.sequence // 4
+    message.role, message.stop_reason, message.model = MessageRole.assistant, turn.stop_reason, turn.model
+    message.content = [clean for block in turn.blocks if (clean := _scrubbed(block, scrubber))]
+    message.usage = turn.usage.model_dump()
+    spent = spending(turn.usage, rate)
+    message.cost_usd = spent.total
+    connection = await driver(session)
+    if not await insert(connection, [message]):
+        return None
+    requests = [_parsed(speaker, call, scrubber) for call in turn.tool_calls]
+    waits = any(isinstance(each, Finish) for each in requests) and await queued(session, agent.run_id)
+    answers = [
+        _answer(message, call, asked, alone=len(requests) == 1, waits=bool(waits))
+        for call, asked in zip(turn.tool_calls, requests, strict=True)
+        if not isinstance(asked, ToolRequest)
+    ]
+    end = requests[0] if answers and not answers[0].is_error else None
+    assert end is None or isinstance(end, Finish)
+    await insert(connection, answers)
+    progress = f"{speaker.step_label}: turn {number}"
+    score = end.model_dump().get("score") if end else None
+    counted = await count(connection, speaker, spent, message.id, 2 if end else 1, progress, score)
+    said: list[tuple[EventType, JsonObject]] = [
+        (EventType.turn_completed, {
+            "sessionId": agent.id, "stepId": agent.step_id, "turn": number, "stopReason": turn.stop_reason,
+            "text": storable(scrubber.text(turn.text)[:SHOWN_TEXT]),
+            "tools": [call.name for call in turn.tool_calls], "costUsd": counted.cost_usd,
+        }),
+    ]  # fmt: skip
+    verdict = None
+    if end:
+        step = await session.get_one(RunStep, agent.step_id)
+        said.append((EventType.step_completed, _close(step, end)))
+        verdict = step.verdict
+    await insert(connection, following(agent.project_id, agent.run_id, counted.event_seq, said))
+    standing = Standing(counted.cost_usd, end is not None, verdict)
+    answer = Said(message.sequence, message.role, message.content, None, turn.stop_reason, message.usage)
+    return Stored(standing, answer, {row.tool_use_id for row in answers})
 
 
-def _answer(
-    session: AsyncSession, held: Held, message: MessageRow, turn: Turn, call: Asked, scrubber: Scrubber
-) -> bool:
-    """Answer at once what needs no sandbox: a call that cannot be made, and `finish`; whether it was one."""
+def _parsed(speaker: Speaker, call: Asked, scrubber: Scrubber) -> ToolRequest | Finish | Fault:
     given = storable(scrubber.json(dict(call.input)))
     assert isinstance(given, dict)
-    asked = parse(held.agent.role.kind, call.name, given)
-    if isinstance(asked, ToolRequest):
-        return False
-    is_error = True
+    return parse(speaker.agent.role.kind, call.name, given)
+
+
+def _answer(message: MessageRow, call: Asked, asked: Finish | Fault, *, alone: bool, waits: bool) -> ToolCall:
+    """The answer to what needs no sandbox: a call that cannot be made, and `finish`.
+
+    waits: a message from the user that no agent was told yet.
+    """
     if isinstance(asked, Fault):
-        answer = asked.text
-    elif len(turn.tool_calls) > 1:
-        answer = "Not finished: call `finish` alone, after you have seen the results of the other calls."
-    elif held.has_queued:
-        answer = "Not finished: a message from the user has arrived. Deal with it first, then finish."
+        text = asked.text
+    elif not alone:
+        text = "Not finished: call `finish` alone, after you have seen the results of the other calls."
+    elif waits:
+        text = "Not finished: a message from the user has arrived. Deal with it first, then finish."
     else:
-        answer, is_error = "Finished.", False
-        _finish(session, held, asked)
-    session.add(
-        ToolCall(
-            session_id=held.agent.id, sequence=message.sequence, tool_use_id=call.id, name=call.name,
-            result=answer, is_error=is_error, duration_ms=0,
-        )
+        text = "Finished."
+    return ToolCall(
+        session_id=message.session_id, sequence=message.sequence, tool_use_id=call.id, name=call.name,
+        result=text, is_error=text != "Finished.", duration_ms=0,
     )  # fmt: skip
-    return True
 
 
-def _finish(session: AsyncSession, held: Held, said: Finish) -> None:
-    run, step, given = held.run, held.step, said.model_dump()
+def _close(step: RunStep, said: Finish) -> JsonObject:
+    """End the step as its agent said; what its event tells."""
+    given = said.model_dump()
     step.close(
         StepStatus.completed,
         output=said.summary,
@@ -108,12 +117,10 @@ def _finish(session: AsyncSession, held: Held, said: Finish) -> None:
         feedback=given.get("feedback"),
         score=given.get("score"),
     )
-    run.quality_score = step.quality_score if step.quality_score is not None else run.quality_score
-    data: JsonObject = {
+    return {
         "stepId": step.id, "index": step.index, "iteration": step.iteration, "label": step.label,
         "verdict": step.verdict, "score": step.quality_score, "summary": said.summary[:SHOWN_TEXT],
     }  # fmt: skip
-    append(session, run, EventType.step_completed, data)
 
 
 def _scrubbed(block: dict[str, JsonValue], scrubber: Scrubber) -> JsonObject | None:

@@ -1,17 +1,22 @@
-"""A session's conversation in the database, read as the model is told it; and what the user adds to it."""
+"""A session's conversation in the database, read as the model is told it; and what the user adds to it.
+
+What every turn reads and writes goes past the ORM (`kit.direct`): it is most of what a run costs by itself.
+"""
 
 from typing import NamedTuple
 
-from sqlalchemy import Exists, select
+from sqlalchemy import select
 from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from gateways.conversation import AssistantTurn, Compaction, Entry, Message, ToolResult, UserText, assemble
-from models import AgentSession, FollowUp, Run, RunStep, ToolCall
+from kit.direct import Direct
+from models import AgentSession, FollowUp, Run, RunStep
 from models import Message as MessageRow
 from models.agent_session import FollowUpStatus, MessageRole, addition_place, answer_place
 from models.base import JsonObject
 from models.event import EventType, append
+from models.run_step import StepStatus, Verdict
 
 CUT_OFF = (
     "Your last answer was cut off at its limit. Calls that were not whole were not carried out: send them "
@@ -20,81 +25,92 @@ CUT_OFF = (
 NUDGE = "Go on with the task. When nothing is left to do, end by calling the `finish` tool, alone."
 
 
-class Held(NamedTuple):
-    """A session with its run and its step."""
+class Speaker(NamedTuple):
+    """Who talks about which step: what never changes about a session, so that it may be kept."""
 
     agent: AgentSession
-    run: Run
-    step: RunStep
-    has_queued: bool
-    """A client's message waits that no agent was told yet."""
-    message: MessageRow | None
-    """What is at the asked place already."""
+    step_label: str
+    chain_id: str | None
+
+
+class Standing(NamedTuple):
+    """Where a session's run and step are now."""
+
+    cost_usd: float
+    """Of the whole run so far."""
+    finished: bool
+    verdict: Verdict | None
+
+
+class Said(NamedTuple):
+    """A stored message, as far as a turn needs it."""
+
+    sequence: int
+    role: MessageRole
+    content: list[JsonObject]
+    compaction_point: int | None = None
+    stop_reason: str | None = None
+    usage: dict[str, int] | None = None
 
 
 class Conversation(NamedTuple):
-    rows: dict[int, MessageRow]
+    said: dict[int, Said]
     """By sequence, in order."""
-    calls: list[ToolCall]
+    results: list[ToolResult]
     has_queued: bool
     """A client's message waits that no agent was told yet."""
+    standing: Standing
 
     @property
     def answered(self) -> set[str]:
         """The ids of calls that have a result."""
-        return {call.tool_use_id for call in self.calls}
+        return {result.tool_use_id for result in self.results}
 
     def messages(self) -> list[Message]:
         """As the Messages API takes them."""
-        entries: list[Entry] = [_entry(row) for row in self.rows.values()]
-        entries += [
-            ToolResult(tool_use_id=call.tool_use_id, content=call.result, is_error=call.is_error)
-            for call in self.calls
-        ]
-        return assemble(entries)
+        return assemble([*map(_entry, self.said.values()), *self.results])
 
 
-async def load(session: AsyncSession, session_id: str, place: int, *, lock: bool = False) -> Held:
-    """A session, its run and step, and the message at a place.
-
-    lock: hold the run's row until the commit, so that each place is filled and each event appended once.
-    """
-    at_place = (col(MessageRow.session_id) == AgentSession.id) & (col(MessageRow.sequence) == place)
+async def speaker(session: AsyncSession, session_id: str) -> Speaker:
     statement = (
-        select(AgentSession, Run, RunStep, _waiting(Run.id), MessageRow)
-        .join(Run, col(Run.id) == AgentSession.run_id)
+        select(AgentSession, col(RunStep.label), col(Run.chain_id))
         .join(RunStep, col(RunStep.id) == AgentSession.step_id)
-        .outerjoin(MessageRow, at_place)
+        .join(Run, col(Run.id) == AgentSession.run_id)
         .where(col(AgentSession.id) == session_id)
     )
-    if lock:
-        statement = statement.with_for_update(of=Run)
-    return Held(*(await session.execute(statement)).one())
+    return Speaker(*(await session.execute(statement)).one())
 
 
-async def read(session: AsyncSession, agent: AgentSession) -> Conversation:
-    of_session = col(MessageRow.session_id) == agent.id
-    rows = select(MessageRow).where(of_session).order_by(col(MessageRow.sequence))
-    calls = select(ToolCall).where(col(ToolCall.session_id) == agent.id)
+_READ = """
+    SELECT
+      (SELECT coalesce(json_agg(
+           json_build_array(sequence, role, content, compaction_point, stop_reason, usage) ORDER BY sequence
+         ), '[]') FROM message WHERE session_id = %(session)s),
+      (SELECT coalesce(json_agg(json_build_array(tool_use_id, result, is_error)), '[]')
+         FROM tool_call WHERE session_id = %(session)s),
+      EXISTS (SELECT FROM follow_up WHERE run_id = run.id AND status = 'queued'),
+      run.cost_usd::float8, run_step.status, run_step.verdict
+    FROM run, run_step WHERE run.id = %(run)s AND run_step.id = %(step)s
+"""
+
+
+async def read(direct: Direct, agent: AgentSession) -> Conversation:
+    keys = {"session": agent.id, "run": agent.run_id, "step": agent.step_id}
+    [[said, results, has_queued, cost, status, verdict]] = await direct.fetch(_READ, keys)
     return Conversation(
-        {row.sequence: row for row in (await session.execute(rows)).scalars()},
-        list((await session.execute(calls)).scalars()),
-        bool((await session.execute(select(_waiting(agent.run_id)))).scalar()),
+        {row[0]: Said(row[0], MessageRole(row[1]), *row[2:]) for row in said},
+        [ToolResult(tool_use_id=call, content=text, is_error=failed) for call, text, failed in results],
+        has_queued,
+        Standing(cost, status == StepStatus.completed, Verdict(verdict) if verdict else None),
     )
 
 
-def _waiting(run_id: object) -> Exists:
-    """Whether a client's message to the run is queued."""
-    queued = (col(FollowUp.run_id) == run_id) & (col(FollowUp.status) == FollowUpStatus.queued)
-    return select(col(FollowUp.id)).where(queued).exists()
-
-
-def _entry(row: MessageRow) -> Entry:
-    if row.role is MessageRole.assistant:
-        return AssistantTurn.model_validate({"blocks": row.content})
-    text = "\n\n".join(str(block["text"]) for block in row.content)
-    if row.role is MessageRole.compaction and row.compaction_point is not None:
-        return Compaction(point=row.compaction_point, summary=text)
+def _entry(said: Said) -> Entry:
+    if said.role is MessageRole.assistant:
+        return AssistantTurn.model_validate({"blocks": said.content})
+    text = "\n\n".join(str(block["text"]) for block in said.content)
+    if said.role is MessageRole.compaction and said.compaction_point is not None:
+        return Compaction(point=said.compaction_point, summary=text)
     return UserText(text=text)
 
 
@@ -111,31 +127,32 @@ async def queued(session: AsyncSession, run_id: str) -> list[FollowUp]:
 def user_adds(conversation: Conversation, turn: int, nudge: bool) -> bool:
     """Whether there is anything to add before a turn that was not added yet."""
     wanted = nudge or conversation.has_queued or _was_cut_off(conversation, turn)
-    return wanted and addition_place(turn) not in conversation.rows
+    return wanted and addition_place(turn) not in conversation.said
 
 
 def _was_cut_off(conversation: Conversation, turn: int) -> bool:
-    before = conversation.rows.get(answer_place(turn - 1))
+    before = conversation.said.get(answer_place(turn - 1))
     return before is not None and before.stop_reason == "max_tokens"
 
 
 async def add_user_words(
-    session: AsyncSession, held: Held, conversation: Conversation, turn: int, nudge: bool
+    session: AsyncSession, agent: AgentSession, conversation: Conversation, turn: int, nudge: bool
 ) -> None:
-    """What the user adds before a turn, to the rows and to `conversation`; the run's row is locked."""
+    """What the user adds before a turn, once, to the rows and to `conversation`."""
+    run = await session.get_one(Run, agent.run_id, with_for_update=True)
     place = addition_place(turn)
     statement = select(MessageRow).where(
-        col(MessageRow.session_id) == held.agent.id, col(MessageRow.sequence) == place
+        col(MessageRow.session_id) == agent.id, col(MessageRow.sequence) == place
     )
     row = (await session.execute(statement)).scalar_one_or_none()
     if row is None:
         words = [CUT_OFF] if _was_cut_off(conversation, turn) else [NUDGE] if nudge else []
-        for message in await queued(session, held.run.id):
+        for message in await queued(session, run.id):
             words.append(f'<message from="user">\n{message.content}\n</message>')
             message.status, message.sequence = FollowUpStatus.delivered, place
-            message.session_id = held.agent.id
-            append(session, held.run, EventType.message_received, {"messageId": message.id})
+            message.session_id = agent.id
+            append(session, run, EventType.message_received, {"messageId": message.id})
         content: list[JsonObject] = [{"type": "text", "text": "\n\n".join(words)}]
-        row = MessageRow(session_id=held.agent.id, sequence=place, role=MessageRole.user, content=content)
+        row = MessageRow(session_id=agent.id, sequence=place, role=MessageRole.user, content=content)
         session.add(row)
-    conversation.rows[place] = row
+    conversation.said[place] = Said(place, row.role, row.content)

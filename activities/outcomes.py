@@ -4,11 +4,10 @@ from typing import Literal
 
 from pydantic import BaseModel
 
-from activities.conversations import Held
+from activities.conversations import Said, Standing
 from gateways.conversation import Usage, needs_compaction
 from gateways.profiles import profile
-from models import Message as MessageRow
-from models.run_step import StepStatus, Verdict
+from models.run_step import Verdict
 
 MOST_OUTPUT = 32_000
 """Tokens that one answer may have; models that can give less are asked for less."""
@@ -31,24 +30,24 @@ class TurnOutcome(BaseModel):
     """The next turn may not fit the model's window: compact first."""
 
 
-def outcome_of(held: Held, message: MessageRow, answered: set[str]) -> TurnOutcome:
+def outcome_of(model: str, standing: Standing, answer: Said, answered: set[str]) -> TurnOutcome:
     """The same for the same rows, so that a repeated activity returns what the first one did.
 
     answered: ids of the calls that need no sandbox, or have their result already.
     """
-    asked = [block for block in message.content if block["type"] == "tool_use"]
+    asked = [block for block in answer.content if block["type"] == "tool_use"]
     calls = [Call(id=str(b["id"]), name=str(b["name"])) for b in asked if b["id"] not in answered]
     verb: Verb = "tools" if asked else "nudge"
-    if held.step.status is StepStatus.completed:
+    if standing.finished:
         verb = "finished"
-    elif message.stop_reason == "refusal":
+    elif answer.stop_reason == "refusal":
         verb = "refused"
-    window = profile(held.agent.model).window
-    usage = Usage.model_validate(message.usage)
+    window = profile(model).window
+    usage = Usage.model_validate(answer.usage)
     return TurnOutcome(
         next=verb,
         calls=calls,
-        verdict=held.step.verdict,
-        cost_usd=float(held.run.cost_usd),
+        verdict=standing.verdict,
+        cost_usd=standing.cost_usd,
         compact=needs_compaction(usage, window, MOST_OUTPUT + window // 10),
     )

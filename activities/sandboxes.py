@@ -1,6 +1,7 @@
 """A run's sandbox: made once, filled with the repository and the project's files, kept safe, and killed."""
 
 from decimal import Decimal
+from typing import Protocol
 
 from pydantic import BaseModel
 from sqlalchemy import select
@@ -33,7 +34,17 @@ class SandboxRef(BaseModel):
     sandbox_id: str
 
 
-async def attach(outside: Outside, credentials: Credentials, sandbox: Sandbox) -> SandboxHandle:
+class Attachable(Protocol):
+    """What of a sandbox's row it takes to attach to it."""
+
+    @property
+    def provider_id(self) -> str | None: ...
+
+    @property
+    def timeout_ms(self) -> int: ...
+
+
+async def attach(outside: Outside, credentials: Credentials, sandbox: Attachable) -> SandboxHandle:
     """A handle on the run's sandbox, which lives on for as long as the run's blueprint says from now."""
     if sandbox.provider_id is None:
         raise ApplicationError("The sandbox was never created.", type="SANDBOX_GONE", non_retryable=True)

@@ -3,10 +3,6 @@
 from typing import NamedTuple
 
 from pydantic import BaseModel, JsonValue
-from sqlalchemy import Insert, func, select, update
-from sqlalchemy.dialects import postgresql
-from sqlmodel import col
-from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio import activity
 
 from activities.outside import Outside, outside
@@ -14,14 +10,45 @@ from activities.sandboxes import attach
 from gateways.tools import ToolRequest, parse
 from kit import logs
 from kit.database import Database
-from models import AgentSession, Message, Run, Sandbox, ToolCall
+from kit.direct import jsonb
+from kit.ids import new_id
 from models.base import JsonObject, now
-from models.event import EventType, appended
+from models.event import EventType
+from models.persona import StepRole
 
 TOOL_SECONDS = 1_800
 """The longest that one tool call may take; the model is told when it was ended."""
 SHOWN_RESULT = 2_000
 """Characters of a result that its event carries."""
+
+
+_LOAD = """
+    SELECT agent_session.run_id, agent_session.project_id, agent_session.role, block,
+        sandbox.provider_id, sandbox.timeout_ms,
+        EXISTS (SELECT FROM tool_call WHERE session_id = agent_session.id AND tool_use_id = %(tool_use_id)s)
+    FROM agent_session
+    JOIN message ON message.session_id = agent_session.id AND message.sequence = %(sequence)s
+    JOIN jsonb_array_elements(message.content) AS block ON block ->> 'id' = %(tool_use_id)s
+    JOIN sandbox ON sandbox.id = %(sandbox_id)s
+    WHERE agent_session.id = %(session_id)s
+"""
+_STORE = """
+    WITH stored AS (
+        INSERT INTO tool_call
+            (id, session_id, sequence, tool_use_id, name, result, is_error, duration_ms, created_at)
+        VALUES (%(tool)s, %(session_id)s, %(sequence)s, %(tool_use_id)s, %(name)s, %(result)s, %(is_error)s,
+            %(duration_ms)s, %(now)s)
+        ON CONFLICT DO NOTHING RETURNING name
+    ), bumped AS (
+        UPDATE run SET event_seq = event_seq + 1, last_progress_at = %(now)s, waiting = NULL,
+            current_step_progress = concat(current_step_label, ': ', %(name)s::text)
+        WHERE id = %(run)s AND EXISTS (SELECT FROM stored)
+        RETURNING project_id, id, event_seq
+    )
+    INSERT INTO event (id, project_id, subject_id, seq, type, data, created_at)
+    SELECT %(event)s, project_id, id, event_seq, %(type)s, %(data)s, %(now)s FROM bumped
+"""
+"""Result, progress and event as one statement, which does nothing if the result is there already."""
 
 
 class ToolCallInput(BaseModel):
@@ -45,19 +72,19 @@ class ToolCalls:
         for the very same process in the sandbox; killed before the result is stored, the journal tells it
         again; killed after, the stored result ends the second execution at once.
         """
-        async with self.database.statements() as session:
-            agent, message, sandbox, stored = await _load(session, call)
-            logs.bind(run_id=agent.run_id)
-            if stored:
-                return
-            credentials = await self.outside.credentials(session, agent.project_id)
-        block = next(block for block in message.content if block.get("id") == call.tool_use_id)
-        name, given = str(block["name"]), block["input"]
+        found = await self.database.direct.fetch(_LOAD, call.model_dump())
+        loaded = _Loaded(*found[0])
+        logs.bind(run_id=loaded.run_id)
+        if loaded.is_stored:
+            return
+        async with self.database.transaction() as session:
+            credentials = await self.outside.credentials(session, loaded.project_id)
+        name, given = str(loaded.block["name"]), loaded.block["input"]
         assert isinstance(given, dict)
-        request = parse(agent.role.kind, name, given)
+        request = parse(StepRole(loaded.role).kind, name, given)
         assert isinstance(request, ToolRequest), "what needs no sandbox was answered with the turn"
         with outside():
-            handle = await attach(self.outside, credentials, sandbox)
+            handle = await attach(self.outside, credentials, loaded)
             result = await handle.tool(
                 call.tool_use_id,
                 request.wire(),
@@ -65,41 +92,17 @@ class ToolCalls:
                 timeout_seconds=TOOL_SECONDS,
             )
         text = credentials.scrubber.text(result.content)
-        row = ToolCall(
-            session_id=call.session_id, sequence=call.sequence, tool_use_id=call.tool_use_id, name=name,
-            result=text, is_error=result.is_error, duration_ms=result.duration_ms,
-        )  # fmt: skip
         data: JsonObject = {
             "sessionId": call.session_id, "toolUseId": call.tool_use_id, "name": name,
             "input": shortened(given), "result": text[:SHOWN_RESULT], "isError": result.is_error,
             "durationMs": result.duration_ms,
         }  # fmt: skip
-        async with self.database.statements() as session:
-            await session.execute(_store(agent.run_id, row, data))
-
-
-def _store(run_id: str, row: ToolCall, data: JsonObject) -> Insert:
-    """Result, progress and event as one statement, which does nothing if the result is there already."""
-    stored = (
-        postgresql.insert(ToolCall)
-        .values(**row.model_dump())
-        .on_conflict_do_nothing()
-        .returning(col(ToolCall.name))
-        .cte("stored")
-    )
-    bumped = (
-        update(Run)
-        .where(col(Run.id) == run_id, select(stored.c.name).exists())
-        .values(
-            event_seq=Run.event_seq + 1,
-            current_step_progress=func.concat(Run.current_step_label, ": ", row.name),
-            last_progress_at=now(),
-            waiting=None,
-        )
-        .returning(col(Run.project_id), col(Run.id), col(Run.event_seq))
-        .cte("bumped")
-    )
-    return appended(bumped, EventType.tool_completed, data)
+        row = {
+            **call.model_dump(), "tool": new_id("tool"), "name": name, "result": text,
+            "is_error": result.is_error, "duration_ms": result.duration_ms, "run": loaded.run_id,
+            "event": new_id("evt"), "type": EventType.tool_completed, "data": jsonb(data), "now": now(),
+        }  # fmt: skip
+        await self.database.direct.fetch(_STORE, row)
 
 
 def shortened(given: dict[str, JsonValue]) -> dict[str, object]:
@@ -108,23 +111,11 @@ def shortened(given: dict[str, JsonValue]) -> dict[str, object]:
 
 
 class _Loaded(NamedTuple):
-    agent: AgentSession
-    message: Message
-    sandbox: Sandbox
-    stored: ToolCall | None
-
-
-async def _load(session: AsyncSession, call: ToolCallInput) -> _Loaded:
-    statement = (
-        select(AgentSession, Message, Sandbox, ToolCall)
-        .join(
-            Message, (col(Message.session_id) == AgentSession.id) & (col(Message.sequence) == call.sequence)
-        )
-        .join(Sandbox, col(Sandbox.id) == call.sandbox_id)
-        .outerjoin(
-            ToolCall,
-            (col(ToolCall.session_id) == AgentSession.id) & (col(ToolCall.tool_use_id) == call.tool_use_id),
-        )
-        .where(col(AgentSession.id) == call.session_id)
-    )
-    return _Loaded(*(await session.execute(statement)).one())
+    run_id: str
+    project_id: str
+    role: str
+    block: dict[str, JsonValue]
+    """The call, as the model asked for it."""
+    provider_id: str | None
+    timeout_ms: int
+    is_stored: bool

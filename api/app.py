@@ -23,9 +23,9 @@ from api.keys import Keys
 from api.listener import Listener
 from api.openapi import EVERY_ROUTE
 from api.paths import ExactPaths
-from api.reads import Reads
 from kit.crypto import Vault
 from kit.database import Database
+from kit.direct import Direct
 from kit.errors import AppError, Internal
 from kit.logs import configure
 from kit.settings import Settings
@@ -75,7 +75,7 @@ def open_api(settings: Settings) -> Api:
     return Api(
         settings=settings,
         database=database,
-        reads=Reads(conninfo, settings.database_pool_size),
+        reads=Direct(conninfo, settings.database_pool_size, name="codecourier-api-reads", read_only=True),
         listener=listener,
         keys=keys,
         events=events,

@@ -11,9 +11,9 @@ from api.events import Events
 from api.idempotency import Idempotency
 from api.keys import Key, Keys
 from api.listener import Listener
-from api.reads import Reads
 from kit.crypto import Vault
 from kit.database import Database
+from kit.direct import Direct
 from kit.settings import Settings
 
 After = Callable[[], Awaitable[bool]]
@@ -26,7 +26,7 @@ class Api:
 
     settings: Settings
     database: Database
-    reads: Reads
+    reads: Direct
     listener: Listener
     keys: Keys
     events: Events

@@ -14,7 +14,7 @@ from fastapi import Response
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.types import Receive, Scope, Send
 
-from api.reads import Reads
+from kit.direct import Direct
 from kit.errors import AuthInvalid, Unavailable
 from models.event import EventType
 
@@ -69,7 +69,7 @@ class Events:
 
 
 async def follow(
-    events: Events, reads: Reads, subject: str, after: int, allowed: Callable[[], Awaitable[object]]
+    events: Events, reads: Direct, subject: str, after: int, allowed: Callable[[], Awaitable[object]]
 ) -> AsyncGenerator[bytes, None]:
     """Every event of the subject after `after`, with heartbeats, until its last one or the shutdown.
 

@@ -6,6 +6,8 @@ from contextlib import asynccontextmanager
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from kit.direct import Direct
+
 
 def driver_url(url: str) -> str:
     """A PostgreSQL address with the driver named in it, as SQLAlchemy wants it."""
@@ -25,7 +27,9 @@ class Database:
             pool_timeout=10,
             connect_args={"prepare_threshold": 1},  # our statements are few and come again and again
         )
-        self._autocommit = self.engine.execution_options(isolation_level="AUTOCOMMIT")
+        self.direct = Direct(
+            url.replace("+psycopg", "", 1), pool_size, name="codecourier-direct", read_only=False
+        )
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncSession]:
@@ -33,14 +37,6 @@ class Database:
         async with AsyncSession(self.engine, expire_on_commit=False) as session, session.begin():
             yield session
 
-    @asynccontextmanager
-    async def statements(self) -> AsyncIterator[AsyncSession]:
-        """Every statement is its own transaction: for reads, and for writes that are one statement.
-
-        Saves the two round trips that begin and commit one.
-        """
-        async with AsyncSession(self._autocommit, expire_on_commit=False, autoflush=False) as session:
-            yield session
-
     async def close(self) -> None:
+        await self.direct.close()
         await self.engine.dispose()

@@ -3,14 +3,15 @@
 SSE, polling, notifications and webhooks all read this log; sequences are gapless per subject.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import CTE, Index, Insert, insert, literal, select
+from sqlalchemy import Index
 from sqlmodel import Field
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from kit.ids import new_id, prefixed
+from kit.ids import prefixed
 from models.base import Json, JsonObject, Record, Table, Timestamp, now
 
 CHANNEL = "events"
@@ -87,15 +88,12 @@ def append(
     return event
 
 
-def appended(bumped: CTE, type: EventType, data: JsonObject) -> Insert:
-    """The insert of an event as part of one statement, for changes that need no look at the row before.
-
-    bumped: an update of the subject that raised `event_seq` and returns `project_id id event_seq`; where it
-    updated nothing, no event is written.
-    """
-    columns = ["id", "project_id", "subject_id", "seq", "type", "data", "created_at"]
-    values = select(
-        literal(new_id("evt")), bumped.c.project_id, bumped.c.id, bumped.c.event_seq, literal(type.value),
-        literal(data, Json), literal(now(), Timestamp),
-    )  # fmt: skip
-    return insert(Event).from_select(columns, values)
+def following(
+    project_id: str, subject_id: str, last: int, said: Sequence[tuple[EventType, JsonObject]]
+) -> list[Event]:
+    """The rows of events whose places were taken by an update of the subject's `event_seq`, up to `last`."""
+    first = last - len(said) + 1
+    return [
+        Event(project_id=project_id, subject_id=subject_id, seq=first + place, type=kind, data=data)
+        for place, (kind, data) in enumerate(said)
+    ]

@@ -25,8 +25,8 @@ from kit.database import Database
 from kit.settings import Settings, settings
 from kit.temporal import AGENTS_QUEUE, RUNNER, TASK_QUEUE, connect
 from worker.interceptors import ActivityInterceptor
+from worker.registry import WORKFLOWS
 from worker.schedules import ensure_schedules
-from workflows import WORKFLOWS
 
 GRACE = timedelta(seconds=20)
 """What runs when the worker is told to stop may finish for so long; then it goes on elsewhere."""

@@ -1,7 +1,5 @@
-"""The durable stories: decisions only, no I/O, no clock, no settings."""
+"""The durable stories: decisions only, no I/O, no clock, no settings.
 
-from workflows.agent_session import AgentSessionWorkflow
-from workflows.run import RunWorkflow
-from workflows.sweep import SweepWorkflow
-
-WORKFLOWS: list[type] = [RunWorkflow, AgentSessionWorkflow, SweepWorkflow]
+Nothing is imported here: the engine's sandbox loads the module of a workflow anew for every execution, and
+with it all that stands in this one.
+"""

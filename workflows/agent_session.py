@@ -9,16 +9,17 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError
 from temporalio.types import MethodAsyncSingleParam
 
-from activities.agent_turns import AgentTurns, TurnInput
-from activities.failures import CONTEXT_TOO_LONG, SANDBOX_GONE
-from activities.outcomes import Call, TurnOutcome
-from activities.tool_calls import ToolCallInput, ToolCalls
-from kit.temporal import LONG
-from models.agent_session import answer_place
-from models.run_step import Verdict
-from workflows.calls import cause, patiently
-from workflows.sandbox import ready_sandbox
-from workflows.session_limits import SessionInput, keep_budget, keep_limits
+with workflow.unsafe.imports_passed_through():
+    from activities.agent_turns import AgentTurns, TurnInput
+    from activities.failures import CONTEXT_TOO_LONG, SANDBOX_GONE
+    from activities.outcomes import Call, TurnOutcome
+    from activities.tool_calls import ToolCallInput, ToolCalls
+    from kit.temporal import LONG
+    from models.agent_session import answer_place
+    from models.run_step import Verdict
+    from workflows.calls import cause, patiently
+    from workflows.sandbox import ready_sandbox
+    from workflows.session_limits import SessionInput, keep_budget, keep_limits
 
 S = TypeVar("S")
 P = TypeVar("P")

@@ -2,8 +2,9 @@
 
 from temporalio import workflow
 
-from activities.sweep import Sweep
-from kit.temporal import QUICK
+with workflow.unsafe.imports_passed_through():
+    from activities.sweep import Sweep
+    from kit.temporal import QUICK
 
 
 @workflow.defn(name="Sweep")

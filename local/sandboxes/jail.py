@@ -27,6 +27,7 @@ def command(directory: Path) -> list[str]:
     Wants envd's configuration on stdin. Raises FileNotFoundError when setpriv is missing.
     """
     return [
+        *("nice", "-n", "10"),  # however busy the agents' commands are, what drives them goes first
         bwrap_path(),
         *("--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-net", "--unshare-cgroup-try"),
         *("--hostname", "sandbox", "--die-with-parent", "--new-session"),

@@ -5,7 +5,7 @@ from temporalio import workflow
 from activities.runs import CloseRun
 from activities.starting import RUN_WORKFLOW, RunInput
 from models.run import RunStatus
-from workflows import WORKFLOWS
+from worker.registry import WORKFLOWS
 from workflows.run import RunWorkflow
 
 

@@ -16,7 +16,7 @@ from temporalio.worker import Replayer
 from kit.temporal import RUNNER
 from tests.workflows.changed import CHANGED
 from tests.workflows.record import HISTORIES, PLAYS
-from workflows import WORKFLOWS
+from worker.registry import WORKFLOWS
 
 FILES = sorted(HISTORIES.glob("*.json"))
 OF_A_MACHINE = re.compile(rb"/(work|root|tmp|var|usr|opt|Users)/|site-packages|127\.0\.0\.1|\.py\b")
