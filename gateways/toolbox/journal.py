@@ -69,8 +69,8 @@ def _leave(code: int, complaint: str) -> NoReturn:
 def _outlive_the_caller() -> None:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
-    if os.getpid() != os.getsid(0) and os.getpid() != os.getpgrp():
-        os.setsid()
+    if os.getpid() != os.getpgrp():
+        os.setpgid(0, 0)
 
 
 def _once(entry: str, request: dict[str, object]) -> dict[str, object]:

@@ -67,7 +67,7 @@ def _run(
         process = subprocess.Popen(
             ["bash", "--noprofile", "--norc", "-c", WRAPPER, "bash", command],
             cwd=directory, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
-            start_new_session=True, pass_fds=[descriptor],
+            preexec_fn=os.setpgrp, pass_fds=[descriptor],
         )  # fmt: skip
     finally:
         os.close(descriptor)

@@ -10,7 +10,9 @@ import fcntl
 import logging
 import os
 import resource
+import signal
 import sys
+import termios
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -58,6 +60,18 @@ def enter(data: Path) -> int:
     return lock
 
 
+def leave_terminal() -> None:
+    """Give up the terminal this was started from: a program in a sandbox could type into it."""
+    try:
+        terminal = os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY)
+    except OSError:
+        return  # there is none
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # sent to a session whose leader does this
+    fcntl.ioctl(terminal, termios.TIOCNOTTY)
+    signal.signal(signal.SIGHUP, before)
+    os.close(terminal)
+
+
 def app(fleet: Fleet, api_key: str) -> Gateway:
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -81,6 +95,7 @@ def main() -> None:
         level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr
     )
     logging.getLogger("httpx").setLevel(logging.WARNING)
+    leave_terminal()
     enter(options.data)
     files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))  # a few per sandbox and two per connection

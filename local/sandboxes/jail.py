@@ -3,6 +3,10 @@
 As root there is no user namespace: bwrap sets the mounts up, then setpriv becomes an unprivileged user
 without capabilities. As an ordinary user, a user namespace maps that user to the same uid inside. Either way
 the network namespace is the sandbox's own, with nothing but its loopback in it.
+
+The sandbox stays in the server's session, which has given up its terminal: Linux shares the processor
+between sessions (autogroups), and a session for each sandbox would leave the services of the stack one share
+among many.
 """
 
 import os
@@ -27,10 +31,9 @@ def command(directory: Path) -> list[str]:
     Wants envd's configuration on stdin. Raises FileNotFoundError when setpriv is missing.
     """
     return [
-        *("nice", "-n", "10"),  # however busy the agents' commands are, what drives them goes first
         bwrap_path(),
         *("--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-net", "--unshare-cgroup-try"),
-        *("--hostname", "sandbox", "--die-with-parent", "--new-session"),
+        *("--hostname", "sandbox", "--die-with-parent"),
         *(_privileged() if os.geteuid() == 0 else _unprivileged()),
         *_system(),
         *_python(),

@@ -31,6 +31,7 @@ _LIMITS = {
     resource.RLIMIT_NOFILE: 65536,
     resource.RLIMIT_CORE: 0,
 }
+_NICE = 19  # agents' commands get what the services of the stack leave
 _OOM_SCORE = "500"  # when the host's memory runs out, a sandbox goes before the services of the stack
 
 
@@ -88,6 +89,7 @@ def main() -> None:
         resource.setrlimit(limit, (value, value))
     with open("/proc/self/oom_score_adj", "w") as file:
         file.write(_OOM_SCORE)
+    os.nice(_NICE)
     asyncio.run(serve(config))
 
 

@@ -30,7 +30,7 @@ class Command:
     def spawn(
         cls, config: pb.ProcessConfig, tag: str | None, cwd: str, env: Mapping[str, str], *, stdin: bool
     ) -> "Command":
-        """Start the process in a session of its own. Raises OSError when it cannot be started."""
+        """Start the process in a process group of its own. Raises OSError when it cannot be started."""
         popen = subprocess.Popen(
             [config.cmd, *config.args],
             cwd=cwd,
@@ -38,7 +38,7 @@ class Command:
             stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            start_new_session=True,
+            process_group=0,
             bufsize=0,
         )
         return cls(config, tag, popen)

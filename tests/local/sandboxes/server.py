@@ -1,13 +1,16 @@
 """The sandbox server as a process of its own, and the options with which the real SDK talks to it."""
 
+import fcntl
 import os
 import signal
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -37,7 +40,8 @@ class Server:
     def options(self) -> ApiParams:
         return ApiParams(api_key=API_KEY, api_url=self.url, sandbox_url=self.url, retries=0)
 
-    def start(self) -> None:
+    def start(self, terminal: int | None = None) -> None:
+        """terminal: a pseudo-terminal to be started from, as by a person."""
         allowed = [word for port in self.allowed for word in ("--allow", f"{LOOPBACK}:{port}")]
         self.process = subprocess.Popen(
             [
@@ -51,6 +55,8 @@ class Server:
                 *allowed,
             ],
             env={**os.environ, "E2B_API_KEY": API_KEY},
+            start_new_session=terminal is not None,
+            preexec_fn=None if terminal is None else partial(fcntl.ioctl, terminal, termios.TIOCSCTTY, 0),
         )
         until(self._healthy)
 

@@ -1,5 +1,6 @@
 """What a sandbox can and cannot reach."""
 
+import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 from e2b import AsyncSandbox
 
-from local.ports import LOOPBACK
+from local.ports import LOOPBACK, free_ports
 from tests.local.sandboxes.server import API_KEY, Server
 
 
@@ -142,3 +143,16 @@ async def test_a_sandbox_has_no_privileges_and_limits_hold(sandbox: AsyncSandbox
     assert "MemoryError" in (await sandbox.commands.run(f"python3 -c '{bomb}' 2>&1 || true")).stdout
     assert (await sandbox.commands.run("ulimit -u; ulimit -c")).stdout.split()[1] == "0"
     assert (await sandbox.commands.run("mount -t tmpfs x /mnt 2>&1 || true")).stdout
+
+
+async def test_a_terminal_that_the_server_was_started_from_is_out_of_reach(tmp_path: Path) -> None:
+    ours, theirs = os.openpty()
+    server = Server(tmp_path / "data", free_ports(1)[0])
+    server.start(terminal=theirs)
+    sandbox = await AsyncSandbox.create("base", **server.options)
+    tried = await sandbox.commands.run("echo typed > /dev/tty || true")
+    assert "No such device or address" in tried.stderr
+    await sandbox.kill()
+    server.stop()
+    os.close(ours)
+    os.close(theirs)
