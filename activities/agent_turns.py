@@ -3,7 +3,6 @@
 from functools import partial
 
 from pydantic import BaseModel
-from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio import activity
 
 from activities.answers import Stored, store
@@ -11,7 +10,7 @@ from activities.conversations import Speaker, add_user_words, read, speaker, use
 from activities.credentials import Credentials
 from activities.outcomes import MOST_OUTPUT, TurnOutcome, outcome_of
 from activities.outside import Outside, outside
-from activities.spending import count, spending
+from activities.recording import Record, Spending, record
 from gateways.agent import Turn, TurnRequest
 from gateways.conversation import SUMMARY_MAX_TOKENS, compacted, compaction_point, estimate, summary_request
 from gateways.errors import ProviderLimit
@@ -19,14 +18,13 @@ from gateways.profiles import profile
 from gateways.tools import definitions
 from kit import logs
 from kit.database import Database
-from kit.direct import driver, insert
 from kit.pacing import fingerprint
 from kit.recent import Recent
 from models import AgentSession, CostRate
 from models import Message as MessageRow
 from models.agent_session import MessageRole, answer_place, compaction_place
 from models.base import JsonObject, now
-from models.event import EventType, following
+from models.event import EventType
 from models.usage import rate_of
 
 PAUSE_SECONDS = 5.0
@@ -76,9 +74,8 @@ class AgentTurns:
         message = MessageRow(session_id=agent.id, sequence=place, role=MessageRole.assistant, content=[])
         turn = await self._ask(credentials, request)
         message.completed_at = now()
-        async with self.database.transaction() as session:
-            rate = await self._rate(session, turn.model)
-            kept = await store(session, speaker, message, turn, rate, credentials.scrubber)
+        rate = await self._rate(turn.model)
+        kept = await store(self.database, speaker, message, turn, rate, credentials.scrubber)
         if kept is None:  # by another execution of this very turn
             conversation = await read(self.database.direct, agent)
             kept = Stored(conversation.standing, conversation.said[place], conversation.answered)
@@ -112,18 +109,13 @@ class AgentTurns:
             session_id=agent.id, sequence=place, role=MessageRole.compaction,
             content=[{"type": "text", "text": summary}], compaction_point=point,
         )  # fmt: skip
-        async with self.database.transaction() as session:
-            spent = spending(turn.usage, await self._rate(session, turn.model))
-            row.cost_usd = spent.total
-            connection = await driver(session)
-            if pays and not await insert(connection, [row]):
-                return True
-            counted = await count(connection, speaker, spent, row.id, events=int(pays))
-            if pays:
-                data: JsonObject = {"sessionId": agent.id, "turn": ask.turn}
-                said = [(EventType.context_compacted, data)]
-                await insert(connection, following(agent.project_id, agent.run_id, counted.event_seq, said))
-        return pays
+        spent = Spending.of(speaker, turn.usage, await self._rate(turn.model), row.id)
+        row.cost_usd = spent.total
+        events: list[tuple[EventType, JsonObject]] = [
+            (EventType.context_compacted, {"sessionId": agent.id, "turn": ask.turn})
+        ]
+        said = Record(row, events) if pays else Record(None, [])
+        return await record(self.database.direct, speaker, spent, said) is None or pays
 
     async def _speaker(self, session_id: str) -> Speaker:
         async def read_once() -> Speaker:
@@ -134,8 +126,9 @@ class AgentTurns:
         logs.bind(run_id=known.agent.run_id)
         return known
 
-    async def _rate(self, session: AsyncSession, model: str) -> CostRate | None:
-        return await self._rates.get(model, partial(rate_of, session, model))
+    async def _rate(self, model: str) -> CostRate | None:
+        async with self.database.transaction() as session:
+            return await self._rates.get(model, partial(rate_of, session, model))
 
     async def _may_ask(self, agent: AgentSession) -> Credentials:
         """The project's credentials; keep away while somebody who uses the same key was told to wait."""

@@ -3,22 +3,23 @@
 from typing import NamedTuple
 
 from pydantic import JsonValue
-from sqlmodel.ext.asyncio.session import AsyncSession
 
 from activities.conversations import Said, Speaker, Standing, queued
-from activities.spending import count, spending
+from activities.recording import Record, Spending, record
 from gateways.agent import ToolCall as Asked
 from gateways.agent import Turn
 from gateways.tools import Fault, Finish, ToolRequest, parse
-from kit.direct import driver, insert
+from kit.database import Database
 from kit.scrub import Scrubber, storable
 from models import CostRate, RunStep, ToolCall
 from models import Message as MessageRow
 from models.agent_session import MessageRole
 from models.base import JsonObject
-from models.event import EventType, following
+from models.event import EventType
 from models.run_step import StepStatus, Verdict
 
+CLOSING = {"status", "completed_at", "output", "verdict", "feedback", "quality_score"}
+"""Columns of a step that its end changes."""
 SHOWN_TEXT = 2_000
 """Characters of an answer's text that its event carries."""
 
@@ -31,13 +32,9 @@ class Stored(NamedTuple):
 
 
 async def store(
-    session: AsyncSession,
-    speaker: Speaker,
-    message: MessageRow,
-    turn: Turn,
-    rate: CostRate | None,
+    database: Database, speaker: Speaker, message: MessageRow, turn: Turn, rate: CostRate | None,
     scrubber: Scrubber,
-) -> Stored | None:
+) -> Stored | None:  # fmt: skip
     """The answer, what it used, and its events; None, and nothing is written, when it is there already.
 
     message: its session, its place and when it began; the rest of it is filled in.
@@ -46,40 +43,41 @@ async def store(
     message.role, message.stop_reason, message.model = MessageRole.assistant, turn.stop_reason, turn.model
     message.content = [clean for block in turn.blocks if (clean := _scrubbed(block, scrubber))]
     message.usage = turn.usage.model_dump()
-    spent = spending(turn.usage, rate)
+    spent = Spending.of(speaker, turn.usage, rate, message.id)
     message.cost_usd = spent.total
-    connection = await driver(session)
-    if not await insert(connection, [message]):
-        return None
     requests = [_parsed(speaker, call, scrubber) for call in turn.tool_calls]
-    waits = any(isinstance(each, Finish) for each in requests) and await queued(session, agent.run_id)
+    waits = any(isinstance(each, Finish) for each in requests) and await _has_queued(database, agent.run_id)
     answers = [
-        _answer(message, call, asked, alone=len(requests) == 1, waits=bool(waits))
+        _answer(message, call, asked, alone=len(requests) == 1, waits=waits)
         for call, asked in zip(turn.tool_calls, requests, strict=True)
         if not isinstance(asked, ToolRequest)
     ]
-    end = requests[0] if answers and not answers[0].is_error else None
-    assert end is None or isinstance(end, Finish)
-    await insert(connection, answers)
-    progress = f"{speaker.step_label}: turn {number}"
-    score = end.model_dump().get("score") if end else None
-    counted = await count(connection, speaker, spent, message.id, 2 if end else 1, progress, score)
-    said: list[tuple[EventType, JsonObject]] = [
-        (EventType.turn_completed, {
-            "sessionId": agent.id, "stepId": agent.step_id, "turn": number, "stopReason": turn.stop_reason,
-            "text": storable(scrubber.text(turn.text)[:SHOWN_TEXT]),
-            "tools": [call.name for call in turn.tool_calls], "costUsd": counted.cost_usd,
-        }),
-    ]  # fmt: skip
-    verdict = None
-    if end:
-        step = await session.get_one(RunStep, agent.step_id)
-        said.append((EventType.step_completed, _close(step, end)))
-        verdict = step.verdict
-    await insert(connection, following(agent.project_id, agent.run_id, counted.event_seq, said))
-    standing = Standing(counted.cost_usd, end is not None, verdict)
+    told: JsonObject = {
+        "sessionId": agent.id, "stepId": agent.step_id, "turn": number, "stopReason": turn.stop_reason,
+        "text": storable(scrubber.text(turn.text)[:SHOWN_TEXT]),
+        "tools": [call.name for call in turn.tool_calls],
+    }  # fmt: skip
+    events, step = [(EventType.turn_completed, told)], None
+    if answers and not answers[0].is_error:
+        assert isinstance(requests[0], Finish)
+        step = _closed(speaker, requests[0])
+        events.append((EventType.step_completed, _end_of(step)))
+    said = Record(
+        message, events, answers,
+        closing=step.model_dump(mode="json", include=CLOSING) if step else {},
+        progress=f"{speaker.step.label}: turn {number}", score=step.quality_score if step else None,
+    )  # fmt: skip
+    if (total := await record(database.direct, speaker, spent, said)) is None:
+        return None
+    standing = Standing(total, step is not None, step.verdict if step else None)
     answer = Said(message.sequence, message.role, message.content, None, turn.stop_reason, message.usage)
     return Stored(standing, answer, {row.tool_use_id for row in answers})
+
+
+async def _has_queued(database: Database, run_id: str) -> bool:
+    """A message from the user waits that no agent was told yet."""
+    async with database.transaction() as session:
+        return bool(await queued(session, run_id))
 
 
 def _parsed(speaker: Speaker, call: Asked, scrubber: Scrubber) -> ToolRequest | Finish | Fault:
@@ -91,7 +89,7 @@ def _parsed(speaker: Speaker, call: Asked, scrubber: Scrubber) -> ToolRequest | 
 def _answer(message: MessageRow, call: Asked, asked: Finish | Fault, *, alone: bool, waits: bool) -> ToolCall:
     """The answer to what needs no sandbox: a call that cannot be made, and `finish`.
 
-    waits: a message from the user that no agent was told yet.
+    waits: a message from the user does, that no agent was told yet.
     """
     if isinstance(asked, Fault):
         text = asked.text
@@ -107,9 +105,9 @@ def _answer(message: MessageRow, call: Asked, asked: Finish | Fault, *, alone: b
     )  # fmt: skip
 
 
-def _close(step: RunStep, said: Finish) -> JsonObject:
-    """End the step as its agent said; what its event tells."""
-    given = said.model_dump()
+def _closed(speaker: Speaker, said: Finish) -> RunStep:
+    """The step as its agent ends it; a copy, which is written with the answer."""
+    given, step = said.model_dump(), RunStep(**speaker.step.model_dump())
     step.close(
         StepStatus.completed,
         output=said.summary,
@@ -117,9 +115,13 @@ def _close(step: RunStep, said: Finish) -> JsonObject:
         feedback=given.get("feedback"),
         score=given.get("score"),
     )
+    return step
+
+
+def _end_of(step: RunStep) -> JsonObject:
     return {
         "stepId": step.id, "index": step.index, "iteration": step.iteration, "label": step.label,
-        "verdict": step.verdict, "score": step.quality_score, "summary": said.summary[:SHOWN_TEXT],
+        "verdict": step.verdict, "score": step.quality_score, "summary": (step.output or "")[:SHOWN_TEXT],
     }  # fmt: skip
 
 

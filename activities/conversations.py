@@ -29,7 +29,8 @@ class Speaker(NamedTuple):
     """Who talks about which step: what never changes about a session, so that it may be kept."""
 
     agent: AgentSession
-    step_label: str
+    step: RunStep
+    """As it was when it began."""
     chain_id: str | None
 
 
@@ -73,7 +74,7 @@ class Conversation(NamedTuple):
 
 async def speaker(session: AsyncSession, session_id: str) -> Speaker:
     statement = (
-        select(AgentSession, col(RunStep.label), col(Run.chain_id))
+        select(AgentSession, RunStep, col(Run.chain_id))
         .join(RunStep, col(RunStep.id) == AgentSession.step_id)
         .join(Run, col(Run.id) == AgentSession.run_id)
         .where(col(AgentSession.id) == session_id)

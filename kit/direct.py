@@ -6,18 +6,12 @@ for no BEGIN, COMMIT or ping, and for no mapping of rows to objects.
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from functools import cache
-from typing import cast
 
 import orjson
 import psycopg
 from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 from psycopg.types.json import Jsonb, set_json_loads
-from sqlalchemy import inspect
-from sqlalchemy.dialects.postgresql import JSONB
-from sqlmodel import SQLModel
-from sqlmodel.ext.asyncio.session import AsyncSession
 
 from kit.errors import Unavailable
 
@@ -92,47 +86,6 @@ class Direct:
         return connection
 
 
-async def driver(session: AsyncSession) -> AsyncConnection[TupleRow]:
-    """The driver's own connection, inside the session's transaction; flush before what builds on its rows."""
-    raw = await (await session.connection()).get_raw_connection()
-    return cast("AsyncConnection[TupleRow]", raw.driver_connection)
-
-
 def jsonb(value: object) -> Jsonb:
     """A parameter for a JSONB column."""
     return Jsonb(value, dumps=orjson.dumps)
-
-
-async def insert(connection: AsyncConnection[TupleRow], rows: Sequence[SQLModel]) -> int:
-    """Insert rows of one table that are new; how many were, as those that exist already stay as they are."""
-    if not rows:
-        return 0
-    sql, columns, documents = _insertion(type(rows[0]))
-    parameters = [
-        [
-            jsonb(value) if name in documents and value is not None else value
-            for name, value in zip(columns, values, strict=True)
-        ]
-        for values in ([getattr(row, name) for name in columns] for row in rows)
-    ]
-    async with connection.cursor() as cursor:
-        if len(parameters) == 1:
-            await cursor.execute(sql, parameters[0])
-        else:
-            await cursor.executemany(sql, parameters)
-        return cursor.rowcount
-
-
-@cache
-def _insertion(table: type[SQLModel]) -> tuple[bytes, list[str], frozenset[str]]:
-    """The statement, the attributes that it takes in order, and which of them are JSON."""
-    mapped = inspect(table).local_table
-    columns = [column.name for column in mapped.columns]
-    names = ", ".join(f'"{name}"' for name in columns)
-    places = ", ".join(["%s"] * len(columns))
-    sql = f'INSERT INTO "{mapped.name}" ({names}) VALUES ({places}) ON CONFLICT DO NOTHING'  # noqa: S608
-    return (
-        sql.encode(),
-        columns,
-        frozenset(column.name for column in mapped.columns if isinstance(column.type, JSONB)),
-    )

@@ -3,7 +3,6 @@
 SSE, polling, notifications and webhooks all read this log; sequences are gapless per subject.
 """
 
-from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
 
@@ -86,14 +85,3 @@ def append(
     )
     session.add(event)
     return event
-
-
-def following(
-    project_id: str, subject_id: str, last: int, said: Sequence[tuple[EventType, JsonObject]]
-) -> list[Event]:
-    """The rows of events whose places were taken by an update of the subject's `event_seq`, up to `last`."""
-    first = last - len(said) + 1
-    return [
-        Event(project_id=project_id, subject_id=subject_id, seq=first + place, type=kind, data=data)
-        for place, (kind, data) in enumerate(said)
-    ]
