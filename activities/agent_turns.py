@@ -6,11 +6,12 @@ from pydantic import BaseModel
 from temporalio import activity
 
 from activities.answers import Stored, store
-from activities.conversations import Speaker, add_user_words, read, speaker, user_adds
+from activities.conversations import Speaker, read, speaker
 from activities.credentials import Credentials
 from activities.outcomes import MOST_OUTPUT, TurnOutcome, outcome_of
 from activities.outside import Outside, outside
 from activities.recording import Record, Spending, record
+from activities.user_words import add_user_words, user_adds
 from gateways.agent import Turn, TurnRequest
 from gateways.conversation import SUMMARY_MAX_TOKENS, compacted, compaction_point, estimate, summary_request
 from gateways.errors import ProviderLimit

@@ -4,8 +4,9 @@ from typing import NamedTuple
 
 from pydantic import JsonValue
 
-from activities.conversations import Said, Speaker, Standing, queued
+from activities.conversations import Said, Speaker, Standing
 from activities.recording import Record, Spending, record
+from activities.user_words import queued
 from gateways.agent import ToolCall as Asked
 from gateways.agent import Turn
 from gateways.tools import Fault, Finish, ToolRequest, parse

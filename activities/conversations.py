@@ -1,4 +1,4 @@
-"""A session's conversation in the database, read as the model is told it; and what the user adds to it.
+"""A session's conversation in the database, read as the model is told it.
 
 What every turn reads and writes goes past the ORM (`kit.direct`): it is most of what a run costs by itself.
 """
@@ -11,18 +11,10 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from gateways.conversation import AssistantTurn, Compaction, Entry, Message, ToolResult, UserText, assemble
 from kit.direct import Direct
-from models import AgentSession, FollowUp, Run, RunStep
-from models import Message as MessageRow
-from models.agent_session import FollowUpStatus, MessageRole, addition_place, answer_place
+from models import AgentSession, Run, RunStep
+from models.agent_session import MessageRole
 from models.base import JsonObject
-from models.event import EventType, append
 from models.run_step import StepStatus, Verdict
-
-CUT_OFF = (
-    "Your last answer was cut off at its limit. Calls that were not whole were not carried out: send them "
-    "again, in smaller pieces."
-)
-NUDGE = "Go on with the task. When nothing is left to do, end by calling the `finish` tool, alone."
 
 
 class Speaker(NamedTuple):
@@ -113,47 +105,3 @@ def _entry(said: Said) -> Entry:
     if said.role is MessageRole.compaction and said.compaction_point is not None:
         return Compaction(point=said.compaction_point, summary=text)
     return UserText(text=text)
-
-
-async def queued(session: AsyncSession, run_id: str) -> list[FollowUp]:
-    """The client's messages that no agent was told yet, oldest first."""
-    statement = (
-        select(FollowUp)
-        .where(col(FollowUp.run_id) == run_id, col(FollowUp.status) == FollowUpStatus.queued)
-        .order_by(col(FollowUp.id))
-    )
-    return list((await session.execute(statement)).scalars())
-
-
-def user_adds(conversation: Conversation, turn: int, nudge: bool) -> bool:
-    """Whether there is anything to add before a turn that was not added yet."""
-    wanted = nudge or conversation.has_queued or _was_cut_off(conversation, turn)
-    return wanted and addition_place(turn) not in conversation.said
-
-
-def _was_cut_off(conversation: Conversation, turn: int) -> bool:
-    before = conversation.said.get(answer_place(turn - 1))
-    return before is not None and before.stop_reason == "max_tokens"
-
-
-async def add_user_words(
-    session: AsyncSession, agent: AgentSession, conversation: Conversation, turn: int, nudge: bool
-) -> None:
-    """What the user adds before a turn, once, to the rows and to `conversation`."""
-    run = await session.get_one(Run, agent.run_id, with_for_update=True)
-    place = addition_place(turn)
-    statement = select(MessageRow).where(
-        col(MessageRow.session_id) == agent.id, col(MessageRow.sequence) == place
-    )
-    row = (await session.execute(statement)).scalar_one_or_none()
-    if row is None:
-        words = [CUT_OFF] if _was_cut_off(conversation, turn) else [NUDGE] if nudge else []
-        for message in await queued(session, run.id):
-            words.append(f'<message from="user">\n{message.content}\n</message>')
-            message.status, message.sequence = FollowUpStatus.delivered, place
-            message.session_id = agent.id
-            append(session, run, EventType.message_received, {"messageId": message.id})
-        content: list[JsonObject] = [{"type": "text", "text": "\n\n".join(words)}]
-        row = MessageRow(session_id=agent.id, sequence=place, role=MessageRole.user, content=content)
-        session.add(row)
-    conversation.said[place] = Said(place, row.role, row.content)

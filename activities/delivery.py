@@ -11,17 +11,17 @@ from activities.outgoing import holds_secret
 from activities.outside import Outside, outside
 from activities.prompts import outputs_of
 from activities.pull_request_text import body_of
-from activities.sandboxes import SandboxRef, attach
+from activities.sandboxes import SandboxRef
+from activities.snapshots import snapshot_of
 from activities.workspaces import checkpoint_ref, repository_of
 from gateways.repository import PushRejected, Repository
 from kit.database import Database
 from kit.shielding import finish_first
-from models import Effect, Run, RunSnapshotRow, Sandbox
+from models import Effect, Run, Sandbox
 from models.base import JsonObject, now
 from models.event import EventType, append
 from models.notification import NotificationType, notify
 from models.run import PrStatus
-from models.run_snapshot import RunSnapshot
 
 
 class Pushed(BaseModel):
@@ -52,12 +52,12 @@ class Delivery:
     async def _push(self, ref: SandboxRef) -> Pushed:
         async with self.database.transaction() as session:
             run = await session.get_one(Run, ref.run_id)
-            snapshot = RunSnapshot.model_validate((await session.get_one(RunSnapshotRow, run.id)).document)
+            snapshot = await snapshot_of(session, run.id)
             sandbox = await session.get_one(Sandbox, ref.sandbox_id)
             credentials = await self.outside.credentials(session, run.project_id)
         assert run.base_sha, "known since the clone"
         with outside():
-            handle = await attach(self.outside, credentials, sandbox)
+            handle = await self.outside.attach(credentials, sandbox)
             repository = repository_of(self.outside, credentials, handle, run)
             sha = await repository.commit(
                 run.base_sha, run.name, name=snapshot.git_name, email=snapshot.git_email,
@@ -99,7 +99,7 @@ class Delivery:
             run = await session.get_one(Run, ask.run_id, with_for_update=True)
             if run.pr_url:
                 return
-            snapshot = RunSnapshot.model_validate((await session.get_one(RunSnapshotRow, run.id)).document)
+            snapshot = await snapshot_of(session, run.id)
             run.pr_status = PrStatus.creating
             await session.merge(Effect(key=f"{run.id}:pull-request", subject_id=run.id, kind="pull-request"))
             outputs = await outputs_of(session, run.id)

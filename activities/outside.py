@@ -6,16 +6,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import partial
-from typing import Literal
+from typing import Literal, Protocol
 
 from pydantic import SecretStr
 from sqlalchemy import select
 from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
+from temporalio.exceptions import ApplicationError
 
 from activities.credentials import Credentials
 from gateways.agent import Agent
 from gateways.github import GitHub, clone_url
+from gateways.sandbox import SandboxHandle
 from gateways.sandboxes import Sandboxes
 from kit.crypto import Vault
 from kit.database import Database
@@ -28,8 +30,6 @@ from models.provider_key import Provider
 
 spent_outside: ContextVar[list[float]] = ContextVar("spent_outside")
 """Seconds this activity spent waiting for a model, a sandbox, git or GitHub."""
-
-
 MOST_AGENTS = 100
 """Clients of the model kept open, one for each key; the one that was not used for longest goes first."""
 
@@ -42,6 +42,16 @@ def outside() -> Iterator[None]:
         yield
     finally:
         spent_outside.get([]).append(time.perf_counter() - started)
+
+
+class Attachable(Protocol):
+    """What of a sandbox's row it takes to attach to it."""
+
+    @property
+    def provider_id(self) -> str | None: ...
+
+    @property
+    def timeout_ms(self) -> int: ...
 
 
 class Outside:
@@ -86,6 +96,12 @@ class Outside:
             sandbox_url=self.settings.e2b_sandbox_url,
             owner=self.settings.sandbox_owner,
         )
+
+    async def attach(self, credentials: Credentials, sandbox: Attachable) -> SandboxHandle:
+        """A handle on a run's sandbox, which lives on for as long as the run's blueprint says from now."""
+        if sandbox.provider_id is None:
+            raise ApplicationError("The sandbox was never created.", type="SANDBOX_GONE", non_retryable=True)
+        return await self.sandboxes(credentials).attach(sandbox.provider_id, sandbox.timeout_ms // 1000)
 
     def agent(self, credentials: Credentials) -> Agent:
         """The client of a key, kept open: its connections serve the next turn too."""

@@ -9,10 +9,11 @@ from datetime import datetime
 from pydantic import BaseModel
 from temporalio import activity
 
-from activities.conversations import queued
+from activities.snapshots import snapshot_of
+from activities.user_words import queued
 from kit.database import Database
 from kit.wire import iso
-from models import Run, RunSnapshotRow
+from models import Run
 from models.base import now
 from models.event import EventType, append
 from models.run import RunStatus
@@ -72,8 +73,7 @@ class RunActivities:
                 return None
             if run.take():
                 append(session, run, EventType.run_started)
-            row = await session.get_one(RunSnapshotRow, run_id)
-        return _plan(RunSnapshot.model_validate(row.document))
+            return _plan(await snapshot_of(session, run_id))
 
     @activity.defn
     async def has_follow_ups(self, run_id: str) -> bool:

@@ -1,24 +1,20 @@
 """A run's sandbox: made once, filled with the repository and the project's files, kept safe, and killed."""
 
 from decimal import Decimal
-from typing import Protocol
 
 from pydantic import BaseModel
 from sqlalchemy import select
 from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio import activity
-from temporalio.exceptions import ApplicationError
 
-from activities.credentials import Credentials
 from activities.outside import Outside, outside
-from gateways.sandbox import SandboxHandle
+from activities.snapshots import snapshot_of
 from kit.database import Database
 from kit.shielding import finish_first
-from models import Run, RunSnapshotRow, Sandbox, SandboxEvent, UsageRecord
+from models import Run, Sandbox, SandboxEvent, UsageRecord
 from models.base import now
 from models.event import EventType, append
-from models.run_snapshot import RunSnapshot
 from models.sandbox import SandboxEventType, SandboxStatus
 from models.usage import UsageUnit
 
@@ -32,23 +28,6 @@ class Provision(BaseModel):
 class SandboxRef(BaseModel):
     run_id: str
     sandbox_id: str
-
-
-class Attachable(Protocol):
-    """What of a sandbox's row it takes to attach to it."""
-
-    @property
-    def provider_id(self) -> str | None: ...
-
-    @property
-    def timeout_ms(self) -> int: ...
-
-
-async def attach(outside: Outside, credentials: Credentials, sandbox: Attachable) -> SandboxHandle:
-    """A handle on the run's sandbox, which lives on for as long as the run's blueprint says from now."""
-    if sandbox.provider_id is None:
-        raise ApplicationError("The sandbox was never created.", type="SANDBOX_GONE", non_retryable=True)
-    return await outside.sandboxes(credentials).attach(sandbox.provider_id, sandbox.timeout_ms // 1000)
 
 
 class SandboxActivities:
@@ -121,7 +100,7 @@ async def _current(session: AsyncSession, run: Run, lost: str | None) -> Sandbox
         sandbox.end(SandboxStatus.error, "The sandbox was lost.")
         session.add(_used(run, sandbox))
         append(session, run, EventType.sandbox_lost, {"sandboxId": sandbox.id})
-    snapshot = RunSnapshot.model_validate((await session.get_one(RunSnapshotRow, run.id)).document)
+    snapshot = await snapshot_of(session, run.id)
     wanted = snapshot.config.sandbox
     sandbox = Sandbox(
         project_id=run.project_id, run_id=run.id, name=run.name, template_id=wanted.template_id,

@@ -9,11 +9,11 @@ from sqlmodel import col
 from temporalio import activity
 
 from activities.prompts import StepPrompt, outputs_of, system_prompt, user_prompt
+from activities.snapshots import snapshot_of
 from kit.database import Database
-from models import AgentSession, Message, Run, RunSnapshotRow, RunStep
+from models import AgentSession, Message, Run, RunStep
 from models.agent_session import MessageRole
 from models.event import EventType, append
-from models.run_snapshot import RunSnapshot
 from models.run_step import StepStatus
 
 
@@ -44,7 +44,7 @@ class StepActivities:
         """The step's row, its agent session and its prompt; found again by run, index and iteration."""
         async with self.database.transaction() as session:
             run = await session.get_one(Run, begin.run_id, with_for_update=True)
-            snapshot = RunSnapshot.model_validate((await session.get_one(RunSnapshotRow, run.id)).document)
+            snapshot = await snapshot_of(session, run.id)
             step = snapshot.steps[begin.index]
             statement = select(AgentSession).join(RunStep, col(RunStep.id) == AgentSession.step_id).where(
                 col(RunStep.run_id) == run.id, col(RunStep.index) == step.index,

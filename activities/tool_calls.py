@@ -6,7 +6,6 @@ from pydantic import BaseModel, JsonValue
 from temporalio import activity
 
 from activities.outside import Outside, outside
-from activities.sandboxes import attach
 from gateways.tools import ToolRequest, parse
 from kit import logs
 from kit.database import Database
@@ -84,7 +83,7 @@ class ToolCalls:
         request = parse(StepRole(loaded.role).kind, name, given)
         assert isinstance(request, ToolRequest), "what needs no sandbox was answered with the turn"
         with outside():
-            handle = await attach(self.outside, credentials, loaded)
+            handle = await self.outside.attach(credentials, loaded)
             result = await handle.tool(
                 call.tool_use_id,
                 request.wire(),

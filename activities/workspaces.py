@@ -11,12 +11,13 @@ from activities.credentials import Credentials
 from activities.outgoing import holds_secret
 from activities.outside import Outside, outside
 from activities.project_files import project_files
-from activities.sandboxes import SandboxRef, attach, happened
+from activities.sandboxes import SandboxRef, happened
+from activities.snapshots import snapshot_of
 from gateways.repository import CHECKPOINTS, Repository
 from gateways.sandbox import SandboxHandle
 from kit.database import Database
 from kit.logs import logger
-from models import Effect, Run, RunSnapshotRow, Sandbox
+from models import Effect, Run, Sandbox
 from models.asset import ScriptLanguage
 from models.base import JsonObject, now
 from models.event import EventType, append
@@ -52,7 +53,7 @@ class Workspaces:
             run, snapshot, sandbox, credentials = await self._load(session, ref)
             saved = await session.get(Effect, f"{run.id}:checkpoint")
         with outside():
-            handle = await attach(self.outside, credentials, sandbox)
+            handle = await self.outside.attach(credentials, sandbox)
             repository = repository_of(self.outside, credentials, handle, run)
             kept = checkpoint_ref(run.id) if saved and saved.done_at else None
             cloned = await repository.clone(snapshot.base_branch, snapshot.branch_name, restore=kept)
@@ -79,7 +80,7 @@ class Workspaces:
             run, snapshot, sandbox, credentials = await self._load(session, ask)
         step = snapshot.steps[ask.index]
         when, scripts = ("post", step.post_scripts) if ask.after else ("pre", step.pre_scripts)
-        handle = await attach(self.outside, credentials, sandbox)
+        handle = await self.outside.attach(credentials, sandbox)
         for place, script in enumerate(scripts):
             call_id = f"{ask.step_id}-{when}-{place}"
             with outside():
@@ -101,7 +102,7 @@ class Workspaces:
             run, _, sandbox, credentials = await self._load(session, ref)
         assert run.base_sha, "known since the clone"
         with outside():
-            handle = await attach(self.outside, credentials, sandbox)
+            handle = await self.outside.attach(credentials, sandbox)
             repository = repository_of(self.outside, credentials, handle, run)
             sha = await repository.snapshot(f"Checkpoint of run {run.run_number}")
             if await holds_secret(repository, credentials.scrubber, run.base_sha, sha):
@@ -117,7 +118,7 @@ class Workspaces:
         self, session: AsyncSession, ref: SandboxRef | StepScripts
     ) -> tuple[Run, RunSnapshot, Sandbox, Credentials]:
         run = await session.get_one(Run, ref.run_id)
-        snapshot = RunSnapshot.model_validate((await session.get_one(RunSnapshotRow, run.id)).document)
+        snapshot = await snapshot_of(session, run.id)
         sandbox = await session.get_one(Sandbox, ref.sandbox_id)
         return run, snapshot, sandbox, await self.outside.credentials(session, run.project_id)
 
