@@ -42,6 +42,16 @@ class Router:
         """`creates`: answers 201."""
         return self._add("POST", path, access, 201 if creates else 200, name)
 
+    def put(
+        self, path: str, access: Access | None, *, name: str | None = None
+    ) -> Callable[[Handler], Handler]:
+        return self._add("PUT", path, access, 200, name)
+
+    def delete(
+        self, path: str, access: Access | None, *, name: str | None = None
+    ) -> Callable[[Handler], Handler]:
+        return self._add("DELETE", path, access, 200, name)
+
     def _add(
         self,
         method: str,

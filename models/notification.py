@@ -32,6 +32,12 @@ class Notification(Table, table=True):
     __table_args__ = (
         Index("notification_once", "event_id", "member_id", "type", unique=True),
         Index("notification_newest_first", "member_id", "id"),
+        Index(
+            "notification_unread",
+            "member_id",
+            "id",
+            postgresql_where="read_at IS NULL AND dismissed_at IS NULL",
+        ),
     )
     id: str = Field(default_factory=prefixed("notif"), primary_key=True)
     project_id: str
@@ -44,6 +50,17 @@ class Notification(Table, table=True):
     created_at: datetime = Field(default_factory=now, sa_type=Timestamp)
     read_at: datetime | None = Field(default=None, sa_type=Timestamp)
     dismissed_at: datetime | None = Field(default=None, sa_type=Timestamp)
+
+    @property
+    def read(self) -> bool:
+        return self.read_at is not None
+
+    def mark_read(self) -> None:
+        self.read_at = self.read_at or now()
+
+    def dismiss(self) -> None:
+        """Hide it from its member for good."""
+        self.dismissed_at = self.dismissed_at or now()
 
 
 async def notify(

@@ -4,6 +4,7 @@ from api.route import Route
 from api.routes import (
     api_keys,
     identity,
+    notifications,
     personas,
     projects,
     provider_keys,
@@ -25,5 +26,6 @@ _ROUTERS = [
     run_control.router,
     run_events.router,
     sandboxes.router,
+    notifications.router,
 ]
 ROUTES: list[Route] = [route for router in _ROUTERS for route in router.routes]

@@ -1,0 +1,107 @@
+"""Notifications of the member whose key asks, in both spellings."""
+
+from typing import Annotated
+
+from fastapi import Query, Request
+from pydantic import Field
+from sqlalchemy import ColumnElement, func, update
+from sqlmodel import col, select
+
+from api.answers import Many
+from api.context import unit_of
+from api.keys import Key, needs
+from api.pages import Window
+from api.router import Router
+from api.rows import Rows, rows
+from api.workflows import Session
+from kit.errors import NotFound
+from models.base import now
+from models.notification import Notification
+from models.notification_wire import (
+    NOTIFICATIONS,
+    Filter,
+    MarkedCount,
+    NotificationRead,
+    NotificationRef,
+    UnreadCount,
+)
+
+router = Router("/notifications", "Notifications")
+READ, WRITE = needs("notifications:read"), needs("notifications:write")
+Notifications = Annotated[Rows[Notification, NotificationRead], rows(NOTIFICATIONS)]
+
+
+class NotificationList(Window):
+    limit: Annotated[int, Field(ge=1, le=100)] = 50
+    filter: Filter = "all"
+
+
+@router.get("", READ, name="list_notifications_rest")
+@router.get("/list", READ)
+async def list_notifications(
+    notifications: Notifications, window: Annotated[NotificationList, Query()]
+) -> Many[NotificationRead]:
+    """List the notifications of the key's member, newest first, without those that were dismissed."""
+    key = notifications.unit.key
+    where: dict[str, object] = {"project_id": key.project_id, "seen_by": key.member_id}
+    return Many(NOTIFICATIONS, where | ({"unread": True} if window.filter == "unread" else {}), window)
+
+
+@router.get("/unread-count", READ)
+async def count_unread_notifications(session: Session, request: Request) -> UnreadCount:
+    """Count the unread notifications of the key's member."""
+    unread = select(func.count()).select_from(Notification).where(*_unread_of(unit_of(request).key))
+    return UnreadCount(count=(await session.exec(unread)).one())
+
+
+@router.post("/mark-read", WRITE)
+async def mark_notification_read(body: NotificationRef, notifications: Notifications) -> NotificationRead:
+    """Mark a notification as read; marked twice, it stays as it is."""
+    return await read_notification(body.notification_id, notifications)
+
+
+@router.put("/{id}/read", WRITE)
+async def read_notification(id: str, notifications: Notifications) -> NotificationRead:
+    """Mark a notification as read; marked twice, it stays as it is."""
+    notification = await _own(id, notifications)
+    notification.mark_read()
+    return NotificationRead.model_validate(notification)
+
+
+@router.put("/read-all", WRITE, name="read_all_notifications")
+@router.post("/mark-all-read", WRITE)
+async def mark_all_notifications_read(session: Session, request: Request) -> MarkedCount:
+    """Mark every notification of the key's member as read."""
+    marking = update(Notification).where(*_unread_of(unit_of(request).key)).values(read_at=now())
+    marked = (await session.execute(marking.returning(col(Notification.id)))).all()
+    return MarkedCount(count=len(marked))
+
+
+@router.post("/dismiss", WRITE)
+async def dismiss_notification(body: NotificationRef, notifications: Notifications) -> NotificationRead:
+    """Dismiss a notification: it is hidden from its member's lists for good."""
+    return await delete_notification(body.notification_id, notifications)
+
+
+@router.delete("/{id}", WRITE)
+async def delete_notification(id: str, notifications: Notifications) -> NotificationRead:
+    """Dismiss a notification: it is hidden from its member's lists for good."""
+    notification = await _own(id, notifications)
+    notification.dismiss()
+    return NotificationRead.model_validate(notification)
+
+
+async def _own(id: str, notifications: Notifications) -> Notification:
+    """The member's own, which was not dismissed; anybody else's is unknown."""
+    notification = await notifications.get(id, lock=True)
+    if notification.member_id != notifications.unit.key.member_id or notification.dismissed_at:
+        raise NotFound("Notification not found.")
+    return notification
+
+
+def _unread_of(key: Key) -> tuple[ColumnElement[bool], ...]:
+    return (
+        col(Notification.member_id) == key.member_id,
+        col(Notification.read_at).is_(None),
+        col(Notification.dismissed_at).is_(None),
+    )
