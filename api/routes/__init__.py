@@ -10,6 +10,7 @@ from api.routes import (
     provider_keys,
     run_control,
     run_events,
+    run_why,
     runs,
     sandboxes,
     workflows,
@@ -25,6 +26,7 @@ _ROUTERS = [
     runs.router,
     run_control.router,
     run_events.router,
+    run_why.router,
     sandboxes.router,
     notifications.router,
 ]

@@ -18,6 +18,7 @@ from api.app import create_app
 from kit.database import Database
 from kit.settings import Settings
 from kit.temporal import SEARCH_ATTRIBUTES, connect
+from local.ports import free_ports
 from tests.api.quiet_run import quiet_worker
 from tests.conftest import TestProject, make_project
 
@@ -76,6 +77,14 @@ async def client(app: FastAPI, project: TestProject) -> AsyncIterator[httpx.Asyn
 async def stranger(app: FastAPI, database: Database) -> AsyncIterator[httpx.AsyncClient]:
     """A client of another project."""
     async with client_of(app, await make_project(database)) as client:
+        yield client
+
+
+@pytest.fixture
+async def unplugged(api_settings: Settings, project: TestProject) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of an API that cannot reach the engine."""
+    settings = api_settings.model_copy(update={"temporal_address": f"127.0.0.1:{free_ports(1)[0]}"})
+    async with running(settings) as app, client_of(app, project) as client:
         yield client
 
 

@@ -1,7 +1,6 @@
 """Runs: started, looked at and commanded, with the engine there and without it."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
@@ -14,19 +13,8 @@ from kit.database import Database
 from kit.ids import new_id
 from kit.settings import Settings
 from kit.temporal import connect
-from local.ports import free_ports
 from models import FollowUp, Run
 from models.run import RunStatus
-from tests.api.conftest import client_of, running
-from tests.conftest import TestProject
-
-
-@pytest.fixture
-async def unplugged(api_settings: Settings, project: TestProject) -> AsyncIterator[httpx.AsyncClient]:
-    """A client of an API that cannot reach the engine."""
-    settings = api_settings.model_copy(update={"temporal_address": f"127.0.0.1:{free_ports(1)[0]}"})
-    async with running(settings) as app, client_of(app, project) as client:
-        yield client
 
 
 @pytest.fixture

@@ -1,0 +1,61 @@
+"""Why a run is where it is, for every place where it can be."""
+
+import pytest
+
+from models.base import JsonObject
+from models.run import Run, RunStatus
+from models.run_ending import BUDGET_EXCEEDED
+from models.run_why import Reason, why
+from tests.models.test_rules import a_run
+
+LIMIT: JsonObject = {
+    "code": "PROVIDER_LIMIT", "message": "The model API is overloaded.", "until": "2026-01-15T10:06:12.345Z",
+}  # fmt: skip
+RETRY: JsonObject = {"code": "UPSTREAM_FAILED", "message": "push branch is tried again: GitHub answered 502."}
+
+
+def at_work(**fields: object) -> Run:
+    run = a_run(RunStatus.running)
+    for name, value in fields.items():
+        setattr(run, name, value)
+    return run
+
+
+@pytest.mark.parametrize(
+    ("run", "reason", "words"),
+    [
+        (a_run(), Reason.queued, "waits for a worker"),
+        (a_run(RunStatus.paused), Reason.paused, "/resume"),
+        (at_work(), Reason.working, "being prepared"),
+        (at_work(current_step_progress="Design: turn 4"), Reason.working, "Design: turn 4"),
+        (at_work(waiting=LIMIT), Reason.provider_limit, "overloaded"),
+        (at_work(waiting=RETRY), Reason.retrying, "GitHub answered 502"),
+        (at_work(pr_number=42), Reason.ci, "Pull request 42"),
+        (at_work(pr_number=42, waiting=LIMIT), Reason.provider_limit, "overloaded"),
+        (a_run(RunStatus.completed), Reason.ended, "completed"),
+        (a_run(RunStatus.cancelled), Reason.ended, "cancelled"),
+    ],
+)
+def test_a_run_says_what_it_waits_for(run: Run, reason: Reason, words: str) -> None:
+    told = why(run)
+    assert told.reason is reason
+    assert words in told.message
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"), [(BUDGET_EXCEEDED, Reason.budget), ("SCRIPT_FAILED", Reason.ended)]
+)
+def test_a_failed_run_says_of_what(code: str, reason: Reason) -> None:
+    run = at_work()
+    run.close(RunStatus.failed, code=code, message="What to do about it.")
+    told = why(run)
+    assert told.reason is reason
+    assert "What to do about it." in told.message
+    assert not told.reason.is_wait
+
+
+def test_a_wait_tells_until_when() -> None:
+    until = why(at_work(waiting=LIMIT)).until
+    assert until is not None
+    assert until.isoformat() == "2026-01-15T10:06:12.345000+00:00"
+    assert why(at_work(waiting=RETRY)).until is None
