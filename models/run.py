@@ -51,6 +51,12 @@ class Run(Eventful, table=True):
     __table_args__ = (
         Index("run_by_number", "project_id", "run_number", unique=True),
         Index("run_newest_first", "project_id", "id", postgresql_where="deleted_at IS NULL"),
+        Index(
+            "run_with_pull_request",
+            "project_id",
+            "id",
+            postgresql_where="pr_status IS NOT NULL AND deleted_at IS NULL",
+        ),
         Index("run_unfinished", "status", postgresql_where="status IN ('pending', 'running', 'paused')"),
         Index("run_by_unique_key", "unique_key", unique=True),
     )

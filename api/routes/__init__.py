@@ -8,6 +8,7 @@ from api.routes import (
     personas,
     projects,
     provider_keys,
+    pull_requests,
     run_control,
     run_events,
     run_why,
@@ -27,6 +28,7 @@ _ROUTERS = [
     run_control.router,
     run_events.router,
     run_why.router,
+    pull_requests.router,
     sandboxes.router,
     notifications.router,
 ]

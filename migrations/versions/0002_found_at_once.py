@@ -1,4 +1,4 @@
-"""unread notifications are counted without a walk over the read ones"""
+"""unread notifications and pull requests are found without a walk over all others"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -15,7 +15,15 @@ def upgrade() -> None:
         unique=False,
         postgresql_where=sa.text("read_at IS NULL AND dismissed_at IS NULL"),
     )
+    op.create_index(
+        "run_with_pull_request",
+        "run",
+        ["project_id", "id"],
+        unique=False,
+        postgresql_where=sa.text("pr_status IS NOT NULL AND deleted_at IS NULL"),
+    )
 
 
 def downgrade() -> None:
+    op.drop_index("run_with_pull_request", table_name="run")
     op.drop_index("notification_unread", table_name="notification")

@@ -1,0 +1,33 @@
+"""Pull requests of runs."""
+
+from typing import Annotated
+
+from fastapi import Query
+
+from api.answers import Many
+from api.keys import needs
+from api.pages import Window
+from api.router import Router
+from api.rows import Rows, rows
+from models.pull_request_wire import PULL_REQUESTS, PullRequestRead
+from models.run import PrStatus, Run
+
+router = Router("/pull-requests", "Pull Requests")
+PullRequests = Annotated[Rows[Run, PullRequestRead], rows(PULL_REQUESTS)]
+
+
+class PullRequestList(Window):
+    status: PrStatus | None = None
+    run_id: str | None = None
+
+
+@router.get("", needs("github:read"))
+async def list_pull_requests(
+    pull_requests: PullRequests, window: Annotated[PullRequestList, Query()]
+) -> Many[PullRequestRead]:
+    """List the pull requests of the project's runs, newest run first, with what CI last said of them.
+
+    They come from the records of the runs, so those made elsewhere are not among them. A run that changed
+    nothing is listed with the status `skipped`.
+    """
+    return pull_requests.page(window, made=True)
