@@ -22,7 +22,7 @@ from api.idempotency import Idempotency
 from api.keys import Keys
 from api.listener import Listener
 from api.openapi import EVERY_ROUTE
-from api.paths import ExactPaths
+from api.paths import ExactPaths, SharedPath
 from kit.crypto import Vault
 from kit.database import Database
 from kit.direct import Direct
@@ -56,7 +56,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     exact = [route for route in EVERY_ROUTE if "{" not in route.path]
     app.router.routes.append(ExactPaths(exact))
-    app.router.routes.extend(route for route in EVERY_ROUTE if "{" in route.path)
+    app.router.routes.extend(SharedPath.all_of(route for route in EVERY_ROUTE if "{" in route.path))
     for kind in (AppError, HTTPException, RequestValidationError):
         app.add_exception_handler(kind, _failed)
     app.add_middleware(Front)

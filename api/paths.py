@@ -1,4 +1,4 @@
-"""Paths without parameters, found by one look-up instead of a walk over all of them."""
+"""Paths: those without parameters are found by one look-up, and each knows all methods that it has."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -29,3 +29,31 @@ class ExactPaths(BaseRoute):
             raise OtherMethod(", ".join(sorted(methods)))
         scope["route"], scope["endpoint"] = route, route.endpoint
         await route.app(scope, receive, send)
+
+
+class SharedPath(BaseRoute):
+    """One path with parameters and its operations, one a method."""
+
+    def __init__(self, routes: Iterable[Route]) -> None:
+        self._routes = {method: route for route in routes for method in route.methods or ()}
+
+    @classmethod
+    def all_of(cls, routes: Iterable[Route]) -> list["SharedPath"]:
+        """The paths of these operations, in the order in which they first appear."""
+        by_path: defaultdict[str, list[Route]] = defaultdict(list)
+        for route in routes:
+            by_path[route.path].append(route)
+        return [cls(shared) for shared in by_path.values()]
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        if scope["type"] != "http":
+            return Match.NONE, {}
+        known = self._routes.get(scope["method"])
+        match, child = (known or next(iter(self._routes.values()))).matches(scope)
+        return (Match.NONE if match is Match.NONE else Match.FULL), child
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        route = self._routes.get(scope["method"])
+        if route is None:
+            raise OtherMethod(", ".join(sorted(self._routes)))
+        await route.handle(scope, receive, send)

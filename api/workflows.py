@@ -27,7 +27,7 @@ class Remembered:
 
     def __init__(self, unit: Unit) -> None:
         self._unit = unit
-        self._engine, self._database = unit.api.engine, unit.api.database
+        self._engine, self.database = unit.api.engine, unit.api.database
 
     def start(self, id: str, start: Operation[None], taken: Change) -> None:
         """Start a workflow after the commit, then record by `taken` that the engine has it."""
@@ -40,6 +40,18 @@ class Remembered:
                 log.warning("start postponed", workflow_id=id, reason=str(error))
                 return False
             return True
+
+        self._unit.after.append(work)
+
+    def tell(self, id: str, operation: Operation[None]) -> None:
+        """Tell the engine something after the commit; what does not reach it is made good by the sweep."""
+
+        async def work() -> bool:
+            try:
+                await self._engine.do(operation)
+            except (AppError, SQLAlchemyError) as error:
+                log.warning("the engine is told later", workflow_id=id, reason=str(error))
+            return False
 
         self._unit.after.append(work)
 
@@ -84,7 +96,7 @@ class Remembered:
         self._unit.after.append(work)
 
     async def _change(self, change: Change) -> None:
-        async with self._database.transaction() as session:
+        async with self.database.transaction() as session:
             await change(session)
 
 

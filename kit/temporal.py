@@ -18,6 +18,8 @@ RUN_ID: Final = SearchAttributeKey.for_keyword("CourierRunId")
 KIND: Final = SearchAttributeKey.for_keyword("Kind")
 STATUS: Final = SearchAttributeKey.for_keyword("Status")
 REPOSITORY: Final = SearchAttributeKey.for_keyword("Repository")
+SCHEDULED_FOR: Final = SearchAttributeKey.for_datetime("TemporalScheduledStartTime")
+"""The engine's own: the time that a schedule meant, however late it starts."""
 SEARCH_ATTRIBUTES: Final = (PROJECT_ID, RUN_ID, KIND, STATUS, REPOSITORY)
 
 RUNNER: Final = SandboxedWorkflowRunner(

@@ -11,6 +11,7 @@ from models.notification import Notification
 from models.persona import Persona
 from models.project import Member, Project
 from models.provider_key import ProviderKey
+from models.recurring_task import RecurringTask
 from models.run import Run, RunSnapshotRow
 from models.run_step import RunStep
 from models.sandbox import Sandbox, SandboxEvent
@@ -19,5 +20,6 @@ from models.usage import CostRate, UsageRecord
 __all__ = [
     "AgentSession", "ApiKey", "Asset", "AssetVersion", "Blueprint", "BlueprintVersion", "CostRate", "Effect",
     "Event", "FollowUp", "IdempotencyRecord", "Member", "Message", "Notification", "Persona", "Project",
-    "ProviderKey", "Run", "RunSnapshotRow", "RunStep", "Sandbox", "SandboxEvent", "ToolCall", "UsageRecord",
+    "ProviderKey", "RecurringTask", "Run", "RunSnapshotRow", "RunStep", "Sandbox", "SandboxEvent",
+    "ToolCall", "UsageRecord",
 ]  # fmt: skip

@@ -44,6 +44,9 @@ class EventType(StrEnum):
     run_failed = "run.failed"
     run_cancelled = "run.cancelled"
 
+    task_fired = "recurring-task.fired"
+    task_not_fired = "recurring-task.not-fired"
+
     @property
     def is_last(self) -> bool:
         """No event of the subject follows this one."""

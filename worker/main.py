@@ -14,6 +14,7 @@ from activities.agent_turns import AgentTurns
 from activities.ci import Ci
 from activities.delivery import Delivery
 from activities.outside import Outside
+from activities.recurring_tasks import RecurringTasks
 from activities.runs import RunActivities
 from activities.sandboxes import SandboxActivities
 from activities.steps import StepActivities
@@ -45,6 +46,7 @@ def build_workers(client: Client, settings: Settings, database: Database) -> lis
     sandboxes, workspaces = SandboxActivities(database, outside), Workspaces(database, outside)
     delivery, ci = Delivery(database, outside), Ci(database, outside)
     turns, calls = AgentTurns(database, outside), ToolCalls(database, outside)
+    recurring = RecurringTasks(database, settings, client)
     activities: list[Callable[..., object]] = [
         runs.begin_run, runs.has_follow_ups, runs.note, runs.close_run,
         steps.begin_step, steps.finish_step,
@@ -52,7 +54,7 @@ def build_workers(client: Client, settings: Settings, database: Database) -> lis
         workspaces.prepare, workspaces.run_scripts, workspaces.checkpoint,
         turns.model_turn, turns.compact, calls.tool_call,
         delivery.push_branch, delivery.open_pull_request, ci.read_checks,
-        sweep.start_pending_runs,
+        sweep.start_pending_runs, recurring.fire, recurring.reconcile_schedules,
     ]  # fmt: skip
     slots = {TASK_QUEUE: RUN_ACTIVITIES, AGENTS_QUEUE: AGENT_ACTIVITIES}
     return [

@@ -1,8 +1,9 @@
-"""The sweep, on a schedule: accepted work is never lost, whoever was killed before starting it."""
+"""The sweep, on a schedule: accepted work is never lost, and schedules are what their tasks say."""
 
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
+    from activities.recurring_tasks import RecurringTasks
     from activities.sweep import Sweep
     from kit.temporal import QUICK
 
@@ -11,7 +12,11 @@ with workflow.unsafe.imports_passed_through():
 class SweepWorkflow:
     @workflow.run
     async def run(self) -> int:
-        workflow.set_current_details("Starts what was accepted but has no workflow yet.")
-        return await workflow.execute_activity_method(
+        workflow.set_current_details("Starts what was accepted but has no workflow yet; mends schedules.")
+        started = await workflow.execute_activity_method(
             Sweep.start_pending_runs, **QUICK, summary="start what is pending"
         )
+        mended = await workflow.execute_activity_method(
+            RecurringTasks.reconcile_schedules, **QUICK, summary="hold schedules against tasks"
+        )
+        return started + mended

@@ -9,6 +9,8 @@ from api.routes import (
     projects,
     provider_keys,
     pull_requests,
+    recurring_firings,
+    recurring_tasks,
     run_control,
     run_events,
     run_why,
@@ -29,6 +31,8 @@ _ROUTERS = [
     run_events.router,
     run_why.router,
     pull_requests.router,
+    recurring_tasks.router,
+    recurring_firings.router,
     sandboxes.router,
     notifications.router,
 ]

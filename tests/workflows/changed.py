@@ -5,8 +5,10 @@ from typing import Final
 from temporalio import workflow
 
 from activities.starting import RUN_WORKFLOW, RunInput
+from activities.task_schedules import FIRING_WORKFLOW
 from models.run import RunStatus
 from workflows.agent_session import AgentSessionWorkflow, SessionOutcome
+from workflows.recurring_task import RecurringTaskWorkflow
 from workflows.run import RunWorkflow
 from workflows.session_limits import SessionInput
 from workflows.sweep import SweepWorkflow
@@ -44,4 +46,12 @@ class SlowerSweep(SweepWorkflow):
         return await super().run()
 
 
-CHANGED: Final[list[type]] = [SlowerRun, SlowerAgentSession, SlowerSweep]
+@workflow.defn(name=FIRING_WORKFLOW)
+class SlowerRecurringTask(RecurringTaskWorkflow):
+    @workflow.run
+    async def run(self, task_id: str) -> str | None:
+        await workflow.sleep(1)
+        return await super().run(task_id)
+
+
+CHANGED: Final[list[type]] = [SlowerRun, SlowerAgentSession, SlowerRecurringTask, SlowerSweep]

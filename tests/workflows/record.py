@@ -15,6 +15,7 @@ from typing import Final
 from pydantic import JsonValue
 from sqlmodel import col
 
+from activities.task_schedules import keep_schedule
 from models import AgentSession, Run
 from models.blueprint import DEFAULT_STEPS, PipelineStep
 from models.event import EventType
@@ -22,6 +23,7 @@ from models.persona import StepRole
 from tests.runs.parts import running
 from tests.runs.scenarios import bash, calls, create, delayed, faulty, finish, scripted
 from tests.runs.site import Site, eventually, opened
+from tests.runs.test_recurring import a_task
 
 HISTORIES: Final = Path(__file__).parent.parent / "histories"
 LOOP = scripted("loop", bash("echo 2 >> made.txt"), finish("Did what was missing."), told="say more")
@@ -108,15 +110,24 @@ async def record(site: Site, directory: Path) -> None:
         sessions = await site.rows(AgentSession, col(AgentSession.run_id) == run.id, col(AgentSession.id))
         for number, session in enumerate(sessions, 1):
             await _write(site, directory / f"agent-session-{name}-{number}.json", session.id)
-    sweeps: list[str] = []
+    task = await a_task(site)
+    await keep_schedule(site.database, site.client, task.id)
+    await site.client.get_schedule_handle(task.id).trigger()
+    await _write(site, directory / "recurring-task-fired.json", await _completed_of(site, "RecurringTask"))
+    await _write(site, directory / "sweep-completed.json", await _completed_of(site, "Sweep"))
 
-    async def has_swept() -> bool:
-        found = site.client.list_workflows("WorkflowType = 'Sweep' AND ExecutionStatus = 'Completed'")
-        sweeps[:] = [each.id async for each in found]
-        return sweeps != []
 
-    await eventually(has_swept, "a sweep is listed")
-    await _write(site, directory / "sweep-completed.json", sweeps[0])
+async def _completed_of(site: Site, kind: str) -> str:
+    """The id of a completed workflow of this type."""
+    ids: list[str] = []
+
+    async def is_listed() -> bool:
+        found = site.client.list_workflows(f"WorkflowType = '{kind}' AND ExecutionStatus = 'Completed'")
+        ids[:] = [each.id async for each in found]
+        return ids != []
+
+    await eventually(is_listed, f"a completed {kind} is listed")
+    return ids[0]
 
 
 async def _write(site: Site, path: Path, id: str) -> None:

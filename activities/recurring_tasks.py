@@ -1,0 +1,139 @@
+"""Recurring tasks: what a firing does, and schedules held against rows."""
+
+from datetime import datetime, timedelta
+
+from pydantic import BaseModel
+from sqlalchemy import select
+from sqlmodel import col
+from sqlmodel.ext.asyncio.session import AsyncSession
+from temporalio import activity
+from temporalio.client import Client
+
+from activities.starting import RunInput, start_run
+from activities.task_schedules import keep_schedule
+from gateways.github import parse_repository
+from kit.database import Database
+from kit.errors import AppError, Conflict, Invalid
+from kit.ids import is_id
+from kit.logs import logger
+from kit.settings import Settings
+from models import Project, RecurringTask, Run
+from models.base import JsonObject, now
+from models.event import EventType, append
+from models.notification import NotificationType, notify
+from models.run import RunSource
+from models.run_start import RunStart, create_run
+
+OVERDUE = timedelta(minutes=1)
+log = logger(__name__)
+
+
+class Firing(BaseModel):
+    task_id: str
+    occurrence: datetime
+    """The time that the schedule meant, which is part of the run's unique key."""
+
+
+class RecurringTasks:
+    def __init__(self, database: Database, settings: Settings, client: Client) -> None:
+        self.database, self.settings, self.client = database, settings, client
+
+    @activity.defn
+    async def fire(self, firing: Firing) -> str | None:
+        """Start the run of a firing; its id, or None when none was started.
+
+        Killed before the run was committed, it is made again; killed after, the run is found by its unique
+        key, and starting its workflow once more changes nothing.
+        """
+        async with self.database.transaction() as session:
+            task = await session.get(RecurringTask, firing.task_id, with_for_update=True)
+            run = None
+            if task is not None and task.is_active:
+                run = await self._run_of(session, task, firing.occurrence)
+        if run is not None:
+            await start_run(self.client, RunInput.of(run))
+        await keep_schedule(self.database, self.client, firing.task_id)
+        return run.id if run else None
+
+    async def _run_of(self, session: AsyncSession, task: RecurringTask, occurrence: datetime) -> Run | None:
+        key = task.unique_key(occurrence)
+        statement = select(Run).where(col(Run.unique_key) == key)
+        run: Run | None = (await session.execute(statement)).scalar_one_or_none()
+        if run is not None:
+            return run
+        before = await session.get(Run, task.last_run_id) if task.last_run_id else None
+        try:
+            if before is not None and not before.status.is_final:
+                raise Conflict(f"Run {before.run_number} of this task is still {before.status}.")
+            run = await run_of_task(session, task, self.settings, occurrence, key)
+        except AppError as refused:
+            if refused.retryable:
+                raise
+            await _tell_why_not(session, task, occurrence, refused.message)
+            return None
+        task.fired(occurrence, run.id)
+        append(session, task, EventType.task_fired, {"runId": run.id})
+        return run
+
+    @activity.defn
+    async def reconcile_schedules(self) -> int:
+        """Give every active task its schedule and remove those that have no task; how many were mended.
+
+        What comes of it depends on the rows alone, so repeating it is harmless.
+        """
+        async with self.database.transaction() as session:
+            statement = select(col(RecurringTask.id), col(RecurringTask.next_run_at)).where(
+                col(RecurringTask.is_active)
+            )
+            rows = (await session.execute(statement)).all()
+        active: dict[str, datetime | None] = {row[0]: row[1] for row in rows}
+        listed = {entry.id async for entry in await self.client.list_schedules() if is_id(entry.id, "rt")}
+        overdue = {task_id for task_id, at in active.items() if at is None or at < now() - OVERDUE}
+        for task_id in overdue:
+            async with self.database.transaction() as session:
+                task = await session.get(RecurringTask, task_id, with_for_update=True)
+                if task is not None:
+                    task.change()
+        wrong = overdue | (active.keys() ^ listed)
+        for task_id in wrong:
+            await keep_schedule(self.database, self.client, task_id)
+            log.info("a schedule was held against its task", task_id=task_id)
+        return len(wrong)
+
+
+async def run_of_task(
+    session: AsyncSession, task: RecurringTask, settings: Settings, occurrence: datetime, key: str | None
+) -> Run:
+    """A pending run of the task; Conflict, Invalid or NotFound when it cannot be."""
+    project = await session.get_one(Project, task.project_id)
+    if project.github_repo_url is None:
+        raise Conflict("The project has no repository: set one with POST /api/v1/project/update.")
+    try:
+        slug = parse_repository(project.github_repo_url, settings.github_url)
+    except ValueError as error:
+        raise Invalid(f"The project's repository: {error}") from None
+    run = await create_run(
+        session,
+        project_id=task.project_id,
+        request=RunStart(workflow_id=task.target_workflow_id, prompt=task.prompt, name=task.title),
+        repository_slug=slug,
+        repository_url=project.github_repo_url,
+        default_model=settings.default_model,
+        source=RunSource.scheduled,
+        unique_key=key,
+    )
+    run.recurring_task_id, run.scheduled_for = task.id, occurrence
+    run.timezone, run.recurrence_pattern = task.timezone, task.frequency
+    return run
+
+
+async def _tell_why_not(
+    session: AsyncSession, task: RecurringTask, occurrence: datetime, reason: str
+) -> None:
+    """A firing that starts no run says so on the task, in its log and to the members."""
+    task.fired(occurrence, None, reason)
+    data: JsonObject = {"reason": reason}
+    event = append(session, task, EventType.task_not_fired, data)
+    title = f"The recurring task “{task.title}” started no run"
+    subject: JsonObject = {"recurringTaskId": task.id}
+    await notify(session, event, NotificationType.run_failed, title, reason, subject)

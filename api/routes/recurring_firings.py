@@ -1,0 +1,65 @@
+"""When a recurring task fires: switched on and off, looked ahead, and fired by hand."""
+
+from datetime import timedelta
+from typing import Annotated
+
+from fastapi import Query, Request
+from pydantic import Field
+
+from activities.recurring_tasks import run_of_task
+from activities.task_schedules import firings
+from api.answers import One
+from api.context import unit_of
+from api.recurring_tasks import keep
+from api.router import Router
+from api.routes.recurring_tasks import READ, WRITE, Task, Tasks
+from api.rows import Rows, found, rows
+from api.runs import hand_over
+from api.workflows import Session, Workflows
+from kit.wire import Wire
+from models.base import now
+from models.recurring_task import RecurringTask
+from models.recurring_task_wire import RECURRING_TASKS, Preview, RecurringTaskRead, RecurringTaskToggle
+from models.run import Run
+from models.run_wire import RUNS, RunRead
+
+router = Router("/recurring-tasks/{id}", "Recurring Tasks")
+Runs = Annotated[Rows[Run, RunRead], rows(RUNS)]
+LONGEST_VIEW = timedelta(days=3 * 366)
+
+
+class Ahead(Wire):
+    count: Annotated[int, Field(ge=1, le=24)] = 10
+
+
+@router.put("/toggle", WRITE)
+async def toggle_recurring_task(
+    id: str, body: RecurringTaskToggle, tasks: Tasks, workflows: Workflows
+) -> One[RecurringTaskRead]:
+    """Activate or deactivate a recurring task; what it missed meanwhile is not caught up."""
+    task = await tasks.get(id, lock=True)
+    task.change(is_active=body.is_active)
+    keep(task, workflows)
+    return tasks.one(task.id)
+
+
+@router.get("/preview", READ)
+async def preview_recurring_task(
+    task: Annotated[RecurringTask, found(RECURRING_TASKS)], ahead: Annotated[Ahead, Query()], request: Request
+) -> Preview:
+    """Tell the next times at which the engine will fire the task; none while it is inactive."""
+    if not task.is_active:
+        return Preview(times=[])  # the engine still answers for a schedule that was removed
+    until = now() + LONGEST_VIEW
+    times = await unit_of(request).api.engine.do(lambda client: firings(client, task.id, until))
+    return Preview(times=times[: ahead.count])
+
+
+@router.post("/trigger", WRITE, creates=True)
+async def trigger_recurring_task(
+    task: Task, runs: Runs, session: Session, workflows: Workflows
+) -> One[RunRead]:
+    """Fire a recurring task once, now, whether it is active or not; its schedule stays as it is."""
+    run = await run_of_task(session, task, runs.unit.api.settings, now(), None)
+    hand_over(run, workflows)
+    return runs.one(run.id)
