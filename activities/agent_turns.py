@@ -116,7 +116,8 @@ class AgentTurns:
             (EventType.context_compacted, {"sessionId": agent.id, "turn": ask.turn})
         ]
         said = Record(row, events) if pays else Record(None, [])
-        return await record(self.database.direct, speaker, spent, said) is None or pays
+        await record(self.database.direct, speaker, spent, said)
+        return pays
 
     async def _speaker(self, session_id: str) -> Speaker:
         async def read_once() -> Speaker:

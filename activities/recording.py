@@ -22,6 +22,8 @@ _STORED: Final = """
     INSERT INTO message SELECT * FROM jsonb_populate_record(NULL::message, %(message)s)
     ON CONFLICT DO NOTHING RETURNING id
 """
+_UNSPENT: Final = "SELECT WHERE NOT EXISTS (SELECT FROM usage_record WHERE source_id = %(source)s)"
+"""For a turn that leaves no message behind: its price is its mark."""
 _COUNTED: Final = """
     cost_usd = cost_usd + %(cost)s, input_tokens = input_tokens + %(input)s,
     output_tokens = output_tokens + %(output)s, cache_read_tokens = cache_read_tokens + %(cache_read)s,
@@ -60,13 +62,14 @@ _RECORD: Final = """
     SELECT cost_usd FROM counted
 """
 _WITH_MESSAGE: Final = _RECORD.format(stored=_STORED, counted=_COUNTED)
-_WITHOUT: Final = _RECORD.format(stored="SELECT", counted=_COUNTED)
+_WITHOUT: Final = _RECORD.format(stored=_UNSPENT, counted=_COUNTED)
 
 
 @dataclass(frozen=True)
 class Spending:
     """What one turn used, and its price in USD."""
 
+    source_id: str
     tokens: Tokens
     rows: list[UsageRecord]
     total: Decimal
@@ -82,7 +85,7 @@ class Spending:
             )
             for unit, (quantity, usd) in cost(rate, tokens).items()
         ]  # fmt: skip
-        return cls(tokens, rows, sum((row.cost_usd for row in rows), Decimal(0)))
+        return cls(source_id, tokens, rows, sum((row.cost_usd for row in rows), Decimal(0)))
 
 
 @dataclass(frozen=True)
@@ -100,7 +103,7 @@ class Record:
 
 
 async def record(direct: Direct, speaker: Speaker, spent: Spending, said: Record) -> float | None:
-    """USD that the whole run has cost so far; None, and nothing is written, if the message's place is taken.
+    """USD that the whole run has cost so far; None, and nothing is written, if it was recorded before.
 
     The run's row is held while its events are added, so they have no gaps.
     """
@@ -108,8 +111,8 @@ async def record(direct: Direct, speaker: Speaker, spent: Spending, said: Record
     events = [{"id": new_id("evt"), "type": type, "data": data} for type, data in said.events]  # noqa: A001
     values = {
         "message": jsonb(said.message.model_dump(mode="json") if said.message else None),
-        "run": agent.run_id, "step": agent.step_id, "cost": spent.total, "input": tokens.input,
-        "output": tokens.output, "cache_read": tokens.cache_read,
+        "source": spent.source_id, "run": agent.run_id, "step": agent.step_id, "cost": spent.total,
+        "input": tokens.input, "output": tokens.output, "cache_read": tokens.cache_read,
         "cache_write": tokens.cache_write_5m + tokens.cache_write_1h,
         "used": jsonb([row.model_dump(mode="json") for row in spent.rows]),
         "answers": jsonb([row.model_dump(mode="json") for row in said.answers]),
