@@ -39,13 +39,6 @@ async def start_run(client: Client, input: RunInput) -> None:
 
     Raises RPCError when the engine cannot be reached.
     """
-    attributes = [
-        SearchAttributePair(PROJECT_ID, input.project_id),
-        SearchAttributePair(RUN_ID, input.run_id),
-        SearchAttributePair(KIND, "run"),
-        SearchAttributePair(STATUS, "running"),
-        SearchAttributePair(REPOSITORY, input.repository),
-    ]
     try:
         await client.start_workflow(
             RUN_WORKFLOW,
@@ -54,9 +47,26 @@ async def start_run(client: Client, input: RunInput) -> None:
             task_queue=TASK_QUEUE,
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
             id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
-            search_attributes=TypedSearchAttributes(attributes),
-            static_summary=f"Run {input.number} on {input.repository}: {input.name}",
+            search_attributes=attributes_of(input),
+            static_summary=summary_of(input),
             priority=Priority(fairness_key=input.project_id),
         )
     except WorkflowAlreadyStartedError:
         return
+
+
+def attributes_of(input: RunInput) -> TypedSearchAttributes:
+    """By which operators find the run."""
+    return TypedSearchAttributes(
+        [
+            SearchAttributePair(PROJECT_ID, input.project_id),
+            SearchAttributePair(RUN_ID, input.run_id),
+            SearchAttributePair(KIND, "run"),
+            SearchAttributePair(STATUS, "running"),
+            SearchAttributePair(REPOSITORY, input.repository),
+        ]
+    )
+
+
+def summary_of(input: RunInput) -> str:
+    return f"Run {input.number} on {input.repository}: {input.name}"

@@ -2,17 +2,19 @@
 
 from datetime import timedelta
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlmodel import col
 from temporalio import activity
 from temporalio.client import Client
 
+from activities.chain_starting import ChainInput, start_chain
 from activities.starting import RunInput, start_run
 from kit.database import Database
 from kit.logs import logger
-from models import Run
+from models import Run, SprintChain
 from models.base import now
-from models.run import RunStatus
+from models.run import RunSource, RunStatus
+from models.sprint_chain import ChainStatus
 
 GRACE = timedelta(seconds=5)
 """A run younger than this may still be started by the API that accepted it."""
@@ -28,11 +30,15 @@ class Sweep:
 
     @activity.defn
     async def start_pending_runs(self) -> int:
-        """Start the workflow of every pending run; how many.  A second start changes nothing."""
+        """Start the workflow of every pending run; how many.  A second start changes nothing.
+
+        A chain starts its own runs, and waits for them.
+        """
         async with self.database.transaction() as session:
             statement = (
                 select(Run)
                 .where(col(Run.status) == RunStatus.pending, col(Run.created_at) < now() - GRACE)
+                .where(or_(col(Run.source) != RunSource.sprint_chain, col(Run.restarted_from).is_not(None)))
                 .order_by(col(Run.id))
                 .limit(AT_ONCE)
             )
@@ -40,4 +46,17 @@ class Sweep:
         for start in pending:
             await start_run(self.client, start)
             log.info("a run left pending was started", run_id=start.run_id)
+        return len(pending)
+
+    @activity.defn
+    async def start_pending_chains(self) -> int:
+        """Start the workflow of every pending sprint chain; how many.  A second start changes nothing."""
+        async with self.database.transaction() as session:
+            statement = (
+                select(SprintChain).where(col(SprintChain.status) == ChainStatus.pending).limit(AT_ONCE)
+            )
+            pending = [ChainInput.of(chain) for chain in (await session.execute(statement)).scalars()]
+        for start in pending:
+            await start_chain(self.client, start)
+            log.info("a sprint chain left pending was started", chain_id=start.chain_id)
         return len(pending)

@@ -55,7 +55,7 @@ class Remembered:
 
         self._unit.after.append(work)
 
-    def update(self, id: str, update: str, *arguments: str, undo: Change | None = None) -> None:
+    def update(self, id: str, update: str, *arguments: str | int, undo: Change | None = None) -> None:
         """Have a running workflow do something after the commit; `undo` what was committed if it does not.
 
         `update` is its name: workflow code brings the SDKs of the agents with it, which no front door needs.

@@ -15,11 +15,12 @@ from models.recurring_task import RecurringTask
 from models.run import Run, RunSnapshotRow
 from models.run_step import RunStep
 from models.sandbox import Sandbox, SandboxEvent
+from models.sprint_chain import SprintChain
 from models.usage import CostRate, UsageRecord
 
 __all__ = [
     "AgentSession", "ApiKey", "Asset", "AssetVersion", "Blueprint", "BlueprintVersion", "CostRate", "Effect",
     "Event", "FollowUp", "IdempotencyRecord", "Member", "Message", "Notification", "Persona", "Project",
     "ProviderKey", "RecurringTask", "Run", "RunSnapshotRow", "RunStep", "Sandbox", "SandboxEvent",
-    "ToolCall", "UsageRecord",
+    "SprintChain", "ToolCall", "UsageRecord",
 ]  # fmt: skip

@@ -44,6 +44,14 @@ class EventType(StrEnum):
     run_failed = "run.failed"
     run_cancelled = "run.cancelled"
 
+    chain_created = "chain.created"
+    chain_started = "chain.started"
+    chain_paused = "chain.paused"
+    chain_resumed = "chain.resumed"
+    chain_ended = "chain.ended"
+    sprint_started = "sprint.started"
+    sprint_completed = "sprint.completed"
+    sprint_failed = "sprint.failed"
     task_fired = "recurring-task.fired"
     task_not_fired = "recurring-task.not-fired"
 

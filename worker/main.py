@@ -17,6 +17,7 @@ from activities.outside import Outside
 from activities.recurring_tasks import RecurringTasks
 from activities.runs import RunActivities
 from activities.sandboxes import SandboxActivities
+from activities.sprint_chains import SprintChains
 from activities.steps import StepActivities
 from activities.sweep import Sweep
 from activities.tool_calls import ToolCalls
@@ -46,6 +47,7 @@ def build_workers(client: Client, settings: Settings, database: Database) -> lis
     sandboxes, workspaces = SandboxActivities(database, outside), Workspaces(database, outside)
     delivery, ci = Delivery(database, outside), Ci(database, outside)
     turns, calls = AgentTurns(database, outside), ToolCalls(database, outside)
+    chains = SprintChains(database, settings)
     recurring = RecurringTasks(database, settings, client)
     activities: list[Callable[..., object]] = [
         runs.begin_run, runs.has_follow_ups, runs.note, runs.close_run,
@@ -54,7 +56,8 @@ def build_workers(client: Client, settings: Settings, database: Database) -> lis
         workspaces.prepare, workspaces.run_scripts, workspaces.checkpoint,
         turns.model_turn, turns.compact, calls.tool_call,
         delivery.push_branch, delivery.open_pull_request, ci.read_checks,
-        sweep.start_pending_runs, recurring.fire, recurring.reconcile_schedules,
+        chains.begin_chain, chains.begin_sprint, chains.end_sprint, chains.note_chain, chains.close_chain,
+        sweep.start_pending_runs, sweep.start_pending_chains, recurring.fire, recurring.reconcile_schedules,
     ]  # fmt: skip
     slots = {TASK_QUEUE: RUN_ACTIVITIES, AGENTS_QUEUE: AGENT_ACTIVITIES}
     return [

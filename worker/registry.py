@@ -3,6 +3,13 @@
 from workflows.agent_session import AgentSessionWorkflow
 from workflows.recurring_task import RecurringTaskWorkflow
 from workflows.run import RunWorkflow
+from workflows.sprint_chain import SprintChainWorkflow
 from workflows.sweep import SweepWorkflow
 
-WORKFLOWS: list[type] = [RunWorkflow, AgentSessionWorkflow, RecurringTaskWorkflow, SweepWorkflow]
+WORKFLOWS: list[type] = [
+    RunWorkflow,
+    AgentSessionWorkflow,
+    RecurringTaskWorkflow,
+    SprintChainWorkflow,
+    SweepWorkflow,
+]

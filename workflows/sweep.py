@@ -19,4 +19,7 @@ class SweepWorkflow:
         mended = await workflow.execute_activity_method(
             RecurringTasks.reconcile_schedules, **QUICK, summary="hold schedules against tasks"
         )
-        return started + mended
+        chains = await workflow.execute_activity_method(
+            Sweep.start_pending_chains, **QUICK, summary="start chains that are pending"
+        )
+        return started + mended + chains

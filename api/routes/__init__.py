@@ -16,6 +16,7 @@ from api.routes import (
     run_why,
     runs,
     sandboxes,
+    sprint_chains,
     workflows,
 )
 
@@ -31,6 +32,7 @@ _ROUTERS = [
     run_events.router,
     run_why.router,
     pull_requests.router,
+    sprint_chains.router,
     recurring_tasks.router,
     recurring_firings.router,
     sandboxes.router,

@@ -91,7 +91,7 @@ async def unplugged(api_settings: Settings, project: TestProject) -> AsyncIterat
 @pytest.fixture
 async def worker(api_settings: Settings, database: Database) -> AsyncIterator[None]:
     """Runs are taken and obey commands, but do no work."""
-    async with quiet_worker(await connect(api_settings), database):
+    async with quiet_worker(await connect(api_settings), database, api_settings):
         yield
 
 

@@ -58,6 +58,10 @@ class Operation:
         return content.get("application/json", {}).get("example")
 
     @property
+    def needs_body(self) -> bool:
+        return bool(self.spec.get("requestBody", {}).get("required"))
+
+    @property
     def url(self) -> str:
         """Its path with an unknown id, and its required query parameters with unknown values."""
         required = [

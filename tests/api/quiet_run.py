@@ -9,13 +9,16 @@ from temporalio.client import Client
 from temporalio.worker import Worker
 
 from activities.runs import CloseRun, RunActivities
+from activities.sprint_chains import SprintChains
 from activities.starting import RUN_WORKFLOW, RunInput
 from kit.database import Database
+from kit.settings import Settings
 from kit.shielding import finish_first
 from kit.temporal import RUNNER, TASK_QUEUE
 from models.run import RunStatus
 from workflows.calls import instantly
 from workflows.run import RunWorkflow
+from workflows.sprint_chain import SprintChainWorkflow
 
 
 @workflow.defn(name=RUN_WORKFLOW)
@@ -38,10 +41,17 @@ class QuietRun(RunWorkflow):
 
 
 @asynccontextmanager
-async def quiet_worker(client: Client, database: Database) -> AsyncIterator[None]:
-    runs = RunActivities(database)
-    activities: list[Callable[..., object]] = [runs.begin_run, runs.note, runs.close_run]
+async def quiet_worker(client: Client, database: Database, settings: Settings) -> AsyncIterator[None]:
+    runs, chains = RunActivities(database), SprintChains(database, settings)
+    activities: list[Callable[..., object]] = [
+        runs.begin_run, runs.note, runs.close_run,
+        chains.begin_chain, chains.begin_sprint, chains.end_sprint, chains.note_chain, chains.close_chain,
+    ]  # fmt: skip
     async with Worker(
-        client, task_queue=TASK_QUEUE, workflows=[QuietRun], activities=activities, workflow_runner=RUNNER
+        client,
+        task_queue=TASK_QUEUE,
+        workflows=[QuietRun, SprintChainWorkflow],
+        activities=activities,
+        workflow_runner=RUNNER,
     ):
         yield

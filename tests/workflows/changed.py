@@ -4,13 +4,16 @@ from typing import Final
 
 from temporalio import workflow
 
+from activities.chain_starting import CHAIN_WORKFLOW, ChainInput
 from activities.starting import RUN_WORKFLOW, RunInput
 from activities.task_schedules import FIRING_WORKFLOW
 from models.run import RunStatus
+from models.sprint_chain import ChainStatus
 from workflows.agent_session import AgentSessionWorkflow, SessionOutcome
 from workflows.recurring_task import RecurringTaskWorkflow
 from workflows.run import RunWorkflow
 from workflows.session_limits import SessionInput
+from workflows.sprint_chain import SprintChainWorkflow
 from workflows.sweep import SweepWorkflow
 
 
@@ -54,4 +57,22 @@ class SlowerRecurringTask(RecurringTaskWorkflow):
         return await super().run(task_id)
 
 
-CHANGED: Final[list[type]] = [SlowerRun, SlowerAgentSession, SlowerRecurringTask, SlowerSweep]
+@workflow.defn(name=CHAIN_WORKFLOW)
+class SlowerSprintChain(SprintChainWorkflow):
+    @workflow.init
+    def __init__(self, input: ChainInput) -> None:
+        super().__init__(input)
+
+    @workflow.run
+    async def run(self, input: ChainInput) -> ChainStatus:
+        await workflow.sleep(1)
+        return await super().run(input)
+
+
+CHANGED: Final[list[type]] = [
+    SlowerRun,
+    SlowerAgentSession,
+    SlowerRecurringTask,
+    SlowerSprintChain,
+    SlowerSweep,
+]

@@ -20,6 +20,8 @@ from models import AgentSession, Run
 from models.blueprint import DEFAULT_STEPS, PipelineStep
 from models.event import EventType
 from models.persona import StepRole
+from models.sprint_chain import ChainStatus
+from tests.runs import test_sprint_chains as chains
 from tests.runs.parts import running
 from tests.runs.scenarios import bash, calls, create, delayed, faulty, finish, scripted
 from tests.runs.site import Site, eventually, opened
@@ -114,6 +116,12 @@ async def record(site: Site, directory: Path) -> None:
     await keep_schedule(site.database, site.client, task.id)
     await site.client.get_schedule_handle(task.id).trigger()
     await _write(site, directory / "recurring-task-fired.json", await _completed_of(site, "RecurringTask"))
+    chain = await chains.start(site, await chains.a_chain(site, 2, chains.SLOW))
+    await chains.begun(site, chain, 1)
+    for command in ("pause", "resume"):
+        await site.client.get_workflow_handle(chain.id).signal(command)
+    await chains.reaches(site, chain, ChainStatus.completed)
+    await _write(site, directory / "sprint-chain-completed.json", chain.id)
     await _write(site, directory / "sweep-completed.json", await _completed_of(site, "Sweep"))
 
 

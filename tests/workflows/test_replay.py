@@ -20,7 +20,13 @@ from worker.registry import WORKFLOWS
 
 FILES = sorted(HISTORIES.glob("*.json"))
 OF_A_MACHINE = re.compile(rb"/(work|root|tmp|var|usr|opt|Users)/|site-packages|127\.0\.0\.1|\.py\b")
-KINDS = {"run": "Run", "agent-session": "AgentSession", "recurring-task": "RecurringTask", "sweep": "Sweep"}
+KINDS = {
+    "run": "Run",
+    "agent-session": "AgentSession",
+    "recurring-task": "RecurringTask",
+    "sprint-chain": "SprintChain",
+    "sweep": "Sweep",
+}
 
 
 def replayer(workflows: list[type]) -> Replayer:

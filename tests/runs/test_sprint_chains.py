@@ -1,0 +1,174 @@
+"""Sprint chains: one run and one pull request a sprint, held, killed, failed, resumed and ended."""
+
+import asyncio
+from pathlib import Path
+
+from sqlmodel import col
+
+from activities.chain_starting import ChainInput, start_chain
+from models import Blueprint, Notification, Run, SprintChain
+from models.blueprint import BlueprintConfig
+from models.event import Event
+from models.notification import NotificationType
+from models.run import PrStatus, RunStatus
+from models.sprint_chain import ChainStatus
+from tests.runs.parts import Parts
+from tests.runs.scenarios import create, delayed, finish, scripted
+from tests.runs.site import WORK, Site, eventually, opened
+from worker.schedules import SWEEP
+
+SPRINT = scripted("sprint", create("{{slug}}.txt", "done\n"), finish("Did this sprint's part."))
+SLOW = scripted("slow-sprint", delayed(create("{{slug}}.txt", "done\n"), 1.0), finish("Did it slowly."))
+
+
+async def a_chain(site: Site, count: int, word: str = SPRINT, **fields: object) -> SprintChain:
+    """A pending chain of sprints 1 to `count`, as the API leaves it when it is killed before the start."""
+    slug = await site.repository()
+    project = await site.project()
+    steps = [step.model_dump(mode="json", by_alias=True) for step in WORK]
+    config = BlueprintConfig().model_dump(mode="json", by_alias=True)
+    blueprint = Blueprint(project_id=project.id, name="Test", pipeline_steps=steps, config=config)
+    await site.add(blueprint)
+    chain = SprintChain(
+        project_id=project.id, workflow_id=blueprint.id, github_repo_url=f"{site.settings.github_url}/{slug}",
+        prompt=f"Part {{{{sprint}}}} of {{{{sprintCount}}}}: {word}", repository_slug=slug, sprint_start=1,
+        sprint_end=count,
+    )  # fmt: skip
+    chain.sqlmodel_update(fields)
+    await site.add(chain)
+    return chain
+
+
+async def start(site: Site, chain: SprintChain) -> SprintChain:
+    await start_chain(site.client, ChainInput.of(chain))
+    return chain
+
+
+async def read(site: Site, chain: SprintChain) -> SprintChain:
+    [row] = await site.rows(SprintChain, col(SprintChain.id) == chain.id, col(SprintChain.id))
+    return row
+
+
+async def runs_of(site: Site, chain: SprintChain) -> list[Run]:
+    return await site.rows(Run, col(Run.chain_id) == chain.id, col(Run.id))
+
+
+async def reaches(site: Site, chain: SprintChain, *wanted: ChainStatus, patience: float = 60) -> SprintChain:
+    async def is_there() -> bool:
+        return (await read(site, chain)).status in wanted
+
+    await eventually(is_there, f"chain {chain.id} is {wanted}", patience)
+    return await read(site, chain)
+
+
+async def begun(site: Site, chain: SprintChain, count: int) -> None:
+    async def has_begun() -> bool:
+        return len(await runs_of(site, chain)) >= count
+
+    await eventually(has_begun, f"{count} sprints have begun", 60)
+
+
+async def holds(site: Site, chain: SprintChain, count: int) -> None:
+    """Every sprint has exactly one completed run, with a pull request at its place."""
+    done = [run for run in await runs_of(site, chain) if run.status is RunStatus.completed]
+    row = await read(site, chain)
+    assert row.status is ChainStatus.completed
+    assert [run.pr_status for run in done] == [PrStatus.created] * count
+    assert row.sprint_pr_urls == [run.pr_url for run in done]
+    assert row.sprint_run_ids == [run.id for run in done]
+    assert len(set(row.sprint_pr_urls)) == count
+    events = await site.rows(Event, col(Event.subject_id) == chain.id, col(Event.seq))
+    assert [event.seq for event in events] == list(range(1, len(events) + 1))
+    told = await site.rows(
+        Notification, col(Notification.project_id) == chain.project_id, col(Notification.id)
+    )
+    assert [each.type for each in told].count(NotificationType.sprint_completed) == count
+
+
+async def test_each_sprint_is_a_run_that_is_told_of_those_before(site: Site) -> None:
+    chain = await start(site, await a_chain(site, 3))
+    await reaches(site, chain, ChainStatus.completed, ChainStatus.failed)
+    await holds(site, chain, 3)
+    first, _, third = await runs_of(site, chain)
+    assert first.prompt == f"Part 1 of 3: {SPRINT}"
+    assert third.prompt.startswith(f"Part 3 of 3: {SPRINT}")
+    assert third.prompt.count("Did this sprint's part.") == 2
+    assert f'<sprint number="1" pull-request="{first.pr_url}">' in third.prompt
+    assert (first.source, first.name) == ("sprint_chain", f"Sprint 1: Part 1 of 3: {SPRINT}")
+
+
+async def test_paused_by_a_signal_it_holds_over_a_restart_and_goes_on(parts: Parts, tmp_path: Path) -> None:
+    """As from the Web UI and the command line; the active sprint finishes first."""
+    async with opened(parts, "sprint-pause", tmp_path / "site") as site:
+        worker = await site.start_worker()
+        chain = await start(site, await a_chain(site, 2, SLOW))
+        await begun(site, chain, 1)
+        await site.client.get_workflow_handle(chain.id).signal("pause")
+        await reaches(site, chain, ChainStatus.paused)
+        await worker.stop()
+        await site.start_worker()
+        [run] = await runs_of(site, chain)
+        assert (await site.ended(run)).status is RunStatus.completed
+        await asyncio.sleep(1)
+        assert len(await runs_of(site, chain)) == 1
+        await site.client.get_workflow_handle(chain.id).execute_update("resume")
+        await reaches(site, chain, ChainStatus.completed, ChainStatus.failed)
+        await holds(site, chain, 2)
+
+
+async def test_a_chain_survives_the_kills_of_its_worker(parts: Parts, tmp_path: Path) -> None:
+    async with opened(parts, "sprint-kills", tmp_path / "site") as site:
+        worker = await site.start_worker()
+        chain = await start(site, await a_chain(site, 2))
+        for count in (1, 2):
+            await begun(site, chain, count)
+            await worker.stop(patience=0.0)
+            worker = await site.start_worker()
+        await reaches(site, chain, ChainStatus.completed, ChainStatus.failed, patience=120)
+        await holds(site, chain, 2)
+
+
+async def test_told_to_stop_the_active_sprint_finishes(site: Site) -> None:
+    chain = await start(site, await a_chain(site, 3, SLOW))
+    await begun(site, chain, 1)
+    await site.client.get_workflow_handle(chain.id).execute_update("stop")
+    row = await reaches(site, chain, ChainStatus.cancelled)
+    [run] = await runs_of(site, chain)
+    assert run.status is RunStatus.completed
+    assert row.sprint_pr_urls == [run.pr_url]
+
+
+async def test_failed_at_a_sprint_it_is_resumed_from_there(site: Site) -> None:
+    chain = await start(site, await a_chain(site, 3, SLOW))
+    await begun(site, chain, 2)
+    second = (await runs_of(site, chain))[1]
+    await site.handle(second).cancel()
+    failed = await reaches(site, chain, ChainStatus.failed)
+    assert (failed.error_code, failed.current_sprint_index) == ("SPRINT_FAILED", 1)
+    assert len(failed.sprint_pr_urls) == 1
+    async with site.database.transaction() as session:
+        row = await session.get_one(SprintChain, chain.id, with_for_update=True)
+        row.try_again(None)
+    again = await read(site, chain)
+    assert (again.status, again.resume_from_sprint, again.engine_id) == ("pending", 1, f"{chain.id}.2")
+    await start(site, again)
+    await reaches(site, chain, ChainStatus.completed, ChainStatus.failed)
+    await holds(site, chain, 3)
+    assert len(await runs_of(site, chain)) == 4
+
+
+async def test_a_chain_whose_workflow_is_gone_fails_with_a_reason(site: Site) -> None:
+    chain = await a_chain(site, 2)
+    async with site.database.transaction() as session:
+        (await session.get_one(Blueprint, chain.workflow_id)).trash()
+    await start(site, chain)
+    failed = await reaches(site, chain, ChainStatus.failed)
+    assert (failed.error_code, failed.error_message) == ("NOT_FOUND", "Workflow not found.")
+    assert await runs_of(site, chain) == []
+
+
+async def test_a_chain_left_pending_is_started_by_the_sweep(site: Site) -> None:
+    chain = await a_chain(site, 1)
+    await site.client.get_schedule_handle(SWEEP).trigger()
+    await reaches(site, chain, ChainStatus.completed, ChainStatus.failed, patience=60)
+    await holds(site, chain, 1)
