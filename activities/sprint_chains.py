@@ -9,23 +9,16 @@ from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio import activity
 
-from activities.prompts import outputs_of
+from activities.sprint_runs import run_of_sprint
 from activities.starting import RunInput
-from gateways.conversation import cut
 from kit.database import Database
 from kit.settings import Settings
-from models import Run, SprintChain
+from models import Event, Run, SprintChain
 from models.base import JsonObject
 from models.event import EventType, append
 from models.notification import NotificationType, notify
-from models.run import RunSource, RunStatus
-from models.run_start import RunStart, create_run, title
+from models.run import RunStatus
 from models.sprint_chain import ChainStatus
-
-TOLD = 2_000
-"""Characters of an earlier sprint's summary that later ones are told."""
-TOLD_SPRINTS = 20
-"""Earlier sprints that a sprint is told of, the latest ones."""
 
 
 class ChainPlan(BaseModel):
@@ -78,7 +71,7 @@ class SprintChains:
             statement = select(Run).where(col(Run.unique_key) == key)
             run: Run | None = (await session.execute(statement)).scalar_one_or_none()
             if run is None:
-                run = await self._run(session, chain, sprint.index, key)
+                run = await run_of_sprint(session, chain, sprint.index, key, self.settings)
                 chain.begin_sprint(sprint.index, run.id)
                 data: JsonObject = {"index": sprint.index, "runId": run.id}
                 append(session, chain, EventType.sprint_started, data)
@@ -90,7 +83,7 @@ class SprintChains:
         async with self.database.transaction() as session:
             chain = await session.get_one(SprintChain, end.chain_id, with_for_update=True)
             run = await session.get_one(Run, end.run_id)
-            if len(chain.sprint_pr_urls) > end.index and chain.sprint_pr_urls[end.index] == run.pr_url:
+            if await _is_told(session, chain, run):
                 return run.status
             completed = run.status is RunStatus.completed
             if completed:
@@ -123,38 +116,12 @@ class SprintChains:
                 append(session, chain, EventType.chain_ended, {"status": chain.status, "code": close.code})
             return chain.status
 
-    async def _run(self, session: AsyncSession, chain: SprintChain, index: int, key: str) -> Run:
-        number = chain.sprint_start + index
-        prompt = chain.prompt.replace("{{sprint}}", str(number)).replace("{{sprintCount}}", str(chain.count))
-        request = RunStart(
-            workflow_id=chain.workflow_id,
-            prompt="\n\n".join([prompt, *await _earlier(session, chain, index)]),
-            name=cut(f"Sprint {number}: {title(prompt)}", 200),
-            base_branch=chain.branch_name,
-        )
-        run = await create_run(
-            session,
-            project_id=chain.project_id,
-            request=request,
-            repository_slug=chain.repository_slug,
-            repository_url=chain.github_repo_url,
-            default_model=self.settings.default_model,
-            source=RunSource.sprint_chain,
-            unique_key=key,
-        )
-        run.chain_id = chain.id
-        return run
 
-
-async def _earlier(session: AsyncSession, chain: SprintChain, index: int) -> list[str]:
-    """What the sprints before this one did, with their pull requests."""
-    told = []
-    done = list(enumerate(zip(chain.sprint_run_ids, chain.sprint_pr_urls, strict=False)))[:index]
-    for place, (run_id, pr_url) in done[-TOLD_SPRINTS:]:
-        if run_id is None:
-            continue
-        outputs = await outputs_of(session, run_id)
-        summary = cut(outputs[-1].output, TOLD) if outputs else ""
-        where = f' pull-request="{pr_url}"' if pr_url else ""
-        told.append(f'<sprint number="{chain.sprint_start + place}"{where}>\n{summary}\n</sprint>')
-    return told
+async def _is_told(session: AsyncSession, chain: SprintChain, run: Run) -> bool:
+    """Whether the chain's log says already how this run ended."""
+    told = select(col(Event.id)).where(
+        col(Event.subject_id) == chain.id,
+        col(Event.type).in_([EventType.sprint_completed, EventType.sprint_failed]),
+        col(Event.data)["runId"].astext == run.id,
+    )
+    return (await session.execute(told)).first() is not None

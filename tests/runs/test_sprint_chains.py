@@ -3,9 +3,11 @@
 import asyncio
 from pathlib import Path
 
+import pytest
 from sqlmodel import col
 
 from activities.chain_starting import ChainInput, start_chain
+from activities.sprint_chains import Sprint, SprintChains, SprintEnd
 from models import Blueprint, Notification, Run, SprintChain
 from models.blueprint import BlueprintConfig
 from models.event import Event
@@ -172,3 +174,24 @@ async def test_a_chain_left_pending_is_started_by_the_sweep(site: Site) -> None:
     await site.client.get_schedule_handle(SWEEP).trigger()
     await reaches(site, chain, ChainStatus.completed, ChainStatus.failed, patience=60)
     await holds(site, chain, 1)
+
+
+@pytest.mark.parametrize("status", [RunStatus.completed, RunStatus.failed])
+async def test_the_end_of_a_sprint_is_told_once(site: Site, status: RunStatus) -> None:
+    """As when a worker dies after it was written, and before the engine was told."""
+    chain = await a_chain(site, 2, status=ChainStatus.running)
+    activities = SprintChains(site.database, site.settings)
+    sprint = Sprint(chain_id=chain.id, index=0)
+    run = await activities.begin_sprint(sprint)
+    assert await activities.begin_sprint(sprint) == run
+    async with site.database.transaction() as session:
+        (await session.get_one(Run, run.run_id)).close(status)
+    end = SprintEnd(run_id=run.run_id, **sprint.model_dump())
+    assert [await activities.end_sprint(end) for _ in range(2)] == [status] * 2
+    events = await site.rows(Event, col(Event.subject_id) == chain.id, col(Event.seq))
+    kind = "sprint.completed" if status is RunStatus.completed else "sprint.failed"
+    assert [event.type for event in events] == ["sprint.started", kind]
+    told = await site.rows(
+        Notification, col(Notification.project_id) == chain.project_id, col(Notification.id)
+    )
+    assert [each.type for each in told] == [kind.replace(".", "_")]
