@@ -112,10 +112,8 @@ class AgentTurns:
         )  # fmt: skip
         spent = Spending.of(speaker, turn.usage, await self._rate(turn.model), row.id)
         row.cost_usd = spent.total
-        events: list[tuple[EventType, JsonObject]] = [
-            (EventType.context_compacted, {"sessionId": agent.id, "turn": ask.turn})
-        ]
-        said = Record(row, events) if pays else Record(None, [])
+        data: JsonObject = {"sessionId": agent.id, "turn": ask.turn}
+        said = Record(row, [(EventType.context_compacted, data)]) if pays else Record(None, [])
         await record(self.database.direct, speaker, spent, said)
         return pays
 

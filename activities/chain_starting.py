@@ -4,16 +4,10 @@ from typing import Final
 
 from pydantic import BaseModel
 from temporalio.client import Client
-from temporalio.common import (
-    Priority,
-    SearchAttributePair,
-    TypedSearchAttributes,
-    WorkflowIDConflictPolicy,
-    WorkflowIDReusePolicy,
-)
-from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.common import SearchAttributePair, TypedSearchAttributes
 
-from kit.temporal import KIND, PROJECT_ID, REPOSITORY, STATUS, TASK_QUEUE
+from activities.starting import start_once
+from kit.temporal import KIND, PROJECT_ID, REPOSITORY, STATUS
 from models.sprint_chain import SprintChain
 
 CHAIN_WORKFLOW: Final = "SprintChain"
@@ -46,17 +40,7 @@ async def start_chain(client: Client, input: ChainInput) -> None:
         SearchAttributePair(STATUS, "running"),
         SearchAttributePair(REPOSITORY, input.repository),
     ]
-    try:
-        await client.start_workflow(
-            CHAIN_WORKFLOW,
-            input,
-            id=input.engine_id,
-            task_queue=TASK_QUEUE,
-            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-            id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
-            search_attributes=TypedSearchAttributes(attributes),
-            static_summary=f"Sprint chain on {input.repository}",
-            priority=Priority(fairness_key=input.project_id),
-        )
-    except WorkflowAlreadyStartedError:
-        return
+    await start_once(
+        client, CHAIN_WORKFLOW, input, id=input.engine_id, project_id=input.project_id,
+        attributes=TypedSearchAttributes(attributes), summary=f"Sprint chain on {input.repository}",
+    )  # fmt: skip

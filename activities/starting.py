@@ -1,4 +1,4 @@
-"""How a run's workflow is started: by the API after its commit, and by the sweep for what was left behind."""
+"""How workflows are started: by the API after its commit, and by the sweep for what was left behind."""
 
 from pydantic import BaseModel
 from temporalio.client import Client
@@ -35,21 +35,32 @@ class RunInput(BaseModel):
 
 
 async def start_run(client: Client, input: RunInput) -> None:
-    """Start the run's workflow; a run that was started before, even one that has ended, is left alone.
+    """Start the run's workflow; see `start_once`."""
+    await start_once(
+        client, RUN_WORKFLOW, input, id=input.run_id, project_id=input.project_id,
+        attributes=attributes_of(input), summary=summary_of(input),
+    )  # fmt: skip
+
+
+async def start_once(
+    client: Client, name: str, input: BaseModel, *, id: str, project_id: str,
+    attributes: TypedSearchAttributes, summary: str,
+) -> None:  # fmt: skip
+    """Start a workflow; one that was started before under this id, even one that has ended, is left alone.
 
     Raises RPCError when the engine cannot be reached.
     """
     try:
         await client.start_workflow(
-            RUN_WORKFLOW,
+            name,
             input,
-            id=input.run_id,
+            id=id,
             task_queue=TASK_QUEUE,
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
             id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
-            search_attributes=attributes_of(input),
-            static_summary=summary_of(input),
-            priority=Priority(fairness_key=input.project_id),
+            search_attributes=attributes,
+            static_summary=summary,
+            priority=Priority(fairness_key=project_id),
         )
     except WorkflowAlreadyStartedError:
         return

@@ -3,7 +3,7 @@
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import Index, select
+from sqlalchemy import ColumnElement, Index, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import Field, col
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -61,6 +61,26 @@ class Notification(Table, table=True):
     def dismiss(self) -> None:
         """Hide it from its member for good."""
         self.dismissed_at = self.dismissed_at or now()
+
+
+async def count_unread(session: AsyncSession, member_id: str) -> int:
+    """How many notifications a member has not read."""
+    statement = select(func.count()).select_from(Notification).where(*_unread(member_id))
+    return int((await session.execute(statement)).scalar_one())
+
+
+async def mark_all_read(session: AsyncSession, member_id: str) -> int:
+    """Mark every notification of a member as read; how many were not."""
+    statement = update(Notification).where(*_unread(member_id)).values(read_at=now())
+    return len((await session.execute(statement.returning(col(Notification.id)))).all())
+
+
+def _unread(member_id: str) -> tuple[ColumnElement[bool], ...]:
+    return (
+        col(Notification.member_id) == member_id,
+        col(Notification.read_at).is_(None),
+        col(Notification.dismissed_at).is_(None),
+    )
 
 
 async def notify(

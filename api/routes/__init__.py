@@ -16,6 +16,7 @@ from api.routes import (
     run_why,
     runs,
     sandboxes,
+    sprint_chain_control,
     sprint_chains,
     workflows,
 )
@@ -33,6 +34,7 @@ _ROUTERS = [
     run_why.router,
     pull_requests.router,
     sprint_chains.router,
+    sprint_chain_control.router,
     recurring_tasks.router,
     recurring_firings.router,
     sandboxes.router,

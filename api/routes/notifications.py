@@ -4,19 +4,16 @@ from typing import Annotated
 
 from fastapi import Query, Request
 from pydantic import Field
-from sqlalchemy import ColumnElement, func, update
-from sqlmodel import col, select
 
 from api.answers import Many
 from api.context import unit_of
-from api.keys import Key, needs
+from api.keys import needs
 from api.pages import Window
 from api.router import Router
 from api.rows import Rows, rows
 from api.workflows import Session
 from kit.errors import NotFound
-from models.base import now
-from models.notification import Notification
+from models.notification import Notification, count_unread, mark_all_read
 from models.notification_wire import (
     NOTIFICATIONS,
     Filter,
@@ -50,8 +47,7 @@ async def list_notifications(
 @router.get("/unread-count", READ)
 async def count_unread_notifications(session: Session, request: Request) -> UnreadCount:
     """Count the unread notifications of the key's member."""
-    unread = select(func.count()).select_from(Notification).where(*_unread_of(unit_of(request).key))
-    return UnreadCount(count=(await session.exec(unread)).one())
+    return UnreadCount(count=await count_unread(session, unit_of(request).key.member_id))
 
 
 @router.post("/mark-read", WRITE)
@@ -72,9 +68,7 @@ async def read_notification(id: str, notifications: Notifications) -> Notificati
 @router.post("/mark-all-read", WRITE)
 async def mark_all_notifications_read(session: Session, request: Request) -> MarkedCount:
     """Mark every notification of the key's member as read."""
-    marking = update(Notification).where(*_unread_of(unit_of(request).key)).values(read_at=now())
-    marked = (await session.execute(marking.returning(col(Notification.id)))).all()
-    return MarkedCount(count=len(marked))
+    return MarkedCount(count=await mark_all_read(session, unit_of(request).key.member_id))
 
 
 @router.post("/dismiss", WRITE)
@@ -97,11 +91,3 @@ async def _own(id: str, notifications: Notifications) -> Notification:
     if notification.member_id != notifications.unit.key.member_id or notification.dismissed_at:
         raise NotFound("Notification not found.")
     return notification
-
-
-def _unread_of(key: Key) -> tuple[ColumnElement[bool], ...]:
-    return (
-        col(Notification.member_id) == key.member_id,
-        col(Notification.read_at).is_(None),
-        col(Notification.dismissed_at).is_(None),
-    )

@@ -12,12 +12,12 @@ from api.rows import Rows, rows
 from api.runs import repository
 from api.sprint_chains import hand_over_chain
 from api.workflows import Session, Workflows
-from kit.errors import Conflict, Invalid
+from kit.errors import Invalid
 from models.blueprint import Blueprint
 from models.blueprint_wire import WORKFLOWS, WorkflowRead
 from models.event import EventType, append
 from models.sprint_chain import ChainStatus, SprintChain
-from models.sprint_chain_wire import SPRINT_CHAINS, SprintChainCreate, SprintChainRead, SprintChainResume
+from models.sprint_chain_wire import SPRINT_CHAINS, SprintChainCreate, SprintChainRead
 
 router = Router("/sprint-chains", "Sprint Chains")
 READ, WRITE = needs("chains:read"), needs("chains:write")
@@ -55,61 +55,13 @@ async def create_sprint_chain(
     given = body.model_dump(exclude={"sprint_range"})
     slug = repository(body.github_repo_url, chains.unit.api.settings)
     chain = chains.add(**given, repository_slug=slug, sprint_start=start, sprint_end=end)
-    _must_be_within(chain, body.resume_from_sprint)
+    must_be_within(chain, body.resume_from_sprint)
     append(session, chain, EventType.chain_created)
     hand_over_chain(chain, workflows)
     return chains.one(chain.id)
 
 
-@router.post("/{id}/pause", WRITE)
-async def pause_sprint_chain(id: str, chains: Chains, workflows: Workflows) -> One[SprintChainRead]:
-    """Pause a sprint chain: the active sprint finishes, then it holds for as long as wished."""
-    chain = await chains.get(id)
-    if chain.status not in (ChainStatus.pending, ChainStatus.running):
-        raise Conflict(f"The chain is {chain.status} and cannot be paused.")
-    workflows.update(chain.engine_id, "pause")
-    return chains.one(chain.id)
-
-
-@router.post("/{id}/resume", WRITE)
-async def resume_sprint_chain(
-    id: str, chains: Chains, workflows: Workflows, body: SprintChainResume = SprintChainResume()
-) -> One[SprintChainRead]:
-    """Let a paused sprint chain go on, or a failed one try again.
-
-    `resumeFromSprint` is the index of the sprint to go on from; a failed chain goes on from the one that
-    failed unless it is given.
-    """
-    chain = await chains.get(id, lock=True)
-    index = body.resume_from_sprint
-    _must_be_within(chain, index)
-    if chain.status is ChainStatus.paused:
-        workflows.update(chain.engine_id, "resume", *([] if index is None else [index]))
-    else:
-        chain.try_again(index)
-        hand_over_chain(chain, workflows)
-    return chains.one(chain.id)
-
-
-@router.delete("/{id}", WRITE)
-async def delete_sprint_chain(
-    id: str, chains: Chains, session: Session, workflows: Workflows
-) -> One[SprintChainRead] | SprintChainRead:
-    """Cancel a sprint chain: the active sprint finishes, then it is cancelled; delete one that has ended."""
-    chain = await chains.get(id, lock=True)
-    if chain.status.is_final:
-        chain.trash()
-        return SprintChainRead.model_validate(chain)
-    if chain.status is ChainStatus.pending:
-        chain.close(ChainStatus.cancelled)
-        append(session, chain, EventType.chain_ended, {"status": chain.status})
-        workflows.cancel(chain.engine_id, certain=False)
-    else:
-        workflows.update(chain.engine_id, "stop")
-    return chains.one(chain.id)
-
-
-def _must_be_within(chain: SprintChain, index: int | None) -> None:
+def must_be_within(chain: SprintChain, index: int | None) -> None:
     if index is not None and index >= chain.count:
         raise Invalid(
             f"resumeFromSprint: an index below {chain.count}, counted from 0.", field="resumeFromSprint"
