@@ -19,8 +19,8 @@ from tests.runs.scenarios import create, delayed, finish, scripted
 from tests.runs.site import WORK, Site, eventually, opened
 from worker.schedules import SWEEP
 
-SPRINT = scripted("sprint", create("{{slug}}.txt", "done\n"), finish("Did this sprint's part."))
-SLOW = scripted("slow-sprint", delayed(create("{{slug}}.txt", "done\n"), 1.0), finish("Did it slowly."))
+SPRINT = scripted("chained", create("{{slug}}.txt", "done\n"), finish("Did this sprint's part."))
+SLOW = scripted("chained-slowly", delayed(create("{{slug}}.txt", "done\n"), 1.0), finish("Did it slowly."))
 
 
 async def a_chain(site: Site, count: int, word: str = SPRINT, **fields: object) -> SprintChain:
