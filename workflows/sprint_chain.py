@@ -49,14 +49,13 @@ class SprintChainWorkflow:
                 return CloseChain(chain_id=chain.chain_id, status=ChainStatus.cancelled)
             chain.index, chain.count = plan.index, plan.count
         while chain.index < chain.count:
-            await workflow.wait_condition(lambda: self.stopping or not chain.paused)
+            await workflow.wait_condition(self._may_go_on)
             if self.stopping:
                 return CloseChain(chain_id=chain.chain_id, status=ChainStatus.cancelled)
             if self.jump is not None:
                 chain.index, self.jump = self.jump, None
             if workflow.info().is_continue_as_new_suggested():
-                await workflow.wait_condition(workflow.all_handlers_finished)
-                workflow.continue_as_new(chain)
+                workflow.continue_as_new(chain)  # nothing was awaited since: no command is lost on the way
             status = await self._play(Sprint(chain_id=chain.chain_id, index=chain.index))
             if status is not RunStatus.completed and not self.stopping:
                 message = f"The run of sprint index {chain.index} is {status}: look at it, then resume."
@@ -66,6 +65,9 @@ class SprintChainWorkflow:
             chain.index += 1
         ended = ChainStatus.cancelled if self.stopping else ChainStatus.completed
         return CloseChain(chain_id=chain.chain_id, status=ended)
+
+    def _may_go_on(self) -> bool:
+        return (self.stopping or not self.chain.paused) and workflow.all_handlers_finished()
 
     async def _play(self, sprint: Sprint) -> RunStatus:
         workflow.set_current_details(f"Sprint index {sprint.index} of {self.chain.count} is at work.")
