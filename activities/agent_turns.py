@@ -8,6 +8,7 @@ from temporalio import activity
 from activities.answers import Stored, store
 from activities.conversations import Speaker, read, speaker
 from activities.credentials import Credentials
+from activities.jobs import bind_job
 from activities.outcomes import MOST_OUTPUT, TurnOutcome, outcome_of
 from activities.outside import Outside, outside
 from activities.recording import Record, Spending, record
@@ -17,7 +18,6 @@ from gateways.conversation import SUMMARY_MAX_TOKENS, compacted, compaction_poin
 from gateways.errors import ProviderLimit
 from gateways.profiles import profile
 from gateways.tools import definitions
-from kit import logs
 from kit.database import Database
 from kit.pacing import fingerprint
 from kit.recent import Recent
@@ -68,7 +68,7 @@ class AgentTurns:
             model=agent.model,
             system=(agent.system,),
             messages=conversation.messages(),
-            tools=definitions(agent.role.kind),
+            tools=definitions(agent.kind),
             thinking_effort=agent.thinking_effort.value,
             max_tokens=min(limits.max_output, MOST_OUTPUT),
         )
@@ -123,7 +123,7 @@ class AgentTurns:
                 return await speaker(session, session_id)
 
         known = await self._speakers.get(session_id, read_once)
-        logs.bind(run_id=known.agent.run_id)
+        bind_job(known.agent.job_id)
         return known
 
     async def _rate(self, model: str) -> CostRate | None:

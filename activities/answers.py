@@ -9,7 +9,8 @@ from activities.recording import Record, Spending, record
 from activities.user_words import queued
 from gateways.agent import ToolCall as Asked
 from gateways.agent import Turn
-from gateways.tools import Fault, Finish, ToolRequest, parse
+from gateways.finishing import Finish
+from gateways.tools import Fault, Request, parse
 from kit.database import Database
 from kit.scrub import Scrubber, storable
 from models import CostRate, RunStep, ToolCall
@@ -47,44 +48,46 @@ async def store(
     spent = Spending.of(speaker, turn.usage, rate, message.id)
     message.cost_usd = spent.total
     requests = [_parsed(speaker, call, scrubber) for call in turn.tool_calls]
-    waits = any(isinstance(each, Finish) for each in requests) and await _has_queued(database, agent.run_id)
+    waits = any(isinstance(each, Finish) for each in requests) and await _has_queued(database, agent.job_id)
     answers = [
         _answer(message, call, asked, alone=len(requests) == 1, waits=waits)
         for call, asked in zip(turn.tool_calls, requests, strict=True)
-        if not isinstance(asked, ToolRequest)
+        if isinstance(asked, Finish | Fault)
     ]
     told: JsonObject = {
         "sessionId": agent.id, "stepId": agent.step_id, "turn": number, "stopReason": turn.stop_reason,
         "text": storable(scrubber.text(turn.text)[:SHOWN_TEXT]),
         "tools": [call.name for call in turn.tool_calls],
     }  # fmt: skip
-    events, step = [(EventType.turn_completed, told)], None
+    events, step, result = [(EventType.turn_completed, told)], None, None
     if answers and not answers[0].is_error:
         assert isinstance(requests[0], Finish)
-        step = _closed(speaker, requests[0])
-        events.append((EventType.step_completed, _end_of(step)))
+        result = requests[0].model_dump(mode="json")
+        if speaker.step:
+            step = _closed(speaker.step, requests[0])
+            events.append((EventType.step_completed, _end_of(step)))
     said = Record(
         message, events, answers,
         closing=step.model_dump(mode="json", include=CLOSING) if step else {},
-        progress=f"{speaker.step.label}: turn {number}", score=step.quality_score if step else None,
+        result=result, progress=f"{agent.label}: turn {number}",
     )  # fmt: skip
     if (total := await record(database.direct, speaker, spent, said)) is None:
         return None
-    standing = Standing(total, step is not None, step.verdict if step else None)
+    standing = Standing.of(total, result)
     answer = Said(message.sequence, message.role, message.content, None, turn.stop_reason, message.usage)
     return Stored(standing, answer, {row.tool_use_id for row in answers})
 
 
-async def _has_queued(database: Database, run_id: str) -> bool:
+async def _has_queued(database: Database, job_id: str) -> bool:
     """A message from the user waits that no agent was told yet."""
     async with database.transaction() as session:
-        return bool(await queued(session, run_id))
+        return bool(await queued(session, job_id))
 
 
-def _parsed(speaker: Speaker, call: Asked, scrubber: Scrubber) -> ToolRequest | Finish | Fault:
+def _parsed(speaker: Speaker, call: Asked, scrubber: Scrubber) -> Request:
     given = storable(scrubber.json(dict(call.input)))
     assert isinstance(given, dict)
-    return parse(speaker.agent.role.kind, call.name, given)
+    return parse(speaker.agent.kind, call.name, given)
 
 
 def _answer(message: MessageRow, call: Asked, asked: Finish | Fault, *, alone: bool, waits: bool) -> ToolCall:
@@ -106,9 +109,9 @@ def _answer(message: MessageRow, call: Asked, asked: Finish | Fault, *, alone: b
     )  # fmt: skip
 
 
-def _closed(speaker: Speaker, said: Finish) -> RunStep:
+def _closed(begun: RunStep, said: Finish) -> RunStep:
     """The step as its agent ends it; a copy, which is written with the answer."""
-    given, step = said.model_dump(), RunStep(**speaker.step.model_dump())
+    given, step = said.model_dump(), RunStep(**begun.model_dump())
     step.close(
         StepStatus.completed,
         output=said.summary,

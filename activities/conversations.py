@@ -14,25 +14,32 @@ from kit.direct import Direct
 from models import AgentSession, Run, RunStep
 from models.agent_session import MessageRole
 from models.base import JsonObject
-from models.run_step import StepStatus, Verdict
+from models.jobs import table_of
+from models.run_step import Verdict
 
 
 class Speaker(NamedTuple):
-    """Who talks about which step: what never changes about a session, so that it may be kept."""
+    """Who talks about what: what never changes about a session, so that it may be kept."""
 
     agent: AgentSession
-    step: RunStep
-    """As it was when it began."""
+    step: RunStep | None
+    """Of a run, as it was when it began."""
     chain_id: str | None
 
 
 class Standing(NamedTuple):
-    """Where a session's run and step are now."""
+    """Where a session and its job are now."""
 
     cost_usd: float
-    """Of the whole run so far."""
+    """Of the whole job so far."""
     finished: bool
     verdict: Verdict | None
+
+    @classmethod
+    def of(cls, cost_usd: float, result: JsonObject | None) -> "Standing":
+        """result: what the agent finished with."""
+        verdict = (result or {}).get("verdict")
+        return cls(cost_usd, result is not None, Verdict(str(verdict)) if verdict else None)
 
 
 class Said(NamedTuple):
@@ -67,8 +74,8 @@ class Conversation(NamedTuple):
 async def speaker(session: AsyncSession, session_id: str) -> Speaker:
     statement = (
         select(AgentSession, RunStep, col(Run.chain_id))
-        .join(RunStep, col(RunStep.id) == AgentSession.step_id)
-        .join(Run, col(Run.id) == AgentSession.run_id)
+        .outerjoin(RunStep, col(RunStep.id) == AgentSession.step_id)
+        .outerjoin(Run, col(Run.id) == AgentSession.job_id)
         .where(col(AgentSession.id) == session_id)
     )
     return Speaker(*(await session.execute(statement)).one())
@@ -81,20 +88,21 @@ _READ = """
          ), '[]') FROM message WHERE session_id = %(session)s),
       (SELECT coalesce(json_agg(json_build_array(tool_use_id, result, is_error)), '[]')
          FROM tool_call WHERE session_id = %(session)s),
-      EXISTS (SELECT FROM follow_up WHERE run_id = run.id AND status = 'queued'),
-      run.cost_usd::float8, run_step.status, run_step.verdict
-    FROM run, run_step WHERE run.id = %(run)s AND run_step.id = %(step)s
+      EXISTS (SELECT FROM follow_up WHERE run_id = %(job)s AND status = 'queued'),
+      (SELECT cost_usd::float8 FROM {job} WHERE id = %(job)s), agent_session.result
+    FROM agent_session WHERE id = %(session)s
 """
 
 
 async def read(direct: Direct, agent: AgentSession) -> Conversation:
-    keys = {"session": agent.id, "run": agent.run_id, "step": agent.step_id}
-    [[said, results, has_queued, cost, status, verdict]] = await direct.fetch(_READ, keys)
+    statement = _READ.format(job=table_of(agent.job_id))
+    keys = {"session": agent.id, "job": agent.job_id}
+    [[said, results, has_queued, cost, result]] = await direct.fetch(statement, keys)
     return Conversation(
         {row[0]: Said(row[0], MessageRole(row[1]), *row[2:]) for row in said},
         [ToolResult(tool_use_id=call, content=text, is_error=failed) for call, text, failed in results],
         has_queued,
-        Standing(cost, status == StepStatus.completed, Verdict(verdict) if verdict else None),
+        Standing.of(cost, result),
     )
 
 

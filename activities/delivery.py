@@ -51,7 +51,7 @@ class Delivery:
 
     async def _push(self, ref: SandboxRef) -> Pushed:
         async with self.database.transaction() as session:
-            run = await session.get_one(Run, ref.run_id)
+            run = await session.get_one(Run, ref.job_id)
             snapshot = await snapshot_of(session, run.id)
             sandbox = await session.get_one(Sandbox, ref.sandbox_id)
             credentials = await self.outside.credentials(session, run.project_id)
@@ -74,7 +74,7 @@ class Delivery:
                 branch = await _push_to_own_branch(repository, sha, run.id, snapshot.branch_name)
             await repository.delete_ref(checkpoint_ref(run.id))
         async with self.database.transaction() as session:
-            run = await session.get_one(Run, ref.run_id, with_for_update=True)
+            run = await session.get_one(Run, ref.job_id, with_for_update=True)
             if sha is None:
                 if run.pr_status is not PrStatus.skipped:
                     run.pr_status = PrStatus.skipped

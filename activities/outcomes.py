@@ -25,7 +25,7 @@ class TurnOutcome(BaseModel):
     """To be carried out in the sandbox, all at once."""
     verdict: Verdict | None = None
     cost_usd: float
-    """Of the whole run so far."""
+    """Of the whole job so far."""
     compact: bool = False
     """The next turn may not fit the model's window: compact first."""
 

@@ -7,10 +7,10 @@ from temporalio.exceptions import ApplicationError
 from activities.prompts import folder
 from gateways.repository import REPOSITORY
 from gateways.sandbox import SandboxHandle
-from models.run_snapshot import RunSnapshot
+from models.job_snapshot import Snapshot
 
 
-async def project_files(handle: SandboxHandle, snapshot: RunSnapshot) -> int:
+async def project_files(handle: SandboxHandle, snapshot: Snapshot) -> int:
     """Write `CLAUDE.md`, skills and commands, hidden from git; how many files.
 
     A file that the repository has itself stays as it is; writing again is harmless.

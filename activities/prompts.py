@@ -8,7 +8,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from gateways.conversation import cut
 from models import RunStep
-from models.run_snapshot import RunSnapshot, StepSnapshot, iterations
+from models.job_snapshot import Snapshot, StepSnapshot, iterations
 from models.run_step import StepStatus, Verdict
 
 OUTPUT_LIMIT = 20_000
@@ -35,13 +35,13 @@ class StepOutput:
 
 @dataclass(frozen=True)
 class StepPrompt:
-    snapshot: RunSnapshot
+    snapshot: Snapshot
     step: StepSnapshot
     iteration: int
     earlier: list[StepOutput]
 
 
-def system_prompt(snapshot: RunSnapshot, step: StepSnapshot) -> str:
+def system_prompt(snapshot: Snapshot, step: StepSnapshot) -> str:
     """The same for every turn of the session, so that the provider caches it."""
     parts = [f"Role: {step.role.value}", step.instructions, _HOUSE]
     if snapshot.sandbox_system_prompt:

@@ -16,6 +16,7 @@ from kit.ids import new_id
 from models import CostRate, Message, ToolCall, UsageRecord
 from models.base import JsonObject, now
 from models.event import EventType
+from models.jobs import table_of
 from models.usage import Tokens, cost
 
 _STORED: Final = """
@@ -31,11 +32,10 @@ _COUNTED: Final = """
 """
 _RECORD: Final = """
     WITH stored AS ({stored}), counted AS (
-        UPDATE run SET {counted}, event_seq = event_seq + jsonb_array_length(%(events)s),
-            quality_score = coalesce(%(score)s, quality_score),
+        UPDATE {job} SET {counted}, event_seq = event_seq + jsonb_array_length(%(events)s),
             current_step_progress = coalesce(%(progress)s, current_step_progress),
             last_progress_at = %(now)s, waiting = NULL
-        WHERE id = %(run)s AND EXISTS (SELECT FROM stored)
+        WHERE id = %(job)s AND EXISTS (SELECT FROM stored)
         RETURNING id, project_id, event_seq, cost_usd::float8 AS cost_usd
     ), step AS (
         UPDATE run_step SET {counted},
@@ -44,6 +44,9 @@ _RECORD: Final = """
                 FROM jsonb_populate_record(
                     run_step, CASE WHEN run_step.status = 'running' THEN %(closing)s ELSE '{{}}' END))
         WHERE id = %(step)s AND EXISTS (SELECT FROM stored)
+    ), finished AS (
+        UPDATE agent_session SET result = %(result)s
+        WHERE id = %(session)s AND %(result)s::jsonb IS NOT NULL AND EXISTS (SELECT FROM stored)
     ), used AS (
         INSERT INTO usage_record
         SELECT used.* FROM jsonb_populate_recordset(NULL::usage_record, %(used)s) AS used
@@ -61,8 +64,6 @@ _RECORD: Final = """
     )
     SELECT cost_usd FROM counted
 """
-_WITH_MESSAGE: Final = _RECORD.format(stored=_STORED, counted=_COUNTED)
-_WITHOUT: Final = _RECORD.format(stored=_UNSPENT, counted=_COUNTED)
 
 
 @dataclass(frozen=True)
@@ -80,9 +81,8 @@ class Spending:
         rows = [
             UsageRecord(
                 project_id=agent.project_id, service="anthropic", quantity=quantity, unit=unit, cost_usd=usd,
-                run_id=agent.run_id, sandbox_id=agent.sandbox_id, chain_id=speaker.chain_id,
-                source_id=source_id,
-            )
+                sandbox_id=agent.sandbox_id, chain_id=speaker.chain_id, source_id=source_id,
+            ).by(agent.job_id)
             for unit, (quantity, usd) in cost(rate, tokens).items()
         ]  # fmt: skip
         return cls(source_id, tokens, rows, sum((row.cost_usd for row in rows), Decimal(0)))
@@ -90,7 +90,7 @@ class Spending:
 
 @dataclass(frozen=True)
 class Record:
-    """What a turn leaves behind besides its price; every event also tells what the run has cost so far."""
+    """What a turn leaves behind besides its price; every event also tells what the job has cost so far."""
 
     message: Message | None
     events: Sequence[tuple[EventType, JsonObject]]
@@ -98,26 +98,30 @@ class Record:
     """To the calls that need no sandbox."""
     closing: JsonObject = field(default_factory=dict)
     """Columns of the step that change because it ends."""
+    result: JsonObject | None = None
+    """What the agent finished with."""
     progress: str | None = None
-    score: float | None = None
 
 
 async def record(direct: Direct, speaker: Speaker, spent: Spending, said: Record) -> float | None:
-    """USD that the whole run has cost so far; None, and nothing is written, if it was recorded before.
+    """USD that the whole job has cost so far; None, and nothing is written, if it was recorded before.
 
-    The run's row is held while its events are added, so they have no gaps.
+    The job's row is held while its events are added, so they have no gaps.
     """
     agent, tokens = speaker.agent, spent.tokens
     events = [{"id": new_id("evt"), "type": type, "data": data} for type, data in said.events]  # noqa: A001
     values = {
         "message": jsonb(said.message.model_dump(mode="json") if said.message else None),
-        "source": spent.source_id, "run": agent.run_id, "step": agent.step_id, "cost": spent.total,
+        "source": spent.source_id, "job": agent.job_id, "step": agent.step_id, "session": agent.id,
+        "cost": spent.total,
         "input": tokens.input, "output": tokens.output, "cache_read": tokens.cache_read,
         "cache_write": tokens.cache_write_5m + tokens.cache_write_1h,
         "used": jsonb([row.model_dump(mode="json") for row in spent.rows]),
         "answers": jsonb([row.model_dump(mode="json") for row in said.answers]),
         "closing": jsonb(said.closing), "events": jsonb(events), "progress": said.progress,
-        "score": said.score, "now": now(),
+        "result": None if said.result is None else jsonb(said.result), "now": now(),
     }  # fmt: skip
-    found = await direct.fetch(_WITH_MESSAGE if said.message else _WITHOUT, values)
+    stored = _STORED if said.message else _UNSPENT
+    statement = _RECORD.format(stored=stored, counted=_COUNTED, job=table_of(agent.job_id))
+    found = await direct.fetch(statement, values)
     return float(str(found[0][0])) if found else None

@@ -4,21 +4,20 @@ Each is safe to repeat: a status that is already there, a step that is already c
 exists is left as it is, and its event is not written again.
 """
 
-from datetime import datetime
-
 from pydantic import BaseModel
+from sqlalchemy import select
+from sqlmodel import col
+from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio import activity
 
 from activities.snapshots import snapshot_of
 from activities.user_words import queued
 from kit.database import Database
-from kit.wire import iso
-from models import Run
-from models.base import now
+from models import Run, RunStep
 from models.event import EventType, append
+from models.job_snapshot import Snapshot, iterations
 from models.run import RunStatus
 from models.run_ending import announce
-from models.run_snapshot import RunSnapshot, iterations
 
 
 class StepPlan(BaseModel):
@@ -44,13 +43,10 @@ class RunPlan(BaseModel):
 
 
 class Note(BaseModel):
-    """Something about a run that operators and clients should see."""
+    """What was done to a run at work."""
 
     run_id: str
     event: EventType
-    code: str | None = None
-    message: str | None = None
-    until: datetime | None = None
 
 
 class CloseRun(BaseModel):
@@ -83,27 +79,21 @@ class RunActivities:
 
     @activity.defn
     async def note(self, note: Note) -> None:
-        """Pause, resume or a wait, on the row and in the log; said twice, it is written once."""
+        """Pause, resume or stop, on the row and in the log; said twice, it is written once."""
         async with self.database.transaction() as session:
             run = await session.get_one(Run, note.run_id, with_for_update=True)
             if run.status.is_final:
                 return
-            data: dict[str, object] = {"code": note.code, "message": note.message} if note.code else {}
-            if note.until:
-                data["until"] = iso(note.until)
             if note.event is EventType.run_paused:
                 changed = run.status is not RunStatus.paused
                 run.pause()
             elif note.event is EventType.run_resumed:
                 changed = run.status is RunStatus.paused
                 run.resume()
-            elif note.event is EventType.run_waiting:
-                changed = run.waiting != data
-                run.waiting, run.last_progress_at = data, now()
             else:
                 changed = True
             if changed:
-                append(session, run, note.event, data)
+                append(session, run, note.event)
 
     @activity.defn
     async def close_run(self, close: CloseRun) -> RunStatus:
@@ -111,11 +101,12 @@ class RunActivities:
         async with self.database.transaction() as session:
             run = await session.get_one(Run, close.run_id, with_for_update=True)
             if run.close(close.status, code=close.code, message=close.message):
+                run.quality_score = await last_score(session, run.id)
                 await announce(session, run)
         return run.status
 
 
-def _plan(snapshot: RunSnapshot) -> RunPlan:
+def _plan(snapshot: Snapshot) -> RunPlan:
     blocks = [
         BlockPlan(
             iterations=iterations(block),
@@ -136,3 +127,13 @@ def _plan(snapshot: RunSnapshot) -> RunPlan:
         max_cost_usd=float(cost) if cost else None,
         time_limit_seconds=snapshot.config.sandbox.timeout_ms // 1000,
     )
+
+
+async def last_score(session: AsyncSession, run_id: str) -> float | None:
+    """What the run's last evaluator or judge gave it."""
+    statement = (
+        select(col(RunStep.quality_score))
+        .where(col(RunStep.run_id) == run_id, col(RunStep.quality_score).is_not(None))
+        .order_by(col(RunStep.id).desc())
+    )
+    return (await session.execute(statement)).scalars().first()

@@ -1,4 +1,4 @@
-"""A run's sandbox: made once, filled with the repository and the project's files, kept safe, and killed."""
+"""A job's sandbox: made once, filled with the repository and the project's files, kept safe, and killed."""
 
 from decimal import Decimal
 
@@ -15,18 +15,20 @@ from kit.shielding import finish_first
 from models import Run, Sandbox, SandboxEvent, UsageRecord
 from models.base import now
 from models.event import EventType, append
+from models.job import Job
+from models.jobs import job_of
 from models.sandbox import SandboxEventType, SandboxStatus
 from models.usage import UsageUnit
 
 
 class Provision(BaseModel):
-    run_id: str
+    job_id: str
     lost: str | None = None
     """The sandbox that is gone and has to be replaced."""
 
 
 class SandboxRef(BaseModel):
-    run_id: str
+    job_id: str
     sandbox_id: str
 
 
@@ -37,7 +39,7 @@ class SandboxActivities:
 
     @activity.defn
     async def provision(self, ask: Provision) -> str:
-        """The run's sandbox; returns our id of it.  A cancel comes before or after it, so that none is left.
+        """The job's sandbox; returns our id of it.  A cancel comes before or after it, so that none is left.
 
         Killed after it was created and before it was recorded, the second execution finds it by its marker.
         """
@@ -45,69 +47,69 @@ class SandboxActivities:
 
     async def _provision(self, ask: Provision) -> str:
         async with self.database.transaction() as session:
-            run = await session.get_one(Run, ask.run_id, with_for_update=True)
-            sandbox = await _current(session, run, ask.lost)
-            credentials = await self.outside.credentials(session, run.project_id)
+            job = await job_of(session, ask.job_id, lock=True)
+            sandbox = await _current(session, job, ask.lost)
+            credentials = await self.outside.credentials(session, job.project_id)
         if sandbox.status is SandboxStatus.running:
             return sandbox.id
         with outside():
             handle = await self.outside.sandboxes(credentials).ensure(
-                {"run": run.id, "sandbox": sandbox.id},
+                {"job": job.id, "sandbox": sandbox.id},
                 template=sandbox.template_id,
                 timeout_seconds=sandbox.timeout_ms // 1000,
             )
         async with self.database.transaction() as session:
-            run = await session.get_one(Run, ask.run_id, with_for_update=True)
+            job = await job_of(session, ask.job_id, lock=True)
             sandbox = await session.get_one(Sandbox, sandbox.id)
             if sandbox.status is SandboxStatus.creating:
                 sandbox.run_as(handle.id)
-                run.progress("The sandbox runs.")
+                job.progress("The sandbox runs.")
                 await happened(session, sandbox.id, SandboxEventType.sandbox_create, f"{handle.id} runs.")
-                append(session, run, EventType.sandbox_running, {"sandboxId": sandbox.id})
+                append(session, job, EventType.sandbox_running, {"sandboxId": sandbox.id})
         return sandbox.id
 
     @activity.defn
-    async def release(self, run_id: str) -> None:
-        """Kill every sandbox of the run; one that is gone already is fine, so repeating is harmless."""
+    async def release(self, job_id: str) -> None:
+        """Kill every sandbox of the job; one that is gone already is fine, so repeating is harmless."""
         async with self.database.transaction() as session:
-            run = await session.get_one(Run, run_id)
-            live = await _live(session, run_id)
+            job = await job_of(session, job_id)
+            live = await _live(session, job_id)
             if not live:
                 return
-            credentials = await self.outside.credentials(session, run.project_id)
+            credentials = await self.outside.credentials(session, job.project_id)
         with outside():
-            await self.outside.sandboxes(credentials).kill_all({"run": run_id})
+            await self.outside.sandboxes(credentials).kill_all({"job": job_id})
         async with self.database.transaction() as session:
-            run = await session.get_one(Run, run_id, with_for_update=True)
-            for sandbox in await _live(session, run_id):
+            job = await job_of(session, job_id, lock=True)
+            for sandbox in await _live(session, job_id):
                 if sandbox.end():
-                    session.add(_used(run, sandbox))
-                    append(session, run, EventType.sandbox_killed, {"sandboxId": sandbox.id})
+                    session.add(_used(job, sandbox))
+                    append(session, job, EventType.sandbox_killed, {"sandboxId": sandbox.id})
 
 
-async def _live(session: AsyncSession, run_id: str) -> list[Sandbox]:
+async def _live(session: AsyncSession, job_id: str) -> list[Sandbox]:
     statement = select(Sandbox).where(
-        col(Sandbox.run_id) == run_id, col(Sandbox.status).not_in([SandboxStatus.killed, SandboxStatus.error])
+        col(Sandbox.job_id) == job_id, col(Sandbox.status).not_in([SandboxStatus.killed, SandboxStatus.error])
     )
     return list((await session.execute(statement)).scalars())
 
 
-async def _current(session: AsyncSession, run: Run, lost: str | None) -> Sandbox:
-    """The run's live sandbox, or a new row for one; the lost one is marked first."""
-    for sandbox in await _live(session, run.id):
+async def _current(session: AsyncSession, job: Job, lost: str | None) -> Sandbox:
+    """The job's live sandbox, or a new row for one; the lost one is marked first."""
+    for sandbox in await _live(session, job.id):
         if sandbox.id != lost:
             return sandbox
         sandbox.end(SandboxStatus.error, "The sandbox was lost.")
-        session.add(_used(run, sandbox))
-        append(session, run, EventType.sandbox_lost, {"sandboxId": sandbox.id})
-    snapshot = await snapshot_of(session, run.id)
+        session.add(_used(job, sandbox))
+        append(session, job, EventType.sandbox_lost, {"sandboxId": sandbox.id})
+    snapshot = await snapshot_of(session, job.id)
     wanted = snapshot.config.sandbox
     sandbox = Sandbox(
-        project_id=run.project_id, run_id=run.id, name=run.name, template_id=wanted.template_id,
+        project_id=job.project_id, job_id=job.id, name=job.name, template_id=wanted.template_id,
         memory_mb=wanted.memory_mb, cpu_count=wanted.cpu_count, timeout_ms=wanted.timeout_ms,
     )  # fmt: skip
     session.add(sandbox)
-    append(session, run, EventType.sandbox_creating, {"sandboxId": sandbox.id})
+    append(session, job, EventType.sandbox_creating, {"sandboxId": sandbox.id})
     return sandbox
 
 
@@ -123,11 +125,11 @@ async def happened(session: AsyncSession, sandbox_id: str, type: SandboxEventTyp
     return True
 
 
-def _used(run: Run, sandbox: Sandbox) -> UsageRecord:
+def _used(job: Job, sandbox: Sandbox) -> UsageRecord:
     """How long a sandbox that just ended has lived; sandboxes have no price of their own yet."""
     ended, started = sandbox.killed_at or now(), sandbox.started_at or sandbox.created_at
     return UsageRecord(
-        project_id=run.project_id, service="e2b", quantity=round((ended - started).total_seconds()),
-        unit=UsageUnit.sandbox_seconds, cost_usd=Decimal(0), run_id=run.id, sandbox_id=sandbox.id,
-        chain_id=run.chain_id, source_id=sandbox.id,
-    )  # fmt: skip
+        project_id=job.project_id, service="e2b", quantity=round((ended - started).total_seconds()),
+        unit=UsageUnit.sandbox_seconds, cost_usd=Decimal(0), sandbox_id=sandbox.id,
+        chain_id=job.chain_id if isinstance(job, Run) else None, source_id=sandbox.id,
+    ).by(job.id)  # fmt: skip

@@ -46,12 +46,14 @@ class StepActivities:
             run = await session.get_one(Run, begin.run_id, with_for_update=True)
             snapshot = await snapshot_of(session, run.id)
             step = snapshot.steps[begin.index]
-            statement = select(AgentSession).join(RunStep, col(RunStep.id) == AgentSession.step_id).where(
+            begun_steps = select(col(RunStep.id), AgentSession).join(AgentSession)
+            statement = begun_steps.where(
                 col(RunStep.run_id) == run.id, col(RunStep.index) == step.index,
                 col(RunStep.iteration) == begin.iteration,
             )  # fmt: skip
-            if found := (await session.execute(statement)).scalar_one_or_none():
-                return StepBegun(step_id=found.step_id, session_id=found.id, max_turns=found.max_turns)
+            if found := (await session.execute(statement)).one_or_none():
+                step_id, begun = found
+                return StepBegun(step_id=step_id, session_id=begun.id, max_turns=begun.max_turns)
             row = RunStep(
                 project_id=run.project_id, run_id=run.id, index=step.index, iteration=begin.iteration,
                 role=step.role, label=step.label, persona_id=step.persona_id, model=step.model,
@@ -60,8 +62,8 @@ class StepActivities:
             session.add(row)
             await session.flush()
             agent = AgentSession(
-                project_id=run.project_id, run_id=run.id, step_id=row.id, sandbox_id=begin.sandbox_id,
-                role=step.role, model=step.model, thinking_effort=step.thinking_effort,
+                project_id=run.project_id, job_id=run.id, step_id=row.id, sandbox_id=begin.sandbox_id,
+                kind=step.role.kind, label=step.label, model=step.model, thinking_effort=step.thinking_effort,
                 system=system_prompt(snapshot, step), max_turns=step.max_turns,
             )  # fmt: skip
             session.add(agent)

@@ -5,15 +5,16 @@ from typing import NamedTuple
 from pydantic import BaseModel, JsonValue
 from temporalio import activity
 
+from activities.jobs import bind_job
 from activities.outside import Outside, outside
 from gateways.tools import ToolRequest, parse
-from kit import logs
 from kit.database import Database
 from kit.direct import jsonb
 from kit.ids import new_id
 from models.base import JsonObject, now
 from models.event import EventType
-from models.persona import StepRole
+from models.jobs import table_of
+from models.session_kind import SessionKind
 
 TOOL_SECONDS = 1_800
 """The longest that one tool call may take; the model is told when it was ended."""
@@ -22,7 +23,7 @@ SHOWN_RESULT = 2_000
 
 
 _LOAD = """
-    SELECT agent_session.run_id, agent_session.project_id, agent_session.role, block,
+    SELECT agent_session.job_id, agent_session.project_id, agent_session.kind, block,
         sandbox.provider_id, sandbox.timeout_ms,
         EXISTS (SELECT FROM tool_call WHERE session_id = agent_session.id AND tool_use_id = %(tool_use_id)s)
     FROM agent_session
@@ -39,9 +40,9 @@ _STORE = """
             %(duration_ms)s, %(now)s)
         ON CONFLICT DO NOTHING RETURNING name
     ), bumped AS (
-        UPDATE run SET event_seq = event_seq + 1, last_progress_at = %(now)s, waiting = NULL,
+        UPDATE {job} SET event_seq = event_seq + 1, last_progress_at = %(now)s, waiting = NULL,
             current_step_progress = concat(current_step_label, ': ', %(name)s::text)
-        WHERE id = %(run)s AND EXISTS (SELECT FROM stored)
+        WHERE id = %(job)s AND EXISTS (SELECT FROM stored)
         RETURNING project_id, id, event_seq
     )
     INSERT INTO event (id, project_id, subject_id, seq, type, data, created_at)
@@ -73,14 +74,14 @@ class ToolCalls:
         """
         found = await self.database.direct.fetch(_LOAD, call.model_dump())
         loaded = _Loaded(*found[0])
-        logs.bind(run_id=loaded.run_id)
+        bind_job(loaded.job_id)
         if loaded.is_stored:
             return
         async with self.database.transaction() as session:
             credentials = await self.outside.credentials(session, loaded.project_id)
         name, given = str(loaded.block["name"]), loaded.block["input"]
         assert isinstance(given, dict)
-        request = parse(StepRole(loaded.role).kind, name, given)
+        request = parse(SessionKind(loaded.kind), name, given)
         assert isinstance(request, ToolRequest), "what needs no sandbox was answered with the turn"
         with outside():
             handle = await self.outside.attach(credentials, loaded)
@@ -98,10 +99,10 @@ class ToolCalls:
         }  # fmt: skip
         row = {
             **call.model_dump(), "tool": new_id("tool"), "name": name, "result": text,
-            "is_error": result.is_error, "duration_ms": result.duration_ms, "run": loaded.run_id,
+            "is_error": result.is_error, "duration_ms": result.duration_ms, "job": loaded.job_id,
             "event": new_id("evt"), "type": EventType.tool_completed, "data": jsonb(data), "now": now(),
         }  # fmt: skip
-        await self.database.direct.fetch(_STORE, row)
+        await self.database.direct.fetch(_STORE.format(job=table_of(loaded.job_id)), row)
 
 
 def shortened(given: dict[str, JsonValue]) -> dict[str, object]:
@@ -110,9 +111,9 @@ def shortened(given: dict[str, JsonValue]) -> dict[str, object]:
 
 
 class _Loaded(NamedTuple):
-    run_id: str
+    job_id: str
     project_id: str
-    role: str
+    kind: str
     block: dict[str, JsonValue]
     """The call, as the model asked for it."""
     provider_id: str | None

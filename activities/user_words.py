@@ -5,11 +5,12 @@ from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from activities.conversations import Conversation, Said
-from models import AgentSession, FollowUp, Run
+from models import AgentSession, FollowUp
 from models import Message as MessageRow
 from models.agent_session import FollowUpStatus, MessageRole, addition_place, answer_place
 from models.base import JsonObject
 from models.event import EventType, append
+from models.jobs import job_of
 
 CUT_OFF = (
     "Your last answer was cut off at its limit. Calls that were not whole were not carried out: send them "
@@ -18,11 +19,11 @@ CUT_OFF = (
 NUDGE = "Go on with the task. When nothing is left to do, end by calling the `finish` tool, alone."
 
 
-async def queued(session: AsyncSession, run_id: str) -> list[FollowUp]:
+async def queued(session: AsyncSession, job_id: str) -> list[FollowUp]:
     """The client's messages that no agent was told yet, oldest first."""
     statement = (
         select(FollowUp)
-        .where(col(FollowUp.run_id) == run_id, col(FollowUp.status) == FollowUpStatus.queued)
+        .where(col(FollowUp.run_id) == job_id, col(FollowUp.status) == FollowUpStatus.queued)
         .order_by(col(FollowUp.id))
     )
     return list((await session.execute(statement)).scalars())
@@ -43,7 +44,7 @@ async def add_user_words(
     session: AsyncSession, agent: AgentSession, conversation: Conversation, turn: int, nudge: bool
 ) -> None:
     """What the user adds before a turn, once, to the rows and to `conversation`."""
-    run = await session.get_one(Run, agent.run_id, with_for_update=True)
+    job = await job_of(session, agent.job_id, lock=True)
     place = addition_place(turn)
     statement = select(MessageRow).where(
         col(MessageRow.session_id) == agent.id, col(MessageRow.sequence) == place
@@ -51,11 +52,11 @@ async def add_user_words(
     row = (await session.execute(statement)).scalar_one_or_none()
     if row is None:
         words = [CUT_OFF] if _was_cut_off(conversation, turn) else [NUDGE] if nudge else []
-        for message in await queued(session, run.id):
+        for message in await queued(session, job.id):
             words.append(f'<message from="user">\n{message.content}\n</message>')
             message.status, message.sequence = FollowUpStatus.delivered, place
             message.session_id = agent.id
-            append(session, run, EventType.message_received, {"messageId": message.id})
+            append(session, job, EventType.message_received, {"messageId": message.id})
         content: list[JsonObject] = [{"type": "text", "text": "\n\n".join(words)}]
         row = MessageRow(session_id=agent.id, sequence=place, role=MessageRole.user, content=content)
         session.add(row)

@@ -1,4 +1,4 @@
-"""What is done in a run's sandbox besides the agent's work: the clone, scripts, checkpoints."""
+"""What is done in a job's sandbox besides the agent's work: the clone, scripts, checkpoints."""
 
 import shlex
 
@@ -17,11 +17,13 @@ from gateways.repository import CHECKPOINTS, Repository
 from gateways.sandbox import SandboxHandle
 from kit.database import Database
 from kit.logs import logger
-from models import Effect, Run, Sandbox
+from models import Effect, Sandbox
 from models.asset import ScriptLanguage
 from models.base import JsonObject, now
 from models.event import EventType, append
-from models.run_snapshot import RunSnapshot, ScriptSnapshot
+from models.job import Job
+from models.job_snapshot import ScriptSnapshot, Snapshot
+from models.jobs import job_of
 from models.sandbox import SandboxEventType
 
 log = logger(__name__)
@@ -30,7 +32,7 @@ INTERPRETERS = {ScriptLanguage.bash: "bash", ScriptLanguage.python: "python3", S
 
 
 class StepScripts(BaseModel):
-    run_id: str
+    job_id: str
     sandbox_id: str
     step_id: str
     index: int
@@ -50,26 +52,26 @@ class Workspaces:
         Killed anywhere, it is done again from the start: a half clone is removed, a whole one kept.
         """
         async with self.database.transaction() as session:
-            run, snapshot, sandbox, credentials = await self._load(session, ref)
-            saved = await session.get(Effect, f"{run.id}:checkpoint")
+            job, snapshot, sandbox, credentials = await self._load(session, ref)
+            saved = await session.get(Effect, f"{job.id}:checkpoint")
         with outside():
             handle = await self.outside.attach(credentials, sandbox)
-            repository = repository_of(self.outside, credentials, handle, run)
-            kept = checkpoint_ref(run.id) if saved and saved.done_at else None
+            repository = repository_of(self.outside, credentials, handle, job)
+            kept = checkpoint_ref(job.id) if saved and saved.done_at else None
             cloned = await repository.clone(snapshot.base_branch, snapshot.branch_name, restore=kept)
             await repository.identity(snapshot.git_name, snapshot.git_email)
             files = await project_files(handle, snapshot)
         async with self.database.transaction() as session:
-            run = await session.get_one(Run, ref.run_id, with_for_update=True)
-            run.base_branch, run.base_sha = cloned.base_branch, cloned.base_sha
-            run.progress("The repository is cloned.")
+            job = await job_of(session, ref.job_id, lock=True)
+            job.base_branch, job.base_sha = cloned.base_branch, cloned.base_sha
+            job.progress("The repository is cloned.")
             data: JsonObject = {
                 "sandboxId": sandbox.id, "branch": snapshot.branch_name, "baseBranch": cloned.base_branch,
                 "baseSha": cloned.base_sha,
             }  # fmt: skip
-            cloning = f"Cloned {run.repository_slug} at {cloned.base_sha}."
+            cloning = f"Cloned {job.repository_slug} at {cloned.base_sha}."
             if await happened(session, sandbox.id, SandboxEventType.clone, cloning):
-                append(session, run, EventType.repository_cloned, data)
+                append(session, job, EventType.repository_cloned, data)
             installing = f"Put {files} project files in place."
             await happened(session, sandbox.id, SandboxEventType.install, installing)
 
@@ -77,7 +79,7 @@ class Workspaces:
     async def run_scripts(self, ask: StepScripts) -> None:
         """A step's pre- or post-scripts, each exactly once: the sandbox keeps a journal of them."""
         async with self.database.transaction() as session:
-            run, snapshot, sandbox, credentials = await self._load(session, ask)
+            job, snapshot, sandbox, credentials = await self._load(session, ask)
         step = snapshot.steps[ask.index]
         when, scripts = ("post", step.post_scripts) if ask.after else ("pre", step.pre_scripts)
         handle = await self.outside.attach(credentials, sandbox)
@@ -86,11 +88,11 @@ class Workspaces:
             with outside():
                 await self._run_script(handle, script, call_id, credentials)
             async with self.database.transaction() as session:
-                run = await session.get_one(Run, ask.run_id, with_for_update=True)
+                job = await job_of(session, ask.job_id, lock=True)
                 message = f"Ran the {when}-script {script.name} ({call_id})."
                 if await happened(session, sandbox.id, SandboxEventType.setup_script, message):
                     data: JsonObject = {"name": script.name, "when": when, "stepId": ask.step_id}
-                    append(session, run, EventType.setup_script, data)
+                    append(session, job, EventType.setup_script, data)
 
     @activity.defn
     async def checkpoint(self, ref: SandboxRef) -> None:
@@ -99,28 +101,28 @@ class Workspaces:
         A work tree that holds a secret stays where it is, and with it the checkpoint before.
         """
         async with self.database.transaction() as session:
-            run, _, sandbox, credentials = await self._load(session, ref)
-        assert run.base_sha, "known since the clone"
+            job, _, sandbox, credentials = await self._load(session, ref)
+        assert job.base_sha, "known since the clone"
         with outside():
             handle = await self.outside.attach(credentials, sandbox)
-            repository = repository_of(self.outside, credentials, handle, run)
-            sha = await repository.snapshot(f"Checkpoint of run {run.run_number}")
-            if await holds_secret(repository, credentials.scrubber, run.base_sha, sha):
-                log.warning("no checkpoint was taken, as the work tree holds a secret", run_id=run.id)
+            repository = repository_of(self.outside, credentials, handle, job)
+            sha = await repository.snapshot(f"Checkpoint of {job.id}")
+            if await holds_secret(repository, credentials.scrubber, job.base_sha, sha):
+                log.warning("no checkpoint was taken, as the work tree holds a secret", job_id=job.id)
                 return
-            await repository.push(sha, checkpoint_ref(run.id), force=True)
+            await repository.push(sha, checkpoint_ref(job.id), force=True)
         async with self.database.transaction() as session:
             await session.merge(
-                Effect(key=f"{run.id}:checkpoint", subject_id=run.id, kind="checkpoint", done_at=now())
+                Effect(key=f"{job.id}:checkpoint", subject_id=job.id, kind="checkpoint", done_at=now())
             )
 
     async def _load(
         self, session: AsyncSession, ref: SandboxRef | StepScripts
-    ) -> tuple[Run, RunSnapshot, Sandbox, Credentials]:
-        run = await session.get_one(Run, ref.run_id)
-        snapshot = await snapshot_of(session, run.id)
+    ) -> tuple[Job, Snapshot, Sandbox, Credentials]:
+        job = await job_of(session, ref.job_id)
+        snapshot = await snapshot_of(session, job.id)
         sandbox = await session.get_one(Sandbox, ref.sandbox_id)
-        return run, snapshot, sandbox, await self.outside.credentials(session, run.project_id)
+        return job, snapshot, sandbox, await self.outside.credentials(session, job.project_id)
 
     async def _run_script(
         self, handle: SandboxHandle, script: ScriptSnapshot, call_id: str, credentials: Credentials
@@ -139,11 +141,11 @@ class Workspaces:
             raise ApplicationError(sentence, type="SCRIPT_FAILED", non_retryable=True)
 
 
-def repository_of(outside: Outside, credentials: Credentials, handle: SandboxHandle, run: Run) -> Repository:
-    """The clone in the run's sandbox; the token is passed to the one git command that needs it."""
-    url, token = outside.clone_url(run.repository_slug), outside.github_token(credentials)
+def repository_of(outside: Outside, credentials: Credentials, handle: SandboxHandle, job: Job) -> Repository:
+    """The clone in the job's sandbox; the token is passed to the one git command that needs it."""
+    url, token = outside.clone_url(job.repository_slug), outside.github_token(credentials)
     return Repository(handle, url, token)
 
 
-def checkpoint_ref(run_id: str) -> str:
-    return f"{CHECKPOINTS}/{run_id}"
+def checkpoint_ref(job_id: str) -> str:
+    return f"{CHECKPOINTS}/{job_id}"

@@ -1,7 +1,8 @@
 """The tools a model is offered, and what it means when it calls one.
 
-`bash` and the text editor are Anthropic's own tool types, which models are trained on; `search` and `finish`
-are ours.  A call that does not fit is a `Fault`: words for the model, never an exception.
+`bash` and the text editor are Anthropic's own tool types, which models are trained on; `search`,
+`report_issue` and `finish` are ours.  A call that does not fit is a `Fault`: words for the model, never an
+exception.
 """
 
 from collections.abc import Mapping
@@ -10,7 +11,6 @@ from typing import Annotated, ClassVar, Final, Literal, NamedTuple, Self
 
 from pydantic import (
     BaseModel,
-    ConfigDict,
     Field,
     JsonValue,
     TypeAdapter,
@@ -22,17 +22,14 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import ErrorDetails
 from pydantic_core.core_schema import NullableSchema, WithDefaultSchema
 
-Kind = Literal["worker", "checker", "evaluator"]
-"""What a session is for, and so what its `finish` must say."""
+from gateways.finishing import FORMS, HOW_TO_FINISH, Finish, Input
+from models.session_kind import SessionKind
 
 EDITOR: Final = "str_replace_based_edit_tool"
+REPORT: Final = "report_issue"
 
 
-class _Input(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
-
-
-class ToolRequest(_Input):
+class ToolRequest(Input):
     """A call for the toolbox in the sandbox."""
 
     tool: ClassVar[Literal["bash", "edit", "search"]]
@@ -108,36 +105,19 @@ class Search(ToolRequest):
     max_results: int = Field(100, ge=1, le=1_000, description="Stop after so many matching lines.")
 
 
-class Finish(_Input):
-    """The work is done; this ends the session."""
+class ReportIssue(Input):
+    """An issue that a scout found; it is kept at once, so that nothing is lost if the scan ends early."""
 
-    summary: str = Field(
-        description="What was done and how it was checked, in a few sentences for those who will review it."
+    title: str = Field(min_length=1, max_length=300, description="What is wrong, in one line.")
+    description: str = Field(
+        min_length=1, max_length=20_000, description="The evidence: where, why it matters, how to see it."
     )
-
-    @field_validator("summary")
-    @classmethod
-    def _says_something(cls, summary: str) -> str:
-        if not summary.strip():
-            raise ValueError("must not be blank")
-        return summary
-
-
-class CheckerFinish(Finish):
-    verdict: Literal["pass", "fail"] = Field(description="`pass` only if nothing has to change.")
-    feedback: str | None = Field(
-        None, description="Required when the verdict is `fail`: what has to change, exactly and completely."
+    priority: Literal["low", "medium", "high", "critical"]
+    suggested_prompt: str = Field(
+        min_length=1,
+        max_length=20_000,
+        description="The task, as an engineer is told who knows nothing of this.",
     )
-
-    @model_validator(mode="after")
-    def _explains_a_fail(self) -> Self:
-        if self.verdict == "fail" and not (self.feedback or "").strip():
-            raise ValueError("`feedback` is required when the verdict is `fail`")
-        return self
-
-
-class EvaluatorFinish(Finish):
-    score: float = Field(ge=0, le=1, description="0 is useless, 1 could not be better.")
 
 
 class Fault(NamedTuple):
@@ -146,11 +126,7 @@ class Fault(NamedTuple):
     text: str
 
 
-_FINISH: Final[dict[Kind, type[Finish]]] = {
-    "worker": Finish,
-    "checker": CheckerFinish,
-    "evaluator": EvaluatorFinish,
-}
+Request = ToolRequest | ReportIssue | Finish | Fault
 _EDITS: Final[TypeAdapter[View | Create | StrReplace | Insert]] = TypeAdapter(
     Annotated[View | Create | StrReplace | Insert, Field(discriminator="command")]
 )
@@ -160,16 +136,13 @@ _HOW: Final = {
     ' {"command": "str_replace", "path": "…", "old_str": "…", "new_str": "…"} or'
     ' {"command": "insert", "path": "…", "insert_line": 0, "insert_text": "…"}.',
     "search": 'Send {"pattern": "…"}, and if you like "path", "glob" and "max_results".',
-}
-_HOW_TO_FINISH: Final[dict[Kind, str]] = {
-    "worker": 'Send {"summary": "…"}.',
-    "checker": 'Send {"summary": "…", "verdict": "pass"}, or "fail" and what has to change as "feedback".',
-    "evaluator": 'Send {"summary": "…", "score": 0.8}, the score between 0 and 1.',
+    REPORT: 'Send {"title": "…", "description": "…", "priority": "low|medium|high|critical", '
+    '"suggested_prompt": "…"}.',
 }
 
 
 @cache
-def definitions(kind: Kind) -> list[dict[str, JsonValue]]:
+def definitions(kind: SessionKind) -> list[dict[str, JsonValue]]:
     """`tools` of a request, always in the same order and words, as the prompt cache wants it."""
     return [
         {"type": "bash_20250124", "name": "bash"},
@@ -179,18 +152,27 @@ def definitions(kind: Kind) -> list[dict[str, JsonValue]]:
             "description": "Search files for a regular expression: answers with path, line number and line.",
             "input_schema": _schema(Search),
         },
+        *([_reporting()] if kind is SessionKind.scout else []),
         {
             "name": "finish",
             "description": "End your work and report on it. Call it once, alone, when nothing is left to do.",
-            "input_schema": _schema(_FINISH[kind]),
+            "input_schema": _schema(FORMS[kind]),
         },
     ]
 
 
-def parse(kind: Kind, name: str, input: Mapping[str, JsonValue]) -> ToolRequest | Finish | Fault:
+def _reporting() -> dict[str, JsonValue]:
+    return {
+        "name": REPORT,
+        "description": "Report one issue as soon as you have found it, and go on. It is kept at once.",
+        "input_schema": _schema(ReportIssue),
+    }
+
+
+def parse(kind: SessionKind, name: str, input: Mapping[str, JsonValue]) -> Request:
     """What a `tool_use` block of a session of this kind asks for; nulls count as left out."""
     given = {field: value for field, value in input.items() if value is not None}
-    how = _HOW_TO_FINISH[kind] if name == "finish" else _HOW.get(name)
+    how = HOW_TO_FINISH[kind] if name == "finish" else _HOW.get(name)
     try:
         match name:
             case "bash":
@@ -199,10 +181,13 @@ def parse(kind: Kind, name: str, input: Mapping[str, JsonValue]) -> ToolRequest 
                 return _EDITS.validate_python(given)
             case "search":
                 return Search.model_validate(given)
+            case "report_issue" if kind is SessionKind.scout:
+                return ReportIssue.model_validate(given)
             case "finish":
-                return _FINISH[kind].model_validate(given)
+                return FORMS[kind].model_validate(given)
             case _:
-                return Fault(f"There is no tool `{name}`. The tools are {', '.join(_HOW)} and finish.")
+                offered = ", ".join(str(tool["name"]) for tool in definitions(kind))
+                return Fault(f"There is no tool `{name}`. The tools are {offered}.")
     except ValidationError as error:
         problems = "; ".join(_told(fault) for fault in error.errors(include_url=False, include_input=False))
         return Fault(f"This call of `{name}` was not made. {problems}. {how}")
@@ -224,7 +209,10 @@ class _PlainSchema(GenerateJsonSchema):
 
 def _schema(model: type[BaseModel]) -> dict[str, JsonValue]:
     schema = model.model_json_schema(schema_generator=_PlainSchema)
-    return {key: value for key, value in schema.items() if key not in ("title", "description")}
+    for part in (schema, *schema.get("$defs", {}).values()):
+        part.pop("title", None)
+        part.pop("description", None)
+    return schema
 
 
 def _told(fault: ErrorDetails) -> str:

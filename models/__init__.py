@@ -7,12 +7,13 @@ from models.blueprint import Blueprint, BlueprintVersion
 from models.effect import Effect
 from models.event import Event
 from models.idempotency import IdempotencyRecord
+from models.job_snapshot import JobSnapshot
 from models.notification import Notification
 from models.persona import Persona
 from models.project import Member, Project
 from models.provider_key import ProviderKey
 from models.recurring_task import RecurringTask
-from models.run import Run, RunSnapshotRow
+from models.run import Run
 from models.run_step import RunStep
 from models.sandbox import Sandbox, SandboxEvent
 from models.sprint_chain import SprintChain
@@ -20,7 +21,7 @@ from models.usage import CostRate, UsageRecord
 
 __all__ = [
     "AgentSession", "ApiKey", "Asset", "AssetVersion", "Blueprint", "BlueprintVersion", "CostRate", "Effect",
-    "Event", "FollowUp", "IdempotencyRecord", "Member", "Message", "Notification", "Persona", "Project",
-    "ProviderKey", "RecurringTask", "Run", "RunSnapshotRow", "RunStep", "Sandbox", "SandboxEvent",
+    "Event", "FollowUp", "IdempotencyRecord", "JobSnapshot", "Member", "Message", "Notification", "Persona",
+    "Project", "ProviderKey", "RecurringTask", "Run", "RunStep", "Sandbox", "SandboxEvent",
     "SprintChain", "ToolCall", "UsageRecord",
 ]  # fmt: skip

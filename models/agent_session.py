@@ -14,21 +14,27 @@ from sqlmodel import Field
 
 from kit.ids import prefixed
 from models.base import Dollars, Json, JsonObject, Record, Table, Timestamp, choice, now
-from models.persona import StepRole, ThinkingEffort
+from models.persona import ThinkingEffort
+from models.session_kind import SessionKind
 
 
 class AgentSession(Record, table=True):
     """Who talks with which model about what, within which limits."""
 
     id: str = Field(default_factory=prefixed("ses"), primary_key=True)
-    run_id: str = Field(foreign_key="run.id", index=True, ondelete="CASCADE")
-    step_id: str = Field(foreign_key="run_step.id", index=True, ondelete="CASCADE")
+    job_id: str = Field(index=True)
+    """Of the run, scan or other job that it works for."""
+    step_id: str | None = Field(default=None, foreign_key="run_step.id", index=True, ondelete="CASCADE")
+    """Of the run's step that it is, if it is one."""
     sandbox_id: str = Field(foreign_key="sandbox.id", index=True, ondelete="CASCADE")
-    role: StepRole = Field(sa_type=choice(StepRole))
+    kind: SessionKind = Field(sa_type=choice(SessionKind))
+    label: str
     model: str
     thinking_effort: ThinkingEffort = Field(sa_type=choice(ThinkingEffort))
     system: str
     max_turns: int
+    result: JsonObject | None = Field(default=None, sa_type=Json)
+    """What its agent finished with, checked against the form of its kind; None until then."""
 
 
 class MessageRole(StrEnum):

@@ -2,13 +2,13 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Literal
 
 from sqlalchemy import ARRAY, Text
 from sqlmodel import Field
 
 from kit.ids import prefixed
 from models.base import Record, Timestamp, choice, now
+from models.session_kind import SessionKind
 
 
 class StepRole(StrEnum):
@@ -26,9 +26,11 @@ class StepRole(StrEnum):
     custom = "custom"
 
     @property
-    def kind(self) -> Literal["worker", "checker", "evaluator"]:
+    def kind(self) -> SessionKind:
         """What a session of this role has to end with: a summary, a verdict too, or a score too."""
-        return "checker" if self.gives_verdict else "evaluator" if self.gives_score else "worker"
+        if self.gives_verdict:
+            return SessionKind.checker
+        return SessionKind.evaluator if self.gives_score else SessionKind.worker
 
     @property
     def gives_verdict(self) -> bool:

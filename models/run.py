@@ -5,7 +5,6 @@ pending → running ⇄ paused
 """
 
 from datetime import datetime
-from decimal import Decimal
 from enum import StrEnum
 
 from sqlalchemy import Index
@@ -13,8 +12,9 @@ from sqlmodel import Field
 
 from kit.errors import Conflict
 from kit.ids import prefixed
-from models.base import Dollars, Json, JsonObject, Table, Timestamp, choice, now
-from models.event import Eventful
+from models.base import Json, JsonObject, Timestamp, choice, now
+from models.event import EventType
+from models.job import Job
 
 
 class RunStatus(StrEnum):
@@ -47,7 +47,9 @@ class PrStatus(StrEnum):
     blocked_on_ci = "blocked_on_ci"
 
 
-class Run(Eventful, table=True):
+class Run(Job, table=True):
+    WAITING = EventType.run_waiting
+
     __table_args__ = (
         Index("run_by_number", "project_id", "run_number", unique=True),
         Index("run_newest_first", "project_id", "id", postgresql_where="deleted_at IS NULL"),
@@ -62,14 +64,9 @@ class Run(Eventful, table=True):
     )
     id: str = Field(default_factory=prefixed("r"), primary_key=True)
     run_number: int
-    name: str
     status: RunStatus = Field(default=RunStatus.pending, sa_type=choice(RunStatus))
     source: RunSource = Field(default=RunSource.api, sa_type=choice(RunSource))
     prompt: str
-    github_repo_url: str
-    repository_slug: str
-    branch_name: str | None = None
-    base_branch: str | None = None
     blueprint_id: str = Field(foreign_key="blueprint.id", index=True)
     blueprint_name: str
     chain_id: str | None = Field(default=None, index=True)
@@ -80,33 +77,17 @@ class Run(Eventful, table=True):
 
     current_iteration: int = 0
     max_iterations: int = 1
-    current_step_label: str | None = None
-    current_step_progress: str | None = None
-    last_progress_at: datetime | None = Field(default=None, sa_type=Timestamp)
-    waiting: JsonObject | None = Field(default=None, sa_type=Json)
-    """{"code", "message", "until"?} while a provider's limit or CI holds the run up."""
-
-    cost_usd: Decimal = Field(default=Decimal(0), sa_type=Dollars)
-    input_tokens: int = 0
-    output_tokens: int = 0
-    cache_read_tokens: int = 0
-    cache_write_tokens: int = 0
     quality_score: float | None = None
 
     pr_status: PrStatus | None = Field(default=None, sa_type=choice(PrStatus))
     pr_url: str | None = None
     pr_number: int | None = None
-    base_sha: str | None = None
     head_sha: str | None = None
     ci_checks: JsonObject | None = Field(default=None, sa_type=Json)
 
     scheduled_for: datetime | None = Field(default=None, sa_type=Timestamp)
     timezone: str | None = None
     recurrence_pattern: str | None = None
-    error_code: str | None = None
-    error_message: str | None = None
-    started_at: datetime | None = Field(default=None, sa_type=Timestamp)
-    completed_at: datetime | None = Field(default=None, sa_type=Timestamp)
 
     def take(self) -> bool:
         """The engine has it.  False when it had it before, or when the run was cancelled while pending."""
@@ -125,15 +106,9 @@ class Run(Eventful, table=True):
         """End the run; the first ending is final.  False when it had ended before."""
         if self.status.is_final:
             return False
-        self.status, self.completed_at = status, now()
-        self.started_at = self.started_at or self.completed_at
-        self.error_code, self.error_message = code, message
-        self.waiting = self.current_step_progress = None
+        self.status = status
+        self._end(code, message)
         return True
-
-    def progress(self, detail: str) -> None:
-        self.current_step_progress, self.last_progress_at = detail, now()
-        self.waiting = None
 
     def _from(self, *allowed: RunStatus, to: RunStatus, verb: str) -> None:
         if self.status is to:
@@ -141,10 +116,3 @@ class Run(Eventful, table=True):
         if self.status not in allowed:
             raise Conflict(f"Run {self.run_number} is {self.status} and cannot be {verb}.")
         self.status = to
-
-
-class RunSnapshotRow(Table, table=True):
-    """What a run uses, frozen at its start; beside the run, so that lists stay light."""
-
-    run_id: str = Field(primary_key=True, foreign_key="run.id", ondelete="CASCADE")
-    document: JsonObject = Field(sa_type=Json)

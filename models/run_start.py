@@ -12,9 +12,9 @@ from kit.errors import NotFound
 from kit.wire import Body
 from models.blueprint import Blueprint, BlueprintConfig
 from models.event import EventType, append
+from models.job_snapshot import JobSnapshot, Snapshot
 from models.project import Project
-from models.run import Run, RunSnapshotRow, RunSource
-from models.run_snapshot import RunSnapshot
+from models.run import Run, RunSource
 from models.shelf import Shelf
 
 
@@ -64,7 +64,7 @@ async def create_run(
 
 async def restart_run(session: AsyncSession, old: Run) -> Run:
     """A new pending run with the old one's snapshot: the same work as it was asked for then."""
-    row = await session.get_one(RunSnapshotRow, old.id)
+    row = await session.get_one(JobSnapshot, old.id)
     copied = ("name", "source", "prompt", "github_repo_url", "repository_slug", "base_branch", "blueprint_id",
               "blueprint_name", "max_iterations", "chain_id", "recurring_task_id")  # fmt: skip
     run = Run(
@@ -73,15 +73,15 @@ async def restart_run(session: AsyncSession, old: Run) -> Run:
         restarted_from=old.id,
         **{name: getattr(old, name) for name in copied},
     )
-    return await _add(session, run, RunSnapshot.model_validate(row.document))
+    return await _add(session, run, Snapshot.model_validate(row.document))
 
 
-async def _add(session: AsyncSession, run: Run, snapshot: RunSnapshot) -> Run:
+async def _add(session: AsyncSession, run: Run, snapshot: Snapshot) -> Run:
     run.branch_name = f"codecourier/{run.run_number}-{slug(run.name)}"
     snapshot = snapshot.model_copy(update={"branch_name": run.branch_name})
     session.add(run)
     await session.flush()
-    session.add(RunSnapshotRow(run_id=run.id, document=snapshot.model_dump(mode="json")))
+    session.add(JobSnapshot(job_id=run.id, document=snapshot.model_dump(mode="json")))
     append(session, run, EventType.run_created, {"runNumber": run.run_number, "name": run.name})
     return run
 
@@ -97,12 +97,12 @@ async def _next_number(session: AsyncSession, project_id: str) -> int:
 
 async def _snapshot(
     session: AsyncSession, blueprint: Blueprint, request: RunStart, default_model: str
-) -> RunSnapshot:
+) -> Snapshot:
     project = await session.get_one(Project, blueprint.project_id)
     config = BlueprintConfig.model_validate(blueprint.config)
     shelf = Shelf(session, project.id)
     steps = [await shelf.step(index, step, default_model) for index, step in enumerate(blueprint.steps)]
-    return RunSnapshot(
+    return Snapshot(
         blueprint_version=blueprint.version,
         prompt=request.prompt,
         steps=steps,

@@ -1,4 +1,4 @@
-"""A sandbox of a run, and the append-only log of its life."""
+"""A sandbox of a job, and the append-only log of its life."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -19,7 +19,7 @@ class SandboxStatus(StrEnum):
 
 class Sandbox(Record, table=True):
     id: str = Field(default_factory=prefixed("s"), primary_key=True)
-    run_id: str | None = Field(default=None, foreign_key="run.id", index=True, ondelete="CASCADE")
+    job_id: str = Field(index=True)
     name: str
     status: SandboxStatus = Field(default=SandboxStatus.creating, sa_type=choice(SandboxStatus))
     provider_id: str | None = Field(default=None, index=True)

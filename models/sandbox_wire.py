@@ -16,13 +16,16 @@ _NOW = "2026-01-15T10:05:00.000Z"
 
 
 class SandboxRead(Read):
-    """The machine in which a run's commands are executed."""
+    """The machine in which the commands of a run, or of another job, are executed."""
 
     model_config = example(
-        id=SANDBOX, _id=SANDBOX, runId=RUN, name="run-7", status="running", templateId="base", memoryMb=None,
-        cpuCount=None, timeoutMs=3_600_000, errorMessage=None, createdAt=_NOW, startedAt=_NOW, killedAt=None,
+        id=SANDBOX, _id=SANDBOX, runId=RUN, jobId=RUN, name="run-7", status="running", templateId="base",
+        memoryMb=None, cpuCount=None, timeoutMs=3_600_000, errorMessage=None, createdAt=_NOW, startedAt=_NOW,
+        killedAt=None,
     )  # fmt: skip
     run_id: str | None
+    job_id: str
+    """What it was made for: a run, an issue session, an answering session or a merge."""
     name: str
     status: SandboxStatus
     template_id: str
@@ -122,7 +125,13 @@ _MESSAGE = {"content": _TEXT, "status": "'completed'", "timestamp": moment("mess
 _PLACE = ("session_id", "sequence")
 _WHERE = {"sandbox_id": "session_id IN (SELECT id FROM agent_session WHERE sandbox_id = %(sandbox_id)s)"}
 
-SANDBOXES = View(SandboxRead, Sandbox, "Sandbox")
+SANDBOXES = View(
+    SandboxRead,
+    Sandbox,
+    "Sandbox",
+    shown={"run_id": "CASE WHEN starts_with(job_id, 'r_') THEN job_id END"},
+    where={"run_id": "job_id = %(run_id)s"},
+)
 SANDBOX_EVENTS = View(SandboxEventRead, SandboxEvent, "Event")
 MESSAGES = View(
     MessageRead,

@@ -7,8 +7,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from kit.errors import Conflict, Invalid
 from models.asset import Asset, AssetKind, AssetVersion, ScriptLanguage
 from models.blueprint import DEFAULT_LOOP_ITERATIONS, PipelineStep
+from models.job_snapshot import ScriptSnapshot, SkillSnapshot, StepSnapshot, TextAsset
 from models.persona import Persona, StepRole, ThinkingEffort
-from models.run_snapshot import ScriptSnapshot, SkillSnapshot, StepSnapshot, TextAsset
 from models.step_instructions import INSTRUCTIONS
 
 DEFAULT_MAX_TURNS = 200

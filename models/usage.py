@@ -9,7 +9,7 @@ from sqlalchemy import Index, select
 from sqlmodel import Field
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from kit.ids import prefixed
+from kit.ids import is_id, prefixed
 from models.base import Dollars, Record, Table, Timestamp, choice, now
 
 
@@ -39,6 +39,14 @@ class UsageRecord(Record, table=True):
     issue_session_id: str | None = None
     source_id: str
     """What used it (a message, a sandbox): with the unit unique, so that nothing is counted twice."""
+
+    def by(self, job_id: str) -> "UsageRecord":
+        """The same, attributed to the job whose work used it."""
+        if is_id(job_id, "r"):
+            self.run_id = job_id
+        elif is_id(job_id, "is"):
+            self.issue_session_id = job_id
+        return self
 
 
 class CostRate(Table, table=True):

@@ -13,11 +13,10 @@ from temporalio.exceptions import ApplicationError
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
 from activities.failures import as_application_error
+from activities.jobs import Wait, bind_job
 from activities.outside import spent_outside
-from activities.runs import Note
 from kit import logs
 from kit.ids import is_id
-from models.event import EventType
 
 log = logs.logger("worker.activity")
 BEAT_SECONDS = 1.0
@@ -43,9 +42,9 @@ async def _beating(info: activity.Info) -> AsyncIterator[None]:
 
 
 class ActivityInterceptor(Interceptor):
-    """tell: writes a note on a run that waits because an activity of it has to be tried again."""
+    """tell: writes down that a job waits because an activity of it has to be tried again."""
 
-    def __init__(self, tell: Callable[[Note], Awaitable[None]]) -> None:
+    def __init__(self, tell: Callable[[Wait], Awaitable[None]]) -> None:
         self._tell = tell
 
     def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:
@@ -53,7 +52,7 @@ class ActivityInterceptor(Interceptor):
 
 
 class _Inbound(ActivityInboundInterceptor):
-    def __init__(self, next: ActivityInboundInterceptor, tell: Callable[[Note], Awaitable[None]]) -> None:
+    def __init__(self, next: ActivityInboundInterceptor, tell: Callable[[Wait], Awaitable[None]]) -> None:
         super().__init__(next)
         self._tell = tell
 
@@ -61,7 +60,7 @@ class _Inbound(ActivityInboundInterceptor):
         info = activity.info()
         logs.bind(workflow_id=info.workflow_id, activity=info.activity_type, attempt=info.attempt)
         if is_id(info.workflow_id or "", "r"):
-            logs.bind(run_id=info.workflow_id)
+            bind_job(info.workflow_id or "")
         outside: list[float] = []
         spent_outside.set(outside)
         started = time.perf_counter()
@@ -88,14 +87,12 @@ class _Inbound(ActivityInboundInterceptor):
         return result
 
     async def _show(self, info: activity.Info, failure: ApplicationError) -> None:
-        """From the second failure on, the run says what is tried again."""
-        run_id = get_contextvars().get("run_id")
-        if run_id is None or failure.non_retryable or info.is_local or info.attempt < 2:
+        """From the second failure on, the job says what is tried again."""
+        job_id = get_contextvars().get("job_id")
+        if job_id is None or failure.non_retryable or info.is_local or info.attempt < 2:
             return
         message = f"{info.activity_type.replace('_', ' ')} is tried again: {failure.message}"
         try:
-            await self._tell(
-                Note(run_id=run_id, event=EventType.run_waiting, code=failure.type, message=message)
-            )
+            await self._tell(Wait(job_id=job_id, code=failure.type or "INTERNAL", message=message))
         except (SQLAlchemyError, OSError) as error:
-            log.warning("the run could not be told what it waits for", reason=type(error).__name__)
+            log.warning("the job could not be told what it waits for", reason=type(error).__name__)

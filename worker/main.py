@@ -13,6 +13,7 @@ from temporalio.worker import Worker
 from activities.agent_turns import AgentTurns
 from activities.ci import Ci
 from activities.delivery import Delivery
+from activities.jobs import JobActivities
 from activities.outside import Outside
 from activities.recurring_tasks import RecurringTasks
 from activities.runs import RunActivities
@@ -44,13 +45,14 @@ def build_workers(client: Client, settings: Settings, database: Database) -> lis
     """One worker for each task queue; any process can serve both, so scaling out is starting more of them."""
     outside = Outside(settings, database)
     runs, steps, sweep = RunActivities(database), StepActivities(database), Sweep(database, client)
+    jobs = JobActivities(database)
     sandboxes, workspaces = SandboxActivities(database, outside), Workspaces(database, outside)
     delivery, ci = Delivery(database, outside), Ci(database, outside)
     turns, calls = AgentTurns(database, outside), ToolCalls(database, outside)
     chains = SprintChains(database, settings)
     recurring = RecurringTasks(database, settings, client)
     activities: list[Callable[..., object]] = [
-        runs.begin_run, runs.has_follow_ups, runs.note, runs.close_run,
+        jobs.wait, runs.begin_run, runs.has_follow_ups, runs.note, runs.close_run,
         steps.begin_step, steps.finish_step,
         sandboxes.provision, sandboxes.release,
         workspaces.prepare, workspaces.run_scripts, workspaces.checkpoint,
@@ -67,7 +69,7 @@ def build_workers(client: Client, settings: Settings, database: Database) -> lis
             workflows=WORKFLOWS,
             activities=activities,
             workflow_runner=RUNNER,
-            interceptors=[ActivityInterceptor(runs.note)],
+            interceptors=[ActivityInterceptor(jobs.wait)],
             max_concurrent_activities=most,
             max_heartbeat_throttle_interval=timedelta(seconds=1),
             graceful_shutdown_timeout=GRACE,

@@ -110,7 +110,7 @@ class AgentSessionWorkflow:
                     raise
             async with self.sandbox_lock:
                 if session.sandbox_id == used:
-                    session.sandbox_id = await ready_sandbox(session.run_id, lost=used)
+                    session.sandbox_id = await ready_sandbox(session.job_id, lost=used)
 
     async def _agents(self, activity: MethodAsyncSingleParam[S, P, R], arg: P, summary: str) -> R:
-        return await patiently(self.session.run_id, activity, arg, LONG, summary=summary)
+        return await patiently(self.session.job_id, activity, arg, LONG, summary=summary)

@@ -1,6 +1,6 @@
 """How workflows call activities: at once on our own database, or patiently on the world outside.
 
-A provider's limit is a wait, not an attempt: durable, and visible on the run.
+A provider's limit is a wait, not an attempt: durable, and visible on the job.
 """
 
 import asyncio
@@ -13,9 +13,8 @@ from temporalio.types import MethodAsyncSingleParam
 from temporalio.workflow import ActivityCancellationType
 
 from activities.failures import PROVIDER_LIMIT
-from activities.runs import Note, RunActivities
+from activities.jobs import JobActivities, Wait
 from kit.temporal import INSTANT, Patience
-from models.event import EventType
 
 S = TypeVar("S")
 P = TypeVar("P")
@@ -38,7 +37,7 @@ async def instantly(activity: MethodAsyncSingleParam[S, P, R], arg: P) -> R:
 
 
 async def patiently(
-    run_id: str,
+    job_id: str,
     activity: MethodAsyncSingleParam[S, P, R],
     arg: P,
     patience: Patience,
@@ -71,7 +70,7 @@ async def patiently(
             named = limit.details[0] if limit.details else None
             seconds = float(named) if named is not None else min(LONGEST_SECONDS, 2.0**waits)
             waits += 1
-            await _announce(run_id, limit.message, seconds)
+            await _announce(job_id, limit.message, seconds)
             await workflow.sleep(timedelta(seconds=seconds * (1 + 0.1 * workflow.random().random())))
 
 
@@ -81,10 +80,10 @@ def _heed_cancel() -> None:
         raise asyncio.CancelledError
 
 
-async def _announce(run_id: str, message: str, seconds: float) -> None:
+async def _announce(job_id: str, message: str, seconds: float) -> None:
     until = workflow.now() + timedelta(seconds=seconds)
-    note = Note(run_id=run_id, event=EventType.run_waiting, code=PROVIDER_LIMIT, message=message, until=until)
-    await instantly(RunActivities.note, note)
+    wait = Wait(job_id=job_id, code=PROVIDER_LIMIT, message=message, until=until)
+    await instantly(JobActivities.wait, wait)
 
 
 def cause(error: FailureError) -> ApplicationError | None:

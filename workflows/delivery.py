@@ -33,7 +33,7 @@ async def deliver(pipeline: Pipeline) -> None:
 
 
 async def _push(run_id: str, sandbox_id: str) -> Pushed:
-    ref = SandboxRef(run_id=run_id, sandbox_id=sandbox_id)
+    ref = SandboxRef(job_id=run_id, sandbox_id=sandbox_id)
     return await patiently(
         run_id, Delivery.push_branch, ref, PATIENT, summary="commit and push", cancellation=WHOLE
     )

@@ -84,7 +84,7 @@ class Pipeline:
 
     async def _converse(self, step: StepPlan, begun: StepBegun) -> SessionOutcome:
         told = SessionInput(
-            session_id=begun.session_id, run_id=self.run_id, sandbox_id=self.sandbox_id, label=step.label,
+            session_id=begun.session_id, job_id=self.run_id, sandbox_id=self.sandbox_id, label=step.label,
             max_turns=begun.max_turns, max_cost_usd=self.plan.max_cost_usd,
             deadline=self.deadline + self.control.held,
         )  # fmt: skip

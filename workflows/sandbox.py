@@ -15,18 +15,18 @@ from workflows.calls import WHOLE, cause, patiently
 T = TypeVar("T")
 
 
-async def ready_sandbox(run_id: str, lost: str | None = None) -> str:
-    """Our id of the run's sandbox; `lost` names the one it replaces."""
-    ask = Provision(run_id=run_id, lost=lost)
+async def ready_sandbox(job_id: str, lost: str | None = None) -> str:
+    """Our id of the job's sandbox; `lost` names the one it replaces."""
+    ask = Provision(job_id=job_id, lost=lost)
     sandbox_id = await patiently(
-        run_id, SandboxActivities.provision, ask, PATIENT, summary="create the sandbox", cancellation=WHOLE
+        job_id, SandboxActivities.provision, ask, PATIENT, summary="create the sandbox", cancellation=WHOLE
     )
-    ref = SandboxRef(run_id=run_id, sandbox_id=sandbox_id)
-    await patiently(run_id, Workspaces.prepare, ref, PATIENT, summary="clone and prepare")
+    ref = SandboxRef(job_id=job_id, sandbox_id=sandbox_id)
+    await patiently(job_id, Workspaces.prepare, ref, PATIENT, summary="clone and prepare")
     return sandbox_id
 
 
-async def surviving(run_id: str, sandbox_id: str, work: Callable[[str], Awaitable[T]]) -> tuple[T, str]:
+async def surviving(job_id: str, sandbox_id: str, work: Callable[[str], Awaitable[T]]) -> tuple[T, str]:
     """The result of work in a sandbox, done again in a new one if it was lost; and the one in use."""
     while True:
         try:
@@ -35,15 +35,15 @@ async def surviving(run_id: str, sandbox_id: str, work: Callable[[str], Awaitabl
             failure = cause(error)
             if failure is None or failure.type != SANDBOX_GONE:
                 raise
-        sandbox_id = await ready_sandbox(run_id, lost=sandbox_id)
+        sandbox_id = await ready_sandbox(job_id, lost=sandbox_id)
 
 
-async def run_scripts(run_id: str, step: StepPlan, step_id: str, after: bool, sandbox_id: str) -> None:
-    ask = StepScripts(run_id=run_id, sandbox_id=sandbox_id, step_id=step_id, index=step.index, after=after)
+async def run_scripts(job_id: str, step: StepPlan, step_id: str, after: bool, sandbox_id: str) -> None:
+    ask = StepScripts(job_id=job_id, sandbox_id=sandbox_id, step_id=step_id, index=step.index, after=after)
     summary = f"{'post' if after else 'pre'}-scripts of {step.label}"
-    await patiently(run_id, Workspaces.run_scripts, ask, LONG, summary=summary)
+    await patiently(job_id, Workspaces.run_scripts, ask, LONG, summary=summary)
 
 
-async def save_checkpoint(run_id: str, sandbox_id: str) -> None:
-    ref = SandboxRef(run_id=run_id, sandbox_id=sandbox_id)
-    await patiently(run_id, Workspaces.checkpoint, ref, PATIENT, summary="save a checkpoint")
+async def save_checkpoint(job_id: str, sandbox_id: str) -> None:
+    ref = SandboxRef(job_id=job_id, sandbox_id=sandbox_id)
+    await patiently(job_id, Workspaces.checkpoint, ref, PATIENT, summary="save a checkpoint")

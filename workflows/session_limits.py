@@ -16,7 +16,7 @@ class SessionInput(BaseModel):
     """What a session uses and how far it may go; `turn`, `nudges` and the rest tell where it is."""
 
     session_id: str
-    run_id: str
+    job_id: str
     sandbox_id: str
     label: str
     max_turns: int
@@ -34,16 +34,14 @@ def keep_limits(session: SessionInput, at: datetime) -> None:
         used = f"{session.label} used its {session.max_turns} turns."
         raise failure("TURN_LIMIT", f"{used} Raise the step's maxTurns or split the task.")
     if at > session.deadline:
-        raise failure(
-            "TIME_LIMIT", "The run's time is over. Raise config.sandbox.timeoutMs or split the task."
-        )
+        raise failure("TIME_LIMIT", "Its time is over. Raise timeoutMs or split the task.")
 
 
 def keep_budget(session: SessionInput, outcome: TurnOutcome) -> None:
     """After a turn; what a session has finished is never thrown away for its price."""
     most = session.max_cost_usd
     if most is not None and outcome.cost_usd >= most and outcome.next != "finished":
-        cost = f"The run cost {outcome.cost_usd:.4f} USD of at most {most:.4f}."
+        cost = f"It cost {outcome.cost_usd:.4f} USD of at most {most:.4f}."
         raise failure(BUDGET_EXCEEDED, f"{cost} Raise config.maxCostUsd or split the task.")
     if outcome.next == "refused":
         raise failure("MODEL_REFUSED", "The model refused to go on. Rephrase the prompt and start again.")

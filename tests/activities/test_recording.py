@@ -16,6 +16,7 @@ from models.event import EventType
 from models.persona import StepRole, ThinkingEffort
 from models.run import RunStatus
 from models.run_step import StepStatus
+from models.session_kind import SessionKind
 from tests.conftest import TestProject
 
 USAGE = Usage(input=1_000_000, output=500_000)
@@ -34,14 +35,14 @@ async def speaker(database: Database, project: TestProject) -> Speaker:
         project_id=project.id, run_number=1, name="n", status=RunStatus.running, prompt="p",
         github_repo_url="u", repository_slug="o/r", blueprint_id=blueprint.id, blueprint_name="b",
     )  # fmt: skip
-    sandbox = Sandbox(project_id=project.id, run_id=run.id, name="n", template_id="base", timeout_ms=1)
+    sandbox = Sandbox(project_id=project.id, job_id=run.id, name="n", template_id="base", timeout_ms=1)
     step = RunStep(
         project_id=project.id, run_id=run.id, index=0, iteration=1, role=StepRole.designer, label="Work",
         model="m", thinking_effort=ThinkingEffort.low,
     )  # fmt: skip
     agent = AgentSession(
-        project_id=project.id, run_id=run.id, step_id=step.id, sandbox_id=sandbox.id, role=StepRole.designer,
-        model="m", thinking_effort=ThinkingEffort.low, system="s", max_turns=9,
+        project_id=project.id, job_id=run.id, step_id=step.id, sandbox_id=sandbox.id, kind=SessionKind.worker,
+        label="Work", model="m", thinking_effort=ThinkingEffort.low, system="s", max_turns=9,
     )  # fmt: skip
     async with database.transaction() as session:
         for row in (blueprint, run, sandbox, step, agent):
@@ -60,8 +61,8 @@ def an_answer(speaker: Speaker) -> Message:
 async def counted(database: Database, speaker: Speaker) -> tuple[Run, RunStep, list[int], int]:
     """The run, the step, the sequences of the run's events, and how many usage records it has."""
     async with database.transaction() as session:
-        run = await session.get_one(Run, speaker.agent.run_id)
-        step = await session.get_one(RunStep, speaker.step.id)
+        run = await session.get_one(Run, speaker.agent.job_id)
+        step = await session.get_one(RunStep, speaker.agent.step_id)
         events = await session.exec(select(Event.seq).where(col(Event.subject_id) == run.id).order_by("seq"))
         used = await session.exec(select(UsageRecord).where(col(UsageRecord.run_id) == run.id))
         return run, step, list(events.all()), len(used.all())
@@ -99,13 +100,14 @@ async def test_a_step_ends_with_its_last_answer_unless_it_had_ended(
     database: Database, speaker: Speaker, before: StepStatus
 ) -> None:
     async with database.transaction() as session:
-        (await session.get_one(RunStep, speaker.step.id)).status = before
+        (await session.get_one(RunStep, speaker.agent.step_id)).status = before
     message = an_answer(speaker)
     spent = Spending.of(speaker, USAGE, None, message.id)
     closing = {"status": "completed", "output": "All done.", "quality_score": 0.5}
-    await record(database.direct, speaker, spent, Record(message, [TURN], closing=closing, score=0.5))
-    run, step, _, _ = await counted(database, speaker)
+    await record(database.direct, speaker, spent, Record(message, [TURN], closing=closing, result=closing))
+    _, step, _, _ = await counted(database, speaker)
     ended = before is StepStatus.running
     assert step.status is (StepStatus.completed if ended else StepStatus.cancelled)
     assert step.output == ("All done." if ended else None)
-    assert run.quality_score == 0.5
+    assert step.quality_score == (0.5 if ended else None)
+    assert (await read(database.direct, speaker.agent)).standing.finished

@@ -11,9 +11,9 @@ from gateways.errors import CredentialRefused, ProviderLimit, SandboxGone, Upstr
 from kit.errors import Conflict, Unavailable
 from models.asset import ScriptLanguage
 from models.blueprint import BlueprintConfig
+from models.job_snapshot import ScriptSnapshot, SkillSnapshot, Snapshot, StepSnapshot, TextAsset
 from models.persona import StepRole, ThinkingEffort
 from models.run import Run
-from models.run_snapshot import RunSnapshot, ScriptSnapshot, SkillSnapshot, StepSnapshot, TextAsset
 from models.run_step import Verdict
 
 FAILURES = [
@@ -52,7 +52,7 @@ def a_step(index: int, role: StepRole) -> StepSnapshot:
     )  # fmt: skip
 
 
-SNAPSHOT = RunSnapshot(
+SNAPSHOT = Snapshot(
     blueprint_version=1, prompt="Add a flag.", config=BlueprintConfig(), base_branch=None, branch_name="b",
     steps=[a_step(0, StepRole.designer), a_step(1, StepRole.checker)], claude_md="Be brief.",
     sandbox_system_prompt="House rules.", skills=[SkillSnapshot(name="Web & Co", files=[])],

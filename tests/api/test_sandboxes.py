@@ -12,6 +12,7 @@ from models.agent_session import MessageRole, answer_place
 from models.base import JsonObject
 from models.persona import StepRole, ThinkingEffort
 from models.sandbox import SandboxEventType
+from models.session_kind import SessionKind
 from tests.api.checked import Checked
 from tests.conftest import TestProject
 
@@ -29,8 +30,8 @@ async def talk(
 ) -> Talk:
     """A run with a sandbox in which two agents spoke one after the other."""
     run_id = str((await client.post("/runs/start", json=run_body)).json()["data"]["id"])
-    shared: dict[str, Any] = {"role": StepRole.designer, "model": "m", "thinking_effort": ThinkingEffort.low}
-    sandbox = Sandbox(project_id=project.id, run_id=run_id, name="s", template_id="base", timeout_ms=1000)
+    shared: dict[str, Any] = {"model": "m", "thinking_effort": ThinkingEffort.low}
+    sandbox = Sandbox(project_id=project.id, job_id=run_id, name="s", template_id="base", timeout_ms=1000)
     sandbox.run_as("provider")
     rows: list[Any] = [sandbox]
     kinds = (SandboxEventType.sandbox_create, SandboxEventType.clone, SandboxEventType.agent_cli)
@@ -40,11 +41,17 @@ async def talk(
     sessions = []
     for index in range(2):
         step = RunStep(
-            project_id=project.id, run_id=run_id, index=index, iteration=1, label="Design", **shared
+            project_id=project.id,
+            run_id=run_id,
+            index=index,
+            iteration=1,
+            role=StepRole.designer,
+            label="Design",
+            **shared,
         )
         session = AgentSession(
-            project_id=project.id, run_id=run_id, step_id=step.id, sandbox_id=sandbox.id, system="s",
-            max_turns=5, **shared,
+            project_id=project.id, job_id=run_id, step_id=step.id, sandbox_id=sandbox.id, system="s",
+            max_turns=5, kind=SessionKind.worker, label="Design", **shared,
         )  # fmt: skip
         sessions.append(session.id)
         asked: JsonObject = {"type": "text", "text": "Do it"}

@@ -80,7 +80,7 @@ async def test_a_sandbox_that_is_taken_away_is_rebuilt_from_its_checkpoint(site:
     run = await site.start(f"Kept {KEPT}", TWO_STEPS)
     await site.until(run, EventType.turn_completed, count=3)
     await asyncio.sleep(1)
-    assert await site.sandboxes.kill_all({"run": run.id}) == 1
+    assert await site.sandboxes.kill_all({"job": run.id}) == 1
     outcome = await outcome_of(site, run)
     assert (outcome.run.status, outcome.run.pr_status) == (RunStatus.completed, PrStatus.created)
     assert outcome.file("kept.txt") == "kept\nmore\n"

@@ -13,6 +13,7 @@ from gateways.agent import Agent, ToolCall, Turn, TurnCut, TurnRequest
 from gateways.conversation import AssistantTurn, Block, Message, ToolResult, Usage, UserText, assemble
 from gateways.errors import CredentialRefused
 from gateways.tools import definitions
+from models.session_kind import SessionKind
 from tests.gateways.wire_server import START, Event, Wire, called, said, serving, stopped, stream, thought
 
 KEY = "sk-ant-test-0123456789"
@@ -96,7 +97,7 @@ async def test_what_is_sent_is_marked_for_the_cache_and_what_is_stored_stays_cle
     asked = request(
         system=["You are careful.", " ", "The repository is in /repo."],
         messages=assemble(rows),
-        tools=definitions("worker"),
+        tools=definitions(SessionKind.worker),
         thinking_effort="max",
     )
     stored = copy.deepcopy(asked)

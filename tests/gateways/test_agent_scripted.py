@@ -18,7 +18,9 @@ from gateways.conversation import (
     summary_request,
 )
 from gateways.errors import CredentialRefused, GatewayError, ProviderLimit, UpstreamRefused
-from gateways.tools import Finish, ToolRequest, definitions, parse
+from gateways.finishing import Finish
+from gateways.tools import ToolRequest, definitions, parse
+from models.session_kind import SessionKind
 from tests.served import scripted_model
 
 KEY = "key-of-the-scripted-model"
@@ -73,7 +75,7 @@ async def ask(agent: Agent, rows: list[Entry], model: str = "claude-sonnet-5-5")
         model=model,
         system=("Role: worker", "You write software."),
         messages=assemble(rows),
-        tools=definitions("worker"),
+        tools=definitions(SessionKind.worker),
         thinking_effort="high",
         max_tokens=8_000,
     )
@@ -88,7 +90,7 @@ async def work(
         turn = await ask(agent, rows, model)
         rows = [*rows, AssistantTurn(blocks=tuple(turn.blocks))]
         for call in turn.tool_calls:
-            asked = parse("worker", call.name, call.input)
+            asked = parse(SessionKind.worker, call.name, call.input)
             if isinstance(asked, Finish):
                 return rows, asked
             assert isinstance(asked, ToolRequest)

@@ -1,24 +1,18 @@
 """The tools are as the API wants them; every call is a request, a finish or words for the model."""
 
+from typing import Any
+
 import jsonschema
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import JsonValue
 
-from gateways.tools import (
-    EDITOR,
-    CheckerFinish,
-    EvaluatorFinish,
-    Fault,
-    Finish,
-    Kind,
-    ToolRequest,
-    definitions,
-    parse,
-)
+from gateways.finishing import CheckerFinish, EvaluatorFinish, Finish
+from gateways.tools import EDITOR, Fault, ReportIssue, ToolRequest, definitions, parse
+from models.session_kind import SessionKind
 
-KINDS: list[Kind] = ["worker", "checker", "evaluator"]
+KINDS = list(SessionKind)
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
@@ -31,44 +25,51 @@ VALUES = JSON | st.sampled_from(["view", "create", "str_replace", "insert", "pas
 
 
 def wire(name: str, **input: JsonValue) -> dict[str, JsonValue]:
-    request = parse("worker", name, input)
+    request = parse(SessionKind.worker, name, input)
     assert isinstance(request, ToolRequest), request
     return request.wire()
 
 
-def fault(kind: Kind, name: str, **input: JsonValue) -> str:
+def fault(kind: SessionKind, name: str, **input: JsonValue) -> str:
     answer = parse(kind, name, input)
     assert isinstance(answer, Fault), answer
     return answer.text
 
 
+def defined(schema: Any) -> list[Any]:
+    return list(schema.get("$defs", {}).values())
+
+
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_tools_are_anthropics_own_and_ours(kind: Kind) -> None:
+def test_the_tools_are_anthropics_own_and_ours(kind: SessionKind) -> None:
     tools = definitions(kind)
     assert tools[:2] == [
         {"type": "bash_20250124", "name": "bash"},
         {"type": "text_editor_20250728", "name": "str_replace_based_edit_tool"},
     ]
-    assert [tool["name"] for tool in tools[2:]] == ["search", "finish"]
+    reporting = ["report_issue"] if kind is SessionKind.scout else []
+    assert [tool["name"] for tool in tools[2:]] == ["search", *reporting, "finish"]
     assert definitions(kind) == tools, "the prompt cache wants the same words every time"
     for tool in tools[2:]:
         schema = tool["input_schema"]
         assert isinstance(schema, dict)
         jsonschema.Draft202012Validator.check_schema(schema)
         assert schema["type"] == "object"
-        assert "title" not in str(schema)
+        for part in (schema, *defined(schema)):
+            assert "title" not in part
+            assert all("title" not in each for each in part["properties"].values())
         assert "null" not in str(schema)
 
 
 @pytest.mark.parametrize(
     ("kind", "required"),
     [
-        ("worker", ["summary"]),
-        ("checker", ["summary", "verdict"]),
-        ("evaluator", ["summary", "score"]),
+        (SessionKind.worker, ["summary"]),
+        (SessionKind.checker, ["summary", "verdict"]),
+        (SessionKind.evaluator, ["summary", "score"]),
     ],
 )
-def test_finish_asks_for_what_the_role_must_say(kind: Kind, required: list[str]) -> None:
+def test_finish_asks_for_what_the_role_must_say(kind: SessionKind, required: list[str]) -> None:
     schema = definitions(kind)[-1]["input_schema"]
     assert isinstance(schema, dict)
     assert schema["required"] == required
@@ -111,12 +112,12 @@ def test_requests_reach_the_toolbox_in_anthropics_own_words() -> None:
 
 
 def test_finish_is_told_apart_by_role() -> None:
-    assert parse("worker", "finish", {"summary": "done"}) == Finish(summary="done")
+    assert parse(SessionKind.worker, "finish", {"summary": "done"}) == Finish(summary="done")
     failed = {"summary": "no", "verdict": "fail", "feedback": "add a test"}
-    assert parse("checker", "finish", failed) == CheckerFinish(
+    assert parse(SessionKind.checker, "finish", failed) == CheckerFinish(
         summary="no", verdict="fail", feedback="add a test"
     )
-    assert parse("evaluator", "finish", {"summary": "ok", "score": 1}) == EvaluatorFinish(
+    assert parse(SessionKind.evaluator, "finish", {"summary": "ok", "score": 1}) == EvaluatorFinish(
         summary="ok", score=1.0
     )
 
@@ -124,27 +125,37 @@ def test_finish_is_told_apart_by_role() -> None:
 @pytest.mark.parametrize(
     ("kind", "name", "input", "said"),
     [
-        ("worker", "bash", {}, ["`command` is missing", '{"restart": true}']),
-        ("worker", "bash", {"command": " \n"}, ["blank"]),
-        ("worker", "bash", {"command": 7}, ["`command`", "string"]),
-        ("worker", "bash", {"command": "ls", "cwd": "/x"}, ["`cwd`"]),
-        ("worker", EDITOR, {"path": "/a"}, ["'command'", '"view"']),
-        ("worker", EDITOR, {"command": "undo_edit", "path": "/a"}, ["undo_edit", "'insert'"]),
-        ("worker", EDITOR, {"command": "create", "path": "/a"}, ["`file_text`: Field required"]),
-        ("worker", EDITOR, {"command": "view", "path": "/a\0"}, ["`path`", "NUL"]),
-        ("worker", EDITOR, {"command": "view", "path": "/a", "view_range": [9, 3]}, ["`view_range`", "-1"]),
-        ("worker", EDITOR, {"command": "str_replace", "path": "/a", "old_str": ""}, ["`old_str`"]),
-        ("worker", "search", {"pattern": ""}, ["`pattern`"]),
-        ("worker", "finish", {"summary": " "}, ["`summary`", "blank"]),
-        ("worker", "finish", {"summary": "x", "verdict": "pass"}, ["`verdict`"]),
-        ("checker", "finish", {"summary": "x"}, ["`verdict`: Field required", '"pass"']),
-        ("checker", "finish", {"summary": "x", "verdict": "fail"}, ["`feedback` is required"]),
-        ("evaluator", "finish", {"summary": "x", "score": 7}, ["`score`", "less than or equal to 1"]),
-        ("worker", "web_search", {}, ["no tool `web_search`", "finish"]),
+        (SessionKind.worker, "bash", {}, ["`command` is missing", '{"restart": true}']),
+        (SessionKind.worker, "bash", {"command": " \n"}, ["blank"]),
+        (SessionKind.worker, "bash", {"command": 7}, ["`command`", "string"]),
+        (SessionKind.worker, "bash", {"command": "ls", "cwd": "/x"}, ["`cwd`"]),
+        (SessionKind.worker, EDITOR, {"path": "/a"}, ["'command'", '"view"']),
+        (SessionKind.worker, EDITOR, {"command": "undo_edit", "path": "/a"}, ["undo_edit", "'insert'"]),
+        (SessionKind.worker, EDITOR, {"command": "create", "path": "/a"}, ["`file_text`: Field required"]),
+        (SessionKind.worker, EDITOR, {"command": "view", "path": "/a\0"}, ["`path`", "NUL"]),
+        (
+            SessionKind.worker,
+            EDITOR,
+            {"command": "view", "path": "/a", "view_range": [9, 3]},
+            ["`view_range`", "-1"],
+        ),
+        (SessionKind.worker, EDITOR, {"command": "str_replace", "path": "/a", "old_str": ""}, ["`old_str`"]),
+        (SessionKind.worker, "search", {"pattern": ""}, ["`pattern`"]),
+        (SessionKind.worker, "finish", {"summary": " "}, ["`summary`", "blank"]),
+        (SessionKind.worker, "finish", {"summary": "x", "verdict": "pass"}, ["`verdict`"]),
+        (SessionKind.checker, "finish", {"summary": "x"}, ["`verdict`: Field required", '"pass"']),
+        (SessionKind.checker, "finish", {"summary": "x", "verdict": "fail"}, ["`feedback` is required"]),
+        (
+            SessionKind.evaluator,
+            "finish",
+            {"summary": "x", "score": 7},
+            ["`score`", "less than or equal to 1"],
+        ),
+        (SessionKind.worker, "web_search", {}, ["no tool `web_search`", "finish"]),
     ],
 )
 def test_a_fault_says_what_was_wrong_and_what_to_send(
-    kind: Kind, name: str, input: dict[str, JsonValue], said: list[str]
+    kind: SessionKind, name: str, input: dict[str, JsonValue], said: list[str]
 ) -> None:
     text = fault(kind, name, **input)
     for words in said:
@@ -158,7 +169,7 @@ def test_a_fault_says_what_was_wrong_and_what_to_send(
     input=st.dictionaries(FIELDS | st.text(max_size=8), VALUES, max_size=5),
 )
 def test_no_input_is_an_exception_and_every_request_can_be_asked_again(
-    kind: Kind, name: str, input: dict[str, JsonValue]
+    kind: SessionKind, name: str, input: dict[str, JsonValue]
 ) -> None:
     answer = parse(kind, name, input)
     if isinstance(answer, ToolRequest):
@@ -168,5 +179,7 @@ def test_no_input_is_an_exception_and_every_request_can_be_asked_again(
         schema = definitions(kind)[-1]["input_schema"]
         assert isinstance(schema, dict)
         jsonschema.validate(answer.model_dump(mode="json", exclude_none=True), schema)
+    elif isinstance(answer, ReportIssue):
+        assert (kind, answer.title != "") == (SessionKind.scout, True)
     else:
         assert answer.text

@@ -7,9 +7,9 @@ from pydantic import ValidationError
 
 from kit.errors import Conflict
 from models.blueprint import DEFAULT_STEPS, BlueprintConfig, Pipeline, PipelineStep
+from models.job_snapshot import Snapshot, StepSnapshot, iterations
 from models.persona import StepRole, ThinkingEffort
 from models.run import Run, RunStatus
-from models.run_snapshot import RunSnapshot, StepSnapshot, iterations
 from models.run_start import slug, title
 from models.run_step import RunStep, StepStatus, Verdict
 from models.usage import CostRate, Tokens, UsageUnit, cost
@@ -91,7 +91,7 @@ def a_step(index: int, loop: str | None = None, most: int = 1) -> StepSnapshot:
 
 def test_neighbours_of_one_loop_are_one_block() -> None:
     steps = [a_step(0), a_step(1, "x", 3), a_step(2, "x", 5), a_step(3, "y", 2), a_step(4)]
-    snapshot = RunSnapshot(
+    snapshot = Snapshot(
         blueprint_version=1, prompt="p", steps=steps, config=BlueprintConfig(), base_branch=None,
         branch_name="b", claude_md=None, sandbox_system_prompt=None, git_name="n", git_email="e",
     )  # fmt: skip

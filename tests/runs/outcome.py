@@ -57,7 +57,7 @@ class Outcome:
 async def outcome_of(site: Site, run: Run, patience: float = 90) -> Outcome:
     """Wait for the run's end and look everywhere; asserts what holds for every run."""
     run = await site.ended(run, patience)
-    sessions = await site.rows(AgentSession, col(AgentSession.run_id) == run.id, col(AgentSession.id))
+    sessions = await site.rows(AgentSession, col(AgentSession.job_id) == run.id, col(AgentSession.id))
     ids = [session.id for session in sessions]
     outcome = Outcome(
         run=run,
@@ -69,7 +69,7 @@ async def outcome_of(site: Site, run: Run, patience: float = 90) -> Outcome:
             Notification, col(Notification.project_id) == run.project_id, col(Notification.id)
         ),
         usage=await site.rows(UsageRecord, col(UsageRecord.run_id) == run.id, col(UsageRecord.id)),
-        sandboxes=await site.rows(Sandbox, col(Sandbox.run_id) == run.id, col(Sandbox.id)),
+        sandboxes=await site.rows(Sandbox, col(Sandbox.job_id) == run.id, col(Sandbox.id)),
         pulls=await pulls_of(site, run),
         branches=branches_of(site, run),
         site=site,
@@ -85,7 +85,7 @@ async def _holds_always(outcome: Outcome) -> None:
     assert events[0].type == EventType.run_created
     assert [event.type for event in events if EventType(event.type).is_last] == [LAST[run.status]]
     assert events[-1].type == LAST[run.status]
-    assert await outcome.site.sandboxes.find({"run": run.id}) == [], "a sandbox is left"
+    assert await outcome.site.sandboxes.find({"job": run.id}) == [], "a sandbox is left"
     assert all(box.status in (SandboxStatus.killed, SandboxStatus.error) for box in outcome.sandboxes)
     assert outcome.branches in ([], [run.branch_name]), "more than one branch"
     assert len(outcome.pulls) <= 1, "more than one pull request"

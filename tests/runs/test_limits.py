@@ -112,4 +112,4 @@ async def test_a_missing_credential_is_named_with_what_to_do(
             "There is no github key: set GITHUB_TOKEN for the worker, or give the project its own with "
             "POST /api/v1/project/provider-keys/set."
         )
-        assert await site.sandboxes.find({"run": run.id}) == []
+        assert await site.sandboxes.find({"job": run.id}) == []

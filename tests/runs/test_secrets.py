@@ -101,7 +101,7 @@ async def _tell(site: Site) -> Outcome:
 
 async def _look_into_its_sandbox(site: Site, run: Run) -> None:
     """While the run is held: every file of the sandbox, and what its processes were started with."""
-    [box] = await site.sandboxes.find({"run": run.id})
+    [box] = await site.sandboxes.find({"job": run.id})
     directory = site.parts.sandbox_data / "sandboxes" / box.id
     journal = directory / "home" / ".codecourier"
     assert list(journal.rglob("output.txt")), "the long output was kept in a file"

@@ -82,7 +82,7 @@ async def _lost(site: Site) -> Run:
     run = await site.start(f"Lost {LOST}")
     await site.until(run, EventType.turn_completed, count=2)
     await asyncio.sleep(1)
-    await site.sandboxes.kill_all({"run": run.id})
+    await site.sandboxes.kill_all({"job": run.id})
     return run
 
 
@@ -109,7 +109,7 @@ async def record(site: Site, directory: Path) -> None:
     for name, play in PLAYS.items():
         run = await site.ended(await play(site))
         await _write(site, directory / f"run-{name}.json", run.id)
-        sessions = await site.rows(AgentSession, col(AgentSession.run_id) == run.id, col(AgentSession.id))
+        sessions = await site.rows(AgentSession, col(AgentSession.job_id) == run.id, col(AgentSession.id))
         for number, session in enumerate(sessions, 1):
             await _write(site, directory / f"agent-session-{name}-{number}.json", session.id)
     task = await a_task(site)

@@ -26,7 +26,7 @@ async def test_a_run_of_300_turns_stays_within_what_an_engine_likes(site: Site, 
     outcome = await outcome_of(site, marathon, 240)
     assert outcome.run.status is RunStatus.completed
     assert len(outcome.calls) == TURNS
-    [session] = await site.rows(AgentSession, col(AgentSession.run_id) == marathon.id, col(AgentSession.id))
+    [session] = await site.rows(AgentSession, col(AgentSession.job_id) == marathon.id, col(AgentSession.id))
     for each in (marathon.id, session.id):
         history = await site.client.get_workflow_handle(each).fetch_history()
         assert len(history.events) < MOST_EVENTS
@@ -49,7 +49,7 @@ async def test_a_session_whose_history_grows_long_goes_on_in_a_new_one(
             await site.command(run, "pause")
             await site.command(run, "resume")
             outcome = await outcome_of(site, run)
-        [session] = await site.rows(AgentSession, col(AgentSession.run_id) == run.id, col(AgentSession.id))
+        [session] = await site.rows(AgentSession, col(AgentSession.job_id) == run.id, col(AgentSession.id))
         handle = site.client.get_workflow_handle(session.id)
         description = await handle.describe()
     assert outcome.run.status is RunStatus.completed

@@ -1,8 +1,10 @@
-"""What a run uses, frozen at its start: later edits do not touch a run in flight."""
+"""What a job uses, frozen at its start: later edits do not touch a job in flight."""
 
 from pydantic import BaseModel
+from sqlmodel import Field
 
 from models.asset import ScriptLanguage
+from models.base import Json, JsonObject, Table
 from models.blueprint import DEFAULT_LOOP_ITERATIONS, BlueprintConfig
 from models.persona import StepRole, ThinkingEffort
 
@@ -40,8 +42,9 @@ class StepSnapshot(BaseModel):
     post_scripts: list[ScriptSnapshot] = []
 
 
-class RunSnapshot(BaseModel):
-    blueprint_version: int
+class Snapshot(BaseModel):
+    blueprint_version: int | None = None
+    """None where no blueprint says what to do."""
     prompt: str
     steps: list[StepSnapshot]
     config: BlueprintConfig
@@ -71,3 +74,10 @@ def iterations(block: list[StepSnapshot]) -> int:
     if block[0].loop_id is None:
         return 1
     return max([step.loop_max_iterations for step in block], default=DEFAULT_LOOP_ITERATIONS)
+
+
+class JobSnapshot(Table, table=True):
+    """The snapshot beside the job, so that lists stay light."""
+
+    job_id: str = Field(primary_key=True)
+    document: JsonObject = Field(sa_type=Json)

@@ -1,0 +1,46 @@
+"""What holds for every job, of whatever kind: its name in the log, and what it waits for."""
+
+from datetime import datetime
+
+from pydantic import BaseModel
+from temporalio import activity
+
+from kit import logs
+from kit.database import Database
+from kit.ids import is_id
+from kit.wire import iso
+from models.base import JsonObject
+from models.event import append
+from models.jobs import job_of
+
+
+class Wait(BaseModel):
+    """What holds a job up, for operators and clients to see."""
+
+    job_id: str
+    code: str
+    message: str
+    until: datetime | None = None
+
+
+def bind_job(job_id: str) -> None:
+    """Name the job, and the run that it is, in every later log line of this task."""
+    logs.bind(job_id=job_id)
+    if is_id(job_id, "r"):
+        logs.bind(run_id=job_id)
+
+
+class JobActivities:
+    def __init__(self, database: Database) -> None:
+        self.database = database
+
+    @activity.defn
+    async def wait(self, wait: Wait) -> None:
+        """Write down what holds the job up; said twice, it is written once."""
+        reason: JsonObject = {"code": wait.code, "message": wait.message}
+        if wait.until:
+            reason["until"] = iso(wait.until)
+        async with self.database.transaction() as session:
+            job = await job_of(session, wait.job_id, lock=True)
+            if job.wait(reason):
+                append(session, job, job.WAITING, reason)

@@ -1,0 +1,62 @@
+"""A job: whatever has an agent work in a sandbox on a repository.  Runs are jobs, and so are scans."""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import ClassVar
+
+from sqlmodel import Field
+
+from models.base import Dollars, Json, JsonObject, Timestamp, now
+from models.event import Eventful, EventType
+
+
+class Job(Eventful):
+    """What every kind of job has on its row; the kinds have tables of their own."""
+
+    WAITING: ClassVar[EventType]
+    """The event that says what holds it up."""
+
+    name: str
+    github_repo_url: str
+    repository_slug: str
+    branch_name: str | None = None
+    """The branch that it works on."""
+    base_branch: str | None = None
+    base_sha: str | None = None
+    current_step_label: str | None = None
+    current_step_progress: str | None = None
+    last_progress_at: datetime | None = Field(default=None, sa_type=Timestamp)
+    waiting: JsonObject | None = Field(default=None, sa_type=Json)
+    """{"code", "message", "until"?} while a provider's limit or CI holds it up."""
+
+    cost_usd: Decimal = Field(default=Decimal(0), sa_type=Dollars)
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cache_read_tokens: int = 0
+    cache_write_tokens: int = 0
+
+    error_code: str | None = None
+    error_message: str | None = None
+    started_at: datetime | None = Field(default=None, sa_type=Timestamp)
+    completed_at: datetime | None = Field(default=None, sa_type=Timestamp)
+
+    @property
+    def is_over(self) -> bool:
+        return self.completed_at is not None
+
+    def progress(self, detail: str) -> None:
+        self.current_step_progress, self.last_progress_at = detail, now()
+        self.waiting = None
+
+    def wait(self, reason: JsonObject) -> bool:
+        """Show what holds it up; False when it shows that already, or is over."""
+        if self.is_over or self.waiting == reason:
+            return False
+        self.waiting, self.last_progress_at = reason, now()
+        return True
+
+    def _end(self, code: str | None, message: str | None) -> None:
+        self.completed_at = now()
+        self.started_at = self.started_at or self.completed_at
+        self.error_code, self.error_message = code, message
+        self.waiting = self.current_step_progress = None
