@@ -7,6 +7,7 @@ from models.blueprint import Blueprint, BlueprintVersion
 from models.effect import Effect
 from models.event import Event
 from models.idempotency import IdempotencyRecord
+from models.issue import Issue
 from models.job_snapshot import JobSnapshot
 from models.notification import Notification
 from models.persona import Persona
@@ -21,7 +22,7 @@ from models.usage import CostRate, UsageRecord
 
 __all__ = [
     "AgentSession", "ApiKey", "Asset", "AssetVersion", "Blueprint", "BlueprintVersion", "CostRate", "Effect",
-    "Event", "FollowUp", "IdempotencyRecord", "JobSnapshot", "Member", "Message", "Notification", "Persona",
-    "Project", "ProviderKey", "RecurringTask", "Run", "RunStep", "Sandbox", "SandboxEvent",
+    "Event", "FollowUp", "IdempotencyRecord", "Issue", "JobSnapshot", "Member", "Message", "Notification",
+    "Persona", "Project", "ProviderKey", "RecurringTask", "Run", "RunStep", "Sandbox", "SandboxEvent",
     "SprintChain", "ToolCall", "UsageRecord",
 ]  # fmt: skip

@@ -52,6 +52,11 @@ class EventType(StrEnum):
     sprint_started = "sprint.started"
     sprint_completed = "sprint.completed"
     sprint_failed = "sprint.failed"
+    issue_created = "issue.created"
+    issue_running = "issue.running"
+    issue_completed = "issue.completed"
+    issue_failed = "issue.failed"
+    issue_deleted = "issue.deleted"
     task_fired = "recurring-task.fired"
     task_not_fired = "recurring-task.not-fired"
 

@@ -1,9 +1,10 @@
-"""What is told when a run ends: its last event, and notifications for the project's members."""
+"""What is told when a run ends: its last event, its issues, and notifications for the project's members."""
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models.base import JsonObject
 from models.event import EventType, append
+from models.issue import follow_run
 from models.notification import NotificationType, notify
 from models.run import Run, RunStatus
 
@@ -16,11 +17,15 @@ _EVENTS = {
 
 
 async def announce(session: AsyncSession, run: Run) -> None:
-    """Write the last event of a run that was just closed, and tell the members of all but a cancel."""
+    """Write the last event of a run that was just closed; its issues end with it.
+
+    The members are told of all but a cancel.
+    """
     data: JsonObject = {"costUsd": float(run.cost_usd), "prUrl": run.pr_url}
     if run.error_code:
         data |= {"code": run.error_code, "message": run.error_message}
     event = append(session, run, _EVENTS[run.status], data)
+    await follow_run(session, run)
     subject: JsonObject = {"runId": run.id, "prUrl": run.pr_url}
     what = f"Run {run.run_number}"
     if run.status is RunStatus.completed:

@@ -12,6 +12,7 @@ from kit.errors import NotFound
 from kit.wire import Body
 from models.blueprint import Blueprint, BlueprintConfig
 from models.event import EventType, append
+from models.issue import follow_run
 from models.job_snapshot import JobSnapshot, Snapshot
 from models.project import Project
 from models.run import Run, RunSource
@@ -59,11 +60,15 @@ async def create_run(
         max_iterations=max(step.loop_max_iterations for step in snapshot.steps),
         unique_key=unique_key,
     )
-    return await _add(session, run, snapshot)
+    await _add(session, run, snapshot)
+    return run
 
 
 async def restart_run(session: AsyncSession, old: Run) -> Run:
-    """A new pending run with the old one's snapshot: the same work as it was asked for then."""
+    """A new pending run with the old one's snapshot: the same work as it was asked for then.
+
+    The old one's issues follow the new one from now on.
+    """
     row = await session.get_one(JobSnapshot, old.id)
     copied = ("name", "source", "prompt", "github_repo_url", "repository_slug", "base_branch", "blueprint_id",
               "blueprint_name", "max_iterations", "chain_id", "recurring_task_id")  # fmt: skip
@@ -73,17 +78,18 @@ async def restart_run(session: AsyncSession, old: Run) -> Run:
         restarted_from=old.id,
         **{name: getattr(old, name) for name in copied},
     )
-    return await _add(session, run, Snapshot.model_validate(row.document))
+    await _add(session, run, Snapshot.model_validate(row.document))
+    await follow_run(session, run, instead_of=old)
+    return run
 
 
-async def _add(session: AsyncSession, run: Run, snapshot: Snapshot) -> Run:
+async def _add(session: AsyncSession, run: Run, snapshot: Snapshot) -> None:
     run.branch_name = f"codecourier/{run.run_number}-{slug(run.name)}"
     snapshot = snapshot.model_copy(update={"branch_name": run.branch_name})
     session.add(run)
     await session.flush()
     session.add(JobSnapshot(job_id=run.id, document=snapshot.model_dump(mode="json")))
     append(session, run, EventType.run_created, {"runNumber": run.run_number, "name": run.name})
-    return run
 
 
 async def _next_number(session: AsyncSession, project_id: str) -> int:

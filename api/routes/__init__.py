@@ -4,6 +4,7 @@ from api.route import Route
 from api.routes import (
     api_keys,
     identity,
+    issues,
     notifications,
     personas,
     projects,
@@ -33,6 +34,7 @@ _ROUTERS = [
     run_events.router,
     run_why.router,
     pull_requests.router,
+    issues.router,
     sprint_chains.router,
     sprint_chain_control.router,
     recurring_tasks.router,
