@@ -1,6 +1,7 @@
 """What holds for every job, of whatever kind: its name in the log, and what it waits for."""
 
 from datetime import datetime
+from typing import Literal
 
 from pydantic import BaseModel
 from temporalio import activity
@@ -21,6 +22,25 @@ class Wait(BaseModel):
     code: str
     message: str
     until: datetime | None = None
+
+
+class Ending(BaseModel):
+    """How a job ended, and why where it did not complete."""
+
+    status: Literal["completed", "failed", "cancelled"]
+    code: str | None = None
+    message: str | None = None
+
+
+class CloseJob(BaseModel):
+    job_id: str
+    ending: Ending
+
+
+class ReadingPlan(BaseModel):
+    """What the workflow of a job has to know whose agent reads and changes nothing."""
+
+    time_limit_seconds: int
 
 
 def bind_job(job_id: str) -> None:

@@ -10,6 +10,7 @@ from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio import activity
 
+from activities.jobs import CloseJob
 from activities.snapshots import snapshot_of
 from activities.user_words import queued
 from kit.database import Database
@@ -47,13 +48,6 @@ class Note(BaseModel):
 
     run_id: str
     event: EventType
-
-
-class CloseRun(BaseModel):
-    run_id: str
-    status: RunStatus
-    code: str | None = None
-    message: str | None = None
 
 
 class RunActivities:
@@ -96,11 +90,12 @@ class RunActivities:
                 append(session, run, note.event)
 
     @activity.defn
-    async def close_run(self, close: CloseRun) -> RunStatus:
+    async def close_run(self, close: CloseJob) -> RunStatus:
         """The last word: status, event and notifications in one transaction; the first ending stays."""
         async with self.database.transaction() as session:
-            run = await session.get_one(Run, close.run_id, with_for_update=True)
-            if run.close(close.status, code=close.code, message=close.message):
+            run = await session.get_one(Run, close.job_id, with_for_update=True)
+            ending = close.ending
+            if run.close(RunStatus(ending.status), code=ending.code, message=ending.message):
                 run.quality_score = await last_score(session, run.id)
                 await announce(session, run)
         return run.status

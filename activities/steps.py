@@ -8,11 +8,11 @@ from sqlalchemy import select
 from sqlmodel import col
 from temporalio import activity
 
-from activities.prompts import StepPrompt, outputs_of, system_prompt, user_prompt
+from activities.agent_sessions import open_session
+from activities.prompts import StepPrompt, outputs_of, user_prompt
 from activities.snapshots import snapshot_of
 from kit.database import Database
-from models import AgentSession, Message, Run, RunStep
-from models.agent_session import MessageRole
+from models import AgentSession, Run, RunStep
 from models.event import EventType, append
 from models.run_step import StepStatus
 
@@ -61,16 +61,11 @@ class StepActivities:
             )  # fmt: skip
             session.add(row)
             await session.flush()
-            agent = AgentSession(
-                project_id=run.project_id, job_id=run.id, step_id=row.id, sandbox_id=begin.sandbox_id,
-                kind=step.role.kind, label=step.label, model=step.model, thinking_effort=step.thinking_effort,
-                system=system_prompt(snapshot, step), max_turns=step.max_turns,
-            )  # fmt: skip
-            session.add(agent)
-            await session.flush()
             told = StepPrompt(snapshot, step, begin.iteration, await outputs_of(session, run.id))
-            content: list[dict[str, object]] = [{"type": "text", "text": user_prompt(told)}]
-            session.add(Message(session_id=agent.id, sequence=0, role=MessageRole.user, content=content))
+            agent = await open_session(
+                session, run, step, step.role.kind, user_prompt(told), sandbox_id=begin.sandbox_id,
+                step_id=row.id,
+            )  # fmt: skip
             run.current_step_label, run.current_iteration = step.label, begin.iteration
             run.progress(f"{step.label}, iteration {begin.iteration}")
             data: dict[str, object] = {

@@ -8,11 +8,13 @@ from temporalio import activity
 from temporalio.client import Client
 
 from activities.chain_starting import ChainInput, start_chain
+from activities.job_starting import JobInput, start_job
 from activities.starting import RunInput, start_run
 from kit.database import Database
 from kit.logs import logger
-from models import Run, SprintChain
+from models import IssueSession, Run, SprintChain
 from models.base import now
+from models.issue_session import IssueSessionStatus
 from models.run import RunSource, RunStatus
 from models.sprint_chain import ChainStatus
 
@@ -46,6 +48,22 @@ class Sweep:
         for start in pending:
             await start_run(self.client, start)
             log.info("a run left pending was started", run_id=start.run_id)
+        return len(pending)
+
+    @activity.defn
+    async def start_pending_jobs(self) -> int:
+        """Start the workflow of every pending issue session; how many.  A second start changes nothing."""
+        async with self.database.transaction() as session:
+            statement = (
+                select(IssueSession)
+                .where(col(IssueSession.status) == IssueSessionStatus.pending)
+                .where(col(IssueSession.created_at) < now() - GRACE)
+                .limit(AT_ONCE)
+            )
+            pending = [JobInput.of(row) for row in (await session.execute(statement)).scalars()]
+        for start in pending:
+            await start_job(self.client, start)
+            log.info("a job left pending was started", job_id=start.job_id)
         return len(pending)
 
     @activity.defn

@@ -5,9 +5,11 @@ from typing import NamedTuple
 from pydantic import BaseModel, JsonValue
 from temporalio import activity
 
+from activities.issue_reports import report_issue
 from activities.jobs import bind_job
 from activities.outside import Outside, outside
-from gateways.tools import ToolRequest, parse
+from gateways.sandbox import ToolResult
+from gateways.tools import ReportIssue, ToolRequest, parse
 from kit.database import Database
 from kit.direct import jsonb
 from kit.ids import new_id
@@ -82,15 +84,18 @@ class ToolCalls:
         name, given = str(loaded.block["name"]), loaded.block["input"]
         assert isinstance(given, dict)
         request = parse(SessionKind(loaded.kind), name, given)
-        assert isinstance(request, ToolRequest), "what needs no sandbox was answered with the turn"
-        with outside():
-            handle = await self.outside.attach(credentials, loaded)
-            result = await handle.tool(
-                call.tool_use_id,
-                request.wire(),
-                envs=credentials.command_environment,
-                timeout_seconds=TOOL_SECONDS,
-            )
+        if isinstance(request, ReportIssue):
+            result = await self._report(call, loaded, request)
+        else:
+            assert isinstance(request, ToolRequest), "everything else was answered with the turn"
+            with outside():
+                handle = await self.outside.attach(credentials, loaded)
+                result = await handle.tool(
+                    call.tool_use_id,
+                    request.wire(),
+                    envs=credentials.command_environment,
+                    timeout_seconds=TOOL_SECONDS,
+                )
         text = credentials.scrubber.text(result.content)
         data: JsonObject = {
             "sessionId": call.session_id, "toolUseId": call.tool_use_id, "name": name,
@@ -103,6 +108,13 @@ class ToolCalls:
             "event": new_id("evt"), "type": EventType.tool_completed, "data": jsonb(data), "now": now(),
         }  # fmt: skip
         await self.database.direct.fetch(_STORE.format(job=table_of(loaded.job_id)), row)
+
+    async def _report(self, call: ToolCallInput, loaded: "_Loaded", said: ReportIssue) -> ToolResult:
+        """Needs no sandbox; the call's id keeps a repetition from making a second issue."""
+        async with self.database.transaction() as session:
+            key = f"{call.session_id}:{call.tool_use_id}"
+            text = await report_issue(session, loaded.job_id, key, said)
+        return ToolResult(content=text, is_error=False, duration_ms=0, truncated=False)
 
 
 def shortened(given: dict[str, JsonValue]) -> dict[str, object]:

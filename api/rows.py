@@ -1,5 +1,6 @@
 """The rows of one table that the key's project may see: what handlers ask for instead of writing queries."""
 
+from collections.abc import Collection, Sequence
 from typing import Annotated, Any, Generic, TypeVar
 
 from fastapi import Depends, Path, Request
@@ -39,13 +40,16 @@ class Rows(Generic[T, R]):
         """Answer with a page of those that match `where` and the window's filters, newest first."""
         return Many(self.view, {**self._project, **where, **window.filters()}, window, descending)
 
-    async def get(self, id: str, *, lock: bool = False) -> T:
-        """The row itself, to change it; `lock` keeps others from changing it before the commit."""
+    async def get(self, id: str, *, lock: bool = False, trashed: bool | None = False) -> T:
+        """The row itself, to change it; `lock` keeps others from changing it before the commit.
+
+        trashed: None finds it in the trash, too.
+        """
         columns: Any = self.view.table
         statement = select(self.view.table).where(
             col(columns.id) == self._known(id), col(columns.project_id) == self.unit.key.project_id
         )
-        if "deleted_at" in self.view.columns:
+        if "deleted_at" in self.view.columns and trashed is False:
             statement = statement.where(col(columns.deleted_at).is_(None))
         if lock:
             statement = statement.with_for_update()
@@ -53,6 +57,16 @@ class Rows(Generic[T, R]):
         if row is None:
             raise NotFound(f"{self.view.noun} not found.")
         return row
+
+    async def those(self, ids: Collection[str]) -> Sequence[T]:
+        """The rows of these ids that there are, to change them; others are passed over."""
+        columns: Any = self.view.table
+        statement = select(self.view.table).where(
+            col(columns.id).in_(ids), col(columns.project_id) == self.unit.key.project_id
+        )
+        if "deleted_at" in self.view.columns:
+            statement = statement.where(col(columns.deleted_at).is_(None))
+        return (await self.unit.session.exec(statement.order_by(col(columns.id)).with_for_update())).all()
 
     def add(self, **fields: object) -> T:
         """A new row of this project."""

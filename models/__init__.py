@@ -8,6 +8,7 @@ from models.effect import Effect
 from models.event import Event
 from models.idempotency import IdempotencyRecord
 from models.issue import Issue
+from models.issue_session import IssueSession
 from models.job_snapshot import JobSnapshot
 from models.notification import Notification
 from models.persona import Persona
@@ -22,7 +23,7 @@ from models.usage import CostRate, UsageRecord
 
 __all__ = [
     "AgentSession", "ApiKey", "Asset", "AssetVersion", "Blueprint", "BlueprintVersion", "CostRate", "Effect",
-    "Event", "FollowUp", "IdempotencyRecord", "Issue", "JobSnapshot", "Member", "Message", "Notification",
-    "Persona", "Project", "ProviderKey", "RecurringTask", "Run", "RunStep", "Sandbox", "SandboxEvent",
-    "SprintChain", "ToolCall", "UsageRecord",
+    "Event", "FollowUp", "IdempotencyRecord", "Issue", "IssueSession", "JobSnapshot", "Member", "Message",
+    "Notification", "Persona", "Project", "ProviderKey", "RecurringTask", "Run", "RunStep", "Sandbox",
+    "SandboxEvent", "SprintChain", "ToolCall", "UsageRecord",
 ]  # fmt: skip

@@ -57,6 +57,11 @@ class EventType(StrEnum):
     issue_completed = "issue.completed"
     issue_failed = "issue.failed"
     issue_deleted = "issue.deleted"
+    issue_session_created = "issue-session.created"
+    issue_session_started = "issue-session.started"
+    issue_session_waiting = "issue-session.waiting"
+    issue_session_ended = "issue-session.ended"
+    issue_found = "issue.found"
     task_fired = "recurring-task.fired"
     task_not_fired = "recurring-task.not-fired"
 

@@ -11,9 +11,10 @@ from sqlmodel import Field, col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from kit.errors import NotFound
-from kit.ids import is_id, prefixed
+from kit.ids import prefixed
 from models.base import Timestamp, choice, now
 from models.event import Eventful, EventType, append
+from models.issue_session import IssueSession
 from models.run import Run, RunStatus
 
 
@@ -35,6 +36,7 @@ class IssueStatus(StrEnum):
         return self in (IssueStatus.new, IssueStatus.running)
 
 
+OPEN = [status for status in IssueStatus if status.is_open]
 _EVENTS = {
     IssueStatus.running: EventType.issue_running,
     IssueStatus.completed: EventType.issue_completed,
@@ -127,9 +129,7 @@ async def delete_issues(session: AsyncSession, project_id: str, ids: list[str]) 
 
 
 async def must_know_session(session: AsyncSession, project_id: str, session_id: str) -> None:
-    """NotFound unless the project has such an issue session.
-
-    There are none yet: any well-formed id will do.
-    """
-    if not is_id(session_id, "is"):
+    """NotFound unless the project has such an issue session."""
+    row = await session.get(IssueSession, session_id)
+    if row is None or row.project_id != project_id or row.deleted_at:
         raise NotFound("Issue session not found.")

@@ -44,6 +44,17 @@ class Job(Eventful):
     def is_over(self) -> bool:
         return self.completed_at is not None
 
+    @property
+    def error(self) -> dict[str, str | None] | None:
+        return {"code": self.error_code, "message": self.error_message} if self.error_code else None
+
+    @property
+    def token_usage(self) -> dict[str, int]:
+        return {
+            "input": self.input_tokens, "output": self.output_tokens, "cache_read": self.cache_read_tokens,
+            "cache_write": self.cache_write_tokens,
+        }  # fmt: skip
+
     def progress(self, detail: str) -> None:
         self.current_step_progress, self.last_progress_at = detail, now()
         self.waiting = None

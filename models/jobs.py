@@ -4,10 +4,11 @@ from typing import Final
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from models.issue_session import IssueSession
 from models.job import Job
 from models.run import Run
 
-KINDS: Final[dict[str, type[Job]]] = {"r": Run}
+KINDS: Final[dict[str, type[Job]]] = {"r": Run, "is": IssueSession}
 
 
 def kind_of(job_id: str) -> type[Job]:

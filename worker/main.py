@@ -13,6 +13,7 @@ from temporalio.worker import Worker
 from activities.agent_turns import AgentTurns
 from activities.ci import Ci
 from activities.delivery import Delivery
+from activities.issue_sessions import IssueSessions
 from activities.jobs import JobActivities
 from activities.outside import Outside
 from activities.recurring_tasks import RecurringTasks
@@ -50,6 +51,7 @@ def build_workers(client: Client, settings: Settings, database: Database) -> lis
     delivery, ci = Delivery(database, outside), Ci(database, outside)
     turns, calls = AgentTurns(database, outside), ToolCalls(database, outside)
     chains = SprintChains(database, settings)
+    scans = IssueSessions(database)
     recurring = RecurringTasks(database, settings, client)
     activities: list[Callable[..., object]] = [
         jobs.wait, runs.begin_run, runs.has_follow_ups, runs.note, runs.close_run,
@@ -59,7 +61,9 @@ def build_workers(client: Client, settings: Settings, database: Database) -> lis
         turns.model_turn, turns.compact, calls.tool_call,
         delivery.push_branch, delivery.open_pull_request, ci.read_checks,
         chains.begin_chain, chains.begin_sprint, chains.end_sprint, chains.note_chain, chains.close_chain,
-        sweep.start_pending_runs, sweep.start_pending_chains, recurring.fire, recurring.reconcile_schedules,
+        scans.begin_issue_session, scans.open_scout, scans.close_issue_session,
+        sweep.start_pending_jobs, sweep.start_pending_runs, sweep.start_pending_chains,
+        recurring.fire, recurring.reconcile_schedules,
     ]  # fmt: skip
     slots = {TASK_QUEUE: RUN_ACTIVITIES, AGENTS_QUEUE: AGENT_ACTIVITIES}
     return [

@@ -1,6 +1,7 @@
 """Every workflow that a worker plays."""
 
 from workflows.agent_session import AgentSessionWorkflow
+from workflows.issue_session import IssueSessionWorkflow
 from workflows.recurring_task import RecurringTaskWorkflow
 from workflows.run import RunWorkflow
 from workflows.sprint_chain import SprintChainWorkflow
@@ -9,6 +10,7 @@ from workflows.sweep import SweepWorkflow
 WORKFLOWS: list[type] = [
     RunWorkflow,
     AgentSessionWorkflow,
+    IssueSessionWorkflow,
     RecurringTaskWorkflow,
     SprintChainWorkflow,
     SweepWorkflow,

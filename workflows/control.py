@@ -11,10 +11,9 @@ from activities.runs import Note, RunActivities
 from kit.temporal import STATUS
 from models.event import EventType
 from models.run import RunStatus
-from workflows.agent_session import AgentSessionWorkflow, SessionOutcome
+from workflows.agent_session import AgentSessionWorkflow
 from workflows.calls import instantly
-
-Session = workflow.ChildWorkflowHandle[AgentSessionWorkflow, SessionOutcome]
+from workflows.conversing import Session
 
 
 class Control:

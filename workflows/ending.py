@@ -1,21 +1,39 @@
-"""What an error means for a run."""
+"""How a job's workflow ends: what an error means for it, and a last word that nothing can cut short."""
 
 import asyncio
+from collections.abc import Coroutine
+from contextlib import suppress
+from typing import TypeVar
 
 from temporalio.exceptions import FailureError, is_cancelled_exception
 
-from activities.runs import CloseRun
-from models.run import RunStatus
+from activities.jobs import Ending
+from kit.shielding import begun
 from workflows.calls import cause
 
+T = TypeVar("T")
+BUG = Ending(
+    status="failed",
+    code="INTERNAL",
+    message="The workflow failed of a bug; its history in Temporal's Web UI has the details.",
+)
+"""What is written when an exception that nobody foresaw ends a workflow."""
 
-def ending_of(run_id: str, error: FailureError | asyncio.CancelledError) -> CloseRun:
+
+def ending_of(error: FailureError | asyncio.CancelledError) -> Ending:
     """Cancelled, or failed with the code and the sentence that the error brings along."""
     if is_cancelled_exception(error) or not isinstance(error, FailureError):
-        return CloseRun(run_id=run_id, status=RunStatus.cancelled)
+        return Ending(status="cancelled")
     failure = cause(error)
     if failure is None or failure.type is None:
-        code, sentence = "TIMEOUT", "A part of the run took longer than it may. Restart the run."
-    else:
-        code, sentence = failure.type, failure.message
-    return CloseRun(run_id=run_id, status=RunStatus.failed, code=code, message=sentence)
+        sentence = "A part of it took longer than it may. Start it again."
+        return Ending(status="failed", code="TIMEOUT", message=sentence)
+    return Ending(status="failed", code=failure.type, message=failure.message)
+
+
+async def said_at_last(closing: Coroutine[object, object, T]) -> T:
+    """Do what ends a job although it is cancelled meanwhile, which comes too late."""
+    task = begun(closing)
+    with suppress(asyncio.CancelledError):
+        await asyncio.shield(task)
+    return await task

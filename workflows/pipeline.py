@@ -6,15 +6,14 @@ from datetime import datetime
 from functools import partial
 
 from temporalio import workflow
-from temporalio.common import SearchAttributePair
 
 from activities.runs import BlockPlan, RunActivities, RunPlan, StepPlan
 from activities.steps import BeginStep, FinishStep, StepActivities, StepBegun
-from kit.temporal import AGENTS_QUEUE, KIND
 from models.run_step import StepStatus, Verdict
-from workflows.agent_session import AgentSessionWorkflow, SessionOutcome
+from workflows.agent_session import SessionOutcome
 from workflows.calls import instantly
 from workflows.control import Control
+from workflows.conversing import begin_session
 from workflows.sandbox import run_scripts, save_checkpoint, surviving
 from workflows.session_limits import SessionInput
 
@@ -88,16 +87,7 @@ class Pipeline:
             max_turns=begun.max_turns, max_cost_usd=self.plan.max_cost_usd,
             deadline=self.deadline + self.control.held,
         )  # fmt: skip
-        session = await workflow.start_child_workflow(
-            AgentSessionWorkflow.run,
-            told,
-            id=begun.session_id,
-            task_queue=AGENTS_QUEUE,
-            static_summary=step.label,
-            search_attributes=workflow.info().typed_search_attributes.updated(
-                SearchAttributePair(KIND, "agent-session")
-            ),
-        )
+        session = await begin_session(told)
         async with self.control.of(session):
             outcome = await session
         self.sandbox_id = outcome.sandbox_id

@@ -1,27 +1,23 @@
 """A run: sandbox, repository, the pipeline's steps, branch, pull request, CI, clean-up."""
 
 import asyncio
-from contextlib import suppress
 from datetime import timedelta
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ChildWorkflowError
 
 with workflow.unsafe.imports_passed_through():
-    from activities.runs import CloseRun, RunActivities
-    from activities.sandboxes import SandboxActivities
+    from activities.jobs import CloseJob, Ending
+    from activities.runs import RunActivities
     from activities.starting import RUN_WORKFLOW, RunInput
-    from kit.shielding import begun
-    from kit.temporal import QUICK, STATUS
+    from kit.temporal import STATUS
     from models.run import RunStatus
-    from workflows.calls import cause, instantly
+    from workflows.calls import instantly
     from workflows.control import Control
     from workflows.delivery import deliver
-    from workflows.ending import ending_of
+    from workflows.ending import BUG, ending_of, said_at_last
     from workflows.pipeline import Pipeline
-    from workflows.sandbox import ready_sandbox
-
-BUG = "The workflow failed of a bug; its history in Temporal's Web UI has the details."
+    from workflows.sandbox import ready_sandbox, release_sandbox
 
 
 @workflow.defn(name=RUN_WORKFLOW)
@@ -33,41 +29,31 @@ class RunWorkflow:
 
     @workflow.run
     async def run(self, input: RunInput) -> RunStatus:
-        ending = CloseRun(run_id=self.run_id, status=RunStatus.failed, code="INTERNAL", message=BUG)
+        ending = BUG
         try:
             ending = await self._work()
         except (ActivityError, ChildWorkflowError, asyncio.CancelledError) as error:
-            ending = ending_of(self.run_id, error)
+            ending = ending_of(error)
         finally:
-            closing = begun(self._close(ending))
-            with suppress(asyncio.CancelledError):  # which comes too late now
-                await asyncio.shield(closing)
-            status = await closing
+            status = await said_at_last(self._close(ending))
         return status
 
-    async def _work(self) -> CloseRun:
+    async def _work(self) -> Ending:
         plan = await instantly(RunActivities.begin_run, self.run_id)
         if plan is None:
-            return CloseRun(run_id=self.run_id, status=RunStatus.cancelled)
+            return Ending(status="cancelled")
         deadline = workflow.now() + timedelta(seconds=plan.time_limit_seconds)
         sandbox_id = await ready_sandbox(self.run_id)
         pipeline = Pipeline(self.run_id, plan, self.control, sandbox_id, deadline)
         await pipeline.play()
         await deliver(pipeline)
-        status = RunStatus.cancelled if self.control.stopping else RunStatus.completed
-        return CloseRun(run_id=self.run_id, status=status)
+        return Ending(status="cancelled" if self.control.stopping else "completed")
 
-    async def _close(self, ending: CloseRun) -> RunStatus:
-        """Kill the sandbox, then say the last word; a sandbox that cannot be killed is left to the sweep."""
+    async def _close(self, ending: Ending) -> RunStatus:
         self.control.close_steps()
-        try:
-            await workflow.execute_activity_method(
-                SandboxActivities.release, self.run_id, **QUICK, summary="kill the sandbox"
-            )
-        except ActivityError as error:
-            workflow.logger.warning("the sandbox could not be killed: %s", cause(error))
+        await release_sandbox(self.run_id)
         await workflow.wait_condition(workflow.all_handlers_finished)
-        status = await instantly(RunActivities.close_run, ending)
+        status = await instantly(RunActivities.close_run, CloseJob(job_id=self.run_id, ending=ending))
         workflow.upsert_search_attributes([STATUS.value_set(status)])
         workflow.set_current_details(f"{status.capitalize()}. {ending.message or ''}")
         return status

@@ -3,13 +3,14 @@
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from temporalio.exceptions import ActivityError
+from temporalio import workflow
+from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 from activities.failures import SANDBOX_GONE
 from activities.runs import StepPlan
 from activities.sandboxes import Provision, SandboxActivities, SandboxRef
 from activities.workspaces import StepScripts, Workspaces
-from kit.temporal import LONG, PATIENT
+from kit.temporal import LONG, PATIENT, QUICK
 from workflows.calls import WHOLE, cause, patiently
 
 T = TypeVar("T")
@@ -24,6 +25,18 @@ async def ready_sandbox(job_id: str, lost: str | None = None) -> str:
     ref = SandboxRef(job_id=job_id, sandbox_id=sandbox_id)
     await patiently(job_id, Workspaces.prepare, ref, PATIENT, summary="clone and prepare")
     return sandbox_id
+
+
+async def release_sandbox(job_id: str) -> None:
+    """Kill the job's sandbox; one that cannot be killed now is left to the sweep."""
+    try:
+        await workflow.execute_activity_method(
+            SandboxActivities.release, job_id, **QUICK, summary="kill the sandbox"
+        )
+    except ActivityError as error:
+        if is_cancelled_exception(error):
+            raise
+        workflow.logger.warning("the sandbox could not be killed: %s", cause(error))
 
 
 async def surviving(job_id: str, sandbox_id: str, work: Callable[[str], Awaitable[T]]) -> tuple[T, str]:

@@ -22,4 +22,7 @@ class SweepWorkflow:
         chains = await workflow.execute_activity_method(
             Sweep.start_pending_chains, **QUICK, summary="start chains that are pending"
         )
-        return started + mended + chains
+        jobs = await workflow.execute_activity_method(
+            Sweep.start_pending_jobs, **QUICK, summary="start jobs that are pending"
+        )
+        return started + mended + chains + jobs

@@ -4,6 +4,8 @@ from api.route import Route
 from api.routes import (
     api_keys,
     identity,
+    issue_session_trash,
+    issue_sessions,
     issues,
     notifications,
     personas,
@@ -37,6 +39,8 @@ _ROUTERS = [
     issues.router,
     sprint_chains.router,
     sprint_chain_control.router,
+    issue_sessions.router,
+    issue_session_trash.router,
     recurring_tasks.router,
     recurring_firings.router,
     sandboxes.router,

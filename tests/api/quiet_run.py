@@ -8,7 +8,8 @@ from temporalio import workflow
 from temporalio.client import Client
 from temporalio.worker import Worker
 
-from activities.runs import CloseRun, RunActivities
+from activities.jobs import CloseJob, Ending
+from activities.runs import RunActivities
 from activities.sprint_chains import SprintChains
 from activities.starting import RUN_WORKFLOW, RunInput
 from kit.database import Database
@@ -36,7 +37,7 @@ class QuietRun(RunWorkflow):
             workflow.logger.info("cancelled")
         self.control.close_steps()
         await finish_first(workflow.wait_condition(workflow.all_handlers_finished))
-        closing = CloseRun(run_id=self.run_id, status=RunStatus.cancelled)
+        closing = CloseJob(job_id=self.run_id, ending=Ending(status="cancelled"))
         return await finish_first(instantly(RunActivities.close_run, closing))
 
 

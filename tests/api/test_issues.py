@@ -6,7 +6,8 @@ import httpx
 import pytest
 from sqlmodel import col, select
 
-from activities.runs import CloseRun, RunActivities
+from activities.jobs import CloseJob, Ending
+from activities.runs import RunActivities
 from kit.database import Database
 from kit.ids import new_id
 from models import Run
@@ -14,7 +15,9 @@ from models.event import Event
 from models.issue import follow_run
 from models.run import RunStatus
 from tests.api.checked import Checked
+from tests.api.scans import a_scan
 from tests.api.test_runs import start
+from tests.conftest import TestProject
 
 Body = dict[str, Any]
 LEAK: Body = {
@@ -22,7 +25,6 @@ LEAK: Body = {
     "description": "Connection handlers not cleaned up on disconnect",
     "priority": "high",
     "suggestedPrompt": "Clean up event listeners on disconnect",
-    "sessionId": new_id("is"),
 }
 
 
@@ -56,7 +58,9 @@ async def events_of(database: Database, issue: Body) -> list[str]:
 async def end(database: Database, run: Body, status: RunStatus) -> None:
     """As the run's workflow does, once more than it needs to."""
     for _ in range(2):
-        await RunActivities(database).close_run(CloseRun(run_id=run["id"], status=status))
+        await RunActivities(database).close_run(
+            CloseJob(job_id=run["id"], ending=Ending(status=status.value))
+        )
 
 
 async def test_they_are_as_documented(client: httpx.AsyncClient, run_body: dict[str, str]) -> None:
@@ -86,9 +90,11 @@ async def test_they_are_as_documented(client: httpx.AsyncClient, run_body: dict[
 
 
 async def test_they_are_found_by_status_and_session(
-    client: httpx.AsyncClient, run_body: dict[str, str], database: Database
+    client: httpx.AsyncClient, run_body: dict[str, str], database: Database, project: TestProject
 ) -> None:
-    new, running, done = [await created(client, sessionId=new_id("is")) for _ in range(3)]
+    new, running, done = [
+        await created(client, sessionId=await a_scan(database, project.id)) for _ in range(3)
+    ]
     for issue in (running, done):
         run = await start(client, run_body)
         await linked(client, issue, run)
@@ -117,7 +123,7 @@ async def test_they_are_found_by_status_and_session(
         ({"priority": "urgent"}, 400, "priority"),
         ({"status": "completed"}, 400, "status"),
         ({"sessionId": "nonsense"}, 404, None),
-        ({"sessionId": new_id("iss")}, 404, None),
+        ({"sessionId": new_id("is")}, 404, None),
     ],
 )
 async def test_what_an_issue_cannot_be(

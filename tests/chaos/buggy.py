@@ -2,7 +2,7 @@
 
 from temporalio import workflow
 
-from activities.runs import CloseRun
+from activities.jobs import Ending
 from activities.starting import RUN_WORKFLOW, RunInput
 from models.run import RunStatus
 from worker.registry import WORKFLOWS
@@ -20,8 +20,8 @@ class BuggyRun(RunWorkflow):
     async def run(self, input: RunInput) -> RunStatus:
         return await super().run(input)
 
-    async def _work(self) -> CloseRun:
-        return CloseRun(run_id=self.run_id, status=RunStatus.completed, message=str(1 / self.nothing))
+    async def _work(self) -> Ending:
+        return Ending(status="completed", message=str(1 / self.nothing))
 
 
 BUGGY: list[type] = [BuggyRun if each is RunWorkflow else each for each in WORKFLOWS]

@@ -1,0 +1,56 @@
+"""An agent's session in the database: who it is and what it is told first."""
+
+from pydantic import BaseModel
+from sqlalchemy import select
+from sqlmodel import col
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from activities.prompts import system_prompt
+from activities.snapshots import snapshot_of
+from models import AgentSession, Message
+from models.agent_session import MessageRole
+from models.base import JsonObject
+from models.job import Job
+from models.job_snapshot import StepSnapshot
+from models.session_kind import SessionKind
+
+
+class Opened(BaseModel):
+    session_id: str
+    label: str
+    max_turns: int
+
+    @classmethod
+    def of(cls, agent: AgentSession) -> "Opened":
+        return cls(session_id=agent.id, label=agent.label, max_turns=agent.max_turns)
+
+
+async def open_session(
+    session: AsyncSession,
+    job: Job,
+    agent: StepSnapshot,
+    kind: SessionKind,
+    prompt: str,
+    *,
+    sandbox_id: str,
+    step_id: str | None = None,
+) -> AgentSession:
+    """A new session with its first message; the caller holds the job's row and has looked for an old one."""
+    system = system_prompt(await snapshot_of(session, job.id), agent)
+    row = AgentSession(
+        project_id=job.project_id, job_id=job.id, step_id=step_id, sandbox_id=sandbox_id, kind=kind,
+        label=agent.label, model=agent.model, thinking_effort=agent.thinking_effort, system=system,
+        max_turns=agent.max_turns,
+    )  # fmt: skip
+    session.add(row)
+    await session.flush()
+    content: list[JsonObject] = [{"type": "text", "text": prompt}]
+    session.add(Message(session_id=row.id, sequence=0, role=MessageRole.user, content=content))
+    return row
+
+
+async def session_of(session: AsyncSession, job_id: str, kind: SessionKind) -> AgentSession | None:
+    """The session of this kind that a job has; jobs other than runs have one of a kind."""
+    statement = select(AgentSession).where(col(AgentSession.job_id) == job_id, col(AgentSession.kind) == kind)
+    found: AgentSession | None = (await session.execute(statement)).scalar_one_or_none()
+    return found
