@@ -10,8 +10,12 @@ from activities.starting import start_once
 from kit.temporal import KIND, PROJECT_ID, REPOSITORY, STATUS
 from models.job import Job
 
+ANSWERING_WORKFLOW: Final = "AnsweringSession"
 ISSUE_SESSION_WORKFLOW: Final = "IssueSession"
-_WORKFLOWS: Final = {"is": (ISSUE_SESSION_WORKFLOW, "issue-session", "Issue session")}
+_WORKFLOWS: Final = {
+    "as": (ANSWERING_WORKFLOW, "answering-session", "Answering session"),
+    "is": (ISSUE_SESSION_WORKFLOW, "issue-session", "Issue session"),
+}
 """By the prefix of the job's id: its workflow, its kind as operators search for it, and in words."""
 
 

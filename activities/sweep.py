@@ -12,9 +12,11 @@ from activities.job_starting import JobInput, start_job
 from activities.starting import RunInput, start_run
 from kit.database import Database
 from kit.logs import logger
-from models import IssueSession, Run, SprintChain
+from models import AnsweringSession, IssueSession, Run, SprintChain
+from models.answering_session import AnsweringStatus
 from models.base import now
 from models.issue_session import IssueSessionStatus
+from models.job import Job
 from models.run import RunSource, RunStatus
 from models.sprint_chain import ChainStatus
 
@@ -52,15 +54,22 @@ class Sweep:
 
     @activity.defn
     async def start_pending_jobs(self) -> int:
-        """Start the workflow of every pending issue session; how many.  A second start changes nothing."""
+        """Start the workflow of every pending issue or answering session; how many.
+
+        A second start changes nothing.
+        """
+        old_enough = now() - GRACE
+        scans = select(IssueSession).where(
+            col(IssueSession.status) == IssueSessionStatus.pending, col(IssueSession.created_at) < old_enough
+        )
+        answering = select(AnsweringSession).where(
+            col(AnsweringSession.status) == AnsweringStatus.pending,
+            col(AnsweringSession.started_at).is_(None), col(AnsweringSession.created_at) < old_enough,
+        )  # fmt: skip
         async with self.database.transaction() as session:
-            statement = (
-                select(IssueSession)
-                .where(col(IssueSession.status) == IssueSessionStatus.pending)
-                .where(col(IssueSession.created_at) < now() - GRACE)
-                .limit(AT_ONCE)
-            )
-            pending = [JobInput.of(row) for row in (await session.execute(statement)).scalars()]
+            jobs: list[Job] = [*(await session.execute(scans.limit(AT_ONCE))).scalars()]
+            jobs += (await session.execute(answering.limit(AT_ONCE))).scalars()
+        pending = [JobInput.of(job) for job in jobs]
         for start in pending:
             await start_job(self.client, start)
             log.info("a job left pending was started", job_id=start.job_id)

@@ -1,6 +1,7 @@
 """The rows: one file a noun, each with its table, its wire schemas and its rules."""
 
 from models.agent_session import AgentSession, FollowUp, Message, ToolCall
+from models.answering_session import AnsweringSession
 from models.api_key import ApiKey
 from models.asset import Asset, AssetVersion
 from models.blueprint import Blueprint, BlueprintVersion
@@ -18,12 +19,13 @@ from models.recurring_task import RecurringTask
 from models.run import Run
 from models.run_step import RunStep
 from models.sandbox import Sandbox, SandboxEvent
+from models.session_question import SessionQuestion
 from models.sprint_chain import SprintChain
 from models.usage import CostRate, UsageRecord
 
 __all__ = [
-    "AgentSession", "ApiKey", "Asset", "AssetVersion", "Blueprint", "BlueprintVersion", "CostRate", "Effect",
-    "Event", "FollowUp", "IdempotencyRecord", "Issue", "IssueSession", "JobSnapshot", "Member", "Message",
-    "Notification", "Persona", "Project", "ProviderKey", "RecurringTask", "Run", "RunStep", "Sandbox",
-    "SandboxEvent", "SprintChain", "ToolCall", "UsageRecord",
+    "AgentSession", "AnsweringSession", "ApiKey", "Asset", "AssetVersion", "Blueprint", "BlueprintVersion",
+    "CostRate", "Effect", "Event", "FollowUp", "IdempotencyRecord", "Issue", "IssueSession", "JobSnapshot",
+    "Member", "Message", "Notification", "Persona", "Project", "ProviderKey", "RecurringTask", "Run",
+    "RunStep", "Sandbox", "SandboxEvent", "SessionQuestion", "SprintChain", "ToolCall", "UsageRecord",
 ]  # fmt: skip

@@ -62,6 +62,12 @@ class EventType(StrEnum):
     issue_session_waiting = "issue-session.waiting"
     issue_session_ended = "issue-session.ended"
     issue_found = "issue.found"
+    answering_created = "answering-session.created"
+    answering_waiting = "answering-session.waiting"
+    answering_asked = "answering-session.asked"
+    answering_reviewed = "answering-session.reviewed"
+    answering_ended = "answering-session.ended"
+    question_reviewed = "question.reviewed"
     task_fired = "recurring-task.fired"
     task_not_fired = "recurring-task.not-fired"
 

@@ -62,14 +62,17 @@ class Issue(Eventful, table=True):
     """The run that works on it, or did last."""
     chain_id: str | None = Field(default=None, index=True)
     """The work chain that it was put into last."""
+    answers: str | None = None
+    """What an answering session settled about it."""
     source_key: str | None = None
     """Names the cause (a session's tool call), so that one cause makes one issue."""
     completed_at: datetime | None = Field(default=None, sa_type=Timestamp)
 
     @property
     def prompt(self) -> str:
-        """What a run is told to do about it."""
-        return self.suggested_prompt or self.description or self.title
+        """What a run is told to do about it, and what was decided beforehand."""
+        task = self.suggested_prompt or self.description or self.title
+        return f"{task}\n\n{self.answers}" if self.answers else task
 
     def change(self, **fields: object) -> None:
         self.sqlmodel_update({**fields, "updated_at": now()})

@@ -5,10 +5,10 @@ from typing import Annotated
 from pydantic import Field as Bounded
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from models.blueprint import BlueprintConfig, SandboxConfig
+from models.blueprint import SandboxConfig
 from models.event import EventType, append
 from models.issue_session import IssueSession
-from models.job_snapshot import JobSnapshot, Snapshot, StepSnapshot
+from models.job_snapshot import StepSnapshot, add_job, snapshot_for
 from models.persona import StepRole, ThinkingEffort
 from models.project import Project
 from models.run_start import title
@@ -50,27 +50,6 @@ async def create_issue_session(
         thinking_effort=ThinkingEffort.high, instructions=project.issue_discovery_prompt or SCOUT,
         max_turns=DEFAULT_MAX_TURNS,
     )  # fmt: skip
-    await add_job(session, row, snapshot_for(project, agent, request.prompt, sandbox))
-    return row
-
-
-def snapshot_for(project: Project, agent: StepSnapshot, prompt: str, sandbox: SandboxConfig) -> Snapshot:
-    """What one agent uses that reads the project's repository and changes nothing."""
-    return Snapshot(
-        prompt=prompt,
-        steps=[agent],
-        config=BlueprintConfig(create_pr=False, sandbox=sandbox),
-        base_branch=None,
-        branch_name="codecourier/reading",
-        claude_md=project.claude_md,
-        sandbox_system_prompt=project.sandbox_system_prompt,
-        git_name=project.git_commit_name,
-        git_email=project.git_commit_email,
-    )
-
-
-async def add_job(session: AsyncSession, row: IssueSession, snapshot: Snapshot) -> None:
-    session.add(row)
-    await session.flush()
-    session.add(JobSnapshot(job_id=row.id, document=snapshot.model_dump(mode="json")))
+    await add_job(session, row, snapshot_for(project, [agent], request.prompt, sandbox))
     append(session, row, EventType.issue_session_created, {"name": row.name})
+    return row

@@ -2,11 +2,14 @@
 
 from pydantic import BaseModel
 from sqlmodel import Field
+from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models.asset import ScriptLanguage
 from models.base import Json, JsonObject, Table
-from models.blueprint import DEFAULT_LOOP_ITERATIONS, BlueprintConfig
+from models.blueprint import DEFAULT_LOOP_ITERATIONS, BlueprintConfig, SandboxConfig
+from models.job import Job
 from models.persona import StepRole, ThinkingEffort
+from models.project import Project
 
 
 class TextAsset(BaseModel):
@@ -81,3 +84,27 @@ class JobSnapshot(Table, table=True):
 
     job_id: str = Field(primary_key=True)
     document: JsonObject = Field(sa_type=Json)
+
+
+def snapshot_for(
+    project: Project, agents: list[StepSnapshot], prompt: str, sandbox: SandboxConfig
+) -> Snapshot:
+    """What agents use that read the project's repository one after the other and change nothing."""
+    return Snapshot(
+        prompt=prompt,
+        steps=agents,
+        config=BlueprintConfig(create_pr=False, sandbox=sandbox),
+        base_branch=None,
+        branch_name="codecourier/reading",
+        claude_md=project.claude_md,
+        sandbox_system_prompt=project.sandbox_system_prompt,
+        git_name=project.git_commit_name,
+        git_email=project.git_commit_email,
+    )
+
+
+async def add_job(session: AsyncSession, job: Job, snapshot: Snapshot) -> None:
+    """The job's row and its snapshot."""
+    session.add(job)
+    await session.flush()
+    session.add(JobSnapshot(job_id=job.id, document=snapshot.model_dump(mode="json")))

@@ -4,11 +4,12 @@ from typing import Final
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from models.answering_session import AnsweringSession
 from models.issue_session import IssueSession
 from models.job import Job
 from models.run import Run
 
-KINDS: Final[dict[str, type[Job]]] = {"r": Run, "is": IssueSession}
+KINDS: Final[dict[str, type[Job]]] = {"r": Run, "is": IssueSession, "as": AnsweringSession}
 
 
 def kind_of(job_id: str) -> type[Job]:

@@ -13,7 +13,7 @@ from kit.wire import Body
 from models.blueprint import Blueprint, BlueprintConfig
 from models.event import EventType, append
 from models.issue import follow_run
-from models.job_snapshot import JobSnapshot, Snapshot
+from models.job_snapshot import JobSnapshot, Snapshot, add_job
 from models.project import Project
 from models.run import Run, RunSource
 from models.shelf import Shelf
@@ -86,9 +86,7 @@ async def restart_run(session: AsyncSession, old: Run) -> Run:
 async def _add(session: AsyncSession, run: Run, snapshot: Snapshot) -> None:
     run.branch_name = f"codecourier/{run.run_number}-{slug(run.name)}"
     snapshot = snapshot.model_copy(update={"branch_name": run.branch_name})
-    session.add(run)
-    await session.flush()
-    session.add(JobSnapshot(job_id=run.id, document=snapshot.model_dump(mode="json")))
+    await add_job(session, run, snapshot)
     append(session, run, EventType.run_created, {"runNumber": run.run_number, "name": run.name})
 
 

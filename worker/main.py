@@ -11,6 +11,7 @@ from temporalio.client import Client
 from temporalio.worker import Worker
 
 from activities.agent_turns import AgentTurns
+from activities.answering_sessions import AnsweringSessions
 from activities.ci import Ci
 from activities.delivery import Delivery
 from activities.issue_sessions import IssueSessions
@@ -19,9 +20,11 @@ from activities.outside import Outside
 from activities.recurring_tasks import RecurringTasks
 from activities.runs import RunActivities
 from activities.sandboxes import SandboxActivities
+from activities.session_questions import SessionQuestions
 from activities.sprint_chains import SprintChains
 from activities.steps import StepActivities
 from activities.sweep import Sweep
+from activities.told_runs import ToldRuns
 from activities.tool_calls import ToolCalls
 from activities.workspaces import Workspaces
 from kit import logs
@@ -51,7 +54,8 @@ def build_workers(client: Client, settings: Settings, database: Database) -> lis
     delivery, ci = Delivery(database, outside), Ci(database, outside)
     turns, calls = AgentTurns(database, outside), ToolCalls(database, outside)
     chains = SprintChains(database, settings)
-    scans = IssueSessions(database)
+    scans, answering = IssueSessions(database), AnsweringSessions(database)
+    questions, told = SessionQuestions(database), ToldRuns(database, client)
     recurring = RecurringTasks(database, settings, client)
     activities: list[Callable[..., object]] = [
         jobs.wait, runs.begin_run, runs.has_follow_ups, runs.note, runs.close_run,
@@ -62,6 +66,9 @@ def build_workers(client: Client, settings: Settings, database: Database) -> lis
         delivery.push_branch, delivery.open_pull_request, ci.read_checks,
         chains.begin_chain, chains.begin_sprint, chains.end_sprint, chains.note_chain, chains.close_chain,
         scans.begin_issue_session, scans.open_scout, scans.close_issue_session,
+        answering.begin_answering, answering.has_scan_ended, answering.record_review,
+        answering.accept_reviews, answering.close_answering, told.tell_run,
+        questions.open_asker, questions.ask_questions, questions.open_answerer, questions.keep_answers,
         sweep.start_pending_jobs, sweep.start_pending_runs, sweep.start_pending_chains,
         recurring.fire, recurring.reconcile_schedules,
     ]  # fmt: skip

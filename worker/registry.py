@@ -1,6 +1,7 @@
 """Every workflow that a worker plays."""
 
 from workflows.agent_session import AgentSessionWorkflow
+from workflows.answering_session import AnsweringSessionWorkflow
 from workflows.issue_session import IssueSessionWorkflow
 from workflows.recurring_task import RecurringTaskWorkflow
 from workflows.run import RunWorkflow
@@ -10,6 +11,7 @@ from workflows.sweep import SweepWorkflow
 WORKFLOWS: list[type] = [
     RunWorkflow,
     AgentSessionWorkflow,
+    AnsweringSessionWorkflow,
     IssueSessionWorkflow,
     RecurringTaskWorkflow,
     SprintChainWorkflow,

@@ -1,11 +1,11 @@
 """An agent's session as a part of a job: a child workflow on the agents' queue."""
 
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import TypeVar
 
 from temporalio import workflow
 from temporalio.common import SearchAttributePair
-from temporalio.types import MethodAsyncSingleParam
 
 from activities.agent_sessions import Opened
 from activities.sandboxes import SandboxRef
@@ -17,6 +17,8 @@ from workflows.session_limits import SessionInput
 
 S = TypeVar("S")
 Session = workflow.ChildWorkflowHandle[AgentSessionWorkflow, SessionOutcome]
+Opening = Callable[[S, SandboxRef], Awaitable[Opened]]
+"""The activity that opens a job's session."""
 
 
 async def begin_session(told: SessionInput) -> Session:
@@ -32,9 +34,7 @@ async def begin_session(told: SessionInput) -> Session:
     )
 
 
-async def read_repository(
-    job_id: str, open: MethodAsyncSingleParam[S, SandboxRef, Opened], seconds: int
-) -> None:
+async def read_repository(job_id: str, open: Opening[S], seconds: int) -> None:
     """Let one agent read the repository in a sandbox of its own until it finishes; nothing is pushed.
 
     `open` is the activity that opens its session; what it finished with is in the database.

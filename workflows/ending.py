@@ -1,7 +1,7 @@
 """How a job's workflow ends: what an error means for it, and a last word that nothing can cut short."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import TypeVar
 
@@ -31,9 +31,24 @@ def ending_of(error: FailureError | asyncio.CancelledError) -> Ending:
     return Ending(status="failed", code=failure.type, message=failure.message)
 
 
-async def said_at_last(closing: Coroutine[object, object, T]) -> T:
-    """Do what ends a job although it is cancelled meanwhile, which comes too late."""
-    task = begun(closing)
+async def played(
+    work: Coroutine[object, object, Ending], close: Callable[[Ending], Coroutine[object, object, T]]
+) -> T:
+    """Do a job's work, then what ends it, once and whatever happened; what `close` gives.
+
+    A cancel that comes while it is closed comes too late.  A bug closes the job and fails the workflow.
+    """
+    bug: Exception | None = None
+    try:
+        ending = await work
+    except (FailureError, asyncio.CancelledError) as error:
+        ending = ending_of(error)
+    except Exception as error:  # noqa: BLE001  raised again below
+        ending, bug = BUG, error
+    closing = begun(close(ending))
     with suppress(asyncio.CancelledError):
-        await asyncio.shield(task)
-    return await task
+        await asyncio.shield(closing)
+    status = await closing
+    if bug is not None:
+        raise bug
+    return status

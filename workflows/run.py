@@ -1,10 +1,8 @@
 """A run: sandbox, repository, the pipeline's steps, branch, pull request, CI, clean-up."""
 
-import asyncio
 from datetime import timedelta
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, ChildWorkflowError
 
 with workflow.unsafe.imports_passed_through():
     from activities.jobs import CloseJob, Ending
@@ -15,7 +13,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.calls import instantly
     from workflows.control import Control
     from workflows.delivery import deliver
-    from workflows.ending import BUG, ending_of, said_at_last
+    from workflows.ending import played
     from workflows.pipeline import Pipeline
     from workflows.sandbox import ready_sandbox, release_sandbox
 
@@ -29,14 +27,7 @@ class RunWorkflow:
 
     @workflow.run
     async def run(self, input: RunInput) -> RunStatus:
-        ending = BUG
-        try:
-            ending = await self._work()
-        except (ActivityError, ChildWorkflowError, asyncio.CancelledError) as error:
-            ending = ending_of(error)
-        finally:
-            status = await said_at_last(self._close(ending))
-        return status
+        return await played(self._work(), self._close)
 
     async def _work(self) -> Ending:
         plan = await instantly(RunActivities.begin_run, self.run_id)

@@ -2,6 +2,7 @@
 
 from api.route import Route
 from api.routes import (
+    answering_sessions,
     api_keys,
     identity,
     issue_session_trash,
@@ -19,6 +20,7 @@ from api.routes import (
     run_why,
     runs,
     sandboxes,
+    session_questions,
     sprint_chain_control,
     sprint_chains,
     workflows,
@@ -41,6 +43,8 @@ _ROUTERS = [
     sprint_chain_control.router,
     issue_sessions.router,
     issue_session_trash.router,
+    answering_sessions.router,
+    session_questions.router,
     recurring_tasks.router,
     recurring_firings.router,
     sandboxes.router,

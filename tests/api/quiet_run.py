@@ -8,16 +8,25 @@ from temporalio import workflow
 from temporalio.client import Client
 from temporalio.worker import Worker
 
+from activities.answering_sessions import AnsweringSessions
+from activities.job_starting import ANSWERING_WORKFLOW, JobInput
 from activities.jobs import CloseJob, Ending
+from activities.outside import Outside
 from activities.runs import RunActivities
+from activities.sandboxes import SandboxActivities
+from activities.session_questions import SessionQuestions
 from activities.sprint_chains import SprintChains
 from activities.starting import RUN_WORKFLOW, RunInput
 from kit.database import Database
 from kit.settings import Settings
 from kit.shielding import finish_first
 from kit.temporal import RUNNER, TASK_QUEUE
+from models.answering_session import AnsweringStatus
 from models.run import RunStatus
+from tests.api.quiet_agents import ANSWERED, ASKED, QuietAgents, Spoken
+from workflows.answering_session import AnsweringSessionWorkflow
 from workflows.calls import instantly
+from workflows.conversing import Opening
 from workflows.run import RunWorkflow
 from workflows.sprint_chain import SprintChainWorkflow
 
@@ -41,17 +50,40 @@ class QuietRun(RunWorkflow):
         return await finish_first(instantly(RunActivities.close_run, closing))
 
 
+@workflow.defn(name=ANSWERING_WORKFLOW)
+class QuietAnswering(AnsweringSessionWorkflow):
+    """Its agents have finished before they began."""
+
+    @workflow.init
+    def __init__(self, input: JobInput) -> None:
+        super().__init__(input)
+
+    @workflow.run
+    async def run(self, input: JobInput) -> AnsweringStatus:
+        for agent in (ASKED, ANSWERED):
+            await instantly(QuietAgents.speak, Spoken(job_id=self.id, **agent))
+        return await super().run(input)
+
+    async def _read(self, open: Opening[SessionQuestions], seconds: int) -> None:
+        """Nobody has to."""
+
+
 @asynccontextmanager
 async def quiet_worker(client: Client, database: Database, settings: Settings) -> AsyncIterator[None]:
     runs, chains = RunActivities(database), SprintChains(database, settings)
+    answering, questions = AnsweringSessions(database), SessionQuestions(database)
+    agents, sandboxes = QuietAgents(database), SandboxActivities(database, Outside(settings, database))
     activities: list[Callable[..., object]] = [
         runs.begin_run, runs.note, runs.close_run,
         chains.begin_chain, chains.begin_sprint, chains.end_sprint, chains.note_chain, chains.close_chain,
+        answering.begin_answering, answering.has_scan_ended, answering.record_review,
+        answering.accept_reviews, answering.close_answering, sandboxes.release,
+        questions.ask_questions, questions.keep_answers, agents.speak,
     ]  # fmt: skip
     async with Worker(
         client,
         task_queue=TASK_QUEUE,
-        workflows=[QuietRun, SprintChainWorkflow],
+        workflows=[QuietRun, SprintChainWorkflow, QuietAnswering],
         activities=activities,
         workflow_runner=RUNNER,
     ):

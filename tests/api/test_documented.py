@@ -8,7 +8,16 @@ import pytest
 from tests.api.checked import BY_ID, Checked
 from tests.api.operations import OPERATIONS
 
-OWN_TESTS = {"Issues", "Issue Sessions", "Notifications", "Pull Requests", "Recurring Tasks", "Sprint Chains"}
+OWN_TESTS = {
+    "Issues",
+    "Answering Sessions",
+    "Issue Sessions",
+    "Session Questions",
+    "Notifications",
+    "Pull Requests",
+    "Recurring Tasks",
+    "Sprint Chains",
+}
 """Tags whose operations are all held against their description by the tests of their own."""
 
 

@@ -1,0 +1,71 @@
+"""Session questions: listed and reviewed."""
+
+from typing import Annotated
+
+from fastapi import Query
+
+from api.answers import Many, One
+from api.keys import needs
+from api.pages import Window
+from api.router import Router
+from api.routes.answering_sessions import Sessions
+from api.rows import Rows, rows
+from api.workflows import Workflows
+from kit.errors import Conflict
+from models.answering_session import AnsweringStatus
+from models.session_question import QuestionStatus, SessionQuestion
+from models.session_question_wire import (
+    SESSION_QUESTIONS,
+    AssumptionUpdate,
+    QuestionReview,
+    SessionQuestionRead,
+)
+
+router = Router("/session-questions", "Session Questions")
+READ, WRITE = needs("issues:read"), needs("issues:write")
+Questions = Annotated[Rows[SessionQuestion, SessionQuestionRead], rows(SESSION_QUESTIONS)]
+
+
+class SessionQuestionList(Window):
+    answering_session_id: str
+
+
+@router.get("", READ)
+async def list_session_questions(
+    sessions: Sessions, questions: Questions, window: Annotated[SessionQuestionList, Query()]
+) -> Many[SessionQuestionRead]:
+    """List the questions of an answering session, the most important first."""
+    await sessions.get(window.answering_session_id)
+    return questions.page(window, descending=False)
+
+
+@router.put("/{id}/review", WRITE)
+async def review_session_question(
+    id: str, body: QuestionReview, sessions: Sessions, questions: Questions, workflows: Workflows
+) -> One[SessionQuestionRead]:
+    """Approve the agent's assumption, or decline it with the right answer.
+
+    A review is final: the same one again changes nothing, another one is refused with 409, and so is one that
+    comes after the session went on. With the last review the agent goes on.
+    """
+    question = await questions.get(id)
+    asked, correction = QuestionStatus(body.status), body.correction and body.correction.strip()
+    if question.status is QuestionStatus.pending:
+        session = await sessions.get(question.answering_session_id)
+        if session.status is not AnsweringStatus.active:
+            raise Conflict(f"The answering session is {session.status}: its reviews are closed.")
+        by = questions.unit.key.member_id
+        workflows.update(session.id, "review", question.id, asked, correction or "", by)
+    else:
+        question.review(asked, correction, questions.unit.key.member_id)
+    return questions.one(question.id)
+
+
+@router.put("/{id}/assumption", WRITE)
+async def update_session_question_assumption(
+    id: str, body: AssumptionUpdate, questions: Questions
+) -> One[SessionQuestionRead]:
+    """Change what the agent assumes, without reviewing it; 409 once the question is reviewed."""
+    question = await questions.get(id, lock=True)
+    question.assume(body.assumption)
+    return questions.one(question.id)

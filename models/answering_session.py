@@ -1,0 +1,86 @@
+"""Answering sessions: an agent asks about what a scan found, people review, the agent answers for good.
+
+pending → active → reviewed → completed        archived: put into the trash, from anywhere
+   └────────┴─────────┴────→ failed
+
+The engine makes every step but two: a client may say that all is `reviewed`, and archive.
+"""
+
+from enum import StrEnum
+
+from sqlalchemy import Index
+from sqlmodel import Field
+
+from kit.errors import Conflict
+from kit.ids import prefixed
+from models.base import choice, now
+from models.event import EventType
+from models.job import Job
+
+
+class AnsweringStatus(StrEnum):
+    pending = "pending"
+    active = "active"
+    reviewed = "reviewed"
+    completed = "completed"
+    failed = "failed"
+    archived = "archived"
+
+
+class AnsweringSession(Job, table=True):
+    WAITING = EventType.answering_waiting
+
+    __table_args__ = (
+        Index("answering_session_newest_first", "project_id", "id", postgresql_where="deleted_at IS NULL"),
+        Index("answering_session_pending", "status", postgresql_where="status = 'pending'"),
+        Index(
+            "answering_session_one_at_a_time",
+            "issue_session_id",
+            unique=True,
+            postgresql_where="status IN ('pending', 'active', 'reviewed')",
+        ),
+    )
+    id: str = Field(default_factory=prefixed("as"), primary_key=True)
+    issue_session_id: str = Field(index=True)
+    status: AnsweringStatus = Field(default=AnsweringStatus.pending, sa_type=choice(AnsweringStatus))
+    question_count: int = 0
+    reviewed_count: int = 0
+    time_limit_seconds: int
+
+    def take(self) -> bool:
+        """The engine has it; it stays pending until there are questions.  False when it had it before."""
+        if self.started_at is not None:
+            return False
+        self.started_at = now()
+        return True
+
+    def ask(self, count: int) -> None:
+        """The questions are there and wait for their reviews."""
+        self._from(AnsweringStatus.pending, to=AnsweringStatus.active)
+        self.question_count = count
+
+    def accept(self) -> bool:
+        """All is reviewed, by the last review or because a client says so; False when it was before."""
+        if self.status in (AnsweringStatus.reviewed, AnsweringStatus.completed):
+            return False
+        self._from(AnsweringStatus.active, to=AnsweringStatus.reviewed)
+        return True
+
+    def close(self, status: AnsweringStatus, *, code: str | None = None, message: str | None = None) -> bool:
+        """End it; the first ending is final.  False when it had ended before."""
+        if self.is_over:
+            return False
+        self.status = status
+        self._end(code, message)
+        return True
+
+    def archive(self) -> None:
+        """Into the trash, whatever it was doing."""
+        self.close(AnsweringStatus.archived)
+        self.status = AnsweringStatus.archived
+        self.trash()
+
+    def _from(self, before: AnsweringStatus, *, to: AnsweringStatus) -> None:
+        if self.status is not before:
+            raise Conflict(f"The answering session is {self.status} and cannot become {to}.")
+        self.status = to

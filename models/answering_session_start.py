@@ -1,0 +1,48 @@
+"""Starting an answering session: its row, its snapshot and its first event, in the caller's transaction."""
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from models.answering_session import AnsweringSession
+from models.blueprint import SandboxConfig
+from models.event import EventType, append
+from models.issue_session import IssueSession
+from models.job_snapshot import StepSnapshot, add_job, snapshot_for
+from models.persona import StepRole, ThinkingEffort
+from models.project import Project
+from models.shelf import DEFAULT_MAX_TURNS
+
+ASKER = (
+    "You prepare work that others will do. Read the issues and the code that they are about, and find what "
+    "has to be decided before the work begins: what the code cannot tell and its users would notice. Ask "
+    "only that, the most important first, and give for every question the answer that you would work with if "
+    "nobody replied. Change nothing. End with `finish`; without questions if everything is clear."
+)
+ANSWERER = (
+    "You prepare work that others will do. The questions of an earlier session were reviewed: what was "
+    "decided is not yours to change. Write for each of them the answer that those who do the work are "
+    "told: whole in itself, with what it means for this code. Change nothing. End with `finish`."
+)
+
+
+async def create_answering_session(
+    session: AsyncSession, project: Project, scan: IssueSession, *, default_model: str
+) -> AnsweringSession:
+    """It reads the repository that the scan read, in a sandbox of the same sizes."""
+    sandbox = SandboxConfig(
+        template_id=scan.template_id, memory_mb=scan.memory_mb, cpu_count=scan.cpu_count,
+        timeout_ms=scan.timeout_ms,
+    )  # fmt: skip
+    row = AnsweringSession(
+        project_id=project.id, issue_session_id=scan.id, name=scan.name, repository_slug=scan.repository_slug,
+        github_repo_url=scan.github_repo_url, time_limit_seconds=scan.timeout_ms // 1000,
+    )  # fmt: skip
+    agents = [
+        StepSnapshot(
+            index=index, role=StepRole.answerer, label=label, model=default_model,
+            thinking_effort=ThinkingEffort.medium, instructions=instructions, max_turns=DEFAULT_MAX_TURNS,
+        )
+        for index, (label, instructions) in enumerate([("Questions", ASKER), ("Answers", ANSWERER)])
+    ]  # fmt: skip
+    await add_job(session, row, snapshot_for(project, agents, scan.prompt, sandbox))
+    append(session, row, EventType.answering_created, {"issueSessionId": scan.id})
+    return row

@@ -1,0 +1,63 @@
+"""Agents that have finished without a model: what they say stands in a row of their session."""
+
+from typing import Final, TypedDict
+
+from pydantic import BaseModel
+from temporalio import activity
+
+from kit.database import Database
+from models import AgentSession, Sandbox
+from models.base import JsonObject
+from models.jobs import job_of
+from models.persona import ThinkingEffort
+from models.session_kind import SessionKind
+
+
+class Said(TypedDict):
+    kind: SessionKind
+    result: JsonObject
+
+
+ASKED: Final[Said] = {
+    "kind": SessionKind.asker,
+    "result": {
+        "summary": "Asked.",
+        "questions": [
+            {
+                "question": "Should the preference persist?",
+                "assumption": "Yes -- use localStorage.",
+            },
+            {"question": "For guests, too?", "assumption": "Yes."},
+        ],
+    },
+}
+ANSWERED: Final[Said] = {"kind": SessionKind.answerer, "result": {"summary": "Answered.", "answers": []}}
+
+
+class Spoken(BaseModel):
+    job_id: str
+    kind: SessionKind
+    result: JsonObject
+
+
+class QuietAgents:
+    def __init__(self, database: Database) -> None:
+        self.database = database
+
+    @activity.defn
+    async def speak(self, said: Spoken) -> None:
+        async with self.database.transaction() as session:
+            job = await job_of(session, said.job_id)
+            sandbox = Sandbox(
+                project_id=job.project_id, job_id=job.id, name="s", template_id="base", timeout_ms=1
+            )
+            sandbox.end()
+            session.add(sandbox)
+            await session.flush()
+            session.add(
+                AgentSession(
+                    project_id=job.project_id, job_id=job.id, sandbox_id=sandbox.id, kind=said.kind,
+                    label="Quiet", model="m", thinking_effort=ThinkingEffort.low, system="s", max_turns=1,
+                    result=said.result,
+                )
+            )  # fmt: skip
