@@ -5,11 +5,16 @@ from typing import Final
 from temporalio import workflow
 
 from activities.chain_starting import CHAIN_WORKFLOW, ChainInput
+from activities.job_starting import ANSWERING_WORKFLOW, ISSUE_SESSION_WORKFLOW, JobInput
 from activities.starting import RUN_WORKFLOW, RunInput
 from activities.task_schedules import FIRING_WORKFLOW
+from models.answering_session import AnsweringStatus
+from models.issue_session import IssueSessionStatus
 from models.run import RunStatus
 from models.sprint_chain import ChainStatus
 from workflows.agent_session import AgentSessionWorkflow, SessionOutcome
+from workflows.answering_session import AnsweringSessionWorkflow
+from workflows.issue_session import IssueSessionWorkflow
 from workflows.recurring_task import RecurringTaskWorkflow
 from workflows.run import RunWorkflow
 from workflows.session_limits import SessionInput
@@ -69,9 +74,35 @@ class SlowerSprintChain(SprintChainWorkflow):
         return await super().run(input)
 
 
+@workflow.defn(name=ISSUE_SESSION_WORKFLOW)
+class SlowerIssueSession(IssueSessionWorkflow):
+    @workflow.init
+    def __init__(self, input: JobInput) -> None:
+        super().__init__(input)
+
+    @workflow.run
+    async def run(self, input: JobInput) -> IssueSessionStatus:
+        await workflow.sleep(1)
+        return await super().run(input)
+
+
+@workflow.defn(name=ANSWERING_WORKFLOW)
+class SlowerAnsweringSession(AnsweringSessionWorkflow):
+    @workflow.init
+    def __init__(self, input: JobInput) -> None:
+        super().__init__(input)
+
+    @workflow.run
+    async def run(self, input: JobInput) -> AnsweringStatus:
+        await workflow.sleep(1)
+        return await super().run(input)
+
+
 CHANGED: Final[list[type]] = [
     SlowerRun,
     SlowerAgentSession,
+    SlowerIssueSession,
+    SlowerAnsweringSession,
     SlowerRecurringTask,
     SlowerSprintChain,
     SlowerSweep,

@@ -17,10 +17,13 @@ from sqlmodel import col
 
 from activities.task_schedules import keep_schedule
 from models import AgentSession, Run
+from models.answering_session import AnsweringStatus
 from models.blueprint import DEFAULT_STEPS, PipelineStep
 from models.event import EventType
 from models.persona import StepRole
 from models.sprint_chain import ChainStatus
+from tests.runs import test_answering_sessions as answers
+from tests.runs import test_issue_sessions as scans
 from tests.runs import test_sprint_chains as chains
 from tests.runs.parts import running
 from tests.runs.scenarios import bash, calls, create, delayed, faulty, finish, scripted
@@ -122,6 +125,13 @@ async def record(site: Site, directory: Path) -> None:
         await site.client.get_workflow_handle(chain.id).signal(command)
     await chains.reaches(site, chain, ChainStatus.completed)
     await _write(site, directory / "sprint-chain-completed.json", chain.id)
+    scan = await scans.start(site, await scans.a_scan(site, answers.ASK))
+    row = await answers.answering(site, scan)
+    await answers.reaches(site, row, AnsweringStatus.active)
+    await answers.reviewed(site, row)
+    await answers.reaches(site, row, AnsweringStatus.completed)
+    await _write(site, directory / "issue-session-completed.json", scan.id)
+    await _write(site, directory / "answering-session-completed.json", row.id)
     await _write(site, directory / "sweep-completed.json", await _completed_of(site, "Sweep"))
 
 

@@ -23,6 +23,8 @@ OF_A_MACHINE = re.compile(rb"/(work|root|tmp|var|usr|opt|Users)/|site-packages|1
 KINDS = {
     "run": "Run",
     "agent-session": "AgentSession",
+    "answering-session": "AnsweringSession",
+    "issue-session": "IssueSession",
     "recurring-task": "RecurringTask",
     "sprint-chain": "SprintChain",
     "sweep": "Sweep",
