@@ -1,6 +1,6 @@
-"""How a sprint chain's workflow is started: by the API after its commit, and by the sweep."""
+"""How a chain's workflow is started: by the API after its commit, and by the sweep."""
 
-from typing import Final
+from typing import Final, NamedTuple
 
 from pydantic import BaseModel
 from temporalio.client import Client
@@ -8,9 +8,23 @@ from temporalio.common import SearchAttributePair, TypedSearchAttributes
 
 from activities.starting import start_once
 from kit.temporal import KIND, PROJECT_ID, REPOSITORY, STATUS
-from models.sprint_chain import SprintChain
+from models.chain import Chain
 
-CHAIN_WORKFLOW: Final = "SprintChain"
+SPRINT_CHAIN_WORKFLOW: Final = "SprintChain"
+WORK_CHAIN_WORKFLOW: Final = "WorkChain"
+
+
+class _Kind(NamedTuple):
+    workflow: str
+    name: str
+    title: str
+
+
+_KINDS: Final = {
+    "sc": _Kind(SPRINT_CHAIN_WORKFLOW, "sprint-chain", "Sprint chain"),
+    "wc": _Kind(WORK_CHAIN_WORKFLOW, "work-chain", "Work chain"),
+}
+"""By the prefix of a chain's id."""
 
 
 class ChainInput(BaseModel):
@@ -25,7 +39,7 @@ class ChainInput(BaseModel):
     count: int = 0
 
     @classmethod
-    def of(cls, chain: SprintChain) -> "ChainInput":
+    def of(cls, chain: Chain) -> "ChainInput":
         return cls(
             chain_id=chain.id, engine_id=chain.engine_id, project_id=chain.project_id,
             repository=chain.repository_slug,
@@ -34,13 +48,14 @@ class ChainInput(BaseModel):
 
 async def start_chain(client: Client, input: ChainInput) -> None:
     """Start the workflow of a chain's attempt; one that was started before is left alone."""
+    kind = _KINDS[input.chain_id.partition("_")[0]]
     attributes = [
         SearchAttributePair(PROJECT_ID, input.project_id),
-        SearchAttributePair(KIND, "sprint-chain"),
+        SearchAttributePair(KIND, kind.name),
         SearchAttributePair(STATUS, "running"),
         SearchAttributePair(REPOSITORY, input.repository),
     ]
     await start_once(
-        client, CHAIN_WORKFLOW, input, id=input.engine_id, project_id=input.project_id,
-        attributes=TypedSearchAttributes(attributes), summary=f"Sprint chain on {input.repository}",
+        client, kind.workflow, input, id=input.engine_id, project_id=input.project_id,
+        attributes=TypedSearchAttributes(attributes), summary=f"{kind.title} on {input.repository}",
     )  # fmt: skip

@@ -6,24 +6,21 @@ Each is safe to repeat: a run is found again by its unique key, and an ending th
 from pydantic import BaseModel
 from sqlalchemy import select
 from sqlmodel import col
-from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio import activity
 
+from activities.chains import ChainPlan, CloseChain, end_chain, is_told
 from activities.sprint_runs import run_of_sprint
 from activities.starting import RunInput
 from kit.database import Database
 from kit.settings import Settings
-from models import Event, Run, SprintChain
+from models import Run, SprintChain
 from models.base import JsonObject
+from models.chain import ChainStatus
 from models.event import EventType, append
 from models.notification import NotificationType, notify
 from models.run import RunStatus
-from models.sprint_chain import ChainStatus
 
-
-class ChainPlan(BaseModel):
-    index: int
-    count: int
+ENDS = [EventType.sprint_completed, EventType.sprint_failed]
 
 
 class Sprint(BaseModel):
@@ -33,18 +30,6 @@ class Sprint(BaseModel):
 
 class SprintEnd(Sprint):
     run_id: str
-
-
-class ChainNote(BaseModel):
-    chain_id: str
-    paused: bool
-
-
-class CloseChain(BaseModel):
-    chain_id: str
-    status: ChainStatus
-    code: str | None = None
-    message: str | None = None
 
 
 class SprintChains:
@@ -83,7 +68,7 @@ class SprintChains:
         async with self.database.transaction() as session:
             chain = await session.get_one(SprintChain, end.chain_id, with_for_update=True)
             run = await session.get_one(Run, end.run_id)
-            if await _is_told(session, chain, run):
+            if await is_told(session, chain, ENDS, "runId", run.id):
                 return run.status
             completed = run.status is RunStatus.completed
             if completed:
@@ -100,28 +85,9 @@ class SprintChains:
         return run.status
 
     @activity.defn
-    async def note_chain(self, note: ChainNote) -> None:
-        """Pause or go on, on the row and in the log; said twice, it is written once."""
-        async with self.database.transaction() as session:
-            chain = await session.get_one(SprintChain, note.chain_id, with_for_update=True)
-            if chain.hold(note.paused):
-                append(session, chain, EventType.chain_paused if note.paused else EventType.chain_resumed)
-
-    @activity.defn
     async def close_chain(self, close: CloseChain) -> ChainStatus:
         """The last word of an attempt; the first ending stays."""
         async with self.database.transaction() as session:
             chain = await session.get_one(SprintChain, close.chain_id, with_for_update=True)
-            if chain.close(close.status, close.code, close.message):
-                append(session, chain, EventType.chain_ended, {"status": chain.status, "code": close.code})
+            await end_chain(session, chain, close)
             return chain.status
-
-
-async def _is_told(session: AsyncSession, chain: SprintChain, run: Run) -> bool:
-    """Whether the chain's log says already how this run ended."""
-    told = select(col(Event.id)).where(
-        col(Event.subject_id) == chain.id,
-        col(Event.type).in_([EventType.sprint_completed, EventType.sprint_failed]),
-        col(Event.data)["runId"].astext == run.id,
-    )
-    return (await session.execute(told)).first() is not None

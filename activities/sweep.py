@@ -12,17 +12,18 @@ from activities.job_starting import JobInput, start_job
 from activities.starting import RunInput, start_run
 from kit.database import Database
 from kit.logs import logger
-from models import AnsweringSession, IssueSession, Run, SprintChain
+from models import AnsweringSession, IssueSession, Run, SprintChain, WorkChain
 from models.answering_session import AnsweringStatus
 from models.base import now
+from models.chain import ChainStatus
 from models.issue_session import IssueSessionStatus
 from models.job import Job
 from models.run import RunSource, RunStatus
-from models.sprint_chain import ChainStatus
 
 GRACE = timedelta(seconds=5)
 """A run younger than this may still be started by the API that accepted it."""
 AT_ONCE = 500
+OF_CHAINS = [RunSource.sprint_chain, RunSource.work_chain]
 
 log = logger(__name__)
 
@@ -42,7 +43,7 @@ class Sweep:
             statement = (
                 select(Run)
                 .where(col(Run.status) == RunStatus.pending, col(Run.created_at) < now() - GRACE)
-                .where(or_(col(Run.source) != RunSource.sprint_chain, col(Run.restarted_from).is_not(None)))
+                .where(or_(col(Run.source).not_in(OF_CHAINS), col(Run.restarted_from).is_not(None)))
                 .order_by(col(Run.id))
                 .limit(AT_ONCE)
             )
@@ -77,13 +78,18 @@ class Sweep:
 
     @activity.defn
     async def start_pending_chains(self) -> int:
-        """Start the workflow of every pending sprint chain; how many.  A second start changes nothing."""
+        """Start the workflow of every chain that waits for it; how many.  A second start changes nothing."""
+        sprint_chains = select(SprintChain).where(col(SprintChain.status) == ChainStatus.pending)
+        work_chains = select(WorkChain).where(
+            col(WorkChain.status) == ChainStatus.pending, col(WorkChain.asked_at).is_not(None)
+        )
         async with self.database.transaction() as session:
-            statement = (
-                select(SprintChain).where(col(SprintChain.status) == ChainStatus.pending).limit(AT_ONCE)
-            )
-            pending = [ChainInput.of(chain) for chain in (await session.execute(statement)).scalars()]
+            pending = [
+                ChainInput.of(chain)
+                for statement in (sprint_chains, work_chains)
+                for chain in (await session.execute(statement.limit(AT_ONCE))).scalars()
+            ]
         for start in pending:
             await start_chain(self.client, start)
-            log.info("a sprint chain left pending was started", chain_id=start.chain_id)
+            log.info("a chain left pending was started", chain_id=start.chain_id)
         return len(pending)

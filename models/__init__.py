@@ -22,10 +22,12 @@ from models.sandbox import Sandbox, SandboxEvent
 from models.session_question import SessionQuestion
 from models.sprint_chain import SprintChain
 from models.usage import CostRate, UsageRecord
+from models.work_chain import WorkChain
 
 __all__ = [
     "AgentSession", "AnsweringSession", "ApiKey", "Asset", "AssetVersion", "Blueprint", "BlueprintVersion",
     "CostRate", "Effect", "Event", "FollowUp", "IdempotencyRecord", "Issue", "IssueSession", "JobSnapshot",
     "Member", "Message", "Notification", "Persona", "Project", "ProviderKey", "RecurringTask", "Run",
     "RunStep", "Sandbox", "SandboxEvent", "SessionQuestion", "SprintChain", "ToolCall", "UsageRecord",
+    "WorkChain",
 ]  # fmt: skip

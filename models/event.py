@@ -68,6 +68,10 @@ class EventType(StrEnum):
     answering_reviewed = "answering-session.reviewed"
     answering_ended = "answering-session.ended"
     question_reviewed = "question.reviewed"
+    chain_issue_started = "chain.issue-started"
+    chain_issue_skipped = "chain.issue-skipped"
+    chain_issue_completed = "chain.issue-completed"
+    chain_issue_failed = "chain.issue-failed"
     task_fired = "recurring-task.fired"
     task_not_fired = "recurring-task.not-fired"
 

@@ -6,7 +6,7 @@ new → running → completed | failed        a run that is linked anew, or rest
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import Index, select
+from sqlalchemy import Index, Select, select
 from sqlmodel import Field, col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -118,17 +118,21 @@ async def follow_run(session: AsyncSession, run: Run, *, instead_of: Run | None 
 
 async def delete_issues(session: AsyncSession, project_id: str, ids: list[str]) -> int:
     """Delete those of a project's issues that there are; how many."""
-    statement = (
+    issues = (await session.execute(issues_of(project_id, ids))).scalars().all()
+    for issue in issues:
+        issue.trash()
+        append(session, issue, EventType.issue_deleted)
+    return len(issues)
+
+
+def issues_of(project_id: str, ids: list[str]) -> Select[Issue]:
+    """Those of a project's issues that there are, locked in one order."""
+    return (
         select(Issue)
         .where(col(Issue.id).in_(ids), col(Issue.project_id) == project_id, col(Issue.deleted_at).is_(None))
         .order_by(col(Issue.id))
         .with_for_update()
     )
-    issues = (await session.execute(statement)).scalars().all()
-    for issue in issues:
-        issue.trash()
-        append(session, issue, EventType.issue_deleted)
-    return len(issues)
 
 
 async def must_know_session(session: AsyncSession, project_id: str, session_id: str) -> None:

@@ -14,7 +14,7 @@ SESSION = "is_0198f2cab1c27d3e8f4a5b6c7d8e9f0b"
 RUN = "r_0198f2c5d3e47a1b9c2d4e6f8a0b1c2d"
 MOST = 100
 """Issues of one request."""
-_ISSUE: JsonDict = {
+EXAMPLE: JsonDict = {
     "id": ISSUE, "_id": ISSUE, "title": "Memory leak in WebSocket handler",
     "description": "Connection handlers not cleaned up on disconnect", "priority": "high",
     "suggestedPrompt": "Clean up event listeners on disconnect in src/ws/handler.ts", "status": "running",
@@ -31,7 +31,7 @@ IssueFilter = Literal["new", "running", "completed", "failed", "open"]
 class IssueRead(Read):
     """A bug, an improvement or a task; its status is that of the run which is linked to it."""
 
-    model_config = example(**_ISSUE)
+    model_config = example(**EXAMPLE)
     title: str
     description: str | None
     priority: IssuePriority

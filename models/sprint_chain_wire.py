@@ -6,8 +6,9 @@ from pydantic import AfterValidator, Field
 from pydantic.config import JsonDict
 
 from kit.wire import Body, Moment, Read
+from models.chain import ChainStatus
 from models.run_wire import RunError
-from models.sprint_chain import ChainStatus, SprintChain
+from models.sprint_chain import SprintChain
 from models.view import View, example, pairs
 
 CHAIN = "sc_0198f2c9b1c27d3e8f4a5b6c7d8e9f0a"

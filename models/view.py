@@ -46,7 +46,7 @@ def pairs(**values: str) -> str:
 
 
 class View(Generic[T, R]):
-    """One table as one wire schema; `keys` are the columns that order its lists: unique together, and shown.
+    """One table as one wire schema; `keys` are the fields that order its lists: unique together.
 
     `shown` and `where` are SQL: of wire fields that are no column, and of conditions by the name of their
     parameter.
@@ -68,7 +68,8 @@ class View(Generic[T, R]):
         self.columns: dict[str, Column[object]] = {column.name: column for column in mapped.columns}
         self.name = inspect(table).local_table.description
         self._shown = self._columns(dict(shown or {}))
-        self.key_types = [table.model_fields[key].annotation for key in keys]
+        self._keys = [(shown or {}).get(key) or self._column(key) for key in keys]
+        self.key_types = [read.model_fields[key].annotation for key in keys]
         factory = table.model_fields["id"].default_factory if "id" in table.model_fields else None
         self.prefix: str | None = factory().split("_")[0] if factory else None  # type: ignore[call-arg]
 
@@ -92,11 +93,11 @@ class View(Generic[T, R]):
         `many`: those of `where` whose parameter is a list, any of which will do.
         """
         conditions = self._conditions(where, many)
-        row = ", ".join(self._column(key) for key in self.keys)
+        row = ", ".join(self._keys)
         if after:
             place = ", ".join(f"%(after_{index})s" for index in range(len(self.keys)))
             conditions += f" AND ({row}) {'<' if descending else '>'} ({place})"
-        order = ", ".join(f"{self._column(key)} {'DESC' if descending else 'ASC'}" for key in self.keys)
+        order = ", ".join(f"{key} {'DESC' if descending else 'ASC'}" for key in self._keys)
         found = f"SELECT {self._shown} FROM {self.name} WHERE {conditions} ORDER BY {order} LIMIT %(take)s"  # noqa: S608
         keys = ", ".join(f'shown."{to_camel(key)}"' for key in self.keys)
         return f"SELECT {keys}, row_to_json(shown)::text FROM ({found}) AS shown"  # noqa: S608

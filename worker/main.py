@@ -2,7 +2,6 @@
 
 import asyncio
 import signal
-from collections.abc import Callable
 from contextlib import AsyncExitStack
 from datetime import timedelta
 
@@ -10,27 +9,12 @@ import uvloop
 from temporalio.client import Client
 from temporalio.worker import Worker
 
-from activities.agent_turns import AgentTurns
-from activities.answering_sessions import AnsweringSessions
-from activities.ci import Ci
-from activities.delivery import Delivery
-from activities.issue_sessions import IssueSessions
 from activities.jobs import JobActivities
-from activities.outside import Outside
-from activities.recurring_tasks import RecurringTasks
-from activities.runs import RunActivities
-from activities.sandboxes import SandboxActivities
-from activities.session_questions import SessionQuestions
-from activities.sprint_chains import SprintChains
-from activities.steps import StepActivities
-from activities.sweep import Sweep
-from activities.told_runs import ToldRuns
-from activities.tool_calls import ToolCalls
-from activities.workspaces import Workspaces
 from kit import logs
 from kit.database import Database
 from kit.settings import Settings, settings
 from kit.temporal import AGENTS_QUEUE, RUNNER, TASK_QUEUE, connect
+from worker.activities import all_activities
 from worker.interceptors import ActivityInterceptor
 from worker.registry import WORKFLOWS
 from worker.schedules import ensure_schedules
@@ -47,31 +31,8 @@ log = logs.logger(__name__)
 
 def build_workers(client: Client, settings: Settings, database: Database) -> list[Worker]:
     """One worker for each task queue; any process can serve both, so scaling out is starting more of them."""
-    outside = Outside(settings, database)
-    runs, steps, sweep = RunActivities(database), StepActivities(database), Sweep(database, client)
-    jobs = JobActivities(database)
-    sandboxes, workspaces = SandboxActivities(database, outside), Workspaces(database, outside)
-    delivery, ci = Delivery(database, outside), Ci(database, outside)
-    turns, calls = AgentTurns(database, outside), ToolCalls(database, outside)
-    chains = SprintChains(database, settings)
-    scans, answering = IssueSessions(database), AnsweringSessions(database)
-    questions, told = SessionQuestions(database), ToldRuns(database, client)
-    recurring = RecurringTasks(database, settings, client)
-    activities: list[Callable[..., object]] = [
-        jobs.wait, runs.begin_run, runs.has_follow_ups, runs.note, runs.close_run,
-        steps.begin_step, steps.finish_step,
-        sandboxes.provision, sandboxes.release,
-        workspaces.prepare, workspaces.run_scripts, workspaces.checkpoint,
-        turns.model_turn, turns.compact, calls.tool_call,
-        delivery.push_branch, delivery.open_pull_request, ci.read_checks,
-        chains.begin_chain, chains.begin_sprint, chains.end_sprint, chains.note_chain, chains.close_chain,
-        scans.begin_issue_session, scans.open_scout, scans.close_issue_session,
-        answering.begin_answering, answering.has_scan_ended, answering.record_review,
-        answering.accept_reviews, answering.close_answering, told.tell_run,
-        questions.open_asker, questions.ask_questions, questions.open_answerer, questions.keep_answers,
-        sweep.start_pending_jobs, sweep.start_pending_runs, sweep.start_pending_chains,
-        recurring.fire, recurring.reconcile_schedules,
-    ]  # fmt: skip
+    activities = all_activities(client, settings, database)
+    waits = JobActivities(database)
     slots = {TASK_QUEUE: RUN_ACTIVITIES, AGENTS_QUEUE: AGENT_ACTIVITIES}
     return [
         Worker(
@@ -80,7 +41,7 @@ def build_workers(client: Client, settings: Settings, database: Database) -> lis
             workflows=WORKFLOWS,
             activities=activities,
             workflow_runner=RUNNER,
-            interceptors=[ActivityInterceptor(jobs.wait)],
+            interceptors=[ActivityInterceptor(waits.wait)],
             max_concurrent_activities=most,
             max_heartbeat_throttle_interval=timedelta(seconds=1),
             graceful_shutdown_timeout=GRACE,

@@ -7,6 +7,7 @@ from workflows.recurring_task import RecurringTaskWorkflow
 from workflows.run import RunWorkflow
 from workflows.sprint_chain import SprintChainWorkflow
 from workflows.sweep import SweepWorkflow
+from workflows.work_chain import WorkChainWorkflow
 
 WORKFLOWS: list[type] = [
     RunWorkflow,
@@ -15,5 +16,6 @@ WORKFLOWS: list[type] = [
     IssueSessionWorkflow,
     RecurringTaskWorkflow,
     SprintChainWorkflow,
+    WorkChainWorkflow,
     SweepWorkflow,
 ]

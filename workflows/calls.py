@@ -52,7 +52,7 @@ async def patiently(
     """
     waits = 0
     while True:
-        _heed_cancel()
+        heed_cancel()
         try:
             result: R = await workflow.execute_activity_method(
                 activity,
@@ -61,7 +61,7 @@ async def patiently(
                 summary=summary,
                 cancellation_type=cancellation,
             )
-            _heed_cancel()
+            heed_cancel()
             return result
         except ActivityError as error:
             limit = cause(error)
@@ -74,7 +74,7 @@ async def patiently(
             await workflow.sleep(timedelta(seconds=seconds * (1 + 0.1 * workflow.random().random())))
 
 
-def _heed_cancel() -> None:
+def heed_cancel() -> None:
     """Raise a cancel that the engine swallowed: what ends well although it was cancelled gives its result."""
     if workflow.cancellation_reason() is not None:
         raise asyncio.CancelledError

@@ -23,6 +23,8 @@ from api.routes import (
     session_questions,
     sprint_chain_control,
     sprint_chains,
+    work_chain_control,
+    work_chains,
     workflows,
 )
 
@@ -39,6 +41,8 @@ _ROUTERS = [
     run_why.router,
     pull_requests.router,
     issues.router,
+    work_chains.router,
+    work_chain_control.router,
     sprint_chains.router,
     sprint_chain_control.router,
     issue_sessions.router,

@@ -1,14 +1,14 @@
 """Commands to sprint chains: checked against the row, then told to the engine, which writes the row."""
 
 from api.answers import One
+from api.chains import hand_over_chain
 from api.keys import needs
 from api.router import Router
 from api.routes.sprint_chains import Chains, must_be_within
-from api.sprint_chains import hand_over_chain
 from api.workflows import Session, Workflows
 from kit.errors import Conflict
+from models.chain import ChainStatus
 from models.event import EventType, append
-from models.sprint_chain import ChainStatus
 from models.sprint_chain_wire import SprintChainRead, SprintChainResume
 
 router = Router("/sprint-chains/{id}", "Sprint Chains")

@@ -5,18 +5,19 @@ from typing import Annotated
 from fastapi import Query
 
 from api.answers import Many, One
+from api.chains import hand_over_chain
 from api.keys import needs
 from api.pages import Window
 from api.router import Router
 from api.rows import Rows, rows
 from api.runs import repository
-from api.sprint_chains import hand_over_chain
 from api.workflows import Session, Workflows
 from kit.errors import Invalid
 from models.blueprint import Blueprint
 from models.blueprint_wire import WORKFLOWS, WorkflowRead
+from models.chain import ChainStatus
 from models.event import EventType, append
-from models.sprint_chain import ChainStatus, SprintChain
+from models.sprint_chain import SprintChain
 from models.sprint_chain_wire import SPRINT_CHAINS, SprintChainCreate, SprintChainRead
 
 router = Router("/sprint-chains", "Sprint Chains")

@@ -1,7 +1,7 @@
 """The real run workflow without its work: it is taken, waits, obeys every command and ends when stopped."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from temporalio import workflow
@@ -9,14 +9,16 @@ from temporalio.client import Client
 from temporalio.worker import Worker
 
 from activities.answering_sessions import AnsweringSessions
+from activities.chains import Chains
 from activities.job_starting import ANSWERING_WORKFLOW, JobInput
-from activities.jobs import CloseJob, Ending
+from activities.jobs import CloseJob, Ending, JobActivities
 from activities.outside import Outside
 from activities.runs import RunActivities
 from activities.sandboxes import SandboxActivities
 from activities.session_questions import SessionQuestions
 from activities.sprint_chains import SprintChains
 from activities.starting import RUN_WORKFLOW, RunInput
+from activities.work_chains import WorkChains
 from kit.database import Database
 from kit.settings import Settings
 from kit.shielding import finish_first
@@ -24,11 +26,14 @@ from kit.temporal import RUNNER, TASK_QUEUE
 from models.answering_session import AnsweringStatus
 from models.run import RunStatus
 from tests.api.quiet_agents import ANSWERED, ASKED, QuietAgents, Spoken
+from worker.activities import activities_of
+from worker.interceptors import ActivityInterceptor
 from workflows.answering_session import AnsweringSessionWorkflow
 from workflows.calls import instantly
 from workflows.conversing import Opening
 from workflows.run import RunWorkflow
 from workflows.sprint_chain import SprintChainWorkflow
+from workflows.work_chain import WorkChainWorkflow
 
 
 @workflow.defn(name=RUN_WORKFLOW)
@@ -70,21 +75,18 @@ class QuietAnswering(AnsweringSessionWorkflow):
 
 @asynccontextmanager
 async def quiet_worker(client: Client, database: Database, settings: Settings) -> AsyncIterator[None]:
-    runs, chains = RunActivities(database), SprintChains(database, settings)
+    runs, chains, jobs = RunActivities(database), Chains(database), JobActivities(database)
+    sprint_chains, work_chains = SprintChains(database, settings), WorkChains(database, settings)
     answering, questions = AnsweringSessions(database), SessionQuestions(database)
     agents, sandboxes = QuietAgents(database), SandboxActivities(database, Outside(settings, database))
-    activities: list[Callable[..., object]] = [
-        runs.begin_run, runs.note, runs.close_run,
-        chains.begin_chain, chains.begin_sprint, chains.end_sprint, chains.note_chain, chains.close_chain,
-        answering.begin_answering, answering.has_scan_ended, answering.record_review,
-        answering.accept_reviews, answering.close_answering, sandboxes.release,
-        questions.ask_questions, questions.keep_answers, agents.speak,
-    ]  # fmt: skip
+    rooms = (runs, chains, sprint_chains, work_chains, answering, questions, agents, sandboxes)
+    activities = [each for room in rooms for each in activities_of(room)]
     async with Worker(
         client,
         task_queue=TASK_QUEUE,
-        workflows=[QuietRun, SprintChainWorkflow, QuietAnswering],
+        workflows=[QuietRun, SprintChainWorkflow, WorkChainWorkflow, QuietAnswering],
         activities=activities,
         workflow_runner=RUNNER,
+        interceptors=[ActivityInterceptor(jobs.wait)],
     ):
         yield

@@ -17,6 +17,7 @@ OWN_TESTS = {
     "Pull Requests",
     "Recurring Tasks",
     "Sprint Chains",
+    "Work Chains",
 }
 """Tags whose operations are all held against their description by the tests of their own."""
 

@@ -8,7 +8,7 @@ import pytest
 
 from kit.database import Database
 from models import SprintChain
-from models.sprint_chain import ChainStatus
+from models.chain import ChainStatus
 from tests.api.checked import Checked
 from tests.api.test_runs import reaches as run_reaches
 

@@ -10,10 +10,10 @@ from activities.chain_starting import ChainInput, start_chain
 from activities.sprint_chains import Sprint, SprintChains, SprintEnd
 from models import Blueprint, Notification, Run, SprintChain
 from models.blueprint import BlueprintConfig
+from models.chain import ChainStatus
 from models.event import Event
 from models.notification import NotificationType
 from models.run import PrStatus, RunStatus
-from models.sprint_chain import ChainStatus
 from tests.runs.parts import Parts
 from tests.runs.scenarios import create, delayed, finish, scripted
 from tests.runs.site import WORK, Site, eventually, opened
@@ -138,6 +138,16 @@ async def test_told_to_stop_the_active_sprint_finishes(site: Site) -> None:
     [run] = await runs_of(site, chain)
     assert run.status is RunStatus.completed
     assert row.sprint_pr_urls == [run.pr_url]
+
+
+async def test_cancelled_by_an_operator_it_cancels_the_run_at_work(site: Site) -> None:
+    chain = await start(site, await a_chain(site, 2, SLOW))
+    await begun(site, chain, 1)
+    await site.client.get_workflow_handle(chain.id).cancel()
+    row = await reaches(site, chain, *(status for status in ChainStatus if status.is_final))
+    assert (row.status, row.error_code) == (ChainStatus.cancelled, None)
+    [run] = await runs_of(site, chain)
+    assert run.status is RunStatus.cancelled
 
 
 async def test_failed_at_a_sprint_it_is_resumed_from_there(site: Site) -> None:

@@ -4,14 +4,14 @@ from typing import Final
 
 from temporalio import workflow
 
-from activities.chain_starting import CHAIN_WORKFLOW, ChainInput
+from activities.chain_starting import SPRINT_CHAIN_WORKFLOW, WORK_CHAIN_WORKFLOW, ChainInput
 from activities.job_starting import ANSWERING_WORKFLOW, ISSUE_SESSION_WORKFLOW, JobInput
 from activities.starting import RUN_WORKFLOW, RunInput
 from activities.task_schedules import FIRING_WORKFLOW
 from models.answering_session import AnsweringStatus
+from models.chain import ChainStatus
 from models.issue_session import IssueSessionStatus
 from models.run import RunStatus
-from models.sprint_chain import ChainStatus
 from workflows.agent_session import AgentSessionWorkflow, SessionOutcome
 from workflows.answering_session import AnsweringSessionWorkflow
 from workflows.issue_session import IssueSessionWorkflow
@@ -20,6 +20,7 @@ from workflows.run import RunWorkflow
 from workflows.session_limits import SessionInput
 from workflows.sprint_chain import SprintChainWorkflow
 from workflows.sweep import SweepWorkflow
+from workflows.work_chain import WorkChainWorkflow
 
 
 @workflow.defn(name=RUN_WORKFLOW)
@@ -62,7 +63,7 @@ class SlowerRecurringTask(RecurringTaskWorkflow):
         return await super().run(task_id)
 
 
-@workflow.defn(name=CHAIN_WORKFLOW)
+@workflow.defn(name=SPRINT_CHAIN_WORKFLOW)
 class SlowerSprintChain(SprintChainWorkflow):
     @workflow.init
     def __init__(self, input: ChainInput) -> None:
@@ -98,6 +99,18 @@ class SlowerAnsweringSession(AnsweringSessionWorkflow):
         return await super().run(input)
 
 
+@workflow.defn(name=WORK_CHAIN_WORKFLOW)
+class SlowerWorkChain(WorkChainWorkflow):
+    @workflow.init
+    def __init__(self, input: ChainInput) -> None:
+        super().__init__(input)
+
+    @workflow.run
+    async def run(self, input: ChainInput) -> ChainStatus:
+        await workflow.sleep(1)
+        return await super().run(input)
+
+
 CHANGED: Final[list[type]] = [
     SlowerRun,
     SlowerAgentSession,
@@ -105,5 +118,6 @@ CHANGED: Final[list[type]] = [
     SlowerAnsweringSession,
     SlowerRecurringTask,
     SlowerSprintChain,
+    SlowerWorkChain,
     SlowerSweep,
 ]

@@ -19,12 +19,13 @@ from activities.task_schedules import keep_schedule
 from models import AgentSession, Run
 from models.answering_session import AnsweringStatus
 from models.blueprint import DEFAULT_STEPS, PipelineStep
+from models.chain import ChainStatus
 from models.event import EventType
 from models.persona import StepRole
-from models.sprint_chain import ChainStatus
 from tests.runs import test_answering_sessions as answers
 from tests.runs import test_issue_sessions as scans
-from tests.runs import test_sprint_chains as chains
+from tests.runs import test_sprint_chains as sprint_chains
+from tests.runs import test_work_chains as work_chains
 from tests.runs.parts import running
 from tests.runs.scenarios import bash, calls, create, delayed, faulty, finish, scripted
 from tests.runs.site import Site, eventually, opened
@@ -119,12 +120,6 @@ async def record(site: Site, directory: Path) -> None:
     await keep_schedule(site.database, site.client, task.id)
     await site.client.get_schedule_handle(task.id).trigger()
     await _write(site, directory / "recurring-task-fired.json", await _completed_of(site, "RecurringTask"))
-    chain = await chains.start(site, await chains.a_chain(site, 2, chains.SLOW))
-    await chains.begun(site, chain, 1)
-    for command in ("pause", "resume"):
-        await site.client.get_workflow_handle(chain.id).signal(command)
-    await chains.reaches(site, chain, ChainStatus.completed)
-    await _write(site, directory / "sprint-chain-completed.json", chain.id)
     scan = await scans.start(site, await scans.a_scan(site, answers.ASK))
     row = await answers.answering(site, scan)
     await answers.reaches(site, row, AnsweringStatus.active)
@@ -132,7 +127,23 @@ async def record(site: Site, directory: Path) -> None:
     await answers.reaches(site, row, AnsweringStatus.completed)
     await _write(site, directory / "issue-session-completed.json", scan.id)
     await _write(site, directory / "answering-session-completed.json", row.id)
+    sprints = await sprint_chains.start(site, await sprint_chains.a_chain(site, 2, sprint_chains.SLOW))
+    await sprint_chains.begun(site, sprints, 1)
+    await _hold_and_go_on(site, sprints.id)
+    await sprint_chains.reaches(site, sprints, ChainStatus.completed)
+    await _write(site, directory / "sprint-chain-completed.json", sprints.id)
+    slowly, nothing = work_chains.SLOWLY, work_chains.NOTHING
+    issues = await work_chains.start(site, await work_chains.a_chain(site, slowly, nothing))
+    await work_chains.begun(site, issues, 1)
+    await _hold_and_go_on(site, issues.id)
+    await work_chains.reaches(site, issues, ChainStatus.completed)
+    await _write(site, directory / "work-chain-completed.json", issues.id)
     await _write(site, directory / "sweep-completed.json", await _completed_of(site, "Sweep"))
+
+
+async def _hold_and_go_on(site: Site, chain_id: str) -> None:
+    for command in ("pause", "resume"):
+        await site.client.get_workflow_handle(chain_id).signal(command)
 
 
 async def _completed_of(site: Site, kind: str) -> str:

@@ -27,6 +27,7 @@ KINDS = {
     "issue-session": "IssueSession",
     "recurring-task": "RecurringTask",
     "sprint-chain": "SprintChain",
+    "work-chain": "WorkChain",
     "sweep": "Sweep",
 }
 

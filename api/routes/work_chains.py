@@ -1,0 +1,92 @@
+"""Work chains: issues put in a row, looked at and deleted."""
+
+from typing import Annotated
+
+from fastapi import Query
+
+from api.answers import Many, One
+from api.keys import needs
+from api.pages import Window
+from api.router import Router
+from api.rows import Rows, rows
+from api.runs import repository
+from api.workflows import Session
+from kit.errors import Conflict
+from models.blueprint import Blueprint
+from models.blueprint_wire import WORKFLOWS, WorkflowRead
+from models.chain import ChainStatus
+from models.event import EventType, append
+from models.project import Project
+from models.work_chain import WorkChain, delete_chain, put_issues_into
+from models.work_chain_wire import (
+    CHAIN_ISSUES,
+    WORK_CHAINS,
+    ChainIssueRead,
+    WorkChainCreate,
+    WorkChainRead,
+    WorkChainRef,
+)
+
+router = Router("/work-chains", "Work Chains")
+READ, WRITE = needs("chains:read"), needs("chains:write")
+Chains = Annotated[Rows[WorkChain, WorkChainRead], rows(WORK_CHAINS)]
+Blueprints = Annotated[Rows[Blueprint, WorkflowRead], rows(WORKFLOWS)]
+
+
+class WorkChainList(Window):
+    status: ChainStatus | None = None
+
+
+class ChainIssueList(Window):
+    id: str
+
+
+@router.get("/list", READ)
+async def list_work_chains(chains: Chains, window: Annotated[WorkChainList, Query()]) -> Many[WorkChainRead]:
+    """List the project's work chains, newest first."""
+    return chains.page(window)
+
+
+@router.get("/get", READ)
+async def get_work_chain(id: str, chains: Chains) -> One[WorkChainRead]:
+    """Get one work chain."""
+    return chains.one(id)
+
+
+@router.get("/issues", READ)
+async def list_work_chain_issues(
+    chains: Chains, window: Annotated[ChainIssueList, Query()]
+) -> Many[ChainIssueRead]:
+    """List the issues of a work chain in the order of their work, without those that were deleted."""
+    chain = await chains.get(window.id)
+    where: dict[str, object] = {"project_id": chain.project_id, "id": chain.issue_ids}
+    return Many(CHAIN_ISSUES, where, window, descending=False)
+
+
+@router.post("/create", WRITE, creates=True)
+async def create_work_chain(
+    body: WorkChainCreate, chains: Chains, blueprints: Blueprints, session: Session
+) -> One[WorkChainRead]:
+    """Create a work chain; it waits, `pending`, until it is started.
+
+    Without `githubRepoUrl` it works on the project's repository, without `branchName` from the workflow's
+    base branch.
+    """
+    await blueprints.get(body.workflow_id)
+    project = await session.get_one(Project, chains.unit.key.project_id)
+    url = body.github_repo_url or project.github_repo_url
+    if url is None:
+        raise Conflict("Give githubRepoUrl, or set the project's repository: POST /api/v1/project/update.")
+    slug = repository(url, chains.unit.api.settings)
+    chain = chains.add(**body.model_dump() | {"github_repo_url": url, "repository_slug": slug})
+    await put_issues_into(session, chain)
+    append(session, chain, EventType.chain_created)
+    return chains.one(chain.id)
+
+
+@router.post("/delete", WRITE)
+async def delete_work_chain(body: WorkChainRef, chains: Chains, session: Session) -> WorkChainRead:
+    """Delete a work chain that is not at work; its issues and runs stay."""
+    chain = await chains.get(body.chain_id, lock=True)
+    await delete_chain(session, chain)
+    return WorkChainRead.model_validate(chain)

@@ -1,0 +1,86 @@
+"""Chains: runs of one workflow on one repository, one after another, and the rules of their life.
+
+pending → running ⇄ paused
+   └────────┴─────────┴──→ completed | failed | cancelled        a failed one may be tried again, anew
+"""
+
+from datetime import datetime
+from enum import StrEnum
+
+from sqlmodel import Field
+
+from models.base import Timestamp, choice, now
+from models.event import Eventful
+
+
+class ChainStatus(StrEnum):
+    pending = "pending"
+    running = "running"
+    paused = "paused"
+    completed = "completed"
+    failed = "failed"
+    cancelled = "cancelled"
+
+    @property
+    def is_final(self) -> bool:
+        return self in (ChainStatus.completed, ChainStatus.failed, ChainStatus.cancelled)
+
+
+class Chain(Eventful):
+    """What sprint chains and work chains share."""
+
+    status: ChainStatus = Field(default=ChainStatus.pending, sa_type=choice(ChainStatus))
+    workflow_id: str = Field(foreign_key="blueprint.id", index=True)
+    github_repo_url: str
+    repository_slug: str
+    branch_name: str | None = None
+    """The base branch; the workflow's, or the repository's default branch when there is none."""
+    attempt: int = 1
+    """Counts up whenever a failed chain is tried again: each is a workflow of its own."""
+    error_code: str | None = None
+    error_message: str | None = None
+    started_at: datetime | None = Field(default=None, sa_type=Timestamp)
+    completed_at: datetime | None = Field(default=None, sa_type=Timestamp)
+
+    @property
+    def error(self) -> dict[str, str | None] | None:
+        return {"code": self.error_code, "message": self.error_message} if self.error_code else None
+
+    @property
+    def engine_id(self) -> str:
+        """The id of the workflow at work on it."""
+        return self.id if self.attempt == 1 else f"{self.id}.{self.attempt}"
+
+    def take(self) -> bool:
+        """The engine has it.  False when it had it before, or when it was cancelled while pending."""
+        if self.status is not ChainStatus.pending:
+            return False
+        self.status, self.started_at = ChainStatus.running, self.started_at or now()
+        return True
+
+    def hold(self, paused: bool) -> bool:
+        """Pause or go on; False when that changes nothing."""
+        wanted = ChainStatus.paused if paused else ChainStatus.running
+        if self.status is wanted or self.status.is_final:
+            return False
+        self.status = wanted
+        return True
+
+    def close(self, status: ChainStatus, code: str | None = None, message: str | None = None) -> bool:
+        """End the attempt; its first ending is final.  False when it had ended before."""
+        if self.status.is_final:
+            return False
+        self.status, self.completed_at = status, now()
+        self.error_code, self.error_message = code, message
+        return True
+
+    def begin_anew(self) -> None:
+        """A new attempt, pending."""
+        self.status, self.attempt = ChainStatus.pending, self.attempt + 1
+        self.error_code = self.error_message = self.completed_at = None
+
+
+def placed(values: list[str | None], index: int, value: str | None) -> list[str | None]:
+    """A new list with the value at the index, filled up with None before it."""
+    longer = [*values, *[None] * (index + 1 - len(values))]
+    return [*longer[:index], value, *longer[index + 1 :]]
