@@ -2,15 +2,15 @@
 
 from datetime import datetime
 
-from sqlalchemy import Index, update
-from sqlmodel import Field, col
+from sqlalchemy import Index
+from sqlmodel import Field
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from kit.errors import Conflict, NotFound
 from kit.ids import prefixed
 from models.base import Json, Timestamp, now
 from models.chain import Chain, ChainStatus, placed
-from models.issue import Issue, issues_of
+from models.issue import issues_of
 
 
 class WorkChain(Chain, table=True):
@@ -74,4 +74,6 @@ async def delete_chain(session: AsyncSession, chain: WorkChain) -> None:
     if chain.is_at_work:
         raise Conflict(f"The chain is {chain.status}: cancel it first.")
     chain.trash()
-    await session.execute(update(Issue).where(col(Issue.chain_id) == chain.id).values(chain_id=None))
+    for issue in (await session.execute(issues_of(chain.project_id, chain.issue_ids))).scalars():
+        if issue.chain_id == chain.id:
+            issue.change(chain_id=None)

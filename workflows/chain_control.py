@@ -66,7 +66,7 @@ class ChainControl:
         return status
 
     def _ending_of(self, error: FailureError) -> CloseChain:
-        if is_cancelled_exception(error):
+        if workflow.cancellation_reason() is not None or is_cancelled_exception(error):
             return self.ending(ChainStatus.cancelled)
         failure = cause(error)
         code, message = (failure.type, failure.message) if failure else ("TIMEOUT", str(error))

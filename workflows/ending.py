@@ -5,6 +5,7 @@ from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import TypeVar
 
+from temporalio import workflow
 from temporalio.exceptions import FailureError, is_cancelled_exception
 
 from activities.jobs import Ending
@@ -21,8 +22,13 @@ BUG = Ending(
 
 
 def ending_of(error: FailureError | asyncio.CancelledError) -> Ending:
-    """Cancelled, or failed with the code and the sentence that the error brings along."""
-    if is_cancelled_exception(error) or not isinstance(error, FailureError):
+    """Cancelled, or failed with the code and the sentence that the error brings along.
+
+    What fails after a cancel does so because of it: when a worker dies, the engine tries nothing again.
+    """
+    if workflow.cancellation_reason() is not None or not isinstance(error, FailureError):
+        return Ending(status="cancelled")
+    if is_cancelled_exception(error):
         return Ending(status="cancelled")
     failure = cause(error)
     if failure is None or failure.type is None:

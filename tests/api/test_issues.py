@@ -1,5 +1,6 @@
 """Issues by REST: written down, found, changed, linked and deleted; and they end as their runs do."""
 
+import asyncio
 from typing import Any
 
 import httpx
@@ -198,6 +199,15 @@ async def test_a_run_that_is_cancelled_before_it_began_ends_its_issue(
     assert (await linked(client, issue, run))["status"] == "running"
     assert (await unplugged.post(f"/runs/{run['id']}/cancel")).status_code == 200
     assert (await get(client, issue))["status"] == "failed"
+
+
+async def test_a_link_that_is_made_as_the_run_ends_is_not_left_running(
+    client: httpx.AsyncClient, run_body: dict[str, str], database: Database
+) -> None:
+    for _ in range(10):
+        issue, run = await created(client), await start(client, run_body)
+        await asyncio.gather(linked(client, issue, run), end(database, run, RunStatus.completed))
+        assert (await get(client, issue))["status"] == "completed"
 
 
 async def test_a_restarted_run_takes_the_issue_over(

@@ -5,6 +5,7 @@ import time
 from asyncio import Task
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -14,8 +15,9 @@ from models.run import Run, RunStatus
 from models.run_ending import announce
 from models.run_step import StepStatus
 from tests.runs.outcome import Outcome, branches_of, outcome_of, pulls_of
+from tests.runs.parts import Parts
 from tests.runs.scenarios import bash, create, delayed, finish, scripted
-from tests.runs.site import Site
+from tests.runs.site import Site, opened
 
 MOST_SECONDS = 10
 THINKING = scripted("thinking", create("a.txt", "a\n"), delayed(bash("true"), 60), finish())
@@ -138,3 +140,19 @@ async def test_a_cancel_that_comes_while_the_run_closes_is_too_late(plays: Plays
 async def test_the_row_says_what_was_made_before_the_cancel(plays: Plays) -> None:
     outcome = (await plays["pull request"]).outcome
     assert outcome.run.pr_url == outcome.pulls[0]["html_url"]
+
+
+async def test_cancelled_and_its_worker_killed_the_run_is_cancelled(parts: Parts, tmp_path: Path) -> None:
+    """The engine tries no activity again after a cancel: what is left of it is a time-out."""
+    async with opened(parts, "cancel-kill", tmp_path / "site") as site:
+        worker = await site.start_worker()
+        run = await site.accept(f"Cancel {QUICK}")
+        site.set_trap("push", "hold")
+        await site.send(run)
+        await site.sprung("push")
+        await site.handle(run).cancel()
+        await asyncio.sleep(1)  # until the activity has been asked to end
+        await worker.stop(patience=0.0)
+        await site.start_worker()
+        outcome = await outcome_of(site, run)
+        assert (outcome.run.status, outcome.run.error_code) == (RunStatus.cancelled, None)
