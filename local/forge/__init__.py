@@ -8,6 +8,7 @@ Enterprise serves it (prefix ``/api/v3``).
 
 Rooms: ``git`` and ``database`` run the two stores, ``repositories`` joins them. ``refs``, ``commits``,
 ``diffs``, ``contents``, ``merging`` know git; ``pulls`` (with ``opening`` and ``following``), ``comments``,
-``statuses``, ``check_runs`` know rows. ``routes`` is the REST front, ``smart_http`` the git front, ``pages``
-what a browser shows; ``seed`` makes a repository of files.
+``statuses``, ``check_runs`` know rows. ``routes`` is the REST front, ``graph`` (with ``ref_connections``)
+what GraphQL tells, ``smart_http`` the git front, ``pages`` what a browser shows; ``seed`` makes a repository
+of files.
 """

@@ -19,12 +19,13 @@ from local.forge.access import Keeper
 from local.forge.errors import ApiError, problem
 from local.forge.following import follow
 from local.forge.repositories import Store
-from local.forge.routes import router
+from local.forge.routes import graphql, router
 from local.forge.site import API
 from local.forge.smart_http import SmartHttp
 
 RATE_LIMIT = 1_000_000  # counted and told as GitHub does, never enforced
 WINDOW = 3600
+APIS = (API, "/graphql", "/api/graphql")
 LARGEST_BODY = 10 * 2**20  # bytes of JSON; pushes are not limited
 
 
@@ -45,6 +46,7 @@ def create_app(data: Path, token: str, login: str) -> FastAPI:
     app.state.store, app.state.keeper = store, keeper
     app.add_api_route("/health", health, status_code=204)
     app.include_router(router, prefix=API, max_body_size=LARGEST_BODY)
+    app.include_router(graphql.router, max_body_size=LARGEST_BODY)
     git = SmartHttp(store, keeper)
     app.router.routes += [
         Route("/{owner}/{repo}/info/refs", git, methods=["GET"]),
@@ -106,7 +108,7 @@ class Headers:
         self._used = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not scope["path"].startswith(API):
+        if scope["type"] != "http" or not scope["path"].startswith(APIS):
             await self._app(scope, receive, send)
             return
         window = int(time.time()) // WINDOW
@@ -120,7 +122,7 @@ class Headers:
             "X-RateLimit-Used": str(self._used),
             "X-RateLimit-Remaining": str(max(0, RATE_LIMIT - self._used)),
             "X-RateLimit-Reset": str((window + 1) * WINDOW),
-            "X-RateLimit-Resource": "core",
+            "X-RateLimit-Resource": "core" if scope["path"].startswith(API) else "graphql",
         }
 
         async def with_headers(message: Message) -> None:

@@ -1,6 +1,7 @@
 """Reading commits, and their shape on the wire."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from local.forge import refs
 from local.forge.diffs import EMPTY_TREE, Change, changes
@@ -9,6 +10,8 @@ from local.forge.repositories import Repository
 from local.forge.site import Json, Site, node_id
 
 FIELDS = ("%H", "%T", "%P", "%an", "%ae", "%aI", "%cn", "%ce", "%cI", "%B")
+NO_REPLY = "users.noreply.localhost"
+"""The host of the addresses under which the forge itself commits for its users."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +98,8 @@ def shape(site: Site, repo: Repository, commit: Commit, files: list[Change] | No
         "url": f"{api}/commits/{commit.sha}",
         "html_url": f"{html}/commit/{commit.sha}",
         "comments_url": f"{api}/commits/{commit.sha}/comments",
-        "author": None,  # a mail address belongs to no account here
-        "committer": None,
+        "author": user(site, commit.author),
+        "committer": user(site, commit.committer),
         "parents": [
             {"sha": sha, "url": f"{api}/commits/{sha}", "html_url": f"{html}/commit/{sha}"}
             for sha in commit.parents
@@ -112,6 +115,23 @@ def shape(site: Site, repo: Repository, commit: Commit, files: list[Change] | No
 def signature(who: Signature) -> Json:
     """`{name, email, date}`."""
     return {"name": who.name, "email": who.email, "date": who.date}
+
+
+def account(who: Signature) -> str | None:
+    """The login whose address the forge made up itself; any other address belongs to no account here."""
+    login, _, host = who.email.partition("@")
+    return login if host == NO_REPLY and login else None
+
+
+def user(site: Site, who: Signature) -> Json | None:
+    """GitHub's user of an author or a committer, if there is one."""
+    login = account(who)
+    return site.user(login) if login else None
+
+
+def in_utc(date: str) -> str:
+    """git's strict ISO 8601 as GitHub's DateTime: `2026-11-22T10:00:00Z`."""
+    return datetime.fromisoformat(date).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def head_commit(commit: Commit) -> Json:
