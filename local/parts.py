@@ -70,7 +70,11 @@ def sandboxes(plan: Plan) -> Part:
 
 def forge(plan: Plan) -> Part:
     command = python("local.forge", *_served(plan, "forge"), *_kept(plan, "forge"))
-    return _http_part(plan, "forge", command, {"FORGE_TOKEN": plan.key("forge_token")}, "/health", 204)
+    tokens = {
+        "FORGE_TOKEN": plan.key("forge_token"),
+        "FORGE_REVIEWER_TOKEN": plan.key("forge_reviewer_token"),  # for whoever tries out required reviews
+    }
+    return _http_part(plan, "forge", command, tokens, "/health", 204)
 
 
 def model(plan: Plan) -> Part:

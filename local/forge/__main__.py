@@ -1,4 +1,7 @@
-"""`python -m local.forge --host 127.0.0.1 --port P --data DIR`, with the token in FORGE_TOKEN."""
+"""`python -m local.forge --host 127.0.0.1 --port P --data DIR`, with the token in FORGE_TOKEN.
+
+A second user can be given a token in FORGE_REVIEWER_TOKEN: nobody approves his own pull request.
+"""
 
 import argparse
 import fcntl
@@ -21,19 +24,21 @@ def main() -> None:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--data", type=Path, required=True, help="directory of all its state")
     parser.add_argument("--login", default="codecourier", help="name of the user the token belongs to")
+    parser.add_argument("--reviewer", default="reviewer", help="name of the user of FORGE_REVIEWER_TOKEN")
     flags = parser.parse_args()
-    token = os.environ.pop("FORGE_TOKEN", "")
-    if len(token) < SHORTEST_TOKEN:
-        sys.exit(f"FORGE_TOKEN must be set to at least {SHORTEST_TOKEN} characters: it is what callers send.")
-    if not OWNER.fullmatch(flags.login):
-        sys.exit(f"--login {flags.login!r} is not a user name: use letters, digits and single dashes.")
+    tokens = {flags.login: token("FORGE_TOKEN")}
+    if os.environ.get("FORGE_REVIEWER_TOKEN"):
+        tokens[flags.reviewer] = token("FORGE_REVIEWER_TOKEN")
+    for login in tokens:
+        if not OWNER.fullmatch(login):
+            sys.exit(f"{login!r} is not a user name: use letters, digits and single dashes.")
     flags.data.mkdir(parents=True, exist_ok=True)
     with (flags.data / "forge.lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             sys.exit(f"Another forge already serves {flags.data}: stop it, or give another --data.")
-        app = create_app(flags.data, token, flags.login)
+        app = create_app(flags.data, flags.login, tokens)
         uvicorn.run(
             app,
             host=flags.host,
@@ -45,6 +50,14 @@ def main() -> None:
             timeout_keep_alive=120,  # longer than clients pause: none meets a connection just closed
             timeout_graceful_shutdown=5,
         )
+
+
+def token(variable: str) -> str:
+    """What the environment gives, and takes no further: git and its hooks inherit nothing of it."""
+    value = os.environ.pop(variable, "")
+    if len(value) < SHORTEST_TOKEN:
+        sys.exit(f"{variable} must be set to at least {SHORTEST_TOKEN} characters: it is what callers send.")
+    return value
 
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
-"""Who asks: one token, compared in constant time, in any of the ways GitHub takes it."""
+"""Who asks: the token of a user, compared in constant time, in any of the ways GitHub takes it."""
 
 import base64
 import binascii
 import hashlib
 import hmac
+from collections.abc import Mapping
 
 from starlette.requests import HTTPConnection
 
@@ -13,20 +14,22 @@ CHALLENGE = {"WWW-Authenticate": 'Basic realm="forge", charset="UTF-8"'}
 
 
 class Keeper:
-    """Knows the token (its digest) and tells whether a request carries it."""
+    """Knows each user's token (its digest) and tells whose a request carries."""
 
-    def __init__(self, token: str) -> None:
-        self._digest = digest(token)
+    def __init__(self, tokens: Mapping[str, str]) -> None:
+        self._digests = {login: digest(token) for login, token in tokens.items()}
 
-    def admits(self, request: HTTPConnection) -> bool:
-        """True with the right token, False without any, `BadCredentials` with a wrong one."""
+    def caller(self, request: HTTPConnection) -> str | None:
+        """The login the token belongs to, None without any token, `BadCredentials` with a wrong one."""
         scheme, _, value = request.headers.get("authorization", "").partition(" ")
         if not scheme:
-            return False
+            return None
         given = {"token": value, "bearer": value, "basic": password(value)}.get(scheme.lower())
-        if given is None or not hmac.compare_digest(digest(given.strip()), self._digest):
-            raise BadCredentials
-        return True
+        found = None if given is None else digest(given.strip())
+        for login, known in self._digests.items():
+            if found is not None and hmac.compare_digest(found, known):
+                return login
+        raise BadCredentials
 
 
 def digest(token: str) -> bytes:

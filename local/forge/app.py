@@ -1,7 +1,7 @@
 """The application: routes, the git front, pages, and GitHub's words for every refusal."""
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from uuid import uuid4
@@ -18,6 +18,7 @@ from local.forge import pages
 from local.forge.access import Keeper
 from local.forge.errors import ApiError, problem
 from local.forge.following import follow
+from local.forge.push_rules import write_hooks
 from local.forge.repositories import Store
 from local.forge.routes import graphql, router
 from local.forge.site import API
@@ -29,9 +30,10 @@ APIS = (API, "/graphql", "/api/graphql")
 LARGEST_BODY = 10 * 2**20  # bytes of JSON; pushes are not limited
 
 
-def create_app(data: Path, token: str, login: str) -> FastAPI:
-    """The forge over one data directory; `login` is the one user, to whom the token belongs."""
-    store, keeper = Store(data, login), Keeper(token)
+def create_app(data: Path, login: str, tokens: Mapping[str, str]) -> FastAPI:
+    """The forge over one data directory; tokens: of each user by login, `login`'s own among them."""
+    store, keeper = Store(data, login), Keeper(tokens)
+    write_hooks(store.hooks)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

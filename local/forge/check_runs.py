@@ -19,6 +19,7 @@ CONCLUSIONS = (
     "skipped",
     "success",
 )
+PASSED = ("success", "neutral", "skipped")
 APP: Json = {
     "id": 1,
     "slug": "forge",

@@ -88,6 +88,27 @@ MIGRATIONS = [
     );
     CREATE INDEX check_runs_of ON check_runs (repository_id, head_sha);
     """,
+    """
+    ALTER TABLE pulls ADD COLUMN merged_by TEXT;
+    CREATE TABLE protections (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        repository_id INTEGER NOT NULL REFERENCES repositories (id),
+        branch TEXT NOT NULL,
+        rules TEXT NOT NULL,
+        UNIQUE (repository_id, branch)
+    );
+    CREATE TABLE reviews (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        repository_id INTEGER NOT NULL REFERENCES repositories (id),
+        number INTEGER NOT NULL,
+        author TEXT NOT NULL,
+        body TEXT NOT NULL,
+        state TEXT NOT NULL,
+        commit_id TEXT NOT NULL,
+        submitted_at TEXT NOT NULL
+    );
+    CREATE INDEX reviews_of ON reviews (repository_id, number);
+    """,
 ]
 
 

@@ -19,7 +19,8 @@ def store(request: Request) -> Store:
 def site(request: Request, store: Annotated[Store, Depends(store)]) -> SiteHere:
     """The forge as this caller sees it; a wrong token is refused here, whatever is asked for."""
     keeper: Keeper = request.app.state.keeper
-    return SiteHere(str(request.base_url).rstrip("/"), store.login, keeper.admits(request))
+    login = keeper.caller(request)
+    return SiteHere(str(request.base_url).rstrip("/"), login or store.login, login is not None)
 
 
 Number = Annotated[int, Path(ge=1, lt=2**53)]

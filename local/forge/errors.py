@@ -7,7 +7,8 @@ ApiError                status, message, errors[]
 ├── NotMergeable        405  the pull request cannot be merged as it stands
 ├── Modified            409  the head is no longer the one the caller saw
 └── Invalid             422  the request was understood and is wrong
-    └── AlreadyExists   422  the name is taken
+    ├── AlreadyExists   422  the name is taken
+    └── Unprocessable   422  a rule that GitHub tells as bare words
 """
 
 from collections.abc import Mapping, Sequence
@@ -79,6 +80,17 @@ class Invalid(ApiError):
 
 class AlreadyExists(Invalid):
     """Someone, perhaps the caller before a crash, has made it already."""
+
+
+class Unprocessable(Invalid):
+    """`errors` holds the words themselves, not objects."""
+
+    def __init__(self, words: str) -> None:
+        super().__init__("Unprocessable Entity")
+        self.words = words
+
+    def body(self) -> dict[str, object]:
+        return super().body() | {"errors": [self.words]}
 
 
 def problem(status: int, message: str, errors: Sequence[Mapping[str, str]] = ()) -> dict[str, object]:

@@ -49,9 +49,11 @@ async def merged(repo: Repository, pull: Pull, head: str, base: str) -> str | No
     return base if await refs.is_ancestor(repo.git, head, base) else None
 
 
-async def begin_merge(repo: Repository, pull: Pull, commit: str) -> None:
+async def begin_merge(repo: Repository, pull: Pull, commit: str, by: str) -> None:
     """Remembers the merge commit before the base moves to it; `follow` then tells that it was this one."""
-    await repo.db.all("UPDATE pulls SET merge_commit_sha = ? WHERE id = ?", commit, pull.id)
+    await repo.db.all(
+        "UPDATE pulls SET merge_commit_sha = ?, merged_by = ? WHERE id = ?", commit, by, pull.id
+    )
 
 
 async def close(repo: Repository, pull: Pull, head: str, merge_commit: str | None) -> None:

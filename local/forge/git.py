@@ -39,10 +39,14 @@ class Result:
         return self.out.decode("utf-8", "replace").rstrip("\n")
 
 
-def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """A complete environment for git: nothing is inherited but PATH, so no secret and no HOME can be."""
-    settings = {"GIT_CONFIG_COUNT": str(len(SETTINGS))}
-    for index, (key, value) in enumerate(SETTINGS.items()):
+def environment(extra: Mapping[str, str] | None = None, hooks: Path | None = None) -> dict[str, str]:
+    """A complete environment for git: nothing is inherited but PATH, so no secret and no HOME can be.
+
+    hooks: a directory of hooks to run; none are run without it.
+    """
+    chosen = SETTINGS if hooks is None else {**SETTINGS, "core.hooksPath": str(hooks)}
+    settings = {"GIT_CONFIG_COUNT": str(len(chosen))}
+    for index, (key, value) in enumerate(chosen.items()):
         settings |= {f"GIT_CONFIG_KEY_{index}": key, f"GIT_CONFIG_VALUE_{index}": value}
     return {
         "PATH": os.environ.get("PATH", os.defpath),

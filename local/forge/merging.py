@@ -3,7 +3,7 @@
 from collections import OrderedDict
 from dataclasses import dataclass
 
-from local.forge import commits, following, pulls, refs
+from local.forge import commits, following, pulls, refs, requirements
 from local.forge.commits import Commit
 from local.forge.errors import Modified, NotMergeable
 from local.forge.git import Git
@@ -49,10 +49,12 @@ async def merge(repo: Repository, number: int, how: Merge) -> str:
         await following.catch_up(repo)
         pull = await pulls.get(repo, number)
         must_be_ready(pull, how.sha)
+        if reason := await requirements.unmet(repo, pull, how.by, how.method):
+            raise NotMergeable(reason)
         tip = await prepare(repo, pull, how)
         if tip is None:
             raise NotMergeable
-        await following.begin_merge(repo, pull, tip)
+        await following.begin_merge(repo, pull, tip, how.by)
         if not await refs.move(repo.git, f"refs/heads/{pull.base_ref}", tip, pull.base_sha):
             raise NotMergeable("Base branch was modified. Review and try the merge again.")
         await following.catch_up(repo)

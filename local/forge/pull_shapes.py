@@ -2,7 +2,7 @@
 
 import asyncio
 
-from local.forge import merging, statuses
+from local.forge import merging, requirements, statuses
 from local.forge.diffs import totals
 from local.forge.pulls import Pull
 from local.forge.repositories import Repository
@@ -75,8 +75,8 @@ async def detail(site: Site, repo: Repository, pull: Pull) -> Json:
         "merged": pull.merged_at is not None,
         "mergeable": mergeable,
         "rebaseable": mergeable,
-        "mergeable_state": await mergeable_state(repo, pull, mergeable),
-        "merged_by": site.user(site.login) if pull.merged_at else None,
+        "mergeable_state": await mergeable_state(site, repo, pull, mergeable),
+        "merged_by": site.user(pull.merged_by or pull.author) if pull.merged_at else None,
         "comments": comments,
         "review_comments": 0,
         "maintainer_can_modify": False,
@@ -87,14 +87,22 @@ async def detail(site: Site, repo: Repository, pull: Pull) -> Json:
     }
 
 
-async def mergeable_state(repo: Repository, pull: Pull, mergeable: bool | None) -> str:
-    """GitHub's word: unknown, dirty (conflicts), draft, unstable (a check or status is not green), clean."""
+async def mergeable_state(site: Site, repo: Repository, pull: Pull, mergeable: bool | None) -> str:
+    """GitHub's word for how it stands.
+
+    unknown (closed), dirty (conflicts), draft, behind (a strict base has moved on), blocked (a protected base
+    asks for more), unstable (a check or status that nothing asks for is not green), clean.
+    """
     if mergeable is None:
         return "unknown"
     if not mergeable:
         return "dirty"
     if pull.draft:
         return "draft"
+    if await requirements.is_behind(repo, pull):
+        return "behind"
+    if await requirements.unmet(repo, pull, site.login):
+        return "blocked"
     return "clean" if await statuses.all_green(repo, pull.head_sha) else "unstable"
 
 

@@ -15,6 +15,7 @@ class Pull:
 
     `base_sha` is the base's tip, and once merged the tip the merge found, so that base…head stays the change.
     `merge_commit_sha` on an open pull request is a merge begun: when the base contains it, it is done.
+    `merged_by` is None where a push merged it.
     """
 
     id: int
@@ -34,6 +35,7 @@ class Pull:
     closed_at: str | None
     merged_at: str | None
     merge_commit_sha: str | None
+    merged_by: str | None
 
     @classmethod
     def of(cls, row: sqlite3.Row) -> "Pull":

@@ -4,8 +4,9 @@ import base64
 import binascii
 from dataclasses import dataclass
 
-from local.forge import commits
+from local.forge import commits, protections
 from local.forge.commits import Commit, Signature
+from local.forge.protections import Protection
 from local.forge.refs import Ref, find
 from local.forge.refs import refs as all_refs
 from local.forge.repositories import Repository
@@ -58,6 +59,7 @@ async def shapes(repo: Repository, refs: list[Ref], prefix: str) -> list[Json]:
     """GitHub's Ref of each; the commits are read by one git."""
     shas = {ref.sha for ref in refs if ref.kind == "commit"}
     read = await commits.log(repo, "--no-walk=unsorted", *shas) if shas else []
+    guarded = await protections.of_repository(repo.db, repo.id)
     tips = {commit.sha: commit_shape(repo, commit) for commit in read}
     return [
         {
@@ -65,10 +67,17 @@ async def shapes(repo: Repository, refs: list[Ref], prefix: str) -> list[Json]:
             "name": ref.name.removeprefix(prefix),
             "prefix": prefix,
             "target": tips.get(ref.sha) or tag_shape(repo, ref),
-            "branchProtectionRule": None,
+            "branchProtectionRule": rule(guarded.get(ref.name.removeprefix("refs/heads/"))),
         }
         for ref in refs
     ]
+
+
+def rule(protection: Protection | None) -> Json | None:
+    """GitHub's BranchProtectionRule."""
+    if protection is None:
+        return None
+    return {"id": node_id("BranchProtectionRule", protection.id), "pattern": protection.branch}
 
 
 def commit_shape(repo: Repository, commit: Commit) -> Json:

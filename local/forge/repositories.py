@@ -58,11 +58,12 @@ class NewRepository:
 
 
 class Store:
-    """The data directory: `repos/OWNER/NAME.git` and `forge.sqlite3`."""
+    """The data directory: `repos/OWNER/NAME.git`, `forge.sqlite3`, and the `hooks` that git runs."""
 
     def __init__(self, data: Path, login: str) -> None:
         self.root = data.resolve() / "repos"
         self.root.mkdir(parents=True, exist_ok=True)
+        self.hooks = self.root.parent / "hooks"
         self.login = login
         self.db = Database(data / "forge.sqlite3")
         self._locks: defaultdict[int, asyncio.Lock] = defaultdict(asyncio.Lock)

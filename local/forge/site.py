@@ -30,6 +30,7 @@ class Site:
 
     root: str
     login: str
+    """The caller's; the forge's own user for callers without a token."""
     authenticated: bool
 
     @property

@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.types import Message, Receive, Scope, Send
 
+from local.forge import push_rules
 from local.forge.access import CHALLENGE, Keeper
 from local.forge.errors import BadCredentials, NotFound, Unauthenticated
 from local.forge.following import pushed
@@ -32,43 +33,54 @@ class SmartHttp:
         what = request.url.path.rsplit("/", 1)[1]
         service = request.query_params.get("service", "") if what == "refs" else what
         try:
-            repo = await self._repository(request, writes=service == "git-receive-pack")
+            login = self._keeper.caller(request)
+            repo = await self._repository(request, login, writes=service == "git-receive-pack")
         except (Unauthenticated, BadCredentials) as refusal:
             answer = PlainTextResponse(refusal.message + "\n", 401, headers=CHALLENGE)
         except NotFound:
             answer = PlainTextResponse("Repository not found.\n", 404)
         else:
             if service in SERVICES:
-                await self._serve(repo, request, service, receive, send)
+                told = await self._environment(repo, request, service, login or self._store.login)
+                await self._serve(repo, told, request, receive, send)
                 return
             answer = PlainTextResponse("Please use a git that speaks smart HTTP.\n", 403)
         await answer(scope, receive, send)
 
-    async def _repository(self, request: Request, *, writes: bool) -> Repository:
+    async def _repository(self, request: Request, login: str | None, *, writes: bool) -> Repository:
         """The repository, if the caller may use it; without a token private looks like missing."""
-        authenticated = self._keeper.admits(request)
         owner, name = request.path_params["owner"], request.path_params["repo"]
         try:
             repo = await self._store.find(owner, name.removesuffix(".git"))
         except NotFound:
-            if authenticated:
+            if login is not None:
                 raise
             raise Unauthenticated from None
-        if not authenticated and (repo.private or writes):
+        if login is None and (repo.private or writes):
             raise Unauthenticated
         return repo
 
-    async def _serve(
-        self, repo: Repository, request: Request, service: str, receive: Receive, send: Send
-    ) -> None:
+    async def _environment(
+        self, repo: Repository, request: Request, service: str, login: str
+    ) -> dict[str, str]:
+        """What git is told; with the hook only where a branch is protected."""
         path = "info/refs" if request.url.path.endswith("/info/refs") else service
+        told = cgi(repo, request, path, login)
+        rules = await push_rules.for_git(repo.db, repo.id, login) if path == "git-receive-pack" else None
+        if rules is None:
+            return environment(told)
+        return environment({**told, "FORGE_PROTECTION": rules}, self._store.hooks)
+
+    async def _serve(
+        self, repo: Repository, told: dict[str, str], request: Request, receive: Receive, send: Send
+    ) -> None:
         process = await asyncio.create_subprocess_exec(
             "git",
             "http-backend",
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=None,  # the forge's own log
-            env=environment(cgi(repo, request, path, self._store.login)),
+            env=told,
             start_new_session=True,
         )
         assert process.stdin is not None
@@ -79,7 +91,7 @@ class SmartHttp:
             while chunk := await process.stdout.read(CHUNK):
                 await send({"type": "http.response.body", "body": chunk, "more_body": True})
             await process.wait()
-            if path == "git-receive-pack":
+            if request.url.path.endswith("/git-receive-pack"):
                 # Before the answer ends: whoever has seen the push succeed sees the pull request follow it.
                 await pushed(repo)
             await send({"type": "http.response.body", "body": b"", "more_body": False})

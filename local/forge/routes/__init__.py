@@ -10,14 +10,17 @@ from local.forge.routes import (
     contents,
     git_objects,
     issues,
+    protection,
     pulls,
     references,
     repositories,
+    reviews,
     statuses,
 )
 
-# In this order: `/commits/{ref}` would also match what is below a commit.
+# In this order: `/commits/{ref}` would also match what is below a commit, `/branches/{name}` its protection.
 PARTS = (
+    protection,
     repositories,
     references,
     git_objects,
@@ -30,5 +33,5 @@ PARTS = (
 )
 
 router = APIRouter()
-for part in (*PARTS, pulls, issues):
+for part in (*PARTS, pulls, reviews, issues):
     router.include_router(part.router)

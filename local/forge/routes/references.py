@@ -2,8 +2,8 @@
 
 from fastapi import APIRouter, Response
 
-from local.forge import refs
-from local.forge.dependencies import Readable, Site, Writable
+from local.forge import push_rules, refs
+from local.forge.dependencies import Readable, Site, User, Writable
 from local.forge.errors import Invalid, NotFound
 from local.forge.following import pushed
 from local.forge.paging import Page
@@ -53,15 +53,19 @@ async def create_reference(body: CreateRef, found: Writable, site: Site, respons
 
 
 @router.patch("/refs/{name:path}")
-async def update_reference(name: str, body: UpdateRef, found: Writable, site: Site) -> Json:
-    ref = await refs.update(found.git, await existing(found, name), body.sha, force=body.force)
+async def update_reference(name: str, body: UpdateRef, found: Writable, site: Site, login: User) -> Json:
+    ref = await existing(found, name)
+    await push_rules.must_allow_update(found, ref, body.sha, login, force=body.force)
+    ref = await refs.update(found.git, ref, body.sha, force=body.force)
     await pushed(found)
     return shape(site, found, ref)
 
 
 @router.delete("/refs/{name:path}", status_code=204)
-async def delete_reference(name: str, found: Writable) -> None:
-    await refs.delete(found.git, await existing(found, name), found.default_branch)
+async def delete_reference(name: str, found: Writable, login: User) -> None:
+    ref = await existing(found, name)
+    await push_rules.must_allow_deletion(found, ref, login)
+    await refs.delete(found.git, ref, found.default_branch)
     await pushed(found)
 
 

@@ -1,8 +1,10 @@
 """Users, repositories, branches."""
 
+from collections.abc import Collection
+
 from fastapi import APIRouter
 
-from local.forge import refs
+from local.forge import protections, refs
 from local.forge.commits import log, shape
 from local.forge.database import now
 from local.forge.dependencies import Held, Readable, Site, User
@@ -71,10 +73,15 @@ async def repository(found: Readable, site: Site) -> Json:
 
 
 @router.get("/repos/{owner}/{repo}/branches")
-async def branches(found: Readable, site: Site, page: Page) -> list[Json]:
-    heads = page.cut(await refs.refs(found.git, "refs/heads"))
+async def branches(found: Readable, site: Site, page: Page, protected: bool | None = None) -> list[Json]:
+    guarded = await protections.of_repository(found.db, found.id)
+    heads = await refs.refs(found.git, "refs/heads")
+    if protected is not None:
+        heads = [ref for ref in heads if (ref.name.removeprefix("refs/heads/") in guarded) is protected]
     commits = f"{site.repo_api(found)}/commits"
-    return [branch(ref.name, {"sha": ref.sha, "url": f"{commits}/{ref.sha}"}) for ref in heads]
+    return [
+        branch(ref.name, {"sha": ref.sha, "url": f"{commits}/{ref.sha}"}, guarded) for ref in page.cut(heads)
+    ]
 
 
 @router.get("/repos/{owner}/{repo}/branches/{name:path}")
@@ -84,19 +91,19 @@ async def one_branch(name: str, found: Readable, site: Site) -> Json:
         raise NotFound("Branch not found")
     (commit,) = await log(found, "-1", tip)
     html = f"{site.repo_html(found)}/tree/{in_path(name)}"
-    return branch(name, shape(site, found, commit)) | {
+    protection = await protections.find(found, name)
+    guarded = {name: protection} if protection else {}
+    return branch(name, shape(site, found, commit), guarded) | {
         "_links": {"self": branch_api(found, site, name), "html": html},
-        "protection": {
-            "enabled": False,
-            "required_status_checks": {"enforcement_level": "off", "contexts": [], "checks": []},
-        },
-        "protection_url": f"{branch_api(found, site, name)}/protection",
+        "protection": protection.summary() if protection else protections.UNPROTECTED,
+        "protection_url": protections.address(site, found, name),
     }
 
 
-def branch(name: str, commit: Json) -> Json:
-    """`{name, commit, protected}`."""
-    return {"name": name.removeprefix("refs/heads/"), "commit": commit, "protected": False}
+def branch(name: str, commit: Json, guarded: Collection[str]) -> Json:
+    """`{name, commit, protected}`; guarded: the protected ones."""
+    short = name.removeprefix("refs/heads/")
+    return {"name": short, "commit": commit, "protected": short in guarded}
 
 
 def branch_api(repo: Repository, site: Site, name: str) -> str:

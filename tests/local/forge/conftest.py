@@ -18,6 +18,7 @@ from github.Repository import Repository
 from local.ports import LOOPBACK, free_ports
 
 TOKEN = "forge-token-of-the-tests-0123456789"
+REVIEWER_TOKEN = "reviewer-token-of-the-tests-0123456789"
 PATIENCE = 15.0
 
 
@@ -57,7 +58,11 @@ class ForgeProcess:
     def start(self) -> None:
         """Returns when it answers."""
         command = [sys.executable, "-m", "local.forge", "--host", LOOPBACK, "--port", str(self.port)]
-        environment = {"PATH": os.environ["PATH"], "FORGE_TOKEN": TOKEN}
+        environment = {
+            "PATH": os.environ["PATH"],
+            "FORGE_TOKEN": TOKEN,
+            "FORGE_REVIEWER_TOKEN": REVIEWER_TOKEN,
+        }
         self.process = subprocess.Popen([*command, "--data", str(self.data)], env=environment)
         deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline and self.process.poll() is None:
@@ -138,6 +143,14 @@ def forge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ForgeProcess]:
 @pytest.fixture(scope="session")
 def github(forge: ForgeProcess) -> Iterator[Github]:
     client = forge.github()
+    yield client
+    client.close()
+
+
+@pytest.fixture(scope="session")
+def reviewer(forge: ForgeProcess) -> Iterator[Github]:
+    """Somebody else, who can approve what `github` opened."""
+    client = forge.github(REVIEWER_TOKEN)
     yield client
     client.close()
 

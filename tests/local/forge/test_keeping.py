@@ -47,6 +47,8 @@ def test_everything_survives_kill_9(
     pull.create_issue_comment("Said")
     repo.get_commit(pull.head.sha).create_status("success", context="ci")
     repo.create_check_run("test", pull.head.sha, conclusion="success")
+    repo.get_branch("main").edit_protection(strict=False, contexts=["test"])
+    pull.create_review(body="Seen", event="COMMENT")
     pull.update()
     before = pull.raw_data
     own_forge.stop(hard=True)
@@ -61,6 +63,8 @@ def test_everything_survives_kill_9(
     commit = after.base.repo.get_commit(before["head"]["sha"])
     assert commit.get_combined_status().state == "success"
     assert [run.conclusion for run in commit.get_check_runs()] == ["success"]
+    assert repo.get_branch("main").get_protection().required_status_checks.contexts == ["test"]
+    assert [review.body for review in after.get_reviews()] == ["Seen"]
     clone.branch("another")
     assert repo.create_pull(base="main", head="another", title="Next").number == 2
 

@@ -40,6 +40,11 @@ ISSUE = """id node_id url repository_url labels_url comments_url events_url html
     author_association"""
 CONTENT = "type size name path sha url git_url html_url download_url _links"
 DIFF_ENTRY = """sha filename status additions deletions changes blob_url raw_url contents_url"""
+REVIEW = """id node_id user body state html_url pull_request_url _links author_association commit_id
+    submitted_at"""
+PROTECTION = """url required_status_checks required_pull_request_reviews enforce_admins restrictions
+    required_signatures required_linear_history allow_force_pushes allow_deletions block_creations
+    required_conversation_resolution lock_branch allow_fork_syncing"""
 COMMENT = "id node_id url html_url body user created_at updated_at issue_url author_association"
 
 
@@ -83,6 +88,18 @@ COMMENT = "id node_id url html_url body user created_at updated_at issue_url aut
         ("/repos/{repo}/commits/topic/check-suites", "check_suites 0", CHECK_SUITE),
         ("/repos/{repo}/issues/1", "", ISSUE),
         ("/repos/{repo}/issues/1/comments", "0", COMMENT),
+        ("/repos/{repo}/pulls/1/reviews", "0", REVIEW),
+        ("/repos/{repo}/branches/main/protection", "", PROTECTION),
+        (
+            "/repos/{repo}/branches/main/protection",
+            "required_status_checks",
+            "url strict contexts contexts_url checks",
+        ),
+        (
+            "/repos/{repo}/branches/main/protection",
+            "restrictions",
+            "url users_url teams_url apps_url users teams apps",
+        ),
         ("/repos/{repo}/contents/README.md", "", f"{CONTENT} content encoding"),
         ("/repos/{repo}/contents", "0", CONTENT),
     ],
@@ -107,6 +124,10 @@ def filled(new_repo: Callable[[], Repository], clone_of: "Callable[[Repository],
     sha = clone_of(repo).branch("topic")
     pull = repo.create_pull(base="main", head="topic", title="All of it")
     pull.create_issue_comment("Words")
+    pull.create_review(body="Words", event="COMMENT")
+    repo.get_branch("main").edit_protection(
+        strict=True, contexts=["test"], required_approving_review_count=1, user_push_restrictions=["a"]
+    )
     repo.get_commit(sha).create_status("success")
     repo.create_check_run("test", sha, conclusion="success", output={"title": "Good", "summary": "All"})
     return repo.full_name
