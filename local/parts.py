@@ -69,12 +69,14 @@ def sandboxes(plan: Plan) -> Part:
 
 
 def forge(plan: Plan) -> Part:
-    command = python("local.forge", *_served(plan, "forge"), *_kept(plan, "forge"))
-    tokens = {
+    told = ["--webhook-url", f"{plan.url('api')}/github/webhook"]
+    command = python("local.forge", *_served(plan, "forge"), *_kept(plan, "forge"), *told)
+    secrets = {
         "FORGE_TOKEN": plan.key("forge_token"),
         "FORGE_REVIEWER_TOKEN": plan.key("forge_reviewer_token"),  # for whoever tries out required reviews
+        "FORGE_WEBHOOK_SECRET": plan.webhook_secret,
     }
-    return _http_part(plan, "forge", command, tokens, "/health", 204)
+    return _http_part(plan, "forge", command, secrets, "/health", 204)
 
 
 def model(plan: Plan) -> Part:

@@ -59,6 +59,11 @@ class Plan:
         """The address of an embedded HTTP part."""
         return f"http://{LOOPBACK}:{self.ports[part]}"
 
+    @property
+    def webhook_secret(self) -> str:
+        """What the forge signs its webhooks with, and the API knows them by."""
+        return self.environment.get("GITHUB_WEBHOOK_SECRET") or self.key("github_webhook_secret")
+
     def settings(self, database_url: str) -> dict[str, str]:
         """What the API and the worker are told about the embedded parts."""
         values = {
@@ -79,6 +84,7 @@ class Plan:
             url, spacing = self.url("forge"), self.environment.get("GITHUB_WRITE_SPACING_SECONDS", "0")
             values |= {"GITHUB_TOKEN": self.key("forge_token"), "GITHUB_WRITE_SPACING_SECONDS": spacing}
             values |= {"GITHUB_URL": url, "GITHUB_API_URL": f"{url}/api/v3"}
+            values["GITHUB_WEBHOOK_SECRET"] = self.webhook_secret
         return values
 
     def application_environment(self, database_url: str) -> dict[str, str]:

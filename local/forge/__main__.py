@@ -11,7 +11,7 @@ from pathlib import Path
 
 import uvicorn
 
-from local.forge.app import create_app
+from local.forge.app import Forge, create_app
 from local.forge.repositories import OWNER
 
 SHORTEST_TOKEN = 16
@@ -25,6 +25,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="directory of all its state")
     parser.add_argument("--login", default="codecourier", help="name of the user the token belongs to")
     parser.add_argument("--reviewer", default="reviewer", help="name of the user of FORGE_REVIEWER_TOKEN")
+    parser.add_argument("--webhook-url", help="where to tell everything; FORGE_WEBHOOK_SECRET signs it")
     flags = parser.parse_args()
     tokens = {flags.login: token("FORGE_TOKEN")}
     if os.environ.get("FORGE_REVIEWER_TOKEN"):
@@ -32,13 +33,19 @@ def main() -> None:
     for login in tokens:
         if not OWNER.fullmatch(login):
             sys.exit(f"{login!r} is not a user name: use letters, digits and single dashes.")
+    secret = os.environ.pop("FORGE_WEBHOOK_SECRET", "") or None
+    if flags.webhook_url and not flags.webhook_url.startswith(("http://", "https://")):
+        sys.exit(
+            f"--webhook-url {flags.webhook_url!r} is not an address: it starts with http:// or https://."
+        )
     flags.data.mkdir(parents=True, exist_ok=True)
     with (flags.data / "forge.lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             sys.exit(f"Another forge already serves {flags.data}: stop it, or give another --data.")
-        app = create_app(flags.data, flags.login, tokens)
+        root = f"http://{flags.host}:{flags.port}"
+        app = create_app(Forge(flags.data, root, flags.login, tokens, flags.webhook_url, secret))
         uvicorn.run(
             app,
             host=flags.host,

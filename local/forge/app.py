@@ -3,6 +3,7 @@
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
@@ -14,8 +15,9 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from local.forge import pages
+from local.forge import hooks, pages
 from local.forge.access import Keeper
+from local.forge.courier import Courier
 from local.forge.errors import ApiError, problem
 from local.forge.following import follow
 from local.forge.push_rules import write_hooks
@@ -30,16 +32,34 @@ APIS = (API, "/graphql", "/api/graphql")
 LARGEST_BODY = 10 * 2**20  # bytes of JSON; pushes are not limited
 
 
-def create_app(data: Path, login: str, tokens: Mapping[str, str]) -> FastAPI:
-    """The forge over one data directory; tokens: of each user by login, `login`'s own among them."""
-    store, keeper = Store(data, login), Keeper(tokens)
+@dataclass(frozen=True)
+class Forge:
+    """What one forge is.
+
+    data: its directory; root: the address it is reached at, for links in webhooks; login: its own user;
+    tokens: of each user by login; webhook_url: where everything that happens is told, signed with the secret.
+    """
+
+    data: Path
+    root: str
+    login: str
+    tokens: Mapping[str, str]
+    webhook_url: str | None = None
+    webhook_secret: str | None = None
+
+
+def create_app(forge: Forge) -> FastAPI:
+    """The application of a forge."""
+    store, keeper = Store(forge.data, forge.login), Keeper(forge.tokens)
     write_hooks(store.hooks)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        await hooks.install(store.db, forge.webhook_url, forge.webhook_secret, forge.login)
         for repo in await store.all():
-            await follow(repo)  # what a crash left between a push and its pull request
-        yield
+            await follow(repo, forge.login)  # what a crash left between a push and its pull request
+        async with Courier(store, forge.root).running():
+            yield
         store.close()
 
     app = FastAPI(

@@ -4,6 +4,7 @@ import sqlite3
 from dataclasses import dataclass
 
 from local.forge.errors import NotFound
+from local.forge.events import Event, record
 from local.forge.repositories import Repository
 from local.forge.site import Json, Site, node_id
 
@@ -59,8 +60,8 @@ class CheckRun:
     def of(cls, row: sqlite3.Row) -> "CheckRun":
         return cls(**dict(row))
 
-    def shape(self, site: Site, repo: Repository) -> Json:
-        """GitHub's check run."""
+    def shape(self, site: Site, repo: Repository, pulls: list[Json]) -> Json:
+        """GitHub's check run; pulls: the open pull requests with its head."""
         url = f"{site.repo_api(repo)}/check-runs/{self.id}"
         return {
             "id": self.id,
@@ -84,14 +85,14 @@ class CheckRun:
             },
             "check_suite": {"id": self.suite_id},
             "app": APP,
-            "pull_requests": [],
+            "pull_requests": pulls,
         }
 
 
 Fields = dict[str, str | None]
 
 
-async def add(repo: Repository, fields: Fields) -> CheckRun:
+async def add(repo: Repository, fields: Fields, by: str) -> CheckRun:
     """A new run; `fields` are columns, `head_sha` and `name` among them."""
 
     def insert(connection: sqlite3.Connection) -> CheckRun:
@@ -106,6 +107,7 @@ async def add(repo: Repository, fields: Fields) -> CheckRun:
             f"INSERT INTO check_runs ({names}) VALUES ({marks}) RETURNING *",  # noqa: S608
             (repo.id, suite, *fields.values()),
         ).fetchone()
+        tell(connection, repo, row, ["created", *completed(fields)], by)
         return CheckRun.of(row)
 
     return await repo.db.transaction(insert)
@@ -119,17 +121,43 @@ async def get(repo: Repository, key: int) -> CheckRun:
     return CheckRun.of(row)
 
 
-async def edit(repo: Repository, key: int, fields: Fields) -> CheckRun:
+async def edit(repo: Repository, key: int, fields: Fields, by: str) -> CheckRun:
     """Changes the given columns."""
-    if fields:
-        changes = ", ".join(f"{name} = ?" for name in fields)
-        await repo.db.all(
-            f"UPDATE check_runs SET {changes} WHERE repository_id = ? AND id = ?",  # noqa: S608
-            *fields.values(),
-            repo.id,
-            key,
-        )
-    return await get(repo, key)
+    if not fields:
+        return await get(repo, key)
+    changes = ", ".join(f"{name} = ?" for name in fields)
+
+    def update(connection: sqlite3.Connection) -> CheckRun:
+        row = connection.execute(
+            f"UPDATE check_runs SET {changes} WHERE repository_id = ? AND id = ? RETURNING *",  # noqa: S608
+            (*fields.values(), repo.id, key),
+        ).fetchone()
+        if row is None:
+            raise NotFound
+        tell(connection, repo, row, completed(fields), by)
+        return CheckRun.of(row)
+
+    return await repo.db.transaction(update)
+
+
+def completed(fields: Fields) -> list[str]:
+    """The action that a conclusion is."""
+    return ["completed"] if "conclusion" in fields else []
+
+
+def tell(
+    connection: sqlite3.Connection, repo: Repository, row: sqlite3.Row, actions: list[str], by: str
+) -> None:
+    """Tells the hooks of a run, and of its suite when this was the last run to complete."""
+    rows = connection.execute(
+        "SELECT * FROM check_runs WHERE suite_id = ? ORDER BY id DESC", (row["suite_id"],)
+    ).fetchall()
+    runs = [dict(other) for other in rows]
+    for action in actions:
+        record(connection, repo, Event("check_run", action, by, {"run": dict(row), "runs": runs}))
+    status, _ = state_of_suite(latest([CheckRun.of(other) for other in rows]))
+    if "completed" in actions and status == "completed":
+        record(connection, repo, Event("check_suite", "completed", by, {"runs": runs}))
 
 
 async def of_commit(repo: Repository, sha: str) -> list[CheckRun]:

@@ -109,6 +109,47 @@ MIGRATIONS = [
     );
     CREATE INDEX reviews_of ON reviews (repository_id, number);
     """,
+    """
+    CREATE TABLE hooks (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        repository_id INTEGER REFERENCES repositories (id),
+        config TEXT NOT NULL,
+        events TEXT NOT NULL,
+        active INTEGER NOT NULL,
+        created_at TEXT NOT NULL,
+        updated_at TEXT NOT NULL
+    );
+    CREATE UNIQUE INDEX one_hook_of_all ON hooks ((1)) WHERE repository_id IS NULL;
+    CREATE TABLE deliveries (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        hook_id INTEGER NOT NULL REFERENCES hooks (id) ON DELETE CASCADE,
+        repository_id INTEGER REFERENCES repositories (id),
+        guid TEXT NOT NULL,
+        event TEXT NOT NULL,
+        action TEXT,
+        sender TEXT NOT NULL,
+        facts TEXT NOT NULL,
+        payload TEXT,
+        redelivery INTEGER NOT NULL,
+        delivered_at TEXT,
+        duration REAL,
+        status TEXT,
+        status_code INTEGER,
+        url TEXT,
+        request_headers TEXT,
+        response_headers TEXT,
+        response_body TEXT
+    );
+    CREATE INDEX deliveries_of ON deliveries (hook_id, id);
+    CREATE INDEX deliveries_due ON deliveries (hook_id, id) WHERE delivered_at IS NULL;
+    ALTER TABLE repositories ADD COLUMN tips_known INTEGER NOT NULL DEFAULT 0;
+    CREATE TABLE tips (
+        repository_id INTEGER NOT NULL REFERENCES repositories (id),
+        name TEXT NOT NULL,
+        sha TEXT NOT NULL,
+        PRIMARY KEY (repository_id, name)
+    ) WITHOUT ROWID
+    """,
 ]
 
 
@@ -121,6 +162,9 @@ class Database:
     """The one connection, used from its own thread; a transaction is one function."""
 
     def __init__(self, file: Path) -> None:
+        self.written = asyncio.Event()
+        """Set by every transaction, for who waits for new rows; the waiter clears it."""
+        file.touch(mode=0o600)  # secrets of webhooks are in it
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="forge-database")
         self._connection = sqlite3.connect(file, timeout=30, isolation_level=None, check_same_thread=False)
         self._connection.row_factory = sqlite3.Row
@@ -164,7 +208,9 @@ class Database:
             self._connection.execute("COMMIT")
             return result
 
-        return await self._call(whole)
+        result = await self._call(whole)
+        self.written.set()
+        return result
 
     async def _call(self, function: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, function)

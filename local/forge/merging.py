@@ -46,7 +46,7 @@ async def is_mergeable(repo: Repository, pull: Pull) -> bool | None:
 async def merge(repo: Repository, number: int, how: Merge) -> str:
     """Merges and returns the new tip's sha; 405 when it cannot be merged, 409 when the head has moved."""
     async with repo.lock:
-        await following.catch_up(repo)
+        await following.catch_up(repo, how.by)
         pull = await pulls.get(repo, number)
         must_be_ready(pull, how.sha)
         if reason := await requirements.unmet(repo, pull, how.by, how.method):
@@ -57,8 +57,8 @@ async def merge(repo: Repository, number: int, how: Merge) -> str:
         await following.begin_merge(repo, pull, tip, how.by)
         if not await refs.move(repo.git, f"refs/heads/{pull.base_ref}", tip, pull.base_sha):
             raise NotMergeable("Base branch was modified. Review and try the merge again.")
-        await following.catch_up(repo)
-    await touch(repo)
+        tips = await following.catch_up(repo, how.by)
+    await touch(repo, tips)
     return tip
 
 

@@ -1,13 +1,16 @@
 """Opening and editing pull requests: what GitHub allows, in its words when it does not."""
 
 import sqlite3
+from dataclasses import dataclass
 
 from local.forge import refs
 from local.forge.database import now
 from local.forge.errors import Invalid
-from local.forge.following import follow
+from local.forge.events import record
+from local.forge.following import follow, of_pull
 from local.forge.pulls import NewPull, Pull, get
 from local.forge.repositories import Repository
+from local.forge.site import Json
 
 
 async def create(repo: Repository, new: NewPull, author: str) -> Pull:
@@ -42,13 +45,14 @@ async def create(repo: Repository, new: NewPull, author: str) -> Pull:
                 time,
             ),
         ).fetchone()
+        record(connection, repo, of_pull("opened", Pull.of(row), author))
         return Pull.of(row)
 
     try:
         pull = await repo.db.transaction(insert)
     except sqlite3.IntegrityError:
         raise already_exists(repo, new.head) from None
-    await follow(repo)  # keeps refs/pull/N/head, and sees a push that came between
+    await follow(repo, author)  # keeps refs/pull/N/head, and sees a push that came between
     return await get(repo, pull.number)
 
 
@@ -67,32 +71,67 @@ def already_exists(repo: Repository, head: str) -> Invalid:
     return Invalid.custom("PullRequest", f"A pull request already exists for {repo.owner}:{head}.")
 
 
-async def edit(
-    repo: Repository, pull: Pull, *, title: str | None, body: str | None, state: str | None, base: str | None
-) -> Pull:
+@dataclass(frozen=True)
+class Edit:
+    """What is to be changed; None leaves it as it is."""
+
+    title: str | None
+    body: str | None
+    state: str | None
+    base: str | None
+
+
+async def edit(repo: Repository, pull: Pull, wish: Edit, by: str) -> Pull:
     """Changes what is given; `Invalid` when it cannot be reopened or retargeted."""
+    base = wish.base
     head_sha, base_sha = await refs.branch_tips(repo.git, pull.head_ref, base or pull.base_ref)
-    reopens = state == "open" and pull.state == "closed"
+    reopens = wish.state == "open" and pull.state == "closed"
     if (reopens and (pull.merged_at or head_sha is None)) or (base and pull.merged_at):
         raise Invalid.field("PullRequest", "state" if reopens else "base")
     if base and base_sha is None:
         raise Invalid.field("PullRequest", "base")
-    state = state or pull.state
-    try:
-        await repo.db.all(
+
+    def update(connection: sqlite3.Connection) -> None:
+        row = connection.execute("SELECT * FROM pulls WHERE id = ?", (pull.id,)).fetchone()
+        before = Pull.of(row)
+        state = wish.state or before.state
+        row = connection.execute(
             "UPDATE pulls SET title = ?, body = ?, state = ?, base_ref = ?, base_sha = ?, updated_at = ?,"
-            " closed_at = CASE WHEN ? = 'open' THEN NULL ELSE coalesce(closed_at, ?) END WHERE id = ?",
-            title if title is not None else pull.title,
-            body if body is not None else pull.body,
-            state,
-            base or pull.base_ref,
-            base_sha if base and base_sha else pull.base_sha,
-            now(),
-            state,
-            now(),
-            pull.id,
-        )
+            " closed_at = CASE WHEN ? = 'open' THEN NULL ELSE coalesce(closed_at, ?) END WHERE id = ?"
+            " RETURNING *",
+            (
+                wish.title if wish.title is not None else before.title,
+                wish.body if wish.body is not None else before.body,
+                state,
+                base or before.base_ref,
+                base_sha if base and base_sha else before.base_sha,
+                now(),
+                state,
+                now(),
+                pull.id,
+            ),
+        ).fetchone()
+        after = Pull.of(row)
+        if changes := differences(before, after):
+            record(connection, repo, of_pull("edited", after, by, changes=changes))
+        if before.state != after.state:
+            record(connection, repo, of_pull("closed" if state == "closed" else "reopened", after, by))
+
+    try:
+        await repo.db.transaction(update)
     except sqlite3.IntegrityError:
         raise already_exists(repo, pull.head_ref) from None
-    await follow(repo)
+    await follow(repo, by)
     return await get(repo, pull.number)
+
+
+def differences(before: Pull, after: Pull) -> Json:
+    """GitHub's `changes`: what was there before."""
+    changes: Json = {}
+    if before.title != after.title:
+        changes["title"] = {"from": before.title}
+    if before.body != after.body:
+        changes["body"] = {"from": before.body or ""}
+    if before.base_ref != after.base_ref:
+        changes["base"] = {"ref": {"from": before.base_ref}, "sha": {"from": before.base_sha}}
+    return changes

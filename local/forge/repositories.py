@@ -6,7 +6,7 @@ import shutil
 import sqlite3
 import tempfile
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -79,6 +79,13 @@ class Store:
             raise NotFound
         return self._open(row)
 
+    async def get(self, key: int) -> Repository:
+        """The repository of this id."""
+        row = await self.db.one(f"SELECT {COLUMNS} FROM repositories WHERE id = ?", key)  # noqa: S608
+        if row is None:
+            raise NotFound
+        return self._open(row)
+
     async def all(self) -> list[Repository]:
         """Every repository by name."""
         rows = await self.db.all(f"SELECT {COLUMNS} FROM repositories ORDER BY owner, name")  # noqa: S608
@@ -95,13 +102,17 @@ class Store:
             if new.files:
                 await first_commit(git, new.default_branch, new.files, new.message, author=self.login)
 
+            tips = await refs(git, "refs/heads")
+
             def insert(connection: sqlite3.Connection) -> None:
                 time = now()
-                connection.execute(
-                    "INSERT INTO repositories (owner, name, private, description, default_branch,"
-                    " created_at, updated_at, pushed_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                (key,) = connection.execute(
+                    "INSERT INTO repositories (owner, name, private, description, default_branch, created_at,"
+                    " updated_at, pushed_at, tips_known) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 1) RETURNING id",
                     (new.owner, new.name, new.private, new.description, new.default_branch, time, time, time),
-                )
+                ).fetchone()
+                rows = [(key, tip.name, tip.sha) for tip in tips]
+                connection.executemany("INSERT INTO tips VALUES (?, ?, ?)", rows)
                 # The row is ours alone now, so a directory in the way is one that a crash left without a row.
                 shutil.rmtree(directory, ignore_errors=True)
                 directory.parent.mkdir(exist_ok=True)
@@ -145,9 +156,12 @@ async def check(new: NewRepository) -> None:
         raise Invalid.field("Repository", "default_branch")
 
 
-async def touch(repository: Repository) -> None:
-    """Records that something was pushed; the first branch of an empty repository becomes the default one."""
-    heads = [ref.name for ref in await refs(repository.git, "refs/heads")]
+async def touch(repository: Repository, references: Collection[str]) -> None:
+    """Records that something was pushed; the first branch of an empty repository becomes the default one.
+
+    references: the full names of all there are, in order.
+    """
+    heads = [name for name in references if name.startswith("refs/heads/")]
     default = f"refs/heads/{repository.default_branch}"
     if heads and default not in heads:
         await repository.git.run("symbolic-ref", "HEAD", heads[0])

@@ -42,7 +42,7 @@ class SmartHttp:
         else:
             if service in SERVICES:
                 told = await self._environment(repo, request, service, login or self._store.login)
-                await self._serve(repo, told, request, receive, send)
+                await self._serve(repo, told, login or self._store.login, receive, send)
                 return
             answer = PlainTextResponse("Please use a git that speaks smart HTTP.\n", 403)
         await answer(scope, receive, send)
@@ -72,7 +72,7 @@ class SmartHttp:
         return environment({**told, "FORGE_PROTECTION": rules}, self._store.hooks)
 
     async def _serve(
-        self, repo: Repository, told: dict[str, str], request: Request, receive: Receive, send: Send
+        self, repo: Repository, told: dict[str, str], login: str, receive: Receive, send: Send
     ) -> None:
         process = await asyncio.create_subprocess_exec(
             "git",
@@ -91,9 +91,9 @@ class SmartHttp:
             while chunk := await process.stdout.read(CHUNK):
                 await send({"type": "http.response.body", "body": chunk, "more_body": True})
             await process.wait()
-            if request.url.path.endswith("/git-receive-pack"):
+            if told["PATH_INFO"] == "/git-receive-pack":
                 # Before the answer ends: whoever has seen the push succeed sees the pull request follow it.
-                await pushed(repo)
+                await pushed(repo, login)
             await send({"type": "http.response.body", "body": b"", "more_body": False})
         finally:
             feeding.cancel()

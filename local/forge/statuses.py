@@ -4,6 +4,7 @@ import sqlite3
 from dataclasses import dataclass
 
 from local.forge.database import now
+from local.forge.events import Event, record
 from local.forge.repositories import Repository
 from local.forge.site import Json, Site, node_id
 
@@ -55,14 +56,18 @@ class NewStatus:
 
 async def add(repo: Repository, sha: str, new: NewStatus, author: str) -> Status:
     """Records one report."""
-    row = await repo.db.one(
-        "INSERT INTO statuses"
-        " (repository_id, sha, context, state, description, target_url, author, created_at)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?) RETURNING *",
-        *(repo.id, sha, new.context, new.state, new.description, new.target_url, author, now()),
-    )
-    assert row is not None
-    return Status.of(row)
+
+    def insert(connection: sqlite3.Connection) -> Status:
+        row = connection.execute(
+            "INSERT INTO statuses"
+            " (repository_id, sha, context, state, description, target_url, author, created_at)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?) RETURNING *",
+            (repo.id, sha, new.context, new.state, new.description, new.target_url, author, now()),
+        ).fetchone()
+        record(connection, repo, Event("status", None, author, {"report": dict(row)}))
+        return Status.of(row)
+
+    return await repo.db.transaction(insert)
 
 
 async def of_commit(repo: Repository, sha: str) -> list[Status]:

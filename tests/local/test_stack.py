@@ -1,6 +1,8 @@
 """The stack without API and worker: order, locks, restarts, and that nothing is left running."""
 
 import asyncio
+import hashlib
+import hmac
 import os
 import signal
 import socket
@@ -18,6 +20,7 @@ from local.ports import LOOPBACK, free_ports, is_free
 from local.process import Identity, StartError, spawn
 from local.stack import Stack, make_plan
 from local.state import State, locked
+from tests.local.forge.receiver import Receiver
 
 REPLACED = {"DATABASE_URL": "postgresql://elsewhere/db", "TEMPORAL_ADDRESS": "elsewhere:7233"}
 Make = Callable[..., Stack]
@@ -83,6 +86,20 @@ async def test_a_variable_replaces_its_part(make: Make, tmp_path: Path) -> None:
     await make({**REPLACED, "E2B_API_KEY": "e2b_real", "GITHUB_TOKEN": "ghp_real"}).start()
     assert State.read(tmp_path / "one").parts.keys() == {"model"}
     assert REPLACED_BY.keys() == INFRASTRUCTURE.keys()
+
+
+async def test_the_forge_tells_the_api_and_signs_with_a_secret_that_both_know(make: Make) -> None:
+    stack = make({**REPLACED, "E2B_API_KEY": "e2b_real", "ANTHROPIC_API_KEY": "sk-ant-real"})
+    secret = stack.plan.settings("postgresql://elsewhere/db")["GITHUB_WEBHOOK_SECRET"]
+    with Receiver(port=stack.plan.ports["api"]).listening() as api:
+        await stack.start()
+        (ping,) = await asyncio.to_thread(api.wait, "ping")
+    assert ping.path == "/github/webhook"
+    expected = hmac.new(secret.encode(), ping.body, hashlib.sha256).hexdigest()
+    assert ping.headers["x-hub-signature-256"] == f"sha256={expected}"
+    assert stack.plan.application_environment("")["GITHUB_WEBHOOK_SECRET"] == secret
+    own = make({**REPLACED, "GITHUB_WEBHOOK_SECRET": "of the operator"}, "two").plan
+    assert own.settings("")["GITHUB_WEBHOOK_SECRET"] == "of the operator"
 
 
 async def test_two_stacks_live_side_by_side(make: Make, tmp_path: Path) -> None:

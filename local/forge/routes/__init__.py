@@ -9,6 +9,8 @@ from local.forge.routes import (
     compare,
     contents,
     git_objects,
+    hook_deliveries,
+    hooks,
     issues,
     protection,
     pulls,
@@ -33,5 +35,5 @@ PARTS = (
 )
 
 router = APIRouter()
-for part in (*PARTS, pulls, reviews, issues):
+for part in (*PARTS, pulls, reviews, issues, hooks, hook_deliveries):
     router.include_router(part.router)

@@ -6,14 +6,16 @@ from typing import Literal
 from fastapi import APIRouter
 from pydantic import AwareDatetime
 
-from local.forge import check_runs, commits
-from local.forge.check_runs import Fields
+from local.forge import check_runs, check_suites, commits
+from local.forge.check_runs import CheckRun, Fields
 from local.forge.database import now
-from local.forge.dependencies import Number, Readable, Site, Writable
+from local.forge.dependencies import Number, Readable, Site, User, Writable
 from local.forge.errors import Invalid
 from local.forge.paging import Page
+from local.forge.repositories import Repository
 from local.forge.routes.body import Body
 from local.forge.site import Json
+from local.forge.site import Site as SiteHere
 
 router = APIRouter(prefix="/repos/{owner}/{repo}")
 
@@ -59,20 +61,20 @@ class CreateCheckRun(EditCheckRun):
 
 
 @router.post("/check-runs", status_code=201)
-async def create_check_run(body: CreateCheckRun, found: Writable, site: Site) -> Json:
+async def create_check_run(body: CreateCheckRun, found: Writable, site: Site, login: User) -> Json:
     sha = await commits.resolve(found, body.head_sha)
     defaults: Fields = {"status": "queued", "started_at": now(), "head_sha": sha}
-    return (await check_runs.add(found, defaults | body.fields())).shape(site, found)
+    return await one(site, found, await check_runs.add(found, defaults | body.fields(), login))
 
 
 @router.get("/check-runs/{key}")
 async def check_run(key: Number, found: Readable, site: Site) -> Json:
-    return (await check_runs.get(found, key)).shape(site, found)
+    return await one(site, found, await check_runs.get(found, key))
 
 
 @router.patch("/check-runs/{key}")
-async def edit_check_run(key: Number, body: EditCheckRun, found: Writable, site: Site) -> Json:
-    return (await check_runs.edit(found, key, body.fields())).shape(site, found)
+async def edit_check_run(key: Number, body: EditCheckRun, found: Writable, site: Site, login: User) -> Json:
+    return await one(site, found, await check_runs.edit(found, key, body.fields(), login))
 
 
 @router.get("/commits/{ref:path}/check-runs")
@@ -85,10 +87,20 @@ async def check_runs_of_commit(
     status: str | None = None,
     filter: Literal["latest", "all"] = "latest",
 ) -> Json:
-    runs = await check_runs.of_commit(found, await commits.resolve(found, ref))
+    sha = await commits.resolve(found, ref)
+    runs = await check_runs.of_commit(found, sha)
     runs = check_runs.latest(runs) if filter == "latest" else runs
     wanted = [run for run in runs if check_name in {None, run.name} and status in {None, run.status}]
-    return {"total_count": len(wanted), "check_runs": [run.shape(site, found) for run in page.cut(wanted)]}
+    pulls = await check_suites.pull_requests(site, found, sha)
+    return {
+        "total_count": len(wanted),
+        "check_runs": [run.shape(site, found, pulls) for run in page.cut(wanted)],
+    }
+
+
+async def one(site: SiteHere, repo: Repository, run: CheckRun) -> Json:
+    """The run with its pull requests."""
+    return run.shape(site, repo, await check_suites.pull_requests(site, repo, run.head_sha))
 
 
 def written(time: datetime | None) -> str | None:

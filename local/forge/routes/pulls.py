@@ -9,6 +9,7 @@ from local.forge import commits, merging, opening, pulls
 from local.forge.dependencies import Number, Readable, Site, User, Writable
 from local.forge.diffs import changes
 from local.forge.errors import Invalid
+from local.forge.opening import Edit
 from local.forge.paging import Page
 from local.forge.pull_shapes import detail, shape
 from local.forge.pulls import Filter, NewPull
@@ -76,12 +77,10 @@ async def one_pull(number: Number, found: Readable, site: Site) -> Json:
 
 
 @router.patch("/{number}")
-async def edit_pull(number: Number, body: EditPull, found: Writable, site: Site) -> Json:
+async def edit_pull(number: Number, body: EditPull, found: Writable, site: Site, login: User) -> Json:
     pull = await pulls.get(found, number)
-    edited = await opening.edit(
-        found, pull, title=body.title, body=body.body, state=body.state, base=body.base
-    )
-    return await detail(site, found, edited)
+    wish = Edit(body.title, body.body, body.state, body.base)
+    return await detail(site, found, await opening.edit(found, pull, wish, login))
 
 
 @router.get("/{number}/commits")

@@ -45,9 +45,11 @@ async def reference(name: str, found: Readable, site: Site) -> Json:
 
 
 @router.post("/refs", status_code=201)
-async def create_reference(body: CreateRef, found: Writable, site: Site, response: Response) -> Json:
+async def create_reference(
+    body: CreateRef, found: Writable, site: Site, login: User, response: Response
+) -> Json:
     whole = shape(site, found, await refs.create(found.git, body.ref, body.sha))
-    await pushed(found)
+    await pushed(found, login)
     response.headers["Location"] = str(whole["url"])
     return whole
 
@@ -57,7 +59,7 @@ async def update_reference(name: str, body: UpdateRef, found: Writable, site: Si
     ref = await existing(found, name)
     await push_rules.must_allow_update(found, ref, body.sha, login, force=body.force)
     ref = await refs.update(found.git, ref, body.sha, force=body.force)
-    await pushed(found)
+    await pushed(found, login)
     return shape(site, found, ref)
 
 
@@ -66,7 +68,7 @@ async def delete_reference(name: str, found: Writable, login: User) -> None:
     ref = await existing(found, name)
     await push_rules.must_allow_deletion(found, ref, login)
     await refs.delete(found.git, ref, found.default_branch)
-    await pushed(found)
+    await pushed(found, login)
 
 
 async def existing(repo: Repository, name: str) -> Ref:

@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
@@ -47,8 +47,9 @@ WHO = {"NAME": "Ada", "EMAIL": "ada@example.com"}
 class ForgeProcess:
     """One `python -m local.forge`."""
 
-    def __init__(self, data: Path) -> None:
+    def __init__(self, data: Path, flags: Sequence[str] = (), webhook_secret: str = "") -> None:
         self.data = data
+        self.flags, self.webhook_secret = flags, webhook_secret
         (self.port,) = free_ports(1)
         self.token = TOKEN
         self.url = f"http://{LOOPBACK}:{self.port}"
@@ -62,8 +63,9 @@ class ForgeProcess:
             "PATH": os.environ["PATH"],
             "FORGE_TOKEN": TOKEN,
             "FORGE_REVIEWER_TOKEN": REVIEWER_TOKEN,
+            "FORGE_WEBHOOK_SECRET": self.webhook_secret,
         }
-        self.process = subprocess.Popen([*command, "--data", str(self.data)], env=environment)
+        self.process = subprocess.Popen([*command, "--data", str(self.data), *self.flags], env=environment)
         deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline and self.process.poll() is None:
             try:
