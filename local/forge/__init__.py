@@ -6,9 +6,15 @@ Enterprise serves it (prefix ``/api/v3``).
 
     python -m local.forge --host 127.0.0.1 --port P --data DIR     the token comes in FORGE_TOKEN
 
+A second user, who can approve what the first one opened, has the token FORGE_REVIEWER_TOKEN. With
+``--webhook-url URL`` everything is told there as well, signed with FORGE_WEBHOOK_SECRET.
+
 Rooms: ``git`` and ``database`` run the two stores, ``repositories`` joins them. ``refs``, ``commits``,
 ``diffs``, ``contents``, ``merging`` know git; ``pulls`` (with ``opening`` and ``following``), ``comments``,
-``statuses``, ``check_runs`` know rows. ``routes`` is the REST front, ``graph`` (with ``ref_connections``)
-what GraphQL tells, ``smart_http`` the git front, ``pages`` what a browser shows; ``seed`` makes a repository
-of files.
+``reviews``, ``statuses``, ``check_runs`` and ``check_suites`` know rows. ``protections`` keeps a branch's
+rules: ``requirements`` puts them to a merge, ``push_rules`` to a push. ``events`` notes what happened in the
+transaction that does it, ``hooks`` want to hear of it, ``deliveries`` are queue and log, ``payloads`` (with
+``push_payload``) what is sent, ``courier`` who brings it. ``routes`` is the REST front, ``graph`` (with
+``ref_connections``) what GraphQL tells, ``smart_http`` the git front, ``pages`` what a browser shows;
+``seed`` makes a repository of files.
 """

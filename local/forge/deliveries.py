@@ -100,7 +100,7 @@ async def next_for(db: Database, hook_id: int) -> tuple[Hook, Delivery] | None:
 
 async def keep_payload(db: Database, delivery: Delivery, payload: str) -> None:
     """The payload as it is sent, and sent again: made once, so that every attempt has the same bytes."""
-    await db.all("UPDATE deliveries SET payload = ? WHERE id = ?", payload, delivery.id)
+    await db.all("UPDATE deliveries SET payload = ?, facts = '{}' WHERE id = ?", payload, delivery.id)
 
 
 async def finish(db: Database, delivery: Delivery, outcome: Outcome) -> None:

@@ -4,7 +4,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 
 from local.forge import commits, following, pulls, refs, requirements
-from local.forge.commits import Commit
+from local.forge.commits import NO_REPLY, Commit
 from local.forge.errors import Modified, NotMergeable
 from local.forge.git import Git
 from local.forge.pulls import Pull
@@ -49,6 +49,8 @@ async def merge(repo: Repository, number: int, how: Merge) -> str:
         await following.catch_up(repo, how.by)
         pull = await pulls.get(repo, number)
         must_be_ready(pull, how.sha)
+        if not await is_mergeable(repo, pull):
+            raise NotMergeable
         if reason := await requirements.unmet(repo, pull, how.by, how.method):
             raise NotMergeable(reason)
         tip = await prepare(repo, pull, how)
@@ -128,7 +130,7 @@ def squash_words(pull: Pull, changes: list[Commit]) -> tuple[str, str]:
 
 def identity(login: str) -> dict[str, str]:
     """The forge's user as author and committer."""
-    who = {"NAME": login, "EMAIL": f"{login}@users.noreply.localhost"}
+    who = {"NAME": login, "EMAIL": f"{login}@{NO_REPLY}"}
     return {f"GIT_{role}_{key}": value for role in ("AUTHOR", "COMMITTER") for key, value in who.items()}
 
 

@@ -18,7 +18,7 @@ def pull(repo: Repository, clone: "Clone") -> PullRequest:
 
 
 def refused(pull: PullRequest, method: str = "squash") -> str:
-    """GitHub's words for why it is not merged; it must stand as blocked or behind."""
+    """GitHub's words for why it is not merged."""
     with pytest.raises(GithubException) as raised:
         pull.merge(merge_method=method)
     assert raised.value.status == 405
@@ -148,3 +148,4 @@ def test_conflicts_come_before_rules(repo: Repository, pull: PullRequest, clone:
     clone.git("push", "--quiet", "origin", "aside:main")
     repo.get_branch("main").edit_protection(strict=False, contexts=["test"])
     assert state(pull) == (False, "dirty")
+    assert refused(pull) == "Pull Request is not mergeable"
