@@ -22,6 +22,7 @@ from local.forge.payloads import payload
 from local.forge.repositories import Store
 
 PATIENCE = 10.0  # seconds for a whole delivery, as on GitHub
+AT_ONCE = 6  # payloads made ahead for one hook
 LARGEST_ANSWER = 64 * 1024  # bytes that the log keeps
 log = logging.getLogger(__name__)
 
@@ -59,19 +60,24 @@ class Courier:
                 await self._store.db.written.wait()
 
     async def _serve(self, hook_id: int, clients: dict[str, httpx.AsyncClient]) -> None:
-        """Empties one hook's queue."""
-        while due := await deliveries.next_for(self._store.db, hook_id):
-            hook, delivery = due
-            body = delivery.payload or await self._payload(hook, delivery)
-            outcome = unmade(hook) if body is None else await send(clients, hook, delivery, body)
-            if outcome.status != "OK":
-                log.warning("%s for hook %s (%s): %s", delivery.event, hook.id, outcome.url, outcome.status)
-            await deliveries.finish(self._store.db, delivery, outcome)
+        """Empties one hook's queue: several payloads are made at once, and sent one after the other."""
+        while due := await deliveries.next_for(self._store.db, hook_id, AT_ONCE):
+            hook, waiting = due
+            bodies = await asyncio.gather(*(self._payload(hook, delivery) for delivery in waiting))
+            for delivery, body in zip(waiting, bodies, strict=True):
+                outcome = unmade(hook) if body is None else await send(clients, hook, delivery, body)
+                if outcome.status != "OK":
+                    log.warning(
+                        "%s for hook %s (%s): %s", delivery.event, hook_id, outcome.url, outcome.status
+                    )
+                await deliveries.finish(self._store.db, delivery, outcome)
         self._busy.discard(hook_id)
         self._store.db.written.set()  # what came between the last look and now
 
     async def _payload(self, hook: Hook, delivery: Delivery) -> str | None:
-        """The payload, made and kept; None when what it was to tell of is gone."""
+        """The payload, made and kept unless it was before; None when what it was to tell of is gone."""
+        if delivery.payload is not None:
+            return delivery.payload
         try:
             made = await payload(self._store, self._root, hook, delivery)
         except (ApiError, GitFailed, LookupError, ValueError):

@@ -89,13 +89,14 @@ async def waiting_hooks(db: Database) -> set[int]:
     return {row["hook_id"] for row in rows}
 
 
-async def next_for(db: Database, hook_id: int) -> tuple[Hook, Delivery] | None:
-    """What this hook is to be sent next, None when its queue is empty or it is gone."""
+async def next_for(db: Database, hook_id: int, limit: int) -> tuple[Hook, list[Delivery]] | None:
+    """What this hook is to be sent next, in order; None when its queue is empty or it is gone."""
     hook = await db.one("SELECT * FROM hooks WHERE id = ?", hook_id)
-    row = await db.one(
-        "SELECT * FROM deliveries WHERE hook_id = ? AND delivered_at IS NULL ORDER BY id LIMIT 1", hook_id
+    rows = await db.all(
+        "SELECT * FROM deliveries WHERE hook_id = ? AND delivered_at IS NULL ORDER BY id LIMIT ?",
+        *(hook_id, limit),
     )
-    return (Hook.of(hook), Delivery.of(row)) if hook and row else None
+    return (Hook.of(hook), [Delivery.of(row) for row in rows]) if hook and rows else None
 
 
 async def keep_payload(db: Database, delivery: Delivery, payload: str) -> None:

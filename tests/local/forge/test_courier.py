@@ -1,5 +1,6 @@
 """Deliveries survive `kill -9`, keep their order, and go to the hook of the whole forge as well."""
 
+import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,6 +10,11 @@ import pytest
 from github import Github
 from github.Repository import Repository
 
+from local.forge import hooks
+from local.forge.database import MIGRATIONS, Database
+from local.forge.deliveries import KEPT, Outcome, finish, next_for
+from local.forge.events import Event, new_guid, queue
+from local.forge.seed import seed
 from tests.local.forge.receiver import SECRET, Receiver
 
 if TYPE_CHECKING:
@@ -123,3 +129,52 @@ def test_without_the_address_nothing_is_told(own_forge: "ForgeProcess", receiver
         (told,) = receiver.wait("status")
     assert told.payload["state"] == "failure"
     assert receiver.events() == ["ping", "ping", "status"]
+
+
+async def test_a_directory_from_before_there_were_webhooks(
+    own_forge: "ForgeProcess", receiver: Receiver, clone_of: Callable[[Repository], "Clone"], tmp_path: Path
+) -> None:
+    before = type(own_forge)(tmp_path / "before", own_forge.flags, own_forge.webhook_secret)
+    await seed(before.data, "acme", "shop", {"README.md": "# Shop"})
+    file = before.data / "forge.sqlite3"
+    file.unlink()
+    with sqlite3.connect(file) as rows:
+        rows.executescript(MIGRATIONS[0] + "; PRAGMA user_version=1")
+        rows.execute(
+            "INSERT INTO repositories"
+            " (owner, name, private, default_branch, created_at, updated_at, pushed_at)"
+            " VALUES ('acme', 'shop', 1, 'main', ?, ?, ?)",
+            ("2026-01-01T00:00:00Z",) * 3,
+        )
+    rows.close()
+    receiver.sent.clear()
+    with receiver.listening():
+        before.start()
+        try:
+            with client(before) as github:
+                sha = clone_of(github.get_repo("acme/shop")).branch("topic")
+            (push,) = receiver.wait("push")
+        finally:
+            before.stop()
+    assert receiver.events() == ["ping", "push"], "what was there before is no push"
+    assert push.payload["after"] == sha
+
+
+async def test_the_log_is_bounded_and_the_queue_is_not(tmp_path: Path) -> None:
+    database = Database(tmp_path / "forge.sqlite3")
+    await hooks.install(database, "http://127.0.0.1:9", None, "codecourier")
+    ping = Event("ping", None, "codecourier", {})
+
+    def fill(connection: sqlite3.Connection) -> None:
+        for _ in range(KEPT + 9):
+            queue(connection, 1, None, ping, new_guid())
+
+    await database.transaction(fill)
+    outcome = Outcome("2026-01-01T00:00:00Z", 0.1, "OK", 200, "http://127.0.0.1:9", "{}", "{}", "")
+    done = 0
+    while due := await next_for(database, 1, 50):
+        for delivery in due[1]:
+            await finish(database, delivery, outcome)
+            done += 1
+    assert (done, await database.count("deliveries")) == (KEPT + 10, KEPT)
+    database.close()
