@@ -31,6 +31,7 @@ async def report_issue(session: AsyncSession, session_id: str, source_key: str, 
         source_key=source_key,
     )  # fmt: skip
     session.add(issue)
+    append(session, issue, EventType.issue_created, {"issueSessionId": scan.id})
     scan.issue_count += 1
     data: dict[str, object] = {"issueId": issue.id, "title": issue.title, "priority": issue.priority}
     append(session, scan, EventType.issue_found, data)

@@ -59,6 +59,8 @@ class WorkChains:
             key = f"{chain.id}:{place.index}:{chain.attempt}"
             statement = select(Run).where(col(Run.unique_key) == key)
             run: Run | None = (await session.execute(statement)).scalar_one_or_none()
+            if run is None and chain.status.is_final:
+                raise Conflict("The chain has ended.")  # asked by a worker that comes too late
             if run is None:
                 issue = await session.get_one(Issue, chain.issue_ids[place.index])
                 if issue.deleted_at or issue.status is IssueStatus.completed:

@@ -26,9 +26,8 @@ def ending_of(error: FailureError | asyncio.CancelledError) -> Ending:
 
     What fails after a cancel does so because of it: when a worker dies, the engine tries nothing again.
     """
-    if workflow.cancellation_reason() is not None or not isinstance(error, FailureError):
-        return Ending(status="cancelled")
-    if is_cancelled_exception(error):
+    is_cancel = is_cancelled_exception(error) or workflow.cancellation_reason() is not None
+    if is_cancel or not isinstance(error, FailureError):
         return Ending(status="cancelled")
     failure = cause(error)
     if failure is None or failure.type is None:

@@ -5,6 +5,7 @@ import pytest
 from activities.chains import CloseChain
 from activities.sweep import Sweep
 from activities.work_chains import IssueEnd, IssuePlace, WorkChains
+from kit.errors import Conflict
 from models import Issue, Run
 from models.chain import ChainStatus
 from models.issue import IssueStatus
@@ -57,6 +58,14 @@ async def test_a_run_that_no_engine_has_ends_with_its_chain(site: Site) -> None:
     [issue] = await issues_of(site, chain)
     assert issue.status is IssueStatus.failed
     assert await events_of(site, run.id) == ["run.created", "run.cancelled"]
+
+
+async def test_a_chain_that_has_ended_begins_no_issue(site: Site) -> None:
+    """As asked by a worker that everybody thought dead."""
+    chain = await a_chain(site, WORKED, status=ChainStatus.cancelled)
+    with pytest.raises(Conflict):
+        await WorkChains(site.database, site.settings).begin_issue(IssuePlace(chain_id=chain.id, index=0))
+    assert await runs_of(site, chain) == []
 
 
 async def test_what_was_merged_is_no_base_any_more(site: Site) -> None:
