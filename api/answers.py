@@ -76,4 +76,4 @@ class Unrendered(Response):
             body = b'{"data":' + answer.model_dump_json(by_alias=True).encode() + b"}"
         else:
             raise TypeError(f"A handler answered {type(answer).__name__}, which is no answer.")
-        return Response(body, self.status_code, media_type="application/json")
+        return Response(body, self.status_code, media_type="application/json", background=self.background)

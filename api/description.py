@@ -46,6 +46,7 @@ def describe(handler: Endpoint, method: str, access: Access | None) -> dict[str,
     needed = f"Needs the scope `{scopes[0]}`." if scopes else f"Needs {'a valid' if access else 'no'} key."
     codes = [400, 401, 403, 404, 429, 500, 503] if access else [500, 503]
     codes += [409, 413] if method != "GET" else []
+    codes += [400, 401, 404] if method != "GET" and access is None else []
     return {
         "summary": " ".join(summary.split()).rstrip("."),
         "description": " ".join([*rest.split(), needed]),

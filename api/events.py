@@ -22,13 +22,13 @@ HEARTBEAT_SECONDS = 15.0
 LOOK_SECONDS = 5.0
 """How often a stream looks by itself, in case news was lost."""
 BATCH = 200
-_LAST = {kind.value for kind in EventType if kind.is_last}
+_LAST = [kind.value for kind in EventType if kind.is_last]
 _NEWS = (
     "SELECT seq, type, json_build_object('seq', seq, 'type', type, 'createdAt',"
     """ to_char(created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'), 'data', data)::text"""
     " FROM event WHERE subject_id = %(subject)s AND seq > %(after)s ORDER BY seq LIMIT %(batch)s"
 )
-_NEWEST = "SELECT seq, type FROM event WHERE subject_id = %(subject)s ORDER BY seq DESC LIMIT 1"
+_LAST_SEQ = "SELECT seq FROM event WHERE subject_id = %(subject)s AND type = ANY(%(last)s) LIMIT 1"
 
 
 class Events:
@@ -85,17 +85,17 @@ async def follow(
             try:
                 await allowed()
                 rows = await reads.fetch(_NEWS, {"subject": subject, "after": after, "batch": BATCH})
-                newest = () if rows else await reads.fetch(_NEWEST, {"subject": subject})
+                last = () if rows else await reads.fetch(_LAST_SEQ, {"subject": subject, "last": _LAST})
             except (Unavailable, SQLAlchemyError):  # the stream outlives a restart of the database
-                rows = newest = ()
+                rows = last = ()
             except AuthInvalid:
                 return
             for seq, kind, data in rows:
                 after = cast("int", seq)
                 yield f"id: {seq}\nevent: {kind}\ndata: {data}\n\n".encode()
-                if kind in _LAST:
-                    return
-            if newest and newest[0][1] in _LAST and cast("int", newest[0][0]) <= after:
+            if any(kind in _LAST for _, kind, _ in rows):
+                return
+            if last and cast("int", last[0][0]) <= after:
                 return
             if rows:
                 silent = 0.0

@@ -38,6 +38,8 @@ class Settings(BaseSettings):
     github_api_url: str = "https://api.github.com"
     github_write_spacing_seconds: float = Field(1.0, ge=0)
     """GitHub asks for content writes one at a time, a second apart, per token."""
+    github_webhook_secret: SecretStr | None = None
+    """What GitHub signs its webhooks with; without it none are taken."""
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "console"] = "json"
@@ -56,7 +58,10 @@ class Settings(BaseSettings):
 
     def secret_values(self) -> list[str]:
         """Every secret of the process, for the scrubbers at its sinks."""
-        secrets = [self.e2b_api_key, self.anthropic_api_key, self.github_token, self.temporal_api_key]
+        secrets = [
+            self.e2b_api_key, self.anthropic_api_key, self.github_token, self.github_webhook_secret,
+            self.temporal_api_key,
+        ]  # fmt: skip
         values = [secret.get_secret_value() for secret in secrets if secret is not None]
         values += self.encryption_keys.get_secret_value().split(",")
         passwords = [host["password"] for host in self.database_url.hosts()]

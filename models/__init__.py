@@ -7,10 +7,12 @@ from models.asset import Asset, AssetVersion
 from models.blueprint import Blueprint, BlueprintVersion
 from models.effect import Effect
 from models.event import Event
+from models.github_delivery import GithubDelivery
 from models.idempotency import IdempotencyRecord
 from models.issue import Issue
 from models.issue_session import IssueSession
 from models.job_snapshot import JobSnapshot
+from models.merge_job import MergeJob
 from models.notification import Notification
 from models.persona import Persona
 from models.project import Member, Project
@@ -26,8 +28,8 @@ from models.work_chain import WorkChain
 
 __all__ = [
     "AgentSession", "AnsweringSession", "ApiKey", "Asset", "AssetVersion", "Blueprint", "BlueprintVersion",
-    "CostRate", "Effect", "Event", "FollowUp", "IdempotencyRecord", "Issue", "IssueSession", "JobSnapshot",
-    "Member", "Message", "Notification", "Persona", "Project", "ProviderKey", "RecurringTask", "Run",
-    "RunStep", "Sandbox", "SandboxEvent", "SessionQuestion", "SprintChain", "ToolCall", "UsageRecord",
-    "WorkChain",
+    "CostRate", "Effect", "Event", "FollowUp", "GithubDelivery", "IdempotencyRecord", "Issue", "IssueSession",
+    "JobSnapshot", "Member", "MergeJob", "Message", "Notification", "Persona", "Project", "ProviderKey",
+    "RecurringTask", "Run", "RunStep", "Sandbox", "SandboxEvent", "SessionQuestion", "SprintChain",
+    "ToolCall", "UsageRecord", "WorkChain",
 ]  # fmt: skip

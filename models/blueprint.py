@@ -49,6 +49,7 @@ class BlueprintConfig(Body):
     sandbox: SandboxConfig = SandboxConfig()
     max_cost_usd: Annotated[Decimal, Bounded(gt=0)] | None = None
     auto_fix_ci: AutoFixCi = AutoFixCi()
+    delete_branch_on_merge: bool = False
 
 
 DEFAULT_LOOP_ITERATIONS = 3

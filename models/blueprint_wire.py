@@ -20,7 +20,7 @@ _STEP: JsonDict = {
 _CONFIG: JsonDict = {
     "createPr": True, "draftPr": False, "baseBranch": None, "maxCostUsd": None,
     "sandbox": {"templateId": "base", "memoryMb": None, "cpuCount": None, "timeoutMs": 3_600_000},
-    "autoFixCi": {"enabled": False, "maxAttempts": 2},
+    "autoFixCi": {"enabled": False, "maxAttempts": 2}, "deleteBranchOnMerge": False,
 }  # fmt: skip
 
 

@@ -39,10 +39,20 @@ class EventType(StrEnum):
     branch_pushed = "branch.pushed"
     pr_created = "pr.created"
     pr_skipped = "pr.skipped"
+    pr_merge_requested = "pr.merge-requested"
+    pr_blocked_on_ci = "pr.blocked-on-ci"
+    pr_merged = "pr.merged"
+    pr_merge_failed = "pr.merge-failed"
+    branch_deleted = "branch.deleted"
+    branch_kept = "branch.kept"
     ci_updated = "ci.updated"
     run_completed = "run.completed"
     run_failed = "run.failed"
     run_cancelled = "run.cancelled"
+
+    merge_created = "merge.created"
+    merge_started = "merge.started"
+    merge_ended = "merge.ended"
 
     chain_created = "chain.created"
     chain_started = "chain.started"
@@ -77,7 +87,7 @@ class EventType(StrEnum):
 
     @property
     def is_last(self) -> bool:
-        """No event of the subject follows this one."""
+        """The subject's work is over; what becomes of its pull request may still follow."""
         return self in (EventType.run_completed, EventType.run_failed, EventType.run_cancelled)
 
 

@@ -61,6 +61,8 @@ class Run(Job, table=True):
         ),
         Index("run_unfinished", "status", postgresql_where="status IN ('pending', 'running', 'paused')"),
         Index("run_by_unique_key", "unique_key", unique=True),
+        Index("run_by_head_sha", "head_sha", postgresql_where="head_sha IS NOT NULL"),
+        Index("run_by_pull_request", "pr_number", postgresql_where="pr_number IS NOT NULL"),
     )
     id: str = Field(default_factory=prefixed("r"), primary_key=True)
     run_number: int

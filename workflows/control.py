@@ -20,6 +20,8 @@ class Control:
     def __init__(self, run_id: str) -> None:
         self.run_id = run_id
         self.paused = self.stopping = self.steps_over = False
+        self.checks_changed = False
+        """GitHub told of CI since it was last looked at."""
         self.follow_ups = 0
         self.held = timedelta(0)
         """How long the run was paused in all: that time does not count against its limit."""

@@ -10,6 +10,8 @@ from activities.delivery import Delivery, OpenPullRequest, Pushed
 from activities.sandboxes import SandboxActivities, SandboxRef
 from kit.temporal import PATIENT
 from workflows.calls import WHOLE, patiently
+from workflows.control import Control
+from workflows.news import news
 from workflows.pipeline import Pipeline
 from workflows.sandbox import surviving
 
@@ -29,7 +31,7 @@ async def deliver(pipeline: Pipeline) -> None:
         run_id, Delivery.open_pull_request, ask, PATIENT, summary="open the pull request", cancellation=WHOLE
     )
     await patiently(run_id, SandboxActivities.release, run_id, PATIENT, summary="kill the sandbox")
-    await _follow_ci(run_id)
+    await _follow_ci(run_id, pipeline.control)
 
 
 async def _push(run_id: str, sandbox_id: str) -> Pushed:
@@ -39,15 +41,16 @@ async def _push(run_id: str, sandbox_id: str) -> Pushed:
     )
 
 
-async def _follow_ci(run_id: str) -> None:
-    """Look at CI, less and less often, until it has passed or failed, or there is none."""
+async def _follow_ci(run_id: str, control: Control) -> None:
+    """Look at CI until it has spoken, or there is none: when GitHub tells of it, else less and less often."""
     workflow.set_current_details("The pull request is open; waiting for CI.")
     started, pause = workflow.now(), FIRST_LOOK
     while workflow.now() - started < CI_TAKES:
+        control.checks_changed = False
         report = await patiently(run_id, Ci.read_checks, run_id, PATIENT, summary="read CI's checks")
         if _has_spoken(report, workflow.now() - started):
             return
-        await workflow.sleep(pause)
+        await news(lambda: control.checks_changed, pause)
         pause = min(pause * 1.5, LONGEST_PAUSE)
 
 

@@ -80,6 +80,10 @@ class RunWorkflow:
     def _may_follow_up(self, message_id: str) -> None:
         self.control.must_be_at_work("told anything")
 
+    @workflow.signal
+    async def checks_changed(self) -> None:
+        self.control.checks_changed = True
+
     @workflow.signal(name="pause")
     async def pause_by_signal(self) -> None:
         """The same as the update, for the Web UI and the command line."""

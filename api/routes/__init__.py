@@ -4,6 +4,7 @@ from api.route import Route
 from api.routes import (
     answering_sessions,
     api_keys,
+    github_webhook,
     identity,
     issue_session_trash,
     issue_sessions,
@@ -53,5 +54,6 @@ _ROUTERS = [
     recurring_firings.router,
     sandboxes.router,
     notifications.router,
+    github_webhook.router,
 ]
 ROUTES: list[Route] = [route for router in _ROUTERS for route in router.routes]

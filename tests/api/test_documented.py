@@ -18,6 +18,7 @@ OWN_TESTS = {
     "Recurring Tasks",
     "Sprint Chains",
     "Work Chains",
+    "Webhooks",
 }
 """Tags whose operations are all held against their description by the tests of their own."""
 

@@ -1,0 +1,178 @@
+"""GitHub's webhook: who may speak, what is heeded, and that saying it twice changes nothing."""
+
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+from pydantic import SecretStr
+from sqlmodel import col, select
+
+from api.requests import LARGEST_BODY
+from kit.crypto import signature
+from kit.database import Database
+from kit.settings import Settings
+from models import Event, GithubDelivery, Notification, Run
+from models.event import EventType
+from models.github_waiting import waiting_for_checks
+from models.run import PrStatus
+from tests.api.conftest import client_of, running
+from tests.api.test_runs import start
+
+SECRET = "webhook-secret-of-the-tests"
+URL = "http://test/github/webhook"
+SHA = "a" * 40
+
+
+@dataclass
+class Hook:
+    """Speaks as GitHub does."""
+
+    http: httpx.AsyncClient
+
+    async def __call__(self, event: str, payload: object, *, delivery: str | None = None) -> httpx.Response:
+        return await self.raw(json.dumps(payload).encode(), event=event, delivery=delivery)
+
+    async def raw(self, body: bytes, **headers: str | None) -> httpx.Response:
+        event, delivery = headers.get("event"), headers.get("delivery")
+        signed = {"X-Hub-Signature-256": f"sha256={signature(SECRET, body)}"}
+        named = {"X-GitHub-Event": event or "check_run", "X-GitHub-Delivery": delivery or str(uuid4())}
+        return await self.http.post(URL, content=body, headers={**signed, **named})
+
+
+@pytest.fixture
+async def hook(api_settings: Settings) -> AsyncIterator[Hook]:
+    settings = api_settings.model_copy(update={"github_webhook_secret": SecretStr(SECRET)})
+    async with running(settings) as app, client_of(app) as http:
+        yield Hook(http)
+
+
+@pytest.fixture
+async def run(client: httpx.AsyncClient, database: Database, run_body: dict[str, str]) -> Run:
+    """A run with a pull request, in a repository of its own."""
+    run_id = (await start(client, run_body))["id"]
+    async with database.transaction() as session:
+        row = await session.get_one(Run, run_id, with_for_update=True)
+        row.repository_slug, row.pr_number, row.pr_status = f"Org/{uuid4().hex}", 7, PrStatus.created
+        row.head_sha, row.pr_url = SHA, "https://github.com/org/repo/pull/7"
+        return row
+
+
+def closed(run: Run, *, merged: bool = True, number: int = 7) -> dict[str, Any]:
+    pull = {"number": number, "merged": merged, "merge_commit_sha": "b" * 40, "title": "More is ignored"}
+    return {
+        "action": "closed",
+        "pull_request": pull,
+        "repository": {"full_name": run.repository_slug.lower()},
+    }
+
+
+def check_run(slug: str, sha: str = SHA) -> dict[str, Any]:
+    return {"action": "completed", "check_run": {"head_sha": sha}, "repository": {"full_name": slug}}
+
+
+async def test_a_merge_elsewhere_is_told_once(hook: Hook, run: Run, database: Database) -> None:
+    delivery = str(uuid4())
+    answers = [await hook("pull_request", closed(run), delivery=delivery) for _ in range(2)]
+    answers.append(await hook("pull_request", closed(run)))
+    assert [answer.json()["data"] for answer in answers] == [
+        {"status": "accepted"}, {"status": "repeated"}, {"status": "accepted"},
+    ]  # fmt: skip
+    async with database.transaction() as session:
+        assert (await session.get_one(Run, run.id)).pr_status is PrStatus.merged
+        of_run = (col(Event.subject_id) == run.id) & (col(Event.type) == EventType.pr_merged)
+        [event] = (await session.exec(select(Event).where(of_run))).all()
+        of_project = col(Notification.project_id) == run.project_id
+        told = (await session.exec(select(Notification).where(of_project))).all()
+    assert event.data == {"runId": run.id, "prUrl": run.pr_url, "number": 7, "mergeSha": "b" * 40}
+    assert [(each.type, each.event_id) for each in told] == [("pr_merged", event.id)]
+
+
+@pytest.mark.parametrize("change", [{"merged": False}, {"number": 8}])
+async def test_other_ends_are_no_merge(
+    hook: Hook, run: Run, database: Database, change: dict[str, Any]
+) -> None:
+    assert (await hook("pull_request", closed(run, **change))).status_code == 200
+    async with database.transaction() as session:
+        assert (await session.get_one(Run, run.id)).pr_status is PrStatus.created
+
+
+async def test_whom_a_check_concerns(
+    hook: Hook, client: httpx.AsyncClient, worker: None, run: Run, database: Database
+) -> None:
+    """Live runs of this commit in this repository; their workflow hears of it."""
+
+    async def waiting(slug: str, sha: str = SHA) -> list[str]:
+        async with database.transaction() as session:
+            return await waiting_for_checks(session, slug, sha)
+
+    assert await waiting(run.repository_slug.upper()) == [run.id]
+    assert await waiting("org/other") == await waiting(run.repository_slug, "b" * 40) == []
+    suite = {"action": "completed", "check_suite": {"head_sha": SHA}}
+    repository = {"repository": {"full_name": run.repository_slug}}
+    for event, payload in {
+        "check_run": check_run(run.repository_slug),
+        "check_suite": {**suite, **repository},
+        "status": {"sha": SHA, "state": "success", **repository},
+    }.items():
+        answer = await hook(event, payload)
+        assert answer.json() == {"data": {"status": "accepted"}}
+    assert (await client.post(f"/runs/{run.id}/graceful-stop")).status_code == 200
+
+
+async def test_a_wrong_signature_learns_nothing(hook: Hook, run: Run, database: Database) -> None:
+    body, delivery = json.dumps(closed(run)).encode(), str(uuid4())
+    headers = {"X-GitHub-Event": "pull_request", "X-GitHub-Delivery": delivery}
+    answers = [await hook.http.post(URL, content=body, headers=headers)]
+    for wrong in (signature("another", body), f"sha256={signature('another', body)}", "", "sha256=", "é"):
+        given = {**headers, "X-Hub-Signature-256": wrong.encode()}
+        answers.append(await hook.http.post(URL, content=body, headers=given))  # type: ignore[arg-type]
+    answers.append(await hook.http.post(URL, content=body + b" ", headers=headers))
+    assert {answer.status_code for answer in answers} == {401}
+    codes = [answer.json()["error"]["code"] for answer in answers]
+    assert codes == ["AUTH_MISSING", *["AUTH_INVALID"] * 5, "AUTH_MISSING"]
+    async with database.transaction() as session:
+        assert (await session.get_one(Run, run.id)).pr_status is PrStatus.created
+        assert await session.get(GithubDelivery, delivery) is None
+
+
+async def test_what_is_not_heeded(hook: Hook) -> None:
+    for event in ("ping", "push", "issues", "nothing-known"):
+        answer = await hook(event, {"zen": "Keep it logically awesome."})
+        assert (answer.status_code, answer.json()["data"]) == (200, {"status": "ignored"})
+    assert (await hook("check_run", check_run("no/body"))).json()["data"] == {"status": "accepted"}
+
+
+@pytest.mark.parametrize(
+    ("payload", "field"),
+    [
+        ({"check_run": {"head_sha": SHA}}, "repository"),
+        (check_run("no-owner"), "repository.full_name"),
+        (check_run("a/b\0c"), "repository.full_name"),
+        (check_run("a/b", sha="main"), "check_run.head_sha"),
+        ([], None),
+    ],
+)
+async def test_a_payload_that_is_none(hook: Hook, payload: object, field: str | None) -> None:
+    error = (await hook("check_run", payload)).json()["error"]
+    assert (error["code"], error.get("field")) == ("VALIDATION", field)
+
+
+async def test_bodies_that_cannot_be(hook: Hook) -> None:
+    form = await hook.raw(b"payload=%7B%7D")
+    assert (form.status_code, form.json()["error"]["code"]) == (400, "VALIDATION")
+    large = await hook.raw(b" " * (LARGEST_BODY + 1))
+    assert (large.status_code, large.json()["error"]["code"]) == (413, "PAYLOAD_TOO_LARGE")
+    body = json.dumps(check_run("a/b")).encode()
+    signed = {"X-Hub-Signature-256": f"sha256={signature(SECRET, body)}", "X-GitHub-Event": "check_run"}
+    without = await hook.http.post(URL, content=body, headers=signed)
+    assert (without.status_code, without.json()["error"]["field"]) == (400, "X-GitHub-Delivery")
+
+
+async def test_without_a_secret_there_is_no_webhook(client: httpx.AsyncClient) -> None:
+    answer = await client.post(URL, content=b"{}", headers={"X-Hub-Signature-256": "sha256=00"})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "NOT_FOUND")
+    assert "GITHUB_WEBHOOK_SECRET" in answer.json()["error"]["message"]

@@ -1,0 +1,90 @@
+"""GitHub in tests of runs: a CI that speaks over REST, and the webhook that tells of it."""
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+from uuid import uuid4
+
+import httpx
+from pydantic import SecretStr
+
+from api.app import create_app
+from kit.crypto import signature
+from tests.api.serving import serving
+from tests.runs.site import Site
+
+SECRET: Final = "webhook-secret-of-the-tests"
+CI: Final = {"greet.py": "print('hi')\n", ".github/workflows/ci.yml": "on: push\n"}
+"""A repository whose commits are checked."""
+
+
+@dataclass(frozen=True)
+class GitHub:
+    """One repository of the site's forge, over REST."""
+
+    site: Site
+    slug: str
+
+    async def ask(self, method: str, path: str, body: object = None) -> Any:
+        token = self.site.settings.github_token or SecretStr("")
+        headers = {"Authorization": f"Bearer {token.get_secret_value()}"}
+        url = f"{self.site.settings.github_api_url}/repos/{self.slug}{path}"
+        async with httpx.AsyncClient(trust_env=False, headers=headers) as http:
+            answer = await http.request(method, url, json=body)
+            return answer.raise_for_status().json() if answer.content else None
+
+    async def begin_check(self, sha: str, name: str = "test") -> int:
+        """A check run that is at work; its id."""
+        body = {"name": name, "head_sha": sha, "status": "in_progress"}
+        return int((await self.ask("POST", "/check-runs", body))["id"])
+
+    async def end_check(self, id: int, conclusion: str = "success") -> None:
+        body = {"status": "completed", "conclusion": conclusion}
+        await self.ask("PATCH", f"/check-runs/{id}", body)
+
+    async def check(self, sha: str, conclusion: str, name: str = "test") -> None:
+        """A check run that has ended."""
+        await self.end_check(await self.begin_check(sha, name), conclusion)
+
+    async def pull(self, number: int | None) -> dict[str, Any]:
+        found: dict[str, Any] = await self.ask("GET", f"/pulls/{number}")
+        return found
+
+    async def has_branch(self, name: str | None) -> bool:
+        names = [branch["name"] for branch in await self.ask("GET", "/branches?per_page=100")]
+        return name in names
+
+
+@dataclass(frozen=True)
+class Api:
+    """The site's API as a server, and GitHub's webhook that calls it."""
+
+    http: httpx.AsyncClient
+
+    async def tell(self, event: str, slug: str, **payload: object) -> None:
+        """What GitHub sends, signed."""
+        body = json.dumps({"action": "completed", "repository": {"full_name": slug}, **payload}).encode()
+        headers = {
+            "X-Hub-Signature-256": f"sha256={signature(SECRET, body)}",
+            "X-GitHub-Event": event,
+            "X-GitHub-Delivery": str(uuid4()),
+        }
+        answer = await self.http.post("/github/webhook", content=body, headers=headers)
+        assert answer.json() == {"data": {"status": "accepted"}}, answer.text
+
+    async def tell_of_check(self, slug: str, sha: str) -> None:
+        await self.tell("check_run", slug, check_run={"head_sha": sha})
+
+
+@asynccontextmanager
+async def serving_api(site: Site) -> AsyncIterator[Api]:
+    """The API of a site over HTTP until the block ends."""
+    app = create_app(site.settings.model_copy(update={"github_webhook_secret": SecretStr(SECRET)}))
+    async with (
+        app.router.lifespan_context(app),
+        serving(app) as url,
+        httpx.AsyncClient(base_url=url, trust_env=False) as http,
+    ):
+        yield Api(http)

@@ -1,0 +1,46 @@
+"""A run follows CI: it looks at once when GitHub tells of it, and by itself when nothing is told."""
+
+import time
+
+from models.event import EventType
+from models.run import RunStatus
+from tests.runs.github import CI, GitHub, serving_api
+from tests.runs.scenarios import create, finish, scripted
+from tests.runs.site import Site, eventually
+
+CHECKED = scripted("checked-by-ci", create("checked.txt", "done\n"), finish("Wrote what is checked."))
+SECONDS = 2.0
+
+
+async def test_a_webhook_ends_the_wait_and_without_one_it_looks_by_itself(site: Site) -> None:
+    slug = await site.repository(CI)
+    github = GitHub(site, slug)
+    told, untold = [await site.start(f"Checked {CHECKED}", repository=slug) for _ in range(2)]
+    ids = {}
+    for run in (told, untold):
+        pushed = await site.until(run, EventType.branch_pushed, patience=60)
+        ids[run.id] = await github.begin_check(str(pushed.data["sha"]))
+    looked = [await site.until(run, EventType.ci_updated, count=1, patience=60) for run in (told, untold)]
+    assert [event.data["status"] for event in looked] != ["passed", "passed"]
+    async with serving_api(site) as api:
+        await _looks_rarely(site, told.id)
+        for each in ids.values():
+            await github.end_check(each)
+        began = time.monotonic()
+        await api.tell_of_check(slug.upper(), str((await site.read(told)).head_sha))
+        assert time.monotonic() - began < 0.5, "GitHub is answered before anybody looks"
+        ended = await site.ended(told, SECONDS)
+    assert (ended.status, (ended.ci_checks or {})["status"]) == (RunStatus.completed, "passed")
+    assert (await site.ended(untold, 30)).status is RunStatus.completed
+
+
+async def _looks_rarely(site: Site, workflow_id: str) -> None:
+    """Wait until its polling is slower than what the webhook is held to."""
+    handle = site.client.get_workflow_handle(workflow_id)
+
+    async def is_slow() -> bool:
+        events = (await handle.fetch_history()).events
+        timers = [each.timer_started_event_attributes.start_to_fire_timeout for each in events]
+        return any(timer.ToTimedelta().total_seconds() > 3 * SECONDS for timer in timers)
+
+    await eventually(is_slow, "its pauses have grown", 60)

@@ -1,0 +1,18 @@
+"""Waiting for a word of somebody else's, and not for ever."""
+
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import timedelta
+
+from temporalio import workflow
+
+GATHERING = timedelta(seconds=0.5)
+"""Words come in bursts, one for each of a commit's checks: those that follow at once are heeded together."""
+
+
+async def news(has_come: Callable[[], bool], patience: timedelta) -> bool:
+    """Wait until it `has_come`, and a moment longer for more, or for `patience`; whether it has."""
+    with suppress(TimeoutError):
+        await workflow.wait_condition(has_come, timeout=patience)
+        await workflow.sleep(GATHERING)
+    return has_come()
