@@ -3,10 +3,11 @@
 from typing import Literal
 
 from pydantic import BaseModel
+from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio import activity
 
 from activities.outside import Outside, outside
-from gateways.github import Check
+from gateways.github_checks import Check, ChecksFacts
 from kit.database import Database
 from kit.wire import iso
 from models import Run
@@ -36,16 +37,18 @@ class Ci:
         with outside():
             facts = await github.checks(run.repository_slug, run.head_sha)
             expected = facts.status != "none" or await github.has_ci(run.repository_slug, run.head_sha)
-        checks: JsonObject = {
-            "status": facts.status, "checks": [_wire(check) for check in facts.checks]
-        }  # fmt: skip
         async with self.database.transaction() as session:
-            run = await session.get_one(Run, run_id, with_for_update=True)
-            before = {key: value for key, value in (run.ci_checks or {}).items() if key != "checkedAt"}
-            run.ci_checks = {**checks, "checkedAt": iso(now())}
-            if before != checks:
-                append(session, run, EventType.ci_updated, checks)
+            keep_checks(session, await session.get_one(Run, run_id, with_for_update=True), facts)
         return CiReport(status=facts.status, expected=expected)
+
+
+def keep_checks(session: AsyncSession, run: Run, facts: ChecksFacts) -> None:
+    """On the run's row, and in its log when they changed; the caller holds the row."""
+    checks: JsonObject = {"status": facts.status, "checks": [_wire(check) for check in facts.checks]}
+    before = {key: value for key, value in (run.ci_checks or {}).items() if key != "checkedAt"}
+    run.ci_checks = {**checks, "checkedAt": iso(now())}
+    if before != checks:
+        append(session, run, EventType.ci_updated, checks)
 
 
 def _wire(check: Check) -> JsonObject:

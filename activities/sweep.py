@@ -9,15 +9,17 @@ from temporalio.client import Client
 
 from activities.chain_starting import ChainInput, start_chain
 from activities.job_starting import JobInput, start_job
+from activities.merge_starting import MergeInput, start_merge
 from activities.starting import RunInput, start_run
 from kit.database import Database
 from kit.logs import logger
-from models import AnsweringSession, IssueSession, Run, SprintChain, WorkChain
+from models import AnsweringSession, IssueSession, MergeJob, Run, SprintChain, WorkChain
 from models.answering_session import AnsweringStatus
 from models.base import now
 from models.chain import ChainStatus
 from models.issue_session import IssueSessionStatus
 from models.job import Job
+from models.merge_job import MergeKind, MergeStatus
 from models.run import RunSource, RunStatus
 
 GRACE = timedelta(seconds=5)
@@ -92,4 +94,20 @@ class Sweep:
         for start in pending:
             await start_chain(self.client, start)
             log.info("a chain left pending was started", chain_id=start.chain_id)
+        return len(pending)
+
+    @activity.defn
+    async def start_pending_merges(self) -> int:
+        """Start the workflow of every pending merge; how many.  A second start changes nothing."""
+        async with self.database.transaction() as session:
+            statement = (
+                select(MergeJob)
+                .where(col(MergeJob.status) == MergeStatus.pending)
+                .where(col(MergeJob.kind) == MergeKind.pull_request)
+                .limit(AT_ONCE)
+            )
+            pending = [MergeInput.of(job) for job in (await session.execute(statement)).scalars()]
+        for start in pending:
+            await start_merge(self.client, start)
+            log.info("a merge left pending was started", job_id=start.job_id)
         return len(pending)

@@ -1,4 +1,4 @@
-"""GitHub over PyGithub: pull requests, looked up before they are made, and what CI says of a commit."""
+"""GitHub over PyGithub: calls that take turns and keep limits; pull requests, looked up before made."""
 
 import asyncio
 import re
@@ -7,21 +7,20 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final, Literal, TypeVar
+from typing import Final, TypeVar
 from urllib.parse import urlsplit
 
 from github import Auth, Github, GithubException
-from github.CheckRun import CheckRun
 from github.PullRequest import PullRequest
 
 from gateways.beating import Beat, beating
 from gateways.errors import ProviderLimit, UpstreamFailed
+from gateways.github_checks import ChecksFacts, checks_of, has_ci
 from gateways.github_errors import UNNAMED_LIMIT_SECONDS, translated, words
 from kit import pacing
 from kit.database import Database
 
 T = TypeVar("T")
-Verdict = Literal["pending", "passed", "failed"]
 
 THREADS: Final = 16
 REQUEST_SECONDS: Final = 30
@@ -37,20 +36,6 @@ class PullRequestFacts:
     head_sha: str
     created: bool
     """Whether this call made it; False when it was there already."""
-
-
-@dataclass(frozen=True)
-class Check:
-    name: str
-    verdict: Verdict
-    url: str | None
-
-
-@dataclass(frozen=True)
-class ChecksFacts:
-    status: Literal["none", "pending", "passed", "failed"]
-    """`failed` as soon as one has failed, `passed` when all have; `none` when nothing checks this commit."""
-    checks: list[Check]
 
 
 def parse_repository(url: str, github_url: str) -> str:
@@ -104,7 +89,7 @@ class GitHub:
         def ask(client: Github) -> str | None:
             return client.get_repo(slug).default_branch
 
-        if name := await self._call("Reading the repository", ask):
+        if name := await self.call("Reading the repository", ask):
             return name
         raise UpstreamFailed("Reading the repository failed: GitHub's answer names no default branch.")
 
@@ -135,50 +120,23 @@ class GitHub:
                     return made
                 raise
 
-        if found := await self._call("Looking for the pull request", find):
+        if found := await self.call("Looking for the pull request", find):
             return found
-        return await self._call("Opening the pull request", create, write=True)
+        return await self.call("Opening the pull request", create, write=True)
 
     async def checks(self, slug: str, sha: str) -> ChecksFacts:
         """What check runs and commit statuses say of a commit."""
-
-        def ask(client: Github) -> list[Check]:
-            commit = client.get_repo(slug).get_commit(sha)
-            runs = [Check(run.name, _of_run(run), run.html_url) for run in commit.get_check_runs()]
-            combined = commit.get_combined_status()
-            runs += [Check(each.context, _of(each.state), each.target_url) for each in combined.statuses]
-            if combined.total_count > len(combined.statuses):  # it shows the first thirty
-                runs.append(Check("the other statuses", _of(combined.state), None))
-            return runs
-
-        found = await self._call("Reading the checks", ask)
-        verdicts = {check.verdict for check in found}
-        if not found:
-            return ChecksFacts("none", found)
-        return ChecksFacts(
-            "failed" if "failed" in verdicts else "pending" if "pending" in verdicts else "passed", found
-        )
+        return await self.call("Reading the checks", lambda client: checks_of(client, slug, sha))
 
     async def has_ci(self, slug: str, sha: str) -> bool:
         """Whether checks of this commit are to be expected: it has workflow files, or some have begun."""
+        return await self.call("Looking for CI", lambda client: has_ci(client, slug, sha))
 
-        def ask(client: Github) -> bool:
-            repository = client.get_repo(slug)
-            try:
-                files = repository.get_contents(".github/workflows", ref=sha)
-            except GithubException as error:
-                if error.status != 404:
-                    raise
-                files = []
-            if isinstance(files, list) and any(file.name.endswith((".yml", ".yaml")) for file in files):
-                return True
-            commit = repository.get_commit(sha)
-            return commit.get_check_runs().totalCount > 0 or commit.get_combined_status().total_count > 0
+    async def call(self, doing: str, ask: Callable[[Github], T], *, write: bool = False) -> T:
+        """Ask in a thread of the pool; first wait for our turn, and remember the limit if there is one.
 
-        return await self._call("Looking for CI", ask)
-
-    async def _call(self, doing: str, ask: Callable[[Github], T], *, write: bool = False) -> T:
-        """Ask in a thread of the pool; first wait for our turn, and remember the limit if there is one."""
+        `doing` begins the sentence of an error; `write`: writes take turns.
+        """
         async with self._database.transaction() as session:
             block = await pacing.blocked(session, self._key)
         if block:
@@ -215,15 +173,3 @@ def _find(client: Github, slug: str, head: str, base: str, marker: str) -> PullR
 
 def _facts(pull: PullRequest, *, created: bool) -> PullRequestFacts:
     return PullRequestFacts(pull.number, pull.html_url, pull.head.sha, created)
-
-
-def _of_run(run: CheckRun) -> Verdict:
-    if run.status != "completed":
-        return "pending"
-    return "passed" if run.conclusion in ("success", "neutral", "skipped") else "failed"
-
-
-def _of(state: str) -> Verdict:
-    """The verdict of a commit status."""
-    verdicts: dict[str, Verdict] = {"success": "passed", "pending": "pending"}
-    return verdicts.get(state, "failed")

@@ -13,7 +13,9 @@ from activities.ci import Ci
 from activities.delivery import Delivery
 from activities.issue_sessions import IssueSessions
 from activities.jobs import JobActivities
+from activities.merge_jobs import MergeJobs
 from activities.outside import Outside
+from activities.pull_request_merging import PullRequestMerging
 from activities.recurring_tasks import RecurringTasks
 from activities.runs import RunActivities
 from activities.sandboxes import SandboxActivities
@@ -41,6 +43,7 @@ def all_activities(client: Client, settings: Settings, database: Database) -> li
         IssueSessions(database), AnsweringSessions(database), SessionQuestions(database),
         ToldRuns(database, client),
         Chains(database), SprintChains(database, settings), WorkChains(database, settings),
+        MergeJobs(database), PullRequestMerging(database, outside),
         RecurringTasks(database, settings, client), Sweep(database, client),
     ]  # fmt: skip
     return [each for room in rooms for each in activities_of(room)]

@@ -25,4 +25,7 @@ class SweepWorkflow:
         jobs = await workflow.execute_activity_method(
             Sweep.start_pending_jobs, **QUICK, summary="start jobs that are pending"
         )
-        return started + mended + chains + jobs
+        merges = await workflow.execute_activity_method(
+            Sweep.start_pending_merges, **QUICK, summary="start merges that are pending"
+        )
+        return started + mended + chains + jobs + merges

@@ -19,6 +19,7 @@ OWN_TESTS = {
     "Sprint Chains",
     "Work Chains",
     "Webhooks",
+    "Merging",
 }
 """Tags whose operations are all held against their description by the tests of their own."""
 

@@ -15,6 +15,7 @@ from temporalio import activity
 
 from gateways.agent import Agent
 from gateways.github import GitHub
+from gateways.github_pulls import PullRequests
 from gateways.repository import Repository
 from gateways.sandbox import SandboxHandle
 from gateways.sandboxes import Sandboxes
@@ -77,4 +78,5 @@ def lay() -> None:
     trapped(SandboxHandle, "tool", "tool-call", "called")
     trapped(Repository, "push", "push", "pushed", only="refs/heads/")
     trapped(GitHub, "ensure_pull_request", "pull-request", "pull-request-made")
+    trapped(PullRequests, "merge", "merge", "merged")
     trapped(Sandboxes, "kill_all", "kill-sandbox", "sandbox-killed")

@@ -1,7 +1,8 @@
 """GitHub in tests of runs: a CI that speaks over REST, and the webhook that tells of it."""
 
 import json
-from collections.abc import AsyncIterator
+import subprocess
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
@@ -51,6 +52,28 @@ class GitHub:
     async def pull(self, number: int | None) -> dict[str, Any]:
         found: dict[str, Any] = await self.ask("GET", f"/pulls/{number}")
         return found
+
+    async def commit(self, parent: str, files: Mapping[str, str], words: str = "A change") -> str:
+        """A commit that puts these files on top of another one; no branch has it yet."""
+        entries = {line.split("\t")[1]: line for line in self.git("ls-tree", parent).splitlines()}
+        for name, text in files.items():
+            entries[name] = f"100644 blob {self.git('hash-object', '-w', '--stdin', stdin=text)}\t{name}"
+        tree = self.git("mktree", stdin="".join(f"{line}\n" for line in entries.values()))
+        who = ("-c", "user.name=Ada", "-c", "user.email=ada@example.com")
+        return self.git(*who, "commit-tree", tree, "-p", parent, "-m", words)
+
+    async def branch(self, name: str, sha: str) -> None:
+        await self.ask("POST", "/git/refs", {"ref": f"refs/heads/{name}", "sha": sha})
+
+    async def move(self, name: str, sha: str) -> None:
+        """What a push does."""
+        await self.ask("PATCH", f"/git/refs/heads/{name}", {"sha": sha, "force": True})
+
+    def git(self, *words: str, stdin: str = "") -> str:
+        repository = self.site.parts.forge_data / "repos" / f"{self.slug}.git"
+        command = ["git", "-c", "safe.directory=*", "-C", str(repository), *words]
+        done = subprocess.run(command, check=True, capture_output=True, text=True, input=stdin)
+        return done.stdout.strip()
 
     async def has_branch(self, name: str | None) -> bool:
         names = [branch["name"] for branch in await self.ask("GET", "/branches?per_page=100")]

@@ -6,15 +6,18 @@ from temporalio import workflow
 
 from activities.chain_starting import SPRINT_CHAIN_WORKFLOW, WORK_CHAIN_WORKFLOW, ChainInput
 from activities.job_starting import ANSWERING_WORKFLOW, ISSUE_SESSION_WORKFLOW, JobInput
+from activities.merge_starting import MERGE_WORKFLOW, MergeInput
 from activities.starting import RUN_WORKFLOW, RunInput
 from activities.task_schedules import FIRING_WORKFLOW
 from models.answering_session import AnsweringStatus
 from models.chain import ChainStatus
 from models.issue_session import IssueSessionStatus
+from models.merge_job import MergeStatus
 from models.run import RunStatus
 from workflows.agent_session import AgentSessionWorkflow, SessionOutcome
 from workflows.answering_session import AnsweringSessionWorkflow
 from workflows.issue_session import IssueSessionWorkflow
+from workflows.pull_request_merge import PullRequestMergeWorkflow
 from workflows.recurring_task import RecurringTaskWorkflow
 from workflows.run import RunWorkflow
 from workflows.session_limits import SessionInput
@@ -111,11 +114,24 @@ class SlowerWorkChain(WorkChainWorkflow):
         return await super().run(input)
 
 
+@workflow.defn(name=MERGE_WORKFLOW)
+class SlowerPullRequestMerge(PullRequestMergeWorkflow):
+    @workflow.init
+    def __init__(self, input: MergeInput) -> None:
+        super().__init__(input)
+
+    @workflow.run
+    async def run(self, input: MergeInput) -> MergeStatus:
+        await workflow.sleep(1)
+        return await super().run(input)
+
+
 CHANGED: Final[list[type]] = [
     SlowerRun,
     SlowerAgentSession,
     SlowerIssueSession,
     SlowerAnsweringSession,
+    SlowerPullRequestMerge,
     SlowerRecurringTask,
     SlowerSprintChain,
     SlowerWorkChain,

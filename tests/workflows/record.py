@@ -18,7 +18,7 @@ from sqlmodel import col
 from activities.task_schedules import keep_schedule
 from models import AgentSession, Run
 from models.answering_session import AnsweringStatus
-from models.blueprint import DEFAULT_STEPS, PipelineStep
+from models.blueprint import DEFAULT_STEPS, BlueprintConfig, PipelineStep
 from models.chain import ChainStatus
 from models.event import EventType
 from models.persona import StepRole
@@ -26,6 +26,8 @@ from tests.runs import test_answering_sessions as answers
 from tests.runs import test_issue_sessions as scans
 from tests.runs import test_sprint_chains as sprint_chains
 from tests.runs import test_work_chains as work_chains
+from tests.runs.github import serving_api
+from tests.runs.merges import a_pull
 from tests.runs.parts import running
 from tests.runs.scenarios import bash, calls, create, delayed, faulty, finish, scripted
 from tests.runs.site import Site, eventually, opened
@@ -138,6 +140,15 @@ async def record(site: Site, directory: Path) -> None:
     await _hold_and_go_on(site, issues.id)
     await work_chains.reaches(site, issues, ChainStatus.completed)
     await _write(site, directory / "work-chain-completed.json", issues.id)
+    async with serving_api(site) as api:
+        pull = await a_pull(site, api, config=BlueprintConfig(delete_branch_on_merge=True))
+        check = await pull.github.begin_check(pull.sha)
+        job_id = await pull.merge()
+        await pull.blocked(job_id)
+        await pull.github.end_check(check)
+        await api.tell_of_check(pull.github.slug, pull.sha)
+        await site.client.get_workflow_handle(job_id).result()
+        await _write(site, directory / "pull-request-merge-completed.json", job_id)
     await _write(site, directory / "sweep-completed.json", await _completed_of(site, "Sweep"))
 
 

@@ -1,4 +1,4 @@
-"""A run of 300 turns: how long the histories become."""
+"""Runs of hundreds of turns and merges that wait for days: how long the histories become."""
 
 import pytest
 from sqlmodel import col
@@ -6,12 +6,15 @@ from temporalio import workflow
 
 from models import AgentSession, Run
 from models.event import EventType
+from models.merge_job import MergeStatus
 from models.run import RunStatus
+from tests.runs.github import serving_api
 from tests.runs.marathon import TURNS
+from tests.runs.merges import a_pull
 from tests.runs.outcome import outcome_of
 from tests.runs.parts import Parts
 from tests.runs.scenarios import bash, finish, scripted
-from tests.runs.site import Site, opened
+from tests.runs.site import Site, eventually, opened
 from worker.main import build_workers
 
 MOST_EVENTS = 5_000
@@ -58,3 +61,28 @@ async def test_a_session_whose_history_grows_long_goes_on_in_a_new_one(
     assert turns == list(range(1, SPRINT_TURNS + 1))
     assert description.raw_description.workflow_execution_info.first_run_id != description.run_id
     assert description.history_length < 3 * FEW_EVENTS
+
+
+async def test_a_merge_that_waits_long_goes_on_in_a_new_one(
+    parts: Parts, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def suggested(info: workflow.Info) -> bool:
+        return info.get_current_history_length() > FEW_EVENTS
+
+    monkeypatch.setattr(workflow.Info, "is_continue_as_new_suggested", suggested)
+    async with opened(parts, "merge-continued", tmp_path_factory.mktemp("sites") / "merge") as site:
+        main, agents = build_workers(site.client, site.settings, site.database)
+        async with main, agents, serving_api(site) as api:
+            pull = await a_pull(site, api)
+            check = await pull.github.begin_check(pull.sha)
+            job_id = await pull.merge()
+            handle = site.client.get_workflow_handle(job_id)
+
+            async def is_continued() -> bool:
+                await handle.signal("checks_changed")
+                info = (await handle.describe()).raw_description.workflow_execution_info
+                return bool(info.first_run_id != info.execution.run_id)
+
+            await eventually(is_continued, "the merge goes on in a new workflow")
+            await pull.github.end_check(check)
+            await pull.reaches(job_id, MergeStatus.completed)

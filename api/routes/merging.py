@@ -1,0 +1,36 @@
+"""Merge jobs."""
+
+from typing import Annotated
+
+from fastapi import Query
+
+from api.answers import Many, One
+from api.keys import needs
+from api.pages import Window
+from api.router import Router
+from api.rows import Rows, rows
+from models.merge_job import MergeJob, MergeStatus
+from models.merge_job_wire import MERGE_JOBS, MergeJobRead
+
+router = Router("/merging", "Merging")
+READ = needs("github:read")
+MergeJobs = Annotated[Rows[MergeJob, MergeJobRead], rows(MERGE_JOBS)]
+
+
+class MergeJobList(Window):
+    status: MergeStatus | None = None
+    run_id: str | None = None
+
+
+@router.get("/list", READ)
+async def list_merge_jobs(
+    merge_jobs: MergeJobs, window: Annotated[MergeJobList, Query()]
+) -> Many[MergeJobRead]:
+    """List the project's merge jobs, newest first."""
+    return merge_jobs.page(window)
+
+
+@router.get("/get", READ)
+async def get_merge_job(id: str, merge_jobs: MergeJobs) -> One[MergeJobRead]:
+    """Get one merge job."""
+    return merge_jobs.one(id)

@@ -1,0 +1,40 @@
+"""Merging the pull requests of runs."""
+
+from typing import Annotated
+
+from api.answers import One
+from api.keys import needs
+from api.merge_jobs import hand_over_merge
+from api.router import Router
+from api.routes.pull_requests import PullRequests
+from api.rows import Rows, rows
+from api.workflows import Session, Workflows
+from models.merge_job import MergeJob
+from models.merge_job_wire import PULL_REQUEST_MERGES, PullRequestMerge, PullRequestMergeRead
+from models.merge_request import request_merge
+
+router = Router("/pull-requests", "Pull Requests")
+Merges = Annotated[Rows[MergeJob, PullRequestMergeRead], rows(PULL_REQUEST_MERGES)]
+
+
+@router.post("/{id}/merge", needs("github:write"), creates=True)
+async def merge_pull_request(
+    id: str,
+    pull_requests: PullRequests,
+    merges: Merges,
+    session: Session,
+    workflows: Workflows,
+    body: PullRequestMerge = PullRequestMerge(),
+) -> One[PullRequestMergeRead]:
+    """Merge the pull request of a run as soon as CI lets it through.
+
+    `id` is the run's. While the checks of its head do not pass, the pull request is `blocked_on_ci` and the
+    job waits, for seven days at most: no other request is needed. A push voids what was checked before it.
+    Rules of the repository, such as required reviews, hold in any case.
+    """
+    run = await pull_requests.get(id, lock=True)
+    job = await request_merge(
+        session, run, merges.unit.key.member_id, body.merge_strategy, skip_ci_check=body.skip_ci_check
+    )
+    hand_over_merge(job, workflows)
+    return merges.one(job.id)

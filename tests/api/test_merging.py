@@ -1,0 +1,103 @@
+"""Merges as they are asked for: who asked for what, one at a time, and never lost."""
+
+from typing import Any
+
+import httpx
+import pytest
+from sqlmodel import col, select
+
+from kit.database import Database
+from kit.ids import new_id
+from models import Event, MergeJob, Run
+from models.merge_job import MergeStatus
+from models.run import PrStatus
+from tests.api.checked import Checked
+from tests.api.test_runs import start
+from tests.conftest import TestProject
+
+URL = "https://github.com/org/repo/pull/42"
+
+
+@pytest.fixture
+async def run_id(client: httpx.AsyncClient, database: Database, run_body: dict[str, str]) -> str:
+    """A run with an open pull request."""
+    run_id = str((await start(client, run_body))["id"])
+    async with database.transaction() as session:
+        run = await session.get_one(Run, run_id, with_for_update=True)
+        run.pr_status, run.pr_number, run.pr_url, run.base_branch = PrStatus.created, 42, URL, "main"
+    return run_id
+
+
+async def merge(client: httpx.AsyncClient, run_id: str, **body: object) -> httpx.Response:
+    return await client.post(f"/pull-requests/{run_id}/merge", json=body)
+
+
+def code(answer: httpx.Response) -> tuple[int, str]:
+    return answer.status_code, answer.json()["error"]["code"]
+
+
+async def test_a_merge_says_who_asked_for_what(
+    client: httpx.AsyncClient, run_id: str, project: TestProject, database: Database
+) -> None:
+    made: dict[str, Any] = await Checked(client)(
+        "mergePullRequest", {"mergeStrategy": "rebase", "skipCiCheck": True}, path=run_id
+    )
+    job_id = made["mergeJobId"]
+    assert job_id.startswith("mj_")
+    assert made == {
+        "id": job_id, "_id": job_id, "mergeJobId": job_id, "kind": "pull_request", "status": "running",
+        "runId": run_id, "repositorySlug": "org/repo", "pullRequests": [{"prUrl": URL, "prNumber": 42}],
+        "baseBranch": "main", "prUrl": URL, "conflicts": [], "mergeStrategy": "rebase", "skipCiCheck": True,
+        "requestedBy": project.member_id, "headSha": None, "mergeSha": None, "waiting": None, "error": None,
+        "createdAt": made["createdAt"], "startedAt": made["startedAt"], "completedAt": None,
+    }  # fmt: skip
+    async with database.transaction() as session:
+        of_run = (col(Event.subject_id) == run_id) & (col(Event.type) == "pr.merge-requested")
+        [event] = (await session.exec(select(Event).where(of_run))).all()
+    assert event.data == {
+        "mergeJobId": job_id, "mergeStrategy": "rebase", "skipCiCheck": True,
+        "requestedBy": project.member_id,
+    }  # fmt: skip
+
+
+async def test_one_at_a_time(client: httpx.AsyncClient, run_id: str, database: Database) -> None:
+    """Without a body it is a squash that heeds CI."""
+    first = (await client.post(f"/pull-requests/{run_id}/merge")).json()["data"]
+    assert (first["mergeStrategy"], first["skipCiCheck"]) == ("squash", False)
+    again = await merge(client, run_id, skipCiCheck=True)
+    assert code(again) == (409, "CONFLICT")
+    assert first["id"] in again.json()["error"]["message"]
+    async with database.transaction() as session:
+        (await session.get_one(MergeJob, first["id"], with_for_update=True)).close(MergeStatus.failed)
+    assert (await merge(client, run_id)).status_code == 201
+
+
+async def test_what_cannot_be_merged(
+    client: httpx.AsyncClient, stranger: httpx.AsyncClient, run_id: str, run_body: dict[str, str]
+) -> None:
+    without = (await start(client, run_body))["id"]
+    assert code(await merge(client, without)) == (409, "CONFLICT")
+    assert code(await merge(client, new_id("r"))) == (404, "NOT_FOUND")
+    assert code(await merge(stranger, run_id)) == (404, "NOT_FOUND")
+    for field, value in {"mergeStrategy": "octopus", "skipCiCheck": "yes", "sha": "x"}.items():
+        refused = await merge(client, run_id, **{field: value})
+        assert (refused.status_code, refused.json()["error"]["field"]) == (400, field)
+
+
+async def test_jobs_are_listed_and_found(
+    client: httpx.AsyncClient, stranger: httpx.AsyncClient, run_id: str
+) -> None:
+    made = (await merge(client, run_id)).json()["data"]
+    call = Checked(client)
+    shown = {name: value for name, value in made.items() if name != "mergeJobId"}
+    assert await call("getMergeJob", id=made["id"]) == shown
+    assert await call("listMergeJobs") == [shown]
+    assert await call("listMergeJobs", runId=run_id, status="running") == [shown]
+    assert await call("listMergeJobs", status="completed") == []
+    assert (await stranger.get("/merging/list")).json()["data"] == []
+    assert code(await stranger.get("/merging/get", params={"id": made["id"]})) == (404, "NOT_FOUND")
+
+
+async def test_without_the_engine_it_waits(unplugged: httpx.AsyncClient, run_id: str) -> None:
+    made = await merge(unplugged, run_id)
+    assert (made.status_code, made.json()["data"]["status"]) == (201, "pending")

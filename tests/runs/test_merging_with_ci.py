@@ -1,0 +1,138 @@
+"""A merge waits for CI: told of it or not, at the very commit that is merged, whoever dies meanwhile."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from models.event import EventType
+from models.merge_job import MergeStatus
+from models.notification import NotificationType
+from models.run import PrStatus
+from tests.runs.github import Api, serving_api
+from tests.runs.merges import Pull, a_pull
+from tests.runs.parts import Parts
+from tests.runs.site import Site, opened
+
+SECONDS = 2.0
+
+
+@pytest.fixture(scope="module")
+async def api(site: Site) -> AsyncIterator[Api]:
+    async with serving_api(site) as api:
+        yield api
+
+
+async def is_merged(pull: Pull, job_id: str, patience: float = 20) -> None:
+    """Everywhere, and told once."""
+    job = await pull.reaches(job_id, MergeStatus.completed, patience)
+    there = await pull.github.pull(pull.run.pr_number)
+    assert there["merged"] is True
+    assert (job["mergeSha"], job["waiting"], job["error"]) == (there["merge_commit_sha"], None, None)
+    assert await pull.status() is PrStatus.merged
+    [event] = await pull.events(EventType.pr_merged)
+    assert (event.data["mergeJobId"], event.data["mergeSha"]) == (job_id, job["mergeSha"])
+    assert [each.type for each in await pull.told()] == [NotificationType.pr_merged]
+    events = await pull.site.events(pull.run)
+    assert [each.seq for each in events] == list(range(1, len(events) + 1))
+
+
+async def test_merged_by_a_webhook_within_two_seconds(site: Site, api: Api) -> None:
+    pull = await a_pull(site, api)
+    check = await pull.github.begin_check(pull.sha)
+    job_id = await pull.merge()
+    blocked = await pull.blocked(job_id)
+    assert blocked["waiting"] == {"code": "BLOCKED_ON_CI", "message": "CI is at work: test."}
+    again = await api.http.post(f"/api/v1/pull-requests/{pull.run.id}/merge", headers=pull.headers)
+    assert again.status_code == 409
+    await pull.looks_rarely(job_id, 3 * SECONDS)
+    await pull.github.end_check(check)
+    began = time.monotonic()
+    await api.tell_of_check(pull.github.slug, pull.sha)
+    await is_merged(pull, job_id, SECONDS)
+    assert time.monotonic() - began < SECONDS
+    [event] = await pull.events(EventType.pr_blocked_on_ci)
+    assert event.data["sha"] == pull.sha
+    assert (await pull.site.read(pull.run)).ci_checks is not None
+    assert await pull.github.has_branch(pull.branch), "kept unless the blueprint says otherwise"
+
+
+async def test_merged_by_looking_when_no_webhook_comes(site: Site, api: Api) -> None:
+    """What failed may yet pass: nobody has to ask again."""
+    pull = await a_pull(site, api)
+    check = await pull.github.begin_check(pull.sha)
+    await pull.github.end_check(check, "failure")
+    job_id = await pull.merge(mergeStrategy="merge")
+    assert (await pull.blocked(job_id))["waiting"]["message"] == "CI has failed: test."
+    await pull.github.end_check(check, "success")
+    await is_merged(pull, job_id)
+    assert len(pull.github.git("log", "-1", "--format=%P", "main").split()) == 2
+
+
+async def test_a_push_in_between_voids_the_old_verdict(site: Site, api: Api) -> None:
+    pull = await a_pull(site, api)
+    check = await pull.github.begin_check(pull.sha)
+    job_id = await pull.merge()
+    await pull.blocked(job_id)
+    pushed = await pull.github.commit(pull.sha, {"more.txt": "more\n"}, "Add more.txt")
+    later = await pull.github.begin_check(pushed)
+    await pull.github.move(pull.branch, pushed)
+    await pull.github.end_check(check)
+    told = {"number": pull.run.pr_number}
+    await api.tell("pull_request", pull.github.slug, action="synchronize", pull_request=told)
+    await pull.blocked(job_id, pushed)
+    await api.tell_of_check(pull.github.slug, pull.sha)
+    await asyncio.sleep(1)
+    assert (await pull.github.pull(pull.run.pr_number))["merged"] is False
+    await pull.github.end_check(later)
+    await api.tell_of_check(pull.github.slug, pushed)
+    await is_merged(pull, job_id)
+    assert (await pull.shown(job_id))["headSha"] == pushed
+
+
+async def test_a_push_at_the_very_moment_is_not_merged_unchecked(parts: Parts, tmp_path: Path) -> None:
+    """Between the look and the merge: GitHub refuses another head than the one that was checked."""
+    async with opened(parts, "merge-push", tmp_path / "site") as site, serving_api(site) as api:
+        site.set_trap("merge", "hold")
+        await site.start_worker()
+        pull = await a_pull(site, api)
+        await pull.github.check(pull.sha, "success")
+        job_id = await pull.merge()
+        await site.sprung("merge")
+        pushed = await pull.github.commit(pull.sha, {"more.txt": "more\n"}, "Add more.txt")
+        later = await pull.github.begin_check(pushed)
+        await pull.github.move(pull.branch, pushed)
+        site.release("merge")
+        await pull.blocked(job_id, pushed)
+        await pull.github.end_check(later)
+        await is_merged(pull, job_id)
+
+
+@pytest.mark.parametrize("seam", ["merge", "merged"])
+async def test_killed_around_the_merge_it_is_merged_once(parts: Parts, tmp_path: Path, seam: str) -> None:
+    async with opened(parts, f"merge-killed-{seam}", tmp_path / "site") as site, serving_api(site) as api:
+        site.set_trap(seam)
+        await site.start_worker()
+        pull = await a_pull(site, api)
+        await pull.github.check(pull.sha, "success")
+        job_id = await pull.merge()
+        await site.sprung(seam)
+        await site.start_worker()
+        await is_merged(pull, job_id, 60)
+        assert pull.github.git("rev-list", "--count", "main") == "2"
+
+
+async def test_the_gate_can_be_skipped_and_nothing_to_check_is_no_gate(site: Site, api: Api) -> None:
+    failing, unchecked = await a_pull(site, api), await a_pull(site, api, ci=False)
+    await failing.github.check(failing.sha, "failure")
+    jobs = [await failing.merge(skipCiCheck=True), await unchecked.merge(mergeStrategy="rebase")]
+    for pull, job_id in zip((failing, unchecked), jobs, strict=True):
+        await is_merged(pull, job_id)
+        assert await pull.events(EventType.pr_blocked_on_ci) == []
+    [asked] = await failing.events(EventType.pr_merge_requested)
+    row = await failing.job(jobs[0])
+    assert (row.skip_ci_check, asked.data["skipCiCheck"]) == (True, True)
+    assert row.requested_by == asked.data["requestedBy"]
+    assert unchecked.github.git("log", "-1", "--format=%s", "main") == "Add new.txt"
