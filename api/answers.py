@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from api.pages import Cursors, Window
 from kit.errors import NotFound
+from kit.wire import Page
 from models.view import View
 
 R = TypeVar("R", bound=BaseModel)
@@ -72,6 +73,8 @@ class Unrendered(Response):
             return answer
         if isinstance(answer, One | Many):
             body = await answer.render(fetch)
+        elif isinstance(answer, Page):
+            body = answer.model_dump_json(by_alias=True).encode()
         elif isinstance(answer, BaseModel):
             body = b'{"data":' + answer.model_dump_json(by_alias=True).encode() + b"}"
         else:

@@ -35,22 +35,27 @@ _ERRORS = {
     413: "The body is over 1 MiB.",
     429: "Too many requests; see Retry-After.",
     500: "A bug of the server.",
+    502: "GitHub refused or failed; the message says why.",
     503: "The database or the engine cannot be reached just now.",
 }
 
 
-def describe(handler: Endpoint, method: str, access: Access | None) -> dict[str, Any]:
+def describe(
+    handler: Endpoint, method: str, access: Access | None, *, upstream: bool = False
+) -> dict[str, Any]:
     """The documenting options of a route: summary, description, errors and scope."""
     summary, _, rest = inspect.cleandoc(handler.__doc__ or "").partition("\n\n")
     scopes = [access.scope] if access and access.scope else []
     needed = f"Needs the scope `{scopes[0]}`." if scopes else f"Needs {'a valid' if access else 'no'} key."
     codes = [400, 401, 403, 404, 429, 500, 503] if access else [500, 503]
     codes += [409, 413] if method != "GET" else []
+    codes += [409, 502] if upstream else []
     codes += [400, 401, 404] if method != "GET" and access is None else []
+    errors = {code: {"model": ErrorEnvelope, "description": _ERRORS[code]} for code in sorted({*codes})}
     return {
         "summary": " ".join(summary.split()).rstrip("."),
         "description": " ".join([*rest.split(), needed]),
-        "responses": {code: {"model": ErrorEnvelope, "description": _ERRORS[code]} for code in sorted(codes)},
+        "responses": errors,
         "openapi_extra": {"security": [{"ProjectKey": scopes}] if access else []},
     }
 

@@ -20,10 +20,13 @@ PREFIX = "/api/v1"
 
 
 class Router:
-    """The operations of one resource; `tag` is its heading in the API's description."""
+    """The operations of one resource; `tag` is its heading in the API's description.
 
-    def __init__(self, prefix: str, tag: str, *, base: str = PREFIX) -> None:
-        self._prefix, self._tag = base + prefix, tag
+    `upstream`: they ask somebody else, who may refuse or fail.
+    """
+
+    def __init__(self, prefix: str, tag: str, *, base: str = PREFIX, upstream: bool = False) -> None:
+        self._prefix, self._tag, self._upstream = base + prefix, tag, upstream
         self.routes: list[Route] = []
 
     def get(
@@ -73,7 +76,7 @@ class Router:
                     tags=[self._tag],
                     status_code=status,
                     response_model=shape,
-                    **describe(handler, method, access),
+                    **describe(handler, method, access, upstream=self._upstream),
                 )
             )
             return handler
@@ -91,6 +94,8 @@ def _shape(returned: Any) -> Any:
         return Envelope.__class_getitem__(arguments[0])
     if origin is Many:
         return Page.__class_getitem__(arguments[0])
+    if isinstance(returned, type) and issubclass(returned, Page):
+        return returned
     if isinstance(returned, type) and issubclass(returned, BaseModel):
         return Envelope.__class_getitem__(returned)
     return None

@@ -27,7 +27,7 @@ def translated(doing: str) -> Iterator[None]:
 def explain(doing: str, error: GithubException) -> GatewayError:
     """The error that the status, the headers and the words of a refusal mean."""
     said, headers = words(error), error.headers or {}
-    if error.status in (403, 429) and (wait := _limit(error, headers)) is not None:
+    if (error.status in (403, 429) or _says_limited(error)) and (wait := _limit(error, headers)) is not None:
         return ProviderLimit(f"{doing} was put off: GitHub's rate limit is reached. {said}", wait)
     if error.status == 401:
         return CredentialRefused(f"{doing} failed: GitHub refused the token. Check that it is still valid.")
@@ -51,12 +51,19 @@ def words(error: GithubException) -> str:
     return "; ".join(parts)[:400]
 
 
+def _says_limited(error: GithubException) -> bool:
+    """Whether this is GraphQL's word for a limit, which comes with the status of a success."""
+    listed = error.data.get("errors") if isinstance(error.data, dict) else None
+    kinds = [item.get("type") for item in listed or [] if isinstance(item, dict)]
+    return "RATE_LIMITED" in kinds
+
+
 def _limit(error: GithubException, headers: Mapping[str, str]) -> float | None:
     """Seconds to wait if this is a limit: what GitHub asks for, else until its window ends."""
     if (after := headers.get("retry-after", "")).isdecimal():
         return float(after)
     if headers.get("x-ratelimit-remaining") == "0" and headers.get("x-ratelimit-reset", "").isdecimal():
         return max(1.0, float(headers["x-ratelimit-reset"]) - time.time())
-    if error.status == 429 or isinstance(error, RateLimitExceededException):
+    if error.status != 403 or isinstance(error, RateLimitExceededException):
         return UNNAMED_LIMIT_SECONDS
     return None

@@ -4,6 +4,7 @@ from api.route import Route
 from api.routes import (
     answering_sessions,
     api_keys,
+    branches,
     github_webhook,
     identity,
     issue_session_trash,
@@ -48,6 +49,7 @@ _ROUTERS = [
     work_chain_control.router,
     pull_request_merging.router,
     merging.router,
+    branches.router,
     sprint_chains.router,
     sprint_chain_control.router,
     issue_sessions.router,

@@ -19,7 +19,7 @@ class Checked:
 
     async def __call__(self, operation_id: str, body: Any = None, /, *, path: str = "", **query: Any) -> Any:
         operation = BY_ID[operation_id]
-        url = "http://test" + operation.path.replace("{id}", path)
+        url = "http://test" + operation.path.replace("{id}", path).replace("{name}", path)
         answer = await self.client.request(operation.method, url, json=body, params=query)
         assert answer.status_code == operation.success[0], answer.text
         assert answer.headers["content-type"] == "application/json"

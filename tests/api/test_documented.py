@@ -9,17 +9,18 @@ from tests.api.checked import BY_ID, Checked
 from tests.api.operations import OPERATIONS
 
 OWN_TESTS = {
-    "Issues",
     "Answering Sessions",
+    "Branches",
     "Issue Sessions",
-    "Session Questions",
+    "Issues",
+    "Merging",
     "Notifications",
     "Pull Requests",
     "Recurring Tasks",
+    "Session Questions",
     "Sprint Chains",
-    "Work Chains",
     "Webhooks",
-    "Merging",
+    "Work Chains",
 }
 """Tags whose operations are all held against their description by the tests of their own."""
 

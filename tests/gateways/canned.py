@@ -40,7 +40,7 @@ def canned(*answers: Answer) -> Iterator[Canned]:
             self.end_headers()
             self.wfile.write(data)
 
-        do_GET = do_POST = _answer  # noqa: N815
+        do_GET = do_POST = do_PUT = do_DELETE = _answer  # noqa: N815
 
         def log_message(self, format: str, *args: object) -> None:
             """Quiet."""
