@@ -12,8 +12,10 @@ from models.job import Job
 
 ANSWERING_WORKFLOW: Final = "AnsweringSession"
 ISSUE_SESSION_WORKFLOW: Final = "IssueSession"
+INTEGRATION_WORKFLOW: Final = "Merge"
 _WORKFLOWS: Final = {
     "as": (ANSWERING_WORKFLOW, "answering-session", "Answering session"),
+    "mj": (INTEGRATION_WORKFLOW, "merge", "Merge"),
     "is": (ISSUE_SESSION_WORKFLOW, "issue-session", "Issue session"),
 }
 """By the prefix of the job's id: its workflow, its kind as operators search for it, and in words."""

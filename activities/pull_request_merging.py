@@ -119,7 +119,7 @@ class PullRequestMerging:
             run, job = await _held(session, job)
             if facts:
                 keep_checks(session, run, facts)
-            if run.pr_status is not PrStatus.merged and job.wait(pull.head_sha, BLOCKED, message):
+            if run.pr_status is not PrStatus.merged and job.block(pull.head_sha, BLOCKED, message):
                 run.pr_status = PrStatus.blocked_on_ci
                 data: JsonObject = {"mergeJobId": job.id, "sha": pull.head_sha, "message": message}
                 append(session, run, EventType.pr_blocked_on_ci, data)

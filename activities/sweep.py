@@ -57,7 +57,7 @@ class Sweep:
 
     @activity.defn
     async def start_pending_jobs(self) -> int:
-        """Start the workflow of every pending issue or answering session; how many.
+        """Start the workflow of every pending issue or answering session, or merge of several; how many.
 
         A second start changes nothing.
         """
@@ -69,9 +69,14 @@ class Sweep:
             col(AnsweringSession.status) == AnsweringStatus.pending,
             col(AnsweringSession.started_at).is_(None), col(AnsweringSession.created_at) < old_enough,
         )  # fmt: skip
+        merges = select(MergeJob).where(
+            col(MergeJob.status) == MergeStatus.pending, col(MergeJob.kind) == MergeKind.integration,
+            col(MergeJob.created_at) < old_enough,
+        )  # fmt: skip
         async with self.database.transaction() as session:
             jobs: list[Job] = [*(await session.execute(scans.limit(AT_ONCE))).scalars()]
             jobs += (await session.execute(answering.limit(AT_ONCE))).scalars()
+            jobs += (await session.execute(merges.limit(AT_ONCE))).scalars()
         pending = [JobInput.of(job) for job in jobs]
         for start in pending:
             await start_job(self.client, start)

@@ -58,7 +58,7 @@ class Workspaces:
             handle = await self.outside.attach(credentials, sandbox)
             repository = repository_of(self.outside, credentials, handle, job)
             kept = checkpoint_ref(job.id) if saved and saved.done_at else None
-            cloned = await repository.clone(snapshot.base_branch, snapshot.branch_name, restore=kept)
+            cloned = await repository.clone(job.base_branch, snapshot.branch_name, restore=kept)
             await repository.identity(snapshot.git_name, snapshot.git_email)
             files = await project_files(handle, snapshot)
         async with self.database.transaction() as session:

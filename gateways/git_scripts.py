@@ -98,3 +98,12 @@ git rev-list --objects "$3" "^$2" | cut -d ' ' -f 1 | git cat-file --batch --buf
   | tail -c "+$4" | head -c "$5"
 """
 """`REPOSITORY BASE SHA START BYTES`: of every commit, name and content that a push would add, a piece."""
+
+RESET: Final = """
+set -e
+cd "$1"
+git merge --abort 2>/dev/null || true
+git reset --quiet --hard "$2"
+git clean --quiet -d --force
+"""
+"""`REPOSITORY COMMIT`: the work tree is this commit's."""

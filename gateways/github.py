@@ -55,6 +55,12 @@ def parse_repository(url: str, github_url: str) -> str:
     raise ValueError(f"must be a repository's address, such as {ours}/owner/name")
 
 
+def parse_pull_request(url: str) -> tuple[str | None, int]:
+    """A pull request's address as its repository's and its number; None when it is none."""
+    found = re.fullmatch(r"(?P<repository>https?://[^\s?#]+?)/pull/(?P<number>[1-9][0-9]{0,9})/?", url)
+    return (found["repository"], int(found["number"])) if found else (None, 0)
+
+
 def clone_url(slug: str, github_url: str) -> str:
     """The only address that git is ever given."""
     return f"{github_url.rstrip('/')}/{slug}.git"

@@ -28,6 +28,14 @@ class PullRequestNow:
 
 
 @dataclass(frozen=True)
+class Described:
+    state: Literal["open", "closed", "merged"]
+    title: str
+    body: str
+    base: str
+
+
+@dataclass(frozen=True)
 class MergeAttempt:
     outcome: Literal["merged", "moved", "blocked"]
     """`moved`: head or base is another commit by now; `blocked`: its checks do not let it through."""
@@ -50,6 +58,29 @@ class PullRequests:
             return PullRequestNow("open" if pull.state == "open" else "closed", pull.head.sha, None)
 
         return await self._github.call("Reading the pull request", ask)
+
+    async def described(self, number: int) -> Described:
+        """What it says of itself, for those who merge it with others."""
+
+        def ask(client: Github) -> Described:
+            pull = client.get_repo(self._slug).get_pull(number)
+            state: Literal["open", "closed", "merged"] = "open" if pull.state == "open" else "closed"
+            return Described("merged" if pull.merged else state, pull.title, pull.body or "", pull.base.ref)
+
+        return await self._github.call("Reading a pull request", ask)
+
+    async def comment_once(self, number: int, text: str, marker: str) -> None:
+        """A comment that carries the marker, unless there is one."""
+
+        def find(client: Github) -> bool:
+            comments = client.get_repo(self._slug).get_issue(number).get_comments()
+            return any(marker in (comment.body or "") for comment in comments)
+
+        def write(client: Github) -> None:
+            client.get_repo(self._slug).get_issue(number).create_comment(f"{text}\n\n{marker}")
+
+        if not await self._github.call("Reading the comments", find):
+            await self._github.call("Commenting", write, write=True)
 
     async def merge(self, number: int, *, sha: str, strategy: str, gated: bool) -> MergeAttempt:
         """Merge the pull request if its head is this very commit.

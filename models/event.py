@@ -52,6 +52,8 @@ class EventType(StrEnum):
 
     merge_created = "merge.created"
     merge_started = "merge.started"
+    merge_waiting = "merge.waiting"
+    merge_settled = "merge.settled"
     merge_ended = "merge.ended"
 
     chain_created = "chain.created"

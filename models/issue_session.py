@@ -23,7 +23,7 @@ class IssueSessionStatus(StrEnum):
 
 
 class IssueSession(Job, table=True):
-    WAITING = EventType.issue_session_waiting
+    WAITING, STARTED = EventType.issue_session_waiting, EventType.issue_session_started
 
     __table_args__ = (
         Index("issue_session_newest_first", "project_id", "id", postgresql_where="deleted_at IS NULL"),

@@ -15,6 +15,8 @@ class Job(Eventful):
 
     WAITING: ClassVar[EventType]
     """The event that says what holds it up."""
+    STARTED: ClassVar[EventType | None] = None
+    """The event that says that the engine has it, where there is one."""
 
     name: str
     github_repo_url: str
@@ -39,6 +41,10 @@ class Job(Eventful):
     error_message: str | None = None
     started_at: datetime | None = Field(default=None, sa_type=Timestamp)
     completed_at: datetime | None = Field(default=None, sa_type=Timestamp)
+
+    def take(self) -> bool:
+        """The engine has it; False when it had it before, or when it ended while pending."""
+        raise NotImplementedError("each kind of job has its own statuses")
 
     @property
     def is_over(self) -> bool:

@@ -7,9 +7,10 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from models.answering_session import AnsweringSession
 from models.issue_session import IssueSession
 from models.job import Job
+from models.merge_job import MergeJob
 from models.run import Run
 
-KINDS: Final[dict[str, type[Job]]] = {"r": Run, "is": IssueSession, "as": AnsweringSession}
+KINDS: Final[dict[str, type[Job]]] = {"r": Run, "is": IssueSession, "as": AnsweringSession, "mj": MergeJob}
 
 
 def kind_of(job_id: str) -> type[Job]:

@@ -49,3 +49,10 @@ async def fail_merge(
 
 def _subject(run: Run) -> JsonObject:
     return {"runId": run.id, "prUrl": run.pr_url, "number": run.pr_number}
+
+
+def settle_pull(session: AsyncSession, job: MergeJob, number: int, outcome: str, reason: str = "") -> None:
+    """What became of one of several pull requests, on the job and in its log, once."""
+    if job.settle(number, outcome, reason):
+        data: JsonObject = {"prNumber": number, "outcome": outcome, "message": reason}
+        append(session, job, EventType.merge_settled, data)

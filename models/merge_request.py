@@ -29,7 +29,8 @@ async def request_merge(
         raise Conflict(f"The merge {other} is at work on this pull request: it goes on by itself.")
     job = MergeJob(
         project_id=run.project_id, kind=MergeKind.pull_request, run_id=run.id,
-        repository_slug=run.repository_slug, base_branch=run.base_branch, pr_url=run.pr_url,
+        name=f"Merge #{run.pr_number}", repository_slug=run.repository_slug,
+        github_repo_url=run.github_repo_url, base_branch=run.base_branch, pr_url=run.pr_url,
         pull_requests=[{"prUrl": run.pr_url, "prNumber": run.pr_number}], merge_strategy=strategy,
         skip_ci_check=skip_ci_check, requested_by=member_id,
     )  # fmt: skip

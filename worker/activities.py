@@ -11,6 +11,8 @@ from activities.answering_sessions import AnsweringSessions
 from activities.chains import Chains
 from activities.ci import Ci
 from activities.delivery import Delivery
+from activities.integrating import Integrating
+from activities.integrations import Integrations
 from activities.issue_sessions import IssueSessions
 from activities.jobs import JobActivities
 from activities.merge_jobs import MergeJobs
@@ -25,6 +27,7 @@ from activities.steps import StepActivities
 from activities.sweep import Sweep
 from activities.told_runs import ToldRuns
 from activities.tool_calls import ToolCalls
+from activities.unified_pull_requests import UnifiedPullRequests
 from activities.work_chains import WorkChains
 from activities.workspaces import Workspaces
 from kit.database import Database
@@ -43,6 +46,7 @@ def all_activities(client: Client, settings: Settings, database: Database) -> li
         IssueSessions(database), AnsweringSessions(database), SessionQuestions(database),
         ToldRuns(database, client),
         Chains(database), SprintChains(database, settings), WorkChains(database, settings),
+        Integrations(database), Integrating(database, outside), UnifiedPullRequests(database, outside),
         MergeJobs(database), PullRequestMerging(database, outside),
         RecurringTasks(database, settings, client), Sweep(database, client),
     ]  # fmt: skip

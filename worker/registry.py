@@ -3,6 +3,7 @@
 from workflows.agent_session import AgentSessionWorkflow
 from workflows.answering_session import AnsweringSessionWorkflow
 from workflows.issue_session import IssueSessionWorkflow
+from workflows.merge import MergeWorkflow
 from workflows.pull_request_merge import PullRequestMergeWorkflow
 from workflows.recurring_task import RecurringTaskWorkflow
 from workflows.run import RunWorkflow
@@ -15,6 +16,7 @@ WORKFLOWS: list[type] = [
     AgentSessionWorkflow,
     AnsweringSessionWorkflow,
     IssueSessionWorkflow,
+    MergeWorkflow,
     PullRequestMergeWorkflow,
     RecurringTaskWorkflow,
     SprintChainWorkflow,

@@ -5,8 +5,8 @@ from typing import Annotated
 from fastapi import Query
 from sqlmodel import col, select
 
-from api.answering_sessions import hand_over_answering
 from api.answers import Many, One
+from api.jobs import hand_over_job
 from api.keys import needs
 from api.pages import Window
 from api.router import Router
@@ -70,7 +70,7 @@ async def create_session_for_answers(
     project = await session.get_one(Project, scan.project_id)
     model = sessions.unit.api.settings.default_model
     row = await create_answering_session(session, project, scan, default_model=model)
-    hand_over_answering(row, workflows)
+    hand_over_job(row, workflows)
     return sessions.one(row.id)
 
 

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import Query
 
 from api.answers import Many, One
-from api.issue_sessions import hand_over_session
+from api.jobs import hand_over_job
 from api.keys import needs
 from api.pages import Window
 from api.router import Router
@@ -70,7 +70,7 @@ async def start_issue_session(
         repository_url=project.github_repo_url,
         default_model=settings.default_model,
     )
-    hand_over_session(row, workflows)
+    hand_over_job(row, workflows)
     return sessions.one(row.id)
 
 

@@ -128,7 +128,7 @@ async def test_a_deleted_run_ends_its_merge(site: Site, api: Api) -> None:
 async def a_job(pull: Pull) -> MergeJob:
     """A pending merge, as the API leaves it when it is killed before the start."""
     [member] = await pull.site.rows(Member, col(Member.project_id) == pull.run.project_id, col(Member.id))
-    job = MergeJob(
+    job = MergeJob(name="Merge", github_repo_url="u",
         project_id=pull.run.project_id, kind=MergeKind.pull_request, run_id=pull.run.id,
         repository_slug=pull.github.slug, requested_by=member.id,
         pull_requests=[{"prUrl": pull.run.pr_url, "prNumber": pull.run.pr_number}],
