@@ -10,7 +10,7 @@ from temporalio.exceptions import ApplicationError
 from activities.ci import keep_checks
 from activities.merge_jobs import CLOSED
 from activities.outside import Outside, outside
-from gateways.errors import UpstreamRefused
+from gateways.errors import CredentialRefused, UpstreamRefused
 from gateways.github import GitHub
 from gateways.github_checks import ChecksFacts
 from gateways.github_pulls import PullRequestNow, PullRequests
@@ -18,7 +18,7 @@ from kit.database import Database
 from kit.shielding import finish_first
 from models import MergeJob, Run
 from models.base import JsonObject
-from models.event import EventType, append
+from models.event import EventType, append, has_happened
 from models.merge_ending import complete_merge
 from models.run import PrStatus
 
@@ -82,22 +82,29 @@ class PullRequestMerging:
 
     @activity.defn
     async def delete_merged_branch(self, job_id: str) -> None:
-        """Delete the head branch if it still ends in what was merged; again, it finds it gone."""
+        """Delete the head branch if it still ends in what was merged.
+
+        Again, it finds the branch gone, which is what was wanted, and its event written.
+        """
         async with self.database.transaction() as session:
             job = await session.get_one(MergeJob, job_id)
             run = await session.get_one(Run, str(job.run_id))
             credentials = await self.outside.credentials(session, job.project_id)
-        branch, reason = str(run.branch_name), "It is gone already, or commits were added to it."
+        branch, reason = str(run.branch_name), "Commits were added to it."
         try:
             with outside():
                 pulls = PullRequests(self.outside.github(credentials), job.repository_slug)
-                deleted = await pulls.delete_branch(branch, str(job.head_sha))
-        except UpstreamRefused as refused:
-            deleted, reason = False, refused.message
-        told: JsonObject = {"branch": branch} if deleted else {"branch": branch, "reason": reason}
+                gone = await pulls.delete_branch(branch, str(job.head_sha))
+        except (UpstreamRefused, CredentialRefused) as refused:
+            gone, reason = False, refused.message
+        data: JsonObject = {"mergeJobId": job.id, "branch": branch}
+        event, data = (
+            (EventType.branch_deleted, data) if gone else (EventType.branch_kept, {**data, "reason": reason})
+        )
         async with self.database.transaction() as session:
-            run = await session.get_one(Run, run.id, with_for_update=True)
-            append(session, run, EventType.branch_deleted if deleted else EventType.branch_kept, told)
+            run, job = await _held(session, job)
+            if not await has_happened(session, run.id, event, {"mergeJobId": job.id}):
+                append(session, run, event, data)
 
     async def _blocks(
         self, github: GitHub, job: MergeJob, pull: PullRequestNow, facts: ChecksFacts, ask: MergeAsk

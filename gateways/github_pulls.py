@@ -101,7 +101,7 @@ class PullRequests:
         return await self._github.call("Merging the pull request", ask, write=True)
 
     async def delete_branch(self, name: str, sha: str) -> bool:
-        """Delete the branch if it still ends in this commit; False when it is gone or has gone on."""
+        """Delete the branch if it still ends in this commit; whether it is gone, now or before."""
 
         def ask(client: Github) -> bool:
             try:
@@ -110,9 +110,8 @@ class PullRequests:
                     return False
                 ref.delete()
             except GithubException as error:
-                if error.status == 404 or (error.status == 422 and "does not exist" in words(error)):
-                    return False
-                raise
+                if error.status != 404 and not (error.status == 422 and "does not exist" in words(error)):
+                    raise
             return True
 
         return await self._github.call("Deleting the branch", ask, write=True)

@@ -6,8 +6,8 @@ SSE, polling, notifications and webhooks all read this log; sequences are gaples
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import Index
-from sqlmodel import Field
+from sqlalchemy import Index, select
+from sqlmodel import Field, col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from kit.ids import prefixed
@@ -128,3 +128,11 @@ def append(
     )
     session.add(event)
     return event
+
+
+async def has_happened(session: AsyncSession, subject_id: str, type: EventType, data: JsonObject) -> bool:
+    """Whether the subject's log has an event of this type that holds this data."""
+    statement = select(col(Event.id)).where(
+        col(Event.subject_id) == subject_id, col(Event.type) == type, col(Event.data).contains(data)
+    )
+    return (await session.execute(statement)).first() is not None

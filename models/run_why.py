@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from kit.wire import Moment, Read
-from models.run import Run, RunStatus
+from models.run import PrStatus, Run, RunStatus
 from models.run_ending import BUDGET_EXCEEDED
 from models.view import example
 
@@ -65,6 +65,8 @@ def why(run: Run) -> Why:
             return Why(Reason.budget, run.error_message or "The run's budget is used up.")
         case RunStatus.failed:
             return Why(Reason.ended, f"It failed ({run.error_code}): {run.error_message}")
+    if run.pr_status is PrStatus.blocked_on_ci:
+        return Why(Reason.ci, f"It is {run.status}; the merge of pull request {run.pr_number} waits for CI.")
     return Why(Reason.ended, f"It is {run.status}.")
 
 

@@ -75,7 +75,7 @@ class PullRequestMergeWorkflow:
         silent = told.head_since is not None and workflow.now() - told.head_since > CI_APPEARS_IN
         ask = MergeAsk(job_id=told.job_id, silent=told.head_sha if silent else None)
         look = await patiently(
-            told.run_id, PullRequestMerging.attempt_merge, ask, PATIENT, summary="look, and merge if it may",
+            told.job_id, PullRequestMerging.attempt_merge, ask, PATIENT, summary="look, and merge if it may",
             cancellation=WHOLE,
         )  # fmt: skip
         if look.head_sha != told.head_sha:

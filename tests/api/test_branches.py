@@ -22,7 +22,6 @@ from tests.api.conftest import client_of, running
 from tests.conftest import TestProject
 from tests.gateways.canned import Answer, canned
 from tests.gateways.servers import FORGE_TOKEN, Server
-from tests.gateways.test_github_branches import graphql
 from tests.served import served
 
 
@@ -77,7 +76,6 @@ def code(answer: httpx.Response) -> tuple[int, str]:
     return answer.status_code, answer.json()["error"]["code"]
 
 
-@graphql
 async def test_they_are_listed_by_prefix_page_by_page(
     here: httpx.AsyncClient, repository: Repository
 ) -> None:
@@ -118,7 +116,6 @@ async def test_one_is_deleted(
     assert code(await stranger.delete("/branches/main")) == (409, "CONFLICT")
 
 
-@graphql
 async def test_a_protected_one_is_kept(here: httpx.AsyncClient, repository: Repository) -> None:
     await branch(repository, "release/1")
 

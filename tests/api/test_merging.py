@@ -45,7 +45,9 @@ async def test_a_merge_says_who_asked_for_what(
     job_id = made["mergeJobId"]
     assert job_id.startswith("mj_")
     assert made == {
-        "id": job_id, "_id": job_id, "mergeJobId": job_id, "kind": "pull_request", "status": "running",
+        "id": job_id, "_id": job_id, "mergeJobId": job_id, "kind": "pull_request", "name": "Merge #42",
+        "status": "running", "currentStepProgress": None, "costUsd": 0,
+        "tokenUsage": {"input": 0, "output": 0, "cacheRead": 0, "cacheWrite": 0},
         "runId": run_id, "repositorySlug": "org/repo", "pullRequests": [{"prUrl": URL, "prNumber": 42}],
         "baseBranch": "main", "prUrl": URL, "conflicts": [], "mergeStrategy": "rebase", "skipCiCheck": True,
         "requestedBy": project.member_id, "headSha": None, "mergeSha": None, "waiting": None, "error": None,
@@ -101,3 +103,48 @@ async def test_jobs_are_listed_and_found(
 async def test_without_the_engine_it_waits(unplugged: httpx.AsyncClient, run_id: str) -> None:
     made = await merge(unplugged, run_id)
     assert (made.status_code, made.json()["data"]["status"]) == (201, "pending")
+
+
+PULLS = [{"prUrl": f"https://github.com/org/repo/pull/{number}", "prNumber": number} for number in (1, 2)]
+
+
+async def test_a_merge_of_several_is_as_documented(client: httpx.AsyncClient, project: TestProject) -> None:
+    ask = Checked(client)
+    job = await ask("startMergeOfPullRequests", {"pullRequests": PULLS, "baseBranch": "main", "config": {}})
+    assert (job["status"], job["kind"], job["name"]) == ("running", "integration", "Merge #1 and #2")
+    assert [{"prUrl": each["prUrl"], "prNumber": each["prNumber"]} for each in job["pullRequests"]] == PULLS
+    assert (job["repositorySlug"], job["baseBranch"], job["prUrl"]) == ("org/repo", "main", None)
+    assert (job["conflicts"], job["requestedBy"]) == ([], project.member_id)
+    assert job == await ask("getMergeJob", id=job["id"])
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"pullRequests": []}, "pullRequests"),
+        ({"pullRequests": [PULLS[0], PULLS[0]]}, "pullRequests"),
+        ({"pullRequests": [PULLS[0], {**PULLS[1], "prNumber": 3}]}, "pullRequests.1"),
+        (
+            {"pullRequests": [{"prUrl": "https://github.com/org/repo/issues/1", "prNumber": 1}]},
+            "pullRequests.0",
+        ),
+        ({"pullRequests": [{"prUrl": "https://evil.example/o/r/pull/1", "prNumber": 1}]}, "githubRepoUrl"),
+        (
+            {"pullRequests": [PULLS[0], {"prUrl": "https://github.com/org/other/pull/2", "prNumber": 2}]},
+            "pullRequests",
+        ),
+        ({"config": {"depth": 1}}, "config.depth"),
+        ({"config": {"checkCommand": ""}}, "config.checkCommand"),
+    ],
+)
+async def test_what_a_merge_of_several_cannot_be(
+    client: httpx.AsyncClient, changes: dict[str, Any], field: str
+) -> None:
+    answer = await client.post("/merging/start", json={"pullRequests": PULLS, **changes})
+    assert (answer.status_code, answer.json()["error"]["field"]) == (400, field)
+    assert (await client.get("/merging/list")).json()["data"] == []
+
+
+async def test_without_the_engine_a_merge_of_several_waits(unplugged: httpx.AsyncClient) -> None:
+    answer = await unplugged.post("/merging/start", json={"pullRequests": PULLS})
+    assert (answer.status_code, answer.json()["data"]["status"]) == (201, "pending")

@@ -112,6 +112,18 @@ async def test_an_ended_run_is_replayed_from_any_point(
         assert await read(streaming, run_id, query) == []
 
 
+async def test_what_follows_the_end_is_sent_and_holds_nobody(
+    streaming: httpx.AsyncClient, run_id: str, database: Database
+) -> None:
+    """A pull request may be merged long after its run has ended."""
+    await end(database, run_id)
+    await happen(database, run_id, EventType.pr_blocked_on_ci, EventType.pr_merged)
+    kinds = [chunk["event"] for chunk in await read(streaming, run_id)]
+    assert kinds[-3:] == ["run.completed", "pr.blocked-on-ci", "pr.merged"]
+    assert [chunk["id"] for chunk in await read(streaming, run_id, "?after=4")] == ["5"]
+    assert await read(streaming, run_id, "?after=5") == []
+
+
 async def test_a_live_run_is_followed_to_its_end(
     app: FastAPI, streaming: httpx.AsyncClient, run_id: str, database: Database
 ) -> None:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from importlib.util import find_spec
 
 import pytest
 
@@ -15,8 +14,6 @@ from tests.gateways.test_github import Repo, github, repo
 
 __all__ = ["github", "repo"]
 
-graphql = pytest.mark.skipif(find_spec("local.forge.graph") is None, reason="the forge speaks no GraphQL yet")
-
 
 async def names(branches: Branches, prefix: str, limit: int) -> list[list[str]]:
     """Page by page."""
@@ -28,7 +25,6 @@ async def names(branches: Branches, prefix: str, limit: int) -> list[list[str]]:
             return pages
 
 
-@graphql
 async def test_pages_hold_every_branch_once(github: GitHub, repo: Repo) -> None:
     sha = repo.push("feature/first")
     wanted = sorted(["feature/first", *(f"feature/{number:03}" for number in range(120))])

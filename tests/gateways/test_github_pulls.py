@@ -41,8 +41,8 @@ async def test_only_the_head_that_was_looked_at_is_merged(github: GitHub, repo: 
     again = await pulls.merge(number, sha=new, strategy="squash", gated=False)
     assert again.outcome == "moved", "whoever looks again finds it merged"
     assert not await pulls.delete_branch("work", old)
-    assert await pulls.delete_branch("work", new)
-    assert not await pulls.delete_branch("work", new)
+    for _ in range(2):
+        assert await pulls.delete_branch("work", new), "gone, now or before"
 
 
 async def test_what_stands_in_the_way_is_named(github: GitHub, repo: Repo) -> None:

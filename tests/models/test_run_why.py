@@ -3,7 +3,7 @@
 import pytest
 
 from models.base import JsonObject
-from models.run import Run, RunStatus
+from models.run import PrStatus, Run, RunStatus
 from models.run_ending import BUDGET_EXCEEDED
 from models.run_why import Reason, why
 from tests.models.test_rules import a_run
@@ -21,6 +21,12 @@ def at_work(**fields: object) -> Run:
     return run
 
 
+def merging() -> Run:
+    run = a_run(RunStatus.completed)
+    run.pr_number, run.pr_status = 42, PrStatus.blocked_on_ci
+    return run
+
+
 @pytest.mark.parametrize(
     ("run", "reason", "words"),
     [
@@ -34,6 +40,7 @@ def at_work(**fields: object) -> Run:
         (at_work(pr_number=42, waiting=LIMIT), Reason.provider_limit, "overloaded"),
         (a_run(RunStatus.completed), Reason.ended, "completed"),
         (a_run(RunStatus.cancelled), Reason.ended, "cancelled"),
+        (merging(), Reason.ci, "the merge of pull request 42 waits for CI"),
     ],
 )
 def test_a_run_says_what_it_waits_for(run: Run, reason: Reason, words: str) -> None:

@@ -36,6 +36,11 @@ class GitHub:
             answer = await http.request(method, url, json=body)
             return answer.raise_for_status().json() if answer.content else None
 
+    async def add_hook(self, url: str) -> None:
+        """Have the repository itself tell of everything from now on."""
+        config = {"url": url, "content_type": "json", "secret": SECRET}
+        await self.ask("POST", "/hooks", {"name": "web", "config": config, "events": ["*"]})
+
     async def begin_check(self, sha: str, name: str = "test") -> int:
         """A check run that is at work; its id."""
         body = {"name": name, "head_sha": sha, "status": "in_progress"}

@@ -104,12 +104,17 @@ async def a_pull(
     await github.branch(str(run.branch_name), sha)
     body = {"title": run.name, "head": run.branch_name, "base": "main", "draft": draft}
     pull = await github.ask("POST", "/pulls", body)
-    [member] = await site.rows(Member, col(Member.project_id) == project.id, col(Member.id))
-    key, secret = ApiKey.generate(project_id=project.id, member_id=member.id, name="test", scopes=[*SCOPES])
     async with site.database.transaction() as session:
-        session.add(key)
         run = await session.get_one(Run, run.id, with_for_update=True)
         run.close(RunStatus.completed)
         run.base_branch, run.head_sha, run.pr_status = "main", sha, PrStatus.created
         run.pr_number, run.pr_url = pull["number"], pull["html_url"]
-    return Pull(site, api, github, run, {"Authorization": f"Bearer {secret}"})
+    return Pull(site, api, github, run, await headers_of(site, project.id))
+
+
+async def headers_of(site: Site, project_id: str) -> dict[str, str]:
+    """With a new key of the project's member."""
+    [member] = await site.rows(Member, col(Member.project_id) == project_id, col(Member.id))
+    key, secret = ApiKey.generate(project_id=project_id, member_id=member.id, name="test", scopes=[*SCOPES])
+    await site.add(key)
+    return {"Authorization": f"Bearer {secret}"}

@@ -8,6 +8,8 @@ import pytest
 from sqlmodel import col
 
 from activities.merge_starting import MergeInput, start_merge
+from activities.outside import Outside
+from activities.pull_request_merging import PullRequestMerging
 from models import Event, Member, MergeJob, Run
 from models.base import now
 from models.blueprint import BlueprintConfig
@@ -66,6 +68,25 @@ async def test_what_github_refuses_is_told_in_its_words(site: Site, api: Api) ->
     assert before.data["mergeJobId"] != job_id
 
 
+async def test_rules_of_the_repository_hold_in_any_case(site: Site, api: Api) -> None:
+    """A review that is missing is told; a check that is missing is waited for."""
+    pull = await a_pull(site, api, ci=False)
+    await protect(pull, required_pull_request_reviews={"required_approving_review_count": 1})
+    job = await has_failed(pull, await pull.merge(skipCiCheck=True), "MERGE_REFUSED")
+    assert "approving review is required" in job["error"]["message"]
+    await protect(pull, required_status_checks={"strict": False, "contexts": ["build"]})
+    job_id = await pull.merge()
+    assert "build" in (await pull.blocked(job_id))["waiting"]["message"]
+    await pull.github.check(pull.sha, "success", "build")
+    await api.tell_of_check(pull.github.slug, pull.sha)
+    await pull.reaches(job_id, MERGED)
+
+
+async def protect(pull: Pull, **rules: object) -> None:
+    none = {"required_status_checks": None, "required_pull_request_reviews": None, "restrictions": None}
+    await pull.github.ask("PUT", "/branches/main/protection", {**none, "enforce_admins": True, **rules})
+
+
 async def test_merged_already_is_no_error(site: Site, api: Api) -> None:
     pull = await a_pull(site, api, ci=False)
     there = await pull.github.ask("PUT", f"/pulls/{pull.run.pr_number}/merge", {})
@@ -96,13 +117,17 @@ async def test_the_branch_is_deleted_if_the_workflow_says_so(site: Site, api: Ap
     await pull.reaches(await pull.merge(), MERGED)
     await site.until(pull.run, EventType.branch_deleted)
     assert not await pull.github.has_branch(pull.branch)
+    deleted = await pull.events(EventType.branch_deleted)
+    again = PullRequestMerging(site.database, Outside(site.settings, site.database))
+    await again.delete_merged_branch(str(deleted[0].data["mergeJobId"]))
+    assert await pull.events(EventType.branch_deleted, EventType.branch_kept) == deleted
     merged = await added.github.ask("PUT", f"/pulls/{added.run.pr_number}/merge", {})
     later = await added.github.commit(added.sha, {"more.txt": "more\n"}, "Too late")
     await added.github.move(added.branch, later)
     assert (await added.reaches(await added.merge(), MERGED))["mergeSha"] == merged["sha"]
     kept = await site.until(added.run, EventType.branch_kept)
     assert await added.github.has_branch(added.branch)
-    assert "commits were added" in str(kept.data["reason"])
+    assert "Commits were added" in str(kept.data["reason"])
 
 
 async def test_cancelled_by_an_operator_the_pull_request_stays_open(site: Site, api: Api) -> None:

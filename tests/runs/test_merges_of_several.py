@@ -23,7 +23,7 @@ from worker.schedules import SWEEP
 SOLVED = scripted(
     "solves-conflicts",
     bash("git status --short"),
-    create("greet.py", "print('hello and hey')\n"),
+    create("greet.txt", "print('hello and hey')\n"),
     finish("Both."),
 )
 MARKED = scripted("leaves-markers", bash("true"), finish("I did nothing."))
@@ -58,7 +58,7 @@ class Pulls:
 
 async def pulls_of(site: Site, *changes: tuple[dict[str, str], str]) -> Pulls:
     """A repository with a pull request for each change: what files it makes, and what it says."""
-    slug = await site.repository({"greet.py": "print('hi')\n"})
+    slug = await site.repository({"greet.txt": "print('hi')\n"})
     github, project = GitHub(site, slug), await site.project()
     urls = {}
     for index, (files, words) in enumerate(changes, 1):
@@ -110,8 +110,8 @@ async def six(site: Site) -> Pulls:
     return await pulls_of(
         site,
         ({"one.txt": "1\n"}, "Adds one."),
-        ({"greet.py": "print('hello')\n"}, "Greets with hello."),
-        ({"greet.py": "print('hey')\n"}, f"Greets with hey. {SOLVED}"),
+        ({"greet.txt": "print('hello')\n"}, "Greets with hello."),
+        ({"greet.txt": "print('hey')\n"}, f"Greets with hey. {SOLVED}"),
         ({"four.txt": "4\n"}, "Adds four."),
         ({"five.txt": "5\n"}, "Adds five."),
         ({"six.txt": "6\n"}, "Adds six."),
@@ -132,8 +132,8 @@ async def holds(pulls: Pulls, job: MergeJob) -> None:
     assert "#5: With it" in unified["body"]
     branch = str(row.branch_name)
     names = pulls.github.git("ls-tree", "--name-only", branch).split()
-    assert names == ["four.txt", "greet.py", "one.txt", "six.txt"]
-    assert pulls.github.git("show", f"{branch}:greet.py") == "print('hello and hey')"
+    assert names == ["four.txt", "greet.txt", "one.txt", "six.txt"]
+    assert pulls.github.git("show", f"{branch}:greet.txt") == "print('hello and hey')"
     assert pulls.github.git("rev-parse", branch) == row.integrated_sha
     merges = pulls.github.git("log", "--merges", "--format=%s", f"main..{branch}").splitlines()
     assert sorted(merges) == [f"Merge pull request #{number}" for number in (1, 2, 3, 4, 6)]
@@ -166,18 +166,18 @@ async def test_it_survives_the_kill_of_its_worker(parts: Parts, tmp_path: Path, 
 @pytest.mark.parametrize(
     ("word", "said"),
     [
-        (MARKED, "Markers of its conflicts were left in greet.py."),
+        (MARKED, "Markers of its conflicts were left in greet.txt."),
         (REFUSED, "were not solved: The agent stopped"),
     ],
 )
 async def test_conflicts_that_stay_are_named_and_left_out(site: Site, word: str, said: str) -> None:
     pulls = await pulls_of(
-        site, ({"greet.py": "print('hello')\n"}, "Hello."), ({"greet.py": "print('hey')\n"}, f"Hey. {word}")
+        site, ({"greet.txt": "print('hello')\n"}, "Hello."), ({"greet.txt": "print('hey')\n"}, f"Hey. {word}")
     )
     row = await ended(pulls, await start(pulls, await pulls.merge(1, 2)))
     assert (row.status, row.numbers_with("merged")) == (MergeStatus.completed, [1])
     assert said in left_out(row)[2]
-    assert pulls.github.git("show", f"{row.branch_name}:greet.py") == "print('hello')"
+    assert pulls.github.git("show", f"{row.branch_name}:greet.txt") == "print('hello')"
     assert "No check command was given" in (await pulls.github.ask("GET", "/pulls/3"))["body"]
 
 
@@ -207,7 +207,7 @@ async def test_a_lost_sandbox_is_made_anew_from_what_was_merged(site: Site) -> N
     boxes = await site.rows(Sandbox, col(Sandbox.job_id) == job.id, col(Sandbox.id))
     assert [box.status for box in boxes] == [SandboxStatus.error, SandboxStatus.killed]
     names = pulls.github.git("ls-tree", "--name-only", str(row.branch_name)).split()
-    assert names == ["four.txt", "greet.py", "one.txt", "six.txt"]
+    assert names == ["four.txt", "greet.txt", "one.txt", "six.txt"]
 
 
 async def test_cancelled_it_leaves_nothing(site: Site) -> None:

@@ -6,17 +6,23 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
+from kit import pacing
+from kit.wire import iso
+from models.base import now
 from models.event import EventType
 from models.merge_job import MergeStatus
 from models.notification import NotificationType
-from models.run import PrStatus
-from tests.runs.github import Api, serving_api
-from tests.runs.merges import Pull, a_pull
+from models.run import PrStatus, RunStatus
+from tests.runs.github import CI, Api, GitHub, serving_api
+from tests.runs.merges import Pull, a_pull, headers_of
 from tests.runs.parts import Parts
-from tests.runs.site import Site, opened
+from tests.runs.scenarios import create, finish, scripted
+from tests.runs.site import Site, eventually, opened
 
 SECONDS = 2.0
+MERGED_LIVE = scripted("merged-live", create("live.txt", "done\n"), finish("Wrote live.txt."))
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +63,18 @@ async def test_merged_by_a_webhook_within_two_seconds(site: Site, api: Api) -> N
     assert event.data["sha"] == pull.sha
     assert (await pull.site.read(pull.run)).ci_checks is not None
     assert await pull.github.has_branch(pull.branch), "kept unless the blueprint says otherwise"
+
+
+async def test_merged_by_what_the_repository_itself_tells(site: Site, api: Api) -> None:
+    """Nobody but the forge speaks here: signed, in GitHub's words, from its queue of deliveries."""
+    pull = await a_pull(site, api)
+    await pull.github.add_hook(str(api.http.base_url.join("/github/webhook")))
+    check = await pull.github.begin_check(pull.sha)
+    job_id = await pull.merge()
+    await pull.blocked(job_id)
+    await pull.looks_rarely(job_id, 3 * SECONDS)
+    await pull.github.end_check(check)
+    await is_merged(pull, job_id, SECONDS)
 
 
 async def test_merged_by_looking_when_no_webhook_comes(site: Site, api: Api) -> None:
@@ -122,6 +140,43 @@ async def test_killed_around_the_merge_it_is_merged_once(parts: Parts, tmp_path:
         await site.start_worker()
         await is_merged(pull, job_id, 60)
         assert pull.github.git("rev-list", "--count", "main") == "2"
+
+
+async def test_githubs_limit_is_a_wait_that_shows(parts: Parts, tmp_path: Path) -> None:
+    async with opened(parts, "merge-limit", tmp_path / "site") as site, serving_api(site) as api:
+        pull = await a_pull(site, api, ci=False)
+        token = (site.settings.github_token or SecretStr("")).get_secret_value()
+        await pacing.block(site.database, pacing.fingerprint("github", token), 8, "GitHub asks for a rest.")
+        job_id = await pull.merge()
+        await site.start_worker()
+
+        async def is_put_off() -> bool:
+            return bool((await pull.shown(job_id))["waiting"])
+
+        await eventually(is_put_off, "the wait shows")
+        waiting = (await pull.shown(job_id))["waiting"]
+        assert (waiting["code"], "asks for a rest" in waiting["message"]) == ("PROVIDER_LIMIT", True)
+        assert waiting["until"] > iso(now())
+        await is_merged(pull, job_id)
+
+
+async def test_asked_while_the_run_itself_follows_ci(site: Site, api: Api) -> None:
+    """Both end with the same word of CI."""
+    run = await site.start(f"Merged {MERGED_LIVE}", repository=await site.repository(CI))
+    pushed = await site.until(run, EventType.branch_pushed, patience=60)
+    github = GitHub(site, run.repository_slug)
+    check = await github.begin_check(str(pushed.data["sha"]))
+    await site.until(run, EventType.pr_created)
+    pull = Pull(site, api, github, await site.read(run), await headers_of(site, run.project_id))
+    job_id = await pull.merge()
+    await pull.blocked(job_id)
+    await github.end_check(check)
+    await api.tell_of_check(run.repository_slug, pull.sha)
+    await pull.reaches(job_id, MergeStatus.completed, SECONDS)
+    ended = await site.ended(run, 10)
+    assert (ended.status, ended.pr_status) == (RunStatus.completed, PrStatus.merged)
+    types = [event.type for event in await site.events(run)]
+    assert types.count(EventType.pr_merged) == types.count(EventType.run_completed) == 1
 
 
 async def test_the_gate_can_be_skipped_and_nothing_to_check_is_no_gate(site: Site, api: Api) -> None:

@@ -5,7 +5,7 @@ from typing import Final
 from temporalio import workflow
 
 from activities.chain_starting import SPRINT_CHAIN_WORKFLOW, WORK_CHAIN_WORKFLOW, ChainInput
-from activities.job_starting import ANSWERING_WORKFLOW, ISSUE_SESSION_WORKFLOW, JobInput
+from activities.job_starting import ANSWERING_WORKFLOW, INTEGRATION_WORKFLOW, ISSUE_SESSION_WORKFLOW, JobInput
 from activities.merge_starting import MERGE_WORKFLOW, MergeInput
 from activities.starting import RUN_WORKFLOW, RunInput
 from activities.task_schedules import FIRING_WORKFLOW
@@ -17,6 +17,7 @@ from models.run import RunStatus
 from workflows.agent_session import AgentSessionWorkflow, SessionOutcome
 from workflows.answering_session import AnsweringSessionWorkflow
 from workflows.issue_session import IssueSessionWorkflow
+from workflows.merge import MergeWorkflow
 from workflows.pull_request_merge import PullRequestMergeWorkflow
 from workflows.recurring_task import RecurringTaskWorkflow
 from workflows.run import RunWorkflow
@@ -114,6 +115,18 @@ class SlowerWorkChain(WorkChainWorkflow):
         return await super().run(input)
 
 
+@workflow.defn(name=INTEGRATION_WORKFLOW)
+class SlowerMerge(MergeWorkflow):
+    @workflow.init
+    def __init__(self, input: JobInput) -> None:
+        super().__init__(input)
+
+    @workflow.run
+    async def run(self, input: JobInput) -> MergeStatus:
+        await workflow.sleep(1)
+        return await super().run(input)
+
+
 @workflow.defn(name=MERGE_WORKFLOW)
 class SlowerPullRequestMerge(PullRequestMergeWorkflow):
     @workflow.init
@@ -131,6 +144,7 @@ CHANGED: Final[list[type]] = [
     SlowerAgentSession,
     SlowerIssueSession,
     SlowerAnsweringSession,
+    SlowerMerge,
     SlowerPullRequestMerge,
     SlowerRecurringTask,
     SlowerSprintChain,

@@ -24,6 +24,7 @@ from models.event import EventType
 from models.persona import StepRole
 from tests.runs import test_answering_sessions as answers
 from tests.runs import test_issue_sessions as scans
+from tests.runs import test_merges_of_several as several
 from tests.runs import test_sprint_chains as sprint_chains
 from tests.runs import test_work_chains as work_chains
 from tests.runs.github import serving_api
@@ -140,6 +141,10 @@ async def record(site: Site, directory: Path) -> None:
     await _hold_and_go_on(site, issues.id)
     await work_chains.reaches(site, issues, ChainStatus.completed)
     await _write(site, directory / "work-chain-completed.json", issues.id)
+    pulls = await several.six(site)
+    merge = await several.start(pulls, await pulls.merge(1, 2, 3, 4, 5, check_command=several.NOT_BOTH))
+    await several.ended(pulls, merge)
+    await _write(site, directory / "merge-completed.json", merge.id)
     async with serving_api(site) as api:
         pull = await a_pull(site, api, config=BlueprintConfig(delete_branch_on_merge=True))
         check = await pull.github.begin_check(pull.sha)

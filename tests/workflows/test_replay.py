@@ -25,6 +25,7 @@ KINDS = {
     "agent-session": "AgentSession",
     "answering-session": "AnsweringSession",
     "issue-session": "IssueSession",
+    "merge": "Merge",
     "pull-request-merge": "PullRequestMerge",
     "recurring-task": "RecurringTask",
     "sprint-chain": "SprintChain",
