@@ -128,7 +128,7 @@ async def test_a_merge_of_several_is_as_documented(client: httpx.AsyncClient, pr
             {"pullRequests": [{"prUrl": "https://github.com/org/repo/issues/1", "prNumber": 1}]},
             "pullRequests.0",
         ),
-        ({"pullRequests": [{"prUrl": "https://evil.example/o/r/pull/1", "prNumber": 1}]}, "githubRepoUrl"),
+        ({"pullRequests": [{"prUrl": "https://evil.example/o/r/pull/1", "prNumber": 1}]}, "pullRequests"),
         (
             {"pullRequests": [PULLS[0], {"prUrl": "https://github.com/org/other/pull/2", "prNumber": 2}]},
             "pullRequests",
