@@ -73,11 +73,13 @@ async def read(site: Site, row: AnsweringSession) -> AnsweringSession:
     return found
 
 
-async def reaches(site: Site, row: AnsweringSession, *wanted: AnsweringStatus) -> AnsweringSession:
+async def reaches(
+    site: Site, row: AnsweringSession, *wanted: AnsweringStatus, patience: float = 90
+) -> AnsweringSession:
     async def is_there() -> bool:
         return (await read(site, row)).status in wanted
 
-    await eventually(is_there, f"{row.id} is {wanted}", 90)
+    await eventually(is_there, f"{row.id} is {wanted}", patience)
     return await read(site, row)
 
 

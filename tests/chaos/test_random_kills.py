@@ -1,0 +1,148 @@
+"""Every orchestration at once, its worker killed with -9 at twenty random moments: all end as unkilled."""
+
+import asyncio
+import random
+from collections.abc import Awaitable
+from pathlib import Path
+
+import pytest
+from sqlmodel import col
+from temporalio.client import WorkflowUpdateFailedError
+from temporalio.service import RPCError
+
+from activities.task_schedules import keep_schedule
+from models import Event, MergeJob, Notification, Run, Sandbox
+from models.answering_session import AnsweringStatus
+from models.chain import ChainStatus
+from models.run import PrStatus, RunStatus
+from tests.runs import merges, test_recurring
+from tests.runs import test_answering_sessions as answers
+from tests.runs import test_issue_sessions as scans
+from tests.runs import test_merges_of_several as several
+from tests.runs import test_sprint_chains as sprints
+from tests.runs import test_work_chains as works
+from tests.runs.github import Api, serving_api
+from tests.runs.parts import Parts
+from tests.runs.site import Site, eventually, opened
+from tests.runs.test_merging_with_ci import is_merged
+
+KILLS = 20
+BETWEEN = (0.5, 5.0)
+"""Seconds between two kills; a worker is ready in about half a second."""
+PATIENCE = 240
+
+
+@pytest.fixture
+def chance(capsys: pytest.CaptureFixture[str]) -> random.Random:
+    """Random as the moments are; the seed that is printed makes the same ones again."""
+    seed = random.SystemRandom().randrange(10**9)
+    with capsys.disabled():
+        print(f"\nrandom kills with seed {seed}")
+    return random.Random(seed)
+
+
+async def kill(site: Site, chance: random.Random) -> None:
+    for _ in range(KILLS):
+        await asyncio.sleep(chance.uniform(*BETWEEN))
+        await site.workers[-1].stop(patience=0.0)
+        await site.start_worker()
+
+
+async def scan_and_answers(site: Site) -> None:
+    scan = await scans.start(site, await scans.a_scan(site, answers.ASK))
+    row = await answers.answering(site, scan)
+    await answers.reaches(site, row, AnsweringStatus.active, patience=PATIENCE)
+    for question, status, correction in zip(
+        await answers.questions_of(site, row), ("declined", "approved"), ("No, in a cookie.", ""), strict=True
+    ):
+        while True:  # as clients do, who are told that the engine is away
+            try:
+                async with asyncio.timeout(5):
+                    await answers.review(site, question, status, correction)
+                    break
+            except (TimeoutError, RPCError, WorkflowUpdateFailedError):
+                await asyncio.sleep(0.5)
+    await answers.reaches(site, row, AnsweringStatus.completed, AnsweringStatus.failed, patience=PATIENCE)
+    await answers.holds(site, row)
+
+
+async def scan(site: Site) -> None:
+    row = await scans.start(site, await scans.a_scan(site, scans.SCAN))
+    await scans.ended(site, row, PATIENCE)
+    await scans.holds(site, row)
+
+
+async def work_chain(site: Site) -> None:
+    chain = await works.start(site, await works.a_chain(site, works.WORKED, works.SLOWLY))
+    await works.reaches(site, chain, ChainStatus.completed, ChainStatus.failed, patience=PATIENCE)
+    await works.holds(site, chain)
+
+
+async def sprint_chain(site: Site) -> None:
+    chain = await sprints.start(site, await sprints.a_chain(site, 2, sprints.SLOW))
+    await sprints.reaches(site, chain, ChainStatus.completed, ChainStatus.failed, patience=PATIENCE)
+    await sprints.holds(site, chain, 2)
+
+
+async def recurring_task(site: Site) -> None:
+    task = await test_recurring.a_task(site)
+    await keep_schedule(site.database, site.client, task.id)
+    await site.client.get_schedule_handle(task.id).trigger()
+
+    async def has_fired() -> bool:
+        return await test_recurring.runs_of(site, task) != []
+
+    await eventually(has_fired, "the schedule fires", PATIENCE)
+    [run] = await test_recurring.runs_of(site, task)
+    ended = await site.ended(run, PATIENCE)
+    assert (ended.status, ended.pr_status) == (RunStatus.completed, PrStatus.created)
+
+
+async def merge_of_six(site: Site) -> None:
+    pulls = await several.six(site)
+    job = await pulls.merge(1, 2, 3, 4, 5, 6, check_command=several.NOT_BOTH)
+    await several.start(pulls, job)
+    await several.ended(pulls, job, PATIENCE)
+    await several.holds(pulls, job)
+
+
+async def merge_with_ci(site: Site, api: Api) -> None:
+    pull = await merges.a_pull(site, api)
+    check = await pull.github.begin_check(pull.sha)
+    job_id = await pull.merge()
+
+    async def is_blocked() -> bool:
+        [job] = await site.rows(MergeJob, col(MergeJob.id) == job_id, col(MergeJob.id))
+        return job.waiting is not None
+
+    await eventually(is_blocked, "the merge waits for CI", PATIENCE)
+    await pull.github.end_check(check)
+    await is_merged(pull, job_id, PATIENCE)
+
+
+async def test_every_orchestration_survives(parts: Parts, tmp_path: Path, chance: random.Random) -> None:
+    async with opened(parts, "random-kills", tmp_path / "site") as site, serving_api(site) as api:
+        await site.start_worker()
+        plays: list[Awaitable[None]] = [
+            scan_and_answers(site), scan(site), work_chain(site), sprint_chain(site), recurring_task(site),
+            merge_of_six(site), merge_with_ci(site, api),
+        ]  # fmt: skip
+        await asyncio.gather(kill(site, chance), *plays)
+        await nothing_is_left_or_told_twice(site)
+
+
+async def nothing_is_left_or_told_twice(site: Site) -> None:
+    boxes = await site.rows(Sandbox, col(Sandbox.killed_at).is_(None), col(Sandbox.id))
+    assert boxes == []
+    told = await site.rows(Notification, col(Notification.id).is_not(None), col(Notification.id))
+    once = [(each.event_id, each.member_id, each.type) for each in told]
+    assert len(once) == len(set(once))
+    for run in await site.rows(Run, col(Run.id).is_not(None), col(Run.id)):
+        events = await site.rows(Event, col(Event.subject_id) == run.id, col(Event.seq))
+        assert [event.seq for event in events] == list(range(1, len(events) + 1))
+        ends = [
+            event.type for event in events if event.type in ("run.completed", "run.failed", "run.cancelled")
+        ]
+        assert len(ends) <= 1
+        created = [event.type for event in events].count("pr.created")
+        assert created <= 1
