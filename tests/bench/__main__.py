@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-BENCHES = ("bench_api", "bench_runs")
+BENCHES = ("bench_api", "bench_runs", "bench_load")
 
 if __name__ == "__main__":
     for bench in BENCHES:
