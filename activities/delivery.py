@@ -7,6 +7,7 @@ from pydantic import BaseModel
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
+from activities.opened_pull_requests import effect_key, marker_of, opened
 from activities.outgoing import holds_secret
 from activities.outside import Outside, outside
 from activities.prompts import outputs_of
@@ -18,9 +19,8 @@ from gateways.repository import PushRejected, Repository
 from kit.database import Database
 from kit.shielding import finish_first
 from models import Effect, Run, Sandbox
-from models.base import JsonObject, now
+from models.base import JsonObject
 from models.event import EventType, append
-from models.notification import NotificationType, notify
 from models.run import PrStatus
 
 
@@ -101,12 +101,12 @@ class Delivery:
                 return
             snapshot = await snapshot_of(session, run.id)
             run.pr_status = PrStatus.creating
-            await session.merge(Effect(key=f"{run.id}:pull-request", subject_id=run.id, kind="pull-request"))
+            await session.merge(Effect(key=effect_key(run.id), subject_id=run.id, kind="pull-request"))
             outputs = await outputs_of(session, run.id)
             credentials = await self.outside.credentials(session, run.project_id)
         assert run.base_branch, "known since the clone"
         assert run.branch_name, "known since the start"
-        marker = f"<!-- codecourier:run {run.id} -->"
+        marker = marker_of(run.id)
         with outside():
             facts = await self.outside.github(credentials).ensure_pull_request(
                 run.repository_slug,
@@ -119,18 +119,8 @@ class Delivery:
             )
         async with self.database.transaction() as session:
             run = await session.get_one(Run, ask.run_id, with_for_update=True)
-            if run.pr_url:
-                return
-            run.pr_status, run.pr_url, run.pr_number = PrStatus.created, facts.url, facts.number
-            run.progress("The pull request is open.")
-            effect = await session.get_one(Effect, f"{run.id}:pull-request")
-            effect.done_at, effect.result = now(), {"url": facts.url, "number": facts.number}
-            data = {"url": facts.url, "number": facts.number}
-            event = append(session, run, EventType.pr_created, data)
-            title = f"Run {run.run_number} opened a pull request"
-            await notify(
-                session, event, NotificationType.pr_created, title, facts.url, {"runId": run.id, **data}
-            )
+            if await opened(session, run, facts):
+                run.progress("The pull request is open.")
 
 
 async def _push_to_own_branch(repository: Repository, sha: str, run_id: str, branch: str) -> str:

@@ -1,6 +1,6 @@
 """Recurring tasks: what a firing does, and schedules held against rows."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from pydantic import BaseModel
 from sqlalchemy import select
@@ -10,21 +10,20 @@ from temporalio import activity
 from temporalio.client import Client
 
 from activities.starting import RunInput, start_run
+from activities.stray_schedules import StraySchedules
 from activities.task_schedules import keep_schedule
 from gateways.github import parse_repository
 from kit.database import Database
 from kit.errors import AppError, Conflict, Invalid
-from kit.ids import is_id
 from kit.logs import logger
 from kit.settings import Settings
 from models import Project, RecurringTask, Run
-from models.base import JsonObject, now
+from models.base import JsonObject
 from models.event import EventType, append
 from models.notification import NotificationType, notify
 from models.run import RunSource
 from models.run_start import RunStart, create_run
 
-OVERDUE = timedelta(minutes=1)
 log = logger(__name__)
 
 
@@ -81,24 +80,12 @@ class RecurringTasks:
 
         What comes of it depends on the rows alone, so repeating it is harmless.
         """
-        async with self.database.transaction() as session:
-            statement = select(col(RecurringTask.id), col(RecurringTask.next_run_at)).where(
-                col(RecurringTask.is_active)
-            )
-            rows = (await session.execute(statement)).all()
-        active: dict[str, datetime | None] = {row[0]: row[1] for row in rows}
-        listed = {entry.id async for entry in await self.client.list_schedules() if is_id(entry.id, "rt")}
-        overdue = {task_id for task_id, at in active.items() if at is None or at < now() - OVERDUE}
-        for task_id in overdue:
-            async with self.database.transaction() as session:
-                task = await session.get(RecurringTask, task_id, with_for_update=True)
-                if task is not None:
-                    task.change()
-        wrong = overdue | (active.keys() ^ listed)
-        for task_id in wrong:
-            await keep_schedule(self.database, self.client, task_id)
-            log.info("a schedule was held against its task", task_id=task_id)
-        return len(wrong)
+        check, mended = StraySchedules(self.database, self.client), 0
+        async for finding in check.find():
+            await check.repair(finding)
+            mended += 1
+            log.info("a schedule was held against its task", task_id=finding.id, what=finding.what)
+        return mended
 
 
 async def run_of_task(

@@ -82,9 +82,7 @@ class SandboxActivities:
         async with self.database.transaction() as session:
             job = await job_of(session, job_id, lock=True)
             for sandbox in await _live(session, job_id):
-                if sandbox.end():
-                    session.add(_used(job, sandbox))
-                    append(session, job, EventType.sandbox_killed, {"sandboxId": sandbox.id})
+                close_sandbox(session, job, sandbox)
 
 
 async def _live(session: AsyncSession, job_id: str) -> list[Sandbox]:
@@ -99,9 +97,7 @@ async def _current(session: AsyncSession, job: Job, lost: str | None) -> Sandbox
     for sandbox in await _live(session, job.id):
         if sandbox.id != lost:
             return sandbox
-        sandbox.end(SandboxStatus.error, "The sandbox was lost.")
-        session.add(_used(job, sandbox))
-        append(session, job, EventType.sandbox_lost, {"sandboxId": sandbox.id})
+        close_sandbox(session, job, sandbox, SandboxStatus.error, "The sandbox was lost.")
     snapshot = await snapshot_of(session, job.id)
     wanted = snapshot.config.sandbox
     sandbox = Sandbox(
@@ -122,6 +118,24 @@ async def happened(session: AsyncSession, sandbox_id: str, type: SandboxEventTyp
     if (await session.execute(said)).first():
         return False
     session.add(SandboxEvent(sandbox_id=sandbox_id, type=type, status="completed", message=message))
+    return True
+
+
+def close_sandbox(
+    session: AsyncSession,
+    job: Job,
+    sandbox: Sandbox,
+    status: SandboxStatus = SandboxStatus.killed,
+    error: str | None = None,
+) -> bool:
+    """Mark a sandbox gone, with what was used of it, and tell its job; False when it was marked before."""
+    if not sandbox.end(status, error):
+        return False
+    session.add(_used(job, sandbox))
+    if not job.is_over:
+        lost = status is SandboxStatus.error
+        kind = EventType.sandbox_lost if lost else EventType.sandbox_killed
+        append(session, job, kind, {"sandboxId": sandbox.id})
     return True
 
 

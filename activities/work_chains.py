@@ -98,7 +98,7 @@ class WorkChains:
             chain = await session.get_one(WorkChain, close.chain_id, with_for_update=True)
             event = await end_chain(session, chain, close)
             if event is not None:
-                await _tell_the_end(session, chain, event)
+                await tell_the_end(session, chain, event)
             return chain.status
 
 
@@ -122,7 +122,8 @@ def _must_be_free(issue: Issue) -> None:
         )
 
 
-async def _tell_the_end(session: AsyncSession, chain: WorkChain, event: Event) -> None:
+async def tell_the_end(session: AsyncSession, chain: WorkChain, event: Event) -> None:
+    """Tell the members how an attempt ended, unless it was cancelled."""
     data: JsonObject = {"workChainId": chain.id}
     if chain.status is ChainStatus.completed:
         made = sum(1 for url in chain.issue_pr_urls if url)

@@ -31,6 +31,11 @@ STYLES = {
     "failed": "red",
     "running": "green",
     "gone": "red",
+    "ok": "green",
+    "wrong": "red",
+    "not set": "dim",
+    "repaired": "green",
+    "left": "yellow",
 }
 
 

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from gateways.agent_errors import LONGEST_MESSAGE, ContextTooLong, TurnCut, named
 from gateways.conversation import Block, Message, Usage, text_block
-from gateways.errors import CredentialRefused
+from gateways.errors import CredentialRefused, UpstreamFailed
 from gateways.profiles import Effort, thinking_parameters
 from kit.scrub import Scrubber
 
@@ -106,6 +106,15 @@ class Agent:
 
     async def close(self) -> None:
         await self._client.close()
+
+    async def reach(self) -> None:
+        """Ask which models there are, which costs nothing.  Raises GatewayError when that fails."""
+        try:
+            await self._client.models.list(limit=1)
+        except anthropic.APIStatusError as error:
+            raise named(error, self._scrubber) from None
+        except (anthropic.APIConnectionError, httpx2.HTTPError) as error:
+            raise UpstreamFailed(f"The model API cannot be reached ({type(error).__name__}).") from None
 
     async def turn(self, request: TurnRequest, *, beat: Callable[[], None]) -> Turn:
         """Ask for one answer and wait until it is whole.

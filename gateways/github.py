@@ -130,6 +130,27 @@ class GitHub:
             return found
         return await self.call("Opening the pull request", create, write=True)
 
+    async def find_pull_request(
+        self, slug: str, *, head: str, base: str, marker: str
+    ) -> PullRequestFacts | None:
+        """The one that `ensure_pull_request` would find; None when it would have to make one."""
+        return await self.call(
+            "Looking for the pull request", lambda client: _find(client, slug, head, base, marker)
+        )
+
+    async def login(self) -> str:
+        """Whose token it is; an app's installation may not ask, but GitHub has answered it."""
+
+        def ask(client: Github) -> str:
+            try:
+                return client.get_user().login
+            except GithubException as error:
+                if error.status != 403:
+                    raise
+                return "an app"
+
+        return await self.call("Asking GitHub who we are", ask)
+
     async def checks(self, slug: str, sha: str) -> ChecksFacts:
         """What check runs and commit statuses say of a commit."""
         return await self.call("Reading the checks", lambda client: checks_of(client, slug, sha))

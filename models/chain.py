@@ -47,6 +47,20 @@ class Chain(Eventful):
         return {"code": self.error_code, "message": self.error_message} if self.error_code else None
 
     @property
+    def is_over(self) -> bool:
+        return self.status.is_final
+
+    @property
+    def is_taken(self) -> bool:
+        """Whether the engine has had this attempt."""
+        return self.status is not ChainStatus.pending
+
+    @property
+    def heard_at(self) -> datetime:
+        """When it last said anything on its row."""
+        return self.started_at or self.created_at
+
+    @property
     def engine_id(self) -> str:
         """The id of the workflow at work on it."""
         return self.id if self.attempt == 1 else f"{self.id}.{self.attempt}"

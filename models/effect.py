@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from sqlalchemy import Index
 from sqlmodel import Field
 
 from models.base import Json, JsonObject, Table, Timestamp, now
@@ -10,6 +11,7 @@ from models.base import Json, JsonObject, Table, Timestamp, now
 class Effect(Table, table=True):
     """Written as an intent before the effect, completed after it; an intent left open is looked into."""
 
+    __table_args__ = (Index("effect_open", "key", postgresql_where="done_at IS NULL"),)
     key: str = Field(primary_key=True)
     """`<subject id>:<kind>`, for example `r_…:pull-request`."""
     subject_id: str = Field(index=True)

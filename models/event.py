@@ -45,6 +45,7 @@ class EventType(StrEnum):
     pr_merge_failed = "pr.merge-failed"
     branch_deleted = "branch.deleted"
     branch_kept = "branch.kept"
+    pr_failed = "pr.failed"
     ci_updated = "ci.updated"
     run_completed = "run.completed"
     run_failed = "run.failed"

@@ -51,6 +51,21 @@ class Job(Eventful):
         return self.completed_at is not None
 
     @property
+    def is_taken(self) -> bool:
+        """Whether the engine has had it."""
+        return self.started_at is not None
+
+    @property
+    def engine_id(self) -> str:
+        """The id of the workflow at work on it."""
+        return self.id
+
+    @property
+    def heard_at(self) -> datetime:
+        """When it last said anything."""
+        return self.last_progress_at or self.started_at or self.created_at
+
+    @property
     def error(self) -> dict[str, str | None] | None:
         return {"code": self.error_code, "message": self.error_message} if self.error_code else None
 

@@ -91,6 +91,10 @@ class Run(Job, table=True):
     timezone: str | None = None
     recurrence_pattern: str | None = None
 
+    @property
+    def is_taken(self) -> bool:
+        return self.status is not RunStatus.pending
+
     def take(self) -> bool:
         """The engine has it.  False when it had it before, or when the run was cancelled while pending."""
         if self.status is not RunStatus.pending:

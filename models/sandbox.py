@@ -3,6 +3,7 @@
 from datetime import datetime
 from enum import StrEnum
 
+from sqlalchemy import Index
 from sqlmodel import Field
 
 from kit.ids import prefixed
@@ -18,6 +19,9 @@ class SandboxStatus(StrEnum):
 
 
 class Sandbox(Record, table=True):
+    __table_args__ = (
+        Index("sandbox_live", "id", postgresql_where="status IN ('creating', 'running', 'paused')"),
+    )
     id: str = Field(default_factory=prefixed("s"), primary_key=True)
     job_id: str = Field(index=True)
     name: str

@@ -48,7 +48,7 @@ def all_activities(client: Client, settings: Settings, database: Database) -> li
         Chains(database), SprintChains(database, settings), WorkChains(database, settings),
         Integrations(database), Integrating(database, outside), UnifiedPullRequests(database, outside),
         MergeJobs(database), PullRequestMerging(database, outside),
-        RecurringTasks(database, settings, client), Sweep(database, client),
+        RecurringTasks(database, settings, client), Sweep(database, client, outside),
     ]  # fmt: skip
     return [each for room in rooms for each in activities_of(room)]
 

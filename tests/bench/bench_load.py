@@ -3,9 +3,9 @@
     python -m tests.bench.bench_load [--check]
 
 One project starts a flood of runs and, right after it, another project a few: without the engine's
-fairness keys, and with them as the product sets them.  Then a hundred runs and twenty chains of two sprints are
-started together and all have to complete.  `--check` fails when the keys do not let the quiet project begin
-five times sooner.
+fairness keys, and with them as the product sets them.  Then a hundred runs and twenty chains of two sprints
+are started together and all have to complete.  `--check` fails when the keys do not let the quiet project
+begin five times sooner.
 """
 
 import asyncio

@@ -12,7 +12,7 @@ import pytest
 from sqlmodel import col
 from temporalio.service import RPCError, RPCStatusCode
 
-from activities.sweep import GRACE
+from activities.pending_rows import GRACE
 from api.idempotency import ABANDONED
 from local.ports import free_ports
 from local.process import python, spawn

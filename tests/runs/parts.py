@@ -53,8 +53,8 @@ class Parts:
         return urlsplit(database_url(self.plan))._replace(path=f"/{name}").geturl()
 
     def environment(self, site: str) -> Mapping[str, str]:
-        """The settings of a site: its own database and namespace, everything else shared."""
-        own = {"TEMPORAL_NAMESPACE": site, "DATABASE_POOL_SIZE": "5"}
+        """The settings of a site: its own database, namespace and sandboxes, everything else shared."""
+        own = {"TEMPORAL_NAMESPACE": site, "DATABASE_POOL_SIZE": "5", "SANDBOX_OWNER": site}
         return {**self.plan.application_environment(self.database_url(site)), **own}
 
     async def found(self, site: str) -> None:

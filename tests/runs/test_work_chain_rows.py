@@ -3,6 +3,7 @@
 import pytest
 
 from activities.chains import CloseChain
+from activities.outside import Outside
 from activities.sweep import Sweep
 from activities.work_chains import IssueEnd, IssuePlace, WorkChains
 from kit.errors import Conflict
@@ -49,7 +50,8 @@ async def test_a_run_that_no_engine_has_ends_with_its_chain(site: Site) -> None:
     async with site.database.transaction() as session:
         row = await session.get_one(Run, told_run.run_id)
         row.created_at = chain.created_at.replace(year=2020)
-    await Sweep(site.database, site.client).start_pending_runs()
+    outside = Outside(site.settings, site.database)
+    await Sweep(site.database, site.client, outside).start_pending_runs()
     [run] = await runs_of(site, chain)
     assert run.status is RunStatus.pending
     await activities.close_work_chain(CloseChain(chain_id=chain.id, status=ChainStatus.cancelled))
