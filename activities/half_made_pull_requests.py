@@ -6,7 +6,7 @@ from datetime import timedelta
 from sqlalchemy import select
 from sqlmodel import col
 
-from activities.damage import GRACE, PAGE, Damage, Finding, is_settled
+from activities.damage import GRACE, PAGE, Damage, Finding
 from activities.opened_pull_requests import effect_key, marker_of, not_opened, opened
 from activities.outside import Outside
 from kit.database import Database
@@ -27,13 +27,12 @@ class HalfMadePullRequests:
         page = await self._page("")
         while page:
             for effect, run in page:
-                if is_settled(run.completed_at, self.grace):
-                    yield Finding(
-                        damage=self.damage, id=run.id, since=effect.intended_at,
-                        what=f"This run is {run.status}; it meant to open a pull request, and nobody knows "
-                        "whether it did.",
-                        cure="looks on GitHub and writes down what is there",
-                    )  # fmt: skip
+                yield Finding(
+                    damage=self.damage, id=run.id, since=effect.intended_at,
+                    what=f"This run is {run.status}; it meant to open a pull request, and nobody knows "
+                    "whether it did.",
+                    cure="looks on GitHub and writes down what is there",
+                )  # fmt: skip
             page = await self._page(page[-1][0].key)
 
     async def repair(self, finding: Finding) -> str | None:

@@ -11,7 +11,7 @@ from temporalio.client import Client
 
 from activities.chain_starting import ChainInput, start_chain
 from activities.damage import Damage, Finding
-from activities.engine_rows import EngineRow, fates_of, rows_of
+from activities.engine_rows import EngineRow, fate_of, fates_of, rows_of
 from activities.job_starting import JobInput, start_job
 from activities.merge_starting import MergeInput, start_merge
 from activities.starting import RunInput, start_run
@@ -110,7 +110,7 @@ class PendingRows:
         """Start it; a second start changes nothing."""
         async with self.database.transaction() as session:
             row = (await rows_of(session, [finding.id])).get(finding.id)
-        if row is None or row.is_over or row.is_taken:
+        if row is None or row.is_over or row.is_taken or await fate_of(self.client, row.engine_id):
             return None
         await start_row(self.client, row)
         return "started"

@@ -5,9 +5,8 @@ from datetime import timedelta
 
 from sqlalchemy import select
 from sqlmodel import col
-from sqlmodel.ext.asyncio.session import AsyncSession
 
-from activities.damage import GRACE, Damage, Finding, is_settled
+from activities.damage import GRACE, PAGE, Damage, Finding, is_settled
 from activities.outside import Outside
 from activities.sandbox_accounts import accounts_of
 from activities.sandboxes import close_sandbox
@@ -15,6 +14,7 @@ from gateways.errors import GatewayError
 from gateways.sandboxes import Sandboxes, SandboxFacts
 from kit.database import Database
 from models import Sandbox
+from models.job import Job
 from models.jobs import KINDS, job_of
 from models.sandbox import SandboxStatus
 
@@ -36,49 +36,58 @@ class StraySandboxes:
             except GatewayError as error:
                 unseen = error
                 continue
-            for facts in listed:
-                reason = await self._reason(facts)
-                if reason is not None:
-                    self._seen[facts.id] = account.sandboxes, facts
-                    yield Finding(
-                        damage=self.damage, id=facts.id, since=facts.started_at,
-                        what=f"This sandbox is {facts.state}, but {reason}.", cure="kills it",
-                    )  # fmt: skip
+            for start in range(0, len(listed), PAGE):
+                page = listed[start : start + PAGE]
+                reasons = await self._reasons(page)
+                for facts in page:
+                    if facts.id in reasons:
+                        self._seen[facts.id] = account.sandboxes, facts
+                        yield Finding(
+                            damage=self.damage, id=facts.id, since=facts.started_at,
+                            what=f"This sandbox is {facts.state}, but {reasons[facts.id]}.", cure="kills it",
+                        )  # fmt: skip
         if unseen is not None:
             raise unseen
 
     async def repair(self, finding: Finding) -> str | None:
         """Kill it and mark its row; one that is gone already is fine."""
         seen = self._seen.get(finding.id)
-        if seen is None or await self._reason(seen[1]) is None:
+        if seen is None or not await self._reasons([seen[1]]):
             return None
         sandboxes, facts = seen
-        await sandboxes.kill(facts.id)
+        was_there = await sandboxes.kill(facts.id)
         async with self.database.transaction() as session:
             row = await session.get(Sandbox, facts.metadata.get("sandbox", ""))
             if row is not None and row.status not in OVER:
                 close_sandbox(session, await job_of(session, row.job_id, lock=True), row)
-        return "killed"
+        return "killed" if was_there else None
 
-    async def _reason(self, facts: SandboxFacts) -> str | None:
-        """Why nobody needs it; None: somebody may."""
+    async def _reasons(self, listed: list[SandboxFacts]) -> dict[str, str]:
+        """Why nobody needs each; those that somebody may need are left out."""
+        async with self.database.transaction() as session:
+            jobs: dict[str, Job] = {}
+            ids = {facts.metadata.get("job", "") for facts in listed}
+            for prefix, kind in KINDS.items():
+                of_kind = [each for each in ids if each.partition("_")[0] == prefix]
+                found = await session.execute(select(kind).where(col(kind.id).in_(of_kind)))
+                jobs |= {job.id: job for job in found.scalars()}
+            own = [facts.metadata.get("sandbox") for facts in listed]
+            rows = await session.execute(select(Sandbox).where(col(Sandbox.id).in_(own)))
+            boxes: dict[str, Sandbox] = {row.id: row for row in rows.scalars()}
+        reasons: dict[str, str] = {}
+        for facts in listed:
+            job_id, box_id = facts.metadata.get("job", ""), facts.metadata.get("sandbox", "")
+            reason = self._reason(facts, job_id, jobs.get(job_id), boxes.get(box_id))
+            if reason is not None:
+                reasons[facts.id] = reason
+        return reasons
+
+    def _reason(self, facts: SandboxFacts, job_id: str, job: Job | None, box: Sandbox | None) -> str | None:
         if not is_settled(facts.started_at, self.grace):
             return None
-        job_id = facts.metadata.get("job", "")
-        kind = KINDS.get(job_id.partition("_")[0])
-        async with self.database.transaction() as session:
-            job = await session.get(kind, job_id) if kind is not None else None
-            if job is None:
-                return f"its job {job_id} is unknown" if job_id else "it names no job"
-            if job.is_over:
-                return f"its job {job_id} is over" if is_settled(job.completed_at, self.grace) else None
-            return await self._replaced(session, facts, job_id)
-
-    async def _replaced(self, session: AsyncSession, facts: SandboxFacts, job_id: str) -> str | None:
-        own = select(Sandbox).where(
-            col(Sandbox.id) == facts.metadata.get("sandbox"), col(Sandbox.job_id) == job_id
-        )
-        row: Sandbox | None = (await session.execute(own)).scalar_one_or_none()
-        if row is None or row.status not in OVER or not is_settled(row.killed_at, self.grace):
-            return None
-        return f"job {job_id} has another one by now"
+        if job is None:
+            return f"its job {job_id} is unknown" if job_id else "it names no job"
+        if job.is_over:
+            return f"its job {job_id} is over" if is_settled(job.completed_at, self.grace) else None
+        replaced = box is not None and box.status in OVER and is_settled(box.killed_at, self.grace)
+        return f"job {job_id} has another one by now" if replaced else None

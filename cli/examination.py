@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
 
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 from temporalio.client import Client
@@ -21,8 +22,8 @@ from kit.settings import Settings
 from models.base import now
 
 NEEDED = ("database", "schema", "temporal")
-WIDE = 400
-"""Columns of a table in a pipe: no line is broken there."""
+WIDE = 1_000
+"""Columns of a table in a pipe."""
 Checks = Mapping[Damage, Check]
 
 
@@ -136,7 +137,15 @@ def _table() -> Table:
 
 
 def _show(table: Table) -> None:
-    out.print(table, width=None if out.is_terminal else WIDE, soft_wrap=False)
+    """Fitted to a terminal; in a pipe no line is broken, however long."""
+    if out.is_terminal:
+        out.print(table)
+        return
+    wide = Console(width=WIDE, highlight=False, color_system=None)
+    with wide.capture() as captured:
+        wide.print(table)
+    for line in captured.get().splitlines():
+        out.print(line.rstrip(), markup=False)
 
 
 def _busy(doing: str) -> AbstractContextManager[object]:

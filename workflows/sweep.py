@@ -1,7 +1,7 @@
 """The sweep, on a schedule: accepted work is never lost, and what does not fit together is mended."""
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError
+from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from activities.damage import Damage
@@ -46,5 +46,7 @@ class SweepWorkflow:
                 Sweep.mend, damage, **PATIENT, summary=f"look for damage: {damage}"
             )
         except ActivityError as error:
+            if is_cancelled_exception(error):
+                raise
             workflow.logger.warning("damage was left: %s: %s", damage, cause(error))
             return 0

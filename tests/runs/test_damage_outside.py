@@ -1,0 +1,145 @@
+"""What was left behind outside: sandboxes and pull requests, found, repaired, and well at the second look."""
+
+from uuid import uuid4
+
+import pytest
+from sqlmodel import col
+
+from activities.damage import GRACE, Damage
+from activities.opened_pull_requests import effect_key, marker_of
+from activities.outside import Outside
+from activities.sweep import Sweep
+from activities.task_schedules import keep_schedule
+from gateways.github import GitHub
+from gateways.sandboxes import Sandboxes
+from kit.ids import new_id
+from models import Effect, Event, Notification, RecurringTask, Run, Sandbox
+from models.blueprint import BlueprintConfig
+from models.event import EventType
+from models.notification import NotificationType
+from models.run import PrStatus, RunStatus
+from models.sandbox import SandboxStatus
+from tests.runs.damaged import WORK, find, repair
+from tests.runs.site import Site
+from tests.runs.test_recurring import a_task
+
+
+async def _a_sandbox(site: Site, marker: dict[str, str]) -> str:
+    handle = await site.sandboxes.ensure({**marker, "test": uuid4().hex}, template="base", timeout_seconds=60)
+    return handle.id
+
+
+@pytest.mark.parametrize("paused", [False, True])
+async def test_a_sandbox_of_nobody_is_killed(site: Site, paused: bool) -> None:
+    box_id = await _a_sandbox(site, {"job": new_id("r"), "sandbox": new_id("s")})
+    if paused:
+        await site.sandboxes.pause(box_id)
+    found = await find(site, Damage.stray_sandbox, box_id)
+    assert found is not None
+    assert found.what.startswith(f"This sandbox is {'paused' if paused else 'running'}, but its job r_")
+    assert await find(site, Damage.stray_sandbox, box_id, GRACE) is None, "its job may be about to be written"
+    assert await repair(site, Damage.stray_sandbox, box_id) == "killed"
+
+
+async def test_a_sandbox_whose_run_is_over_is_killed_and_its_row_says_so(site: Site) -> None:
+    run = await site.ended(await site.start(f"Over {WORK}"))
+    box = Sandbox(project_id=run.project_id, job_id=run.id, name="box", template_id="base", timeout_ms=60_000)
+    await site.add(box)
+    box_id = await _a_sandbox(site, {"job": run.id, "sandbox": box.id})
+    async with site.database.transaction() as session:
+        (await session.get_one(Sandbox, box.id)).run_as(box_id)
+    assert await repair(site, Damage.stray_sandbox, box_id) == "killed"
+    async with site.database.transaction() as session:
+        assert (await session.get_one(Sandbox, box.id)).status is SandboxStatus.killed
+
+
+async def test_a_sandbox_of_another_owner_is_never_seen(site: Site) -> None:
+    settings = site.settings
+    assert settings.e2b_api_key is not None
+    other = Sandboxes(
+        settings.e2b_api_key.get_secret_value(), api_url=settings.e2b_api_url,
+        sandbox_url=settings.e2b_sandbox_url, owner="somebody-else",
+    )  # fmt: skip
+    handle = await other.ensure({"job": new_id("r")}, template="base", timeout_seconds=60)
+    assert await find(site, Damage.stray_sandbox, handle.id) is None
+    await other.kill(handle.id)
+
+
+async def test_a_row_whose_sandbox_is_gone_is_marked(site: Site) -> None:
+    run = await site.accept(f"Without a sandbox {WORK}")
+    box = Sandbox(project_id=run.project_id, job_id=run.id, name="box", template_id="base", timeout_ms=60_000)
+    box.run_as("i-was-there-once")
+    await site.add(box)
+    assert await find(site, Damage.lost_sandbox, box.id, GRACE) is None
+    assert await repair(site, Damage.lost_sandbox, box.id) == "marked as lost"
+    async with site.database.transaction() as session:
+        row = await session.get_one(Sandbox, box.id)
+    assert (row.status, row.error_message) == (
+        SandboxStatus.error, "The provider has no such sandbox any more.",
+    )  # fmt: skip
+    assert [event.type for event in await site.events(run)][-1] == EventType.sandbox_lost
+
+
+async def _half_made(site: Site) -> Run:
+    """A run that pushed its branch, meant to open a pull request, and was lost."""
+    run = await site.ended(await site.start(f"Half made {WORK}", config=BlueprintConfig(create_pr=False)))
+    async with site.database.transaction() as session:
+        row = await session.get_one(Run, run.id)
+        row.status, row.pr_status = RunStatus.failed, PrStatus.creating
+        session.add(Effect(key=effect_key(run.id), subject_id=run.id, kind="pull-request"))
+    return await site.read(run)
+
+
+async def test_a_pull_request_that_was_opened_is_written_down_once(site: Site) -> None:
+    run = await _half_made(site)
+    token = site.settings.github_token
+    assert token is not None
+    assert run.branch_name is not None
+    github = GitHub(
+        token.get_secret_value(), api_url=site.settings.github_api_url, database=site.database,
+        spacing_seconds=0,
+    )  # fmt: skip
+    made = await github.ensure_pull_request(
+        run.repository_slug, head=run.branch_name, base="main", title="Half made", body="Half made",
+        draft=False, marker=marker_of(run.id),
+    )  # fmt: skip
+    assert await find(site, Damage.half_made_pr, run.id, GRACE) is None, "it may be written any moment"
+    assert await repair(site, Damage.half_made_pr, run.id) == f"found: {made.url}"
+    after = await site.read(run)
+    assert (after.pr_status, after.pr_url, after.pr_number) == (PrStatus.created, made.url, made.number)
+    assert [event.type for event in await site.events(run)].count(EventType.pr_created) == 1
+    of_project = col(Notification.project_id) == run.project_id
+    told = [each.type for each in await site.rows(Notification, of_project, col(Notification.id))]
+    assert told.count(NotificationType.pr_created) == 1
+
+
+async def test_a_pull_request_that_never_was_has_failed(site: Site) -> None:
+    run = await _half_made(site)
+    assert await repair(site, Damage.half_made_pr, run.id) == "there is none: marked as failed"
+    assert ((await site.read(run)).pr_status, (await site.read(run)).pr_url) == (PrStatus.failed, None)
+    last = (await site.rows(Event, col(Event.subject_id) == run.id, col(Event.seq)))[-1]
+    assert last.type == EventType.pr_failed
+
+
+async def test_a_schedule_without_a_task_and_a_task_without_a_schedule(site: Site) -> None:
+    """The site's own sweep may be quicker."""
+    task, gone = await a_task(site), await a_task(site)
+    await keep_schedule(site.database, site.client, gone.id)
+    async with site.database.transaction() as session:
+        await session.delete(await session.get_one(RecurringTask, gone.id))
+    for each, what in ((task.id, "no schedule"), (gone.id, "is deleted")):
+        found = await find(site, Damage.schedule, each)
+        if found is not None:
+            assert what in found.what
+            await repair(site, Damage.schedule, each)
+        assert await find(site, Damage.schedule, each) is None
+
+
+async def test_the_sweep_looks_for_every_kind(site: Site) -> None:
+    """And leaves alone what is younger than the grace."""
+    box_id = await _a_sandbox(site, {"job": new_id("r")})
+    sweep = Sweep(site.database, site.client, Outside(site.settings, site.database))
+    for damage in Damage:
+        await sweep.mend(damage)
+    assert box_id in {facts.id for facts in await site.sandboxes.find({})}
+    await site.sandboxes.kill(box_id)
