@@ -2,7 +2,9 @@
 
 import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from pydantic import JsonValue
 
@@ -14,6 +16,8 @@ FORMS = (
     re.compile(r"prj_[0-9a-z]+"),
 )
 """Forms of which the texts show an example: any other value of the same form is as good."""
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -55,7 +59,7 @@ def agree(shown: JsonValue, given: JsonValue, where: str = "the answer") -> dict
         return _one([agree(value, given[name], f"{where}.{name}") for name, value in shown.items()], where)
     if isinstance(shown, list) and isinstance(shown[0], dict):
         assert isinstance(given, list), f"{where} is no list: {given!r}"
-        return _one([_among(item, given, where) for item in shown], where)
+        return _one([_first(agree, item, given, where) for item in shown], where)
     if isinstance(shown, str) and ELIDED.fullmatch(shown):
         assert isinstance(given, str), f"{where} is no text: {given!r}"
         assert given, f"{where} is empty"
@@ -69,12 +73,35 @@ def agree(shown: JsonValue, given: JsonValue, where: str = "the answer") -> dict
     return {}
 
 
-def _among(shown: JsonValue, given: list[JsonValue], where: str) -> dict[str, str]:
-    """What the first item that agrees tells."""
+def alike(shown: JsonValue, given: JsonValue, where: str = "the answer") -> None:
+    """Assert that an answer has every field that is shown, with a value of the same kind.
+
+    Of a list one item has to; where null is shown, anything may stand.
+    """
+    if shown is None:
+        return
+    if isinstance(shown, dict):
+        assert isinstance(given, dict), f"{where} is no object: {given!r}"
+        assert shown.keys() <= given.keys(), f"{where} lacks {shown.keys() - given.keys()}"
+        for name, value in shown.items():
+            alike(value, given[name], f"{where}.{name}")
+    elif isinstance(shown, list):
+        assert isinstance(given, list), f"{where} is no list: {given!r}"
+        _first(alike, shown[0], given, where)
+    elif isinstance(shown, str) and FORMS[0].fullmatch(shown):
+        agree(shown, given, where)
+    else:
+        assert type(given) is type(shown), f"{where} is not like {shown!r}: {given!r}"
+
+
+def _first(
+    compare: Callable[[JsonValue, JsonValue, str], T], shown: JsonValue, given: list[JsonValue], where: str
+) -> T:
+    """What comparing with the first item that agrees tells."""
     reasons = []
     for index, item in enumerate(given):
         try:
-            return agree(shown, item, f"{where}[{index}]")
+            return compare(shown, item, f"{where}[{index}]")
         except AssertionError as reason:
             reasons.append(str(reason))
     raise AssertionError(f"{where} has no item like {shown}: {reasons}")
