@@ -46,6 +46,7 @@ async def open_session(
     await session.flush()
     content: list[JsonObject] = [{"type": "text", "text": prompt}]
     session.add(Message(session_id=row.id, sequence=0, role=MessageRole.user, content=content))
+    job.current_step_label = agent.label
     return row
 
 

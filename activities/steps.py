@@ -66,7 +66,7 @@ class StepActivities:
                 session, run, step, step.role.kind, user_prompt(told), sandbox_id=begin.sandbox_id,
                 step_id=row.id,
             )  # fmt: skip
-            run.current_step_label, run.current_iteration = step.label, begin.iteration
+            run.current_iteration = begin.iteration
             run.progress(f"{step.label}, iteration {begin.iteration}")
             data: dict[str, object] = {
                 "stepId": row.id, "index": step.index, "role": step.role, "label": step.label,
