@@ -37,6 +37,9 @@ class Client:
     async def post(self, path: str, body: Json) -> JsonValue:
         return _data(await self._http.post(path, json=body))
 
+    async def put(self, path: str, body: Json) -> JsonValue:
+        return _data(await self._http.put(path, json=body))
+
     async def all(self, path: str, **query: str) -> list[Json]:
         """Every item of a list, page after page."""
         items: list[Json] = []

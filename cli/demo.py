@@ -3,8 +3,6 @@
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, nullcontext
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, cast
@@ -13,22 +11,20 @@ import httpx
 import typer
 from rich.text import Text
 
-from cli import demo_result
-from cli.addresses import foreground, is_scripted
+from cli import demo_all, demo_result
+from cli.addresses import is_scripted
 from cli.client import Client, Json, Refused
-from cli.console import DEFAULT_DATA, DataDirectory, Progress, fail, out
+from cli.console import DEFAULT_DATA, DataDirectory, fail, out
+from cli.demo_follow import follow
+from cli.demo_forge import forge_of
 from cli.demo_repository import PROMPT
-from cli.down import stop
+from cli.demo_stack import stack_of
+from cli.demo_stage import Stage
 from cli.interrupts import cancel_on_signals
-from cli.prepare import prepare
-from cli.progress_lines import line
 from local.process import StartError
-from local.stack import Stack, make_plan
-from local.state import StackFile, locked
+from local.state import StackFile
 
 WORKFLOW = "Build and check"
-SILENCE = 30.0
-"""Seconds without an event after which the demo says what it knows about that."""
 
 command = typer.Typer()
 
@@ -43,16 +39,27 @@ def demo(
         str | None, typer.Option(help="A repository to work on; the demo brings its own.", metavar="URL")
     ] = None,
     prompt: Annotated[str, typer.Option(help="What is to be done there.")] = PROMPT,
+    everything: Annotated[
+        bool,
+        typer.Option(
+            "--all",
+            help="Then all the rest: issues found, questions answered, chains, a recurring task, merges.",
+        ),
+    ] = False,
 ) -> None:
     """Show a real run: a designer and a checker change a small repository and open a pull request.
 
     Uses the stack of the data directory, or starts one and stops it afterwards, unless you say **--keep**.
-    Without ANTHROPIC_API_KEY the model is scripted; all else is real.  Exits with 0 if the run succeeds.
+    Without ANTHROPIC_API_KEY the model is scripted; all else is real.  Exits with 0 if the run succeeds, and
+    with **--all**, which takes a minute or two, only if everything after it went well, too: an issue scan, an
+    answering session, a work chain, a sprint chain that is paused and resumed, a recurring task, a pull
+    request merged when CI passes, and several merged into one.
     """
     if os.environ.get("GITHUB_TOKEN") and repository is None:
         fail("GITHUB_TOKEN is set: say with --repository where the demo may open a pull request.")
     try:
-        succeeded = asyncio.run(_demo(data.absolute(), repository, prompt, keep=keep))
+        played = _demo(data.absolute(), repository, prompt, keep=keep, everything=everything)
+        succeeded = asyncio.run(played)
     except (StartError, Refused, httpx.TransportError) as error:
         fail(str(error) or type(error).__name__)
     except asyncio.CancelledError:
@@ -61,59 +68,47 @@ def demo(
         raise typer.Exit(1)
 
 
-async def _demo(directory: Path, repository: str | None, prompt: str, *, keep: bool) -> bool:
+async def _demo(
+    directory: Path, repository: str | None, prompt: str, *, keep: bool, everything: bool
+) -> bool:
     cancel_on_signals()
-    async with _stack(directory, keep=keep) as file, Client(file.api_url, file.api_key) as client:
-        started = time.monotonic()
+    async with stack_of(directory, keep=keep) as file, Client(file.api_url, file.api_key) as client:
         if is_scripted(file):
             words = "The model is scripted: it plays a fixed script.  Everything around it is real."
             out.print(Text(f"\n{words}\nSet ANTHROPIC_API_KEY for a real model.", style="yellow"))
-        body: Json = {"workflowId": await _workflow(client), "prompt": prompt}
-        if repository is not None:
-            body["githubRepoUrl"] = repository
-        run = cast("Json", await client.post("/runs/start", body))
-        out.print(Text.assemble(("\nPrompt  ", "bold"), prompt, "\n"))
-        await _follow(client, run, directory / "logs")
-        ended = cast("Json", await client.get("/runs/get", id=str(run["id"])))
-        await demo_result.show(client, file, str(run["id"]))
-        return _verdict(ended, time.monotonic() - started)
+        if everything and repository is not None:  # scans and recurring tasks work on the project's own
+            await client.post("/project/update", {"githubRepoUrl": repository})
+        workflow_id = await _workflow(client)
+        run = await _play(client, file, directory / "logs", workflow_id, repository, prompt)
+        if run["status"] != "completed" or not everything:
+            return run["status"] == "completed"
+        async with forge_of(file) as forge:
+            return await demo_all.play(Stage(client, forge, file, directory / "logs", workflow_id, run))
 
 
-async def _follow(client: Client, run: Json, logs: Path) -> None:
-    """Print the events of a run as they come; silence is explained."""
-    began, run_id = datetime.fromisoformat(str(run["createdAt"])), str(run["id"])
-    events = client.follow(run_id)
-    coming = asyncio.ensure_future(anext(events, None))
-    try:
-        with out.status("working") if out.is_terminal else nullcontext():
-            while True:
-                if not (await asyncio.wait([coming], timeout=SILENCE))[0]:
-                    await _explain(client, run_id, logs)
-                    continue
-                if (event := coming.result()) is None:
-                    return
-                if (told := line(event, began)) is not None:
-                    out.print(told)
-                coming = asyncio.ensure_future(anext(events, None))
-    finally:
-        coming.cancel()
+async def _play(
+    client: Client, file: StackFile, logs: Path, workflow_id: str, repository: str | None, prompt: str
+) -> Json:
+    """One whole run, watched and told; as it ended."""
+    started = time.monotonic()
+    body: Json = {"workflowId": workflow_id, "prompt": prompt}
+    if repository is not None:
+        body["githubRepoUrl"] = repository
+    run = cast("Json", await client.post("/runs/start", body))
+    out.print(Text.assemble(("\nPrompt  ", "bold"), prompt, "\n"))
+    await follow(client, str(run["id"]), datetime.fromisoformat(str(run["createdAt"])), logs)
+    ended = cast("Json", await client.get("/runs/get", id=str(run["id"])))
+    await demo_result.show(client, file, str(run["id"]))
+    _verdict(ended, time.monotonic() - started)
+    return ended
 
 
-async def _explain(client: Client, run_id: str, logs: Path) -> None:
-    """Say what a silent run waits for, as far as it knows."""
-    run = cast("Json", await client.get("/runs/get", id=run_id))
-    waiting = cast("Json | None", run["waiting"])
-    why = str(waiting["message"]) if waiting else f"the worker's log is {logs / 'worker.log'}"
-    out.print(Text(f"nothing new for {SILENCE:.0f} s; {why}", style="yellow"))
-
-
-def _verdict(run: Json, seconds: float) -> bool:
+def _verdict(run: Json, seconds: float) -> None:
     if run["status"] == "completed":
         out.print(Text(f"\nThe run completed, {seconds:.1f} s after it was started.", style="bold green"))
-        return True
+        return
     error = cast("Json | None", run["error"]) or {"code": str(run["status"]).upper(), "message": None}
     out.print(Text(f"\nThe run {run['status']}: {error['code']}: {error['message'] or ''}", style="bold red"))
-    return False
 
 
 async def _workflow(client: Client) -> str:
@@ -123,34 +118,3 @@ async def _workflow(client: Client) -> str:
             return str(workflow["id"])
     created = cast("Json", await client.post("/workflows/create", {"name": WORKFLOW}))
     return str(created["id"])
-
-
-@asynccontextmanager
-async def _stack(directory: Path, *, keep: bool) -> AsyncIterator[StackFile]:
-    """The stack of a directory: the running one, or one started for the demo and stopped after it."""
-    is_started_here, file = await _started(directory)
-    try:
-        yield file
-    finally:
-        if is_started_here and not keep:
-            with Progress() as progress:
-                await stop(directory, progress.report)
-            out.print("The stack is stopped; with --keep it stays, to look around in it.")
-        else:
-            out.print(
-                f"\nThe stack runs on.  Stop it with: codecourier down --data {directory}", markup=False
-            )
-
-
-async def _started(directory: Path) -> tuple[bool, StackFile]:
-    """Whether the stack had to be started, and where it is."""
-    with locked(directory) as is_mine:
-        if not is_mine:
-            return False, foreground(directory)
-        progress = Progress()
-        stack = Stack(make_plan(directory, {}, os.environ), prepare, progress.report)
-        was_running = stack.is_running
-        with progress:
-            file = await stack.start()
-        assert file is not None
-        return not was_running, file

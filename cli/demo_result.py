@@ -1,9 +1,7 @@
 """What a finished run of the demo left: pull request, diff, conversation, cost."""
 
-import os
 from typing import cast
 
-import httpx
 from pydantic import JsonValue
 from rich.syntax import Syntax
 from rich.text import Text
@@ -11,6 +9,7 @@ from rich.text import Text
 from cli.addresses import is_scripted
 from cli.client import Client, Json
 from cli.console import out
+from cli.demo_forge import forge_of
 from cli.progress_lines import called, shorten
 from local.state import StackFile
 
@@ -68,13 +67,8 @@ async def _diff(file: StackFile, run: Json) -> None:
     """The pull request's changes, asked of the forge (or GitHub) itself."""
     if run["prNumber"] is None:
         return
-    api = os.environ.get("GITHUB_API_URL", "https://api.github.com")
-    token = os.environ.get("GITHUB_TOKEN", "")
-    if file.forge_token is not None:
-        api, token = f"{file.forge_url}/api/v3", file.forge_token
-    headers = {"Authorization": f"Bearer {token}", "Accept": "application/vnd.github+json"}
-    async with httpx.AsyncClient(headers=headers, timeout=30) as http:
-        answer = await http.get(f"{api}/repos/{run['repositorySlug']}/pulls/{run['prNumber']}/files")
+    async with forge_of(file) as http:
+        answer = await http.get(f"/repos/{run['repositorySlug']}/pulls/{run['prNumber']}/files")
     _title("Diff")
     if answer.is_error:
         out.print(f"The forge answered {answer.status_code}; see {run['prUrl']}", markup=False)

@@ -30,6 +30,8 @@ KEYS = [
 ]
 PARTS = ["postgres", "temporal", "api", "worker", "sandboxes", "forge", "model"]
 REAL = ("DATABASE_URL", "TEMPORAL_ADDRESS", "E2B_API_KEY", "ANTHROPIC_API_KEY", "GITHUB_TOKEN")
+WHOLE_DEMO = 300.0
+"""Seconds that all of it may take, the start and the stop of the stack included."""
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name not in REAL}
 
 pytestmark = pytest.mark.stack
@@ -39,10 +41,10 @@ def command(*words: str) -> list[str]:
     return [sys.executable, "-m", "cli.main", *words]
 
 
-def codecourier(*words: str, status: int = 0) -> str:
-    """What a command printed; it must leave with that status."""
+def codecourier(*words: str, status: int = 0, limit: float = 120) -> str:
+    """What a command printed; it must leave with that status, and within so many seconds."""
     ran = subprocess.run(
-        command(*words), env=ENVIRONMENT, capture_output=True, text=True, timeout=120, check=False
+        command(*words), env=ENVIRONMENT, capture_output=True, text=True, timeout=limit, check=False
     )
     assert ran.returncode == status, ran.stdout + ran.stderr
     assert "\x1b" not in ran.stdout, "plain lines in a pipe"
@@ -167,6 +169,31 @@ def test_the_demo_shows_a_whole_run(data: Path) -> None:
     assert re.search(r"^Cost +\$\d\.\d{4}", said, re.MULTILINE)
     assert re.search(r"^Temporal UI +http://127.0.0.1:\d+/", said, re.MULTILINE)
     assert left_of(data) == [], "without --keep the demo stops what it started"
+
+
+def test_the_whole_demo_plays_every_orchestration(data: Path) -> None:
+    said = codecourier("demo", "--all", "--data", str(data), limit=WHOLE_DEMO)
+    parts = re.findall(r"^(\d) of (\d)  (.+)$", said, re.MULTILINE)
+    assert [(int(number), int(count)) for number, count, _ in parts] == [(each, 7) for each in range(1, 8)]
+    for _, _, name in parts:
+        assert re.search(rf"^{name}: \d+\.\d s$", said, re.MULTILINE), f"{name} tells what it took"
+    assert re.search(r"^in all +\d+\.\d s$", said, re.MULTILINE)
+    links = re.findall(r"^Temporal UI +http://127.0.0.1:\d+/\S+/workflows/([a-z]+)_", said, re.MULTILINE)
+    assert links == ["r", "is", "as", "wc", "sc", "r", "mj", "mj"]
+
+    assert re.search(r"issue found +\[high\] A blank name greets nobody$", said, re.MULTILINE)
+    assert re.search(r"approved .+\n.+ declined +No: promise only what is tested", said)
+    assert re.search(r"^Answer +README.md promises only what is tested: Python 3.11", said, re.MULTILINE)
+    branches = re.findall(r"^Pull request +\S+/pull/\d+  (\S+) onto (\S+)$", said, re.MULTILINE)
+    assert len(branches) == 2
+    assert branches[1][1] == branches[0][0], "the second issue's pull request is on top of the first's"
+    assert re.search(r"paused +2 s later the second sprint has not begun\n.+ resume", said)
+    assert len(re.findall(r"^Sprint \d +http://\S+/pull/\d+$", said, re.MULTILINE)) == 3
+    assert re.search(r"blocked_on_ci +CI is at work: demo\.\n.+ has passed\n.+ merged +as [0-9a-f]{10}", said)
+    assert len(re.findall(r"Conflicts of #\d+: turn 1$", said, re.MULTILINE)) == 2
+    assert re.search(r"^Pull request +http://\S+/pull/\d+  holds 3 of 3$", said, re.MULTILINE)
+    assert not re.search(r"progress +: ", said), "every step of an agent names what it belongs to"
+    assert left_of(data) == []
 
 
 def test_a_run_that_fails_is_the_demo_s_failure(data: Path) -> None:

@@ -1,0 +1,63 @@
+"""`codecourier demo --all`: every durable orchestration, one after another."""
+
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+
+from rich.text import Text
+
+from cli import demo_chains, demo_issues, demo_merges
+from cli.client import Refused
+from cli.console import out
+from cli.demo_stage import Disappointed, Stage
+
+Part = Callable[[Stage], Awaitable[None]]
+PARTS: list[tuple[str, str, Part]] = [
+    ("Issue scan", "An agent reads the repository; issues appear as it finds them.", demo_issues.scan),
+    (
+        "Answering session",
+        "An agent asks before the work begins; a person approves what it assumes, or corrects it.",
+        demo_issues.answers,
+    ),
+    (
+        "Work chain",
+        "One issue after another: a run and a pull request each, on top of the one before.",
+        demo_issues.work,
+    ),
+    (
+        "Sprint chain",
+        "Three sprints, one run each: paused after the first, for as long as wished, and resumed.",
+        demo_chains.sprints,
+    ),
+    ("Recurring task", "A schedule of Temporal's own, fired by hand this once.", demo_chains.recurring),
+    (
+        "Merge after CI",
+        "Asked for once: it waits until the checks pass, and merges what was checked.",
+        demo_merges.after_ci,
+    ),
+    (
+        "Merge of several",
+        "The sprints' pull requests become one; an agent solves their conflicts, the tests must pass.",
+        demo_merges.several,
+    ),
+]
+
+
+async def play(stage: Stage) -> bool:
+    """Play all parts; whether all went well.  What comes after one that did not is left out."""
+    began, ended = (datetime.fromisoformat(str(stage.run[name])) for name in ("createdAt", "completedAt"))
+    took = [("Run", (ended - began).total_seconds())]
+    for number, (name, shows, part) in enumerate(PARTS, 1):
+        out.print(Text.assemble((f"\n{number} of {len(PARTS)}  {name}", "bold"), f"\n{shows}\n"))
+        stage.began = datetime.now(UTC)
+        try:
+            await part(stage)
+        except (Disappointed, Refused) as reason:
+            out.print(Text(f"\n{name}: {reason}", style="bold red"))
+            return False
+        took.append((name, stage.seconds))
+        out.print(Text(f"{name}: {took[-1][1]:.1f} s", style="green"))
+    out.print(Text("\nAll of it", style="bold"))
+    for name, seconds in took:
+        out.print(f"{name:<24}{seconds:6.1f} s")
+    out.print(Text(f"{'in all':<24}{sum(seconds for _, seconds in took):6.1f} s", style="bold green"))
+    return True
