@@ -20,7 +20,7 @@ PART = re.compile(
     re.M | re.S,
 )
 OPERATION = re.compile(r"(GET|POST|PUT|DELETE) (/api/v1/\S+)")
-PATIENCE = 60.0
+PATIENCE = 120.0
 """Seconds for what a page promises to come true."""
 Json = dict[str, JsonValue]
 T = TypeVar("T")
