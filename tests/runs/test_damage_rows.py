@@ -8,6 +8,8 @@ from sqlmodel import col
 from activities.damage import GRACE, Damage
 from activities.engine_rows import CLOSED, EngineRow, fate_of, rows_of
 from activities.lost_rows import WORKFLOW_LOST
+from activities.outside import Outside
+from activities.sweep import Sweep
 from models import AgentSession, Event, Issue, Notification, Run, Sandbox
 from models.answering_session import AnsweringStatus
 from models.chain import ChainStatus
@@ -197,3 +199,15 @@ async def test_nothing_healthy_is_found(site: Site) -> None:
     await site.client.get_workflow_handle(chain.id).signal("resume")
     assert (await site.ended(run)).status is RunStatus.completed
     await sprints.reaches(site, chain, ChainStatus.completed)
+
+
+async def test_the_sweep_closes_by_itself_what_was_silent_for_longer_than_the_grace(site: Site) -> None:
+    """The site's own sweep may be quicker; either way it is closed once."""
+    run = await _a_run(site)
+    async with site.database.transaction() as session:
+        row = await session.get_one(Run, run.id)
+        row.started_at = row.created_at - 2 * GRACE
+    await Sweep(site.database, site.client, Outside(site.settings, site.database)).mend(Damage.lost_row)
+    closed = await read(site, run.id)
+    assert (closed.status, closed.error_code) == ("failed", WORKFLOW_LOST)
+    assert (await _kinds(site, run.id)).count(EventType.run_failed) == 1
