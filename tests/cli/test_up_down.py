@@ -189,8 +189,10 @@ def test_the_whole_demo_plays_every_orchestration(data: Path) -> None:
     assert branches[1][1] == branches[0][0], "the second issue's pull request is on top of the first's"
     assert re.search(r"paused +2 s later the second sprint has not begun\n.+ resume", said)
     assert len(re.findall(r"^Sprint \d +http://\S+/pull/\d+$", said, re.MULTILINE)) == 3
-    assert re.search(r"blocked_on_ci +CI is at work: demo\.\n.+ has passed\n.+ merged +as [0-9a-f]{10}", said)
-    assert len(re.findall(r"Conflicts of #\d+: turn 1$", said, re.MULTILINE)) == 2
+    assert re.search(
+        r"(?s)blocked_on_ci +CI is at work: demo\..+ has passed\n.+ merged +as [0-9a-f]{10}", said
+    )
+    assert len(set(re.findall(r"progress +Conflicts of (#\d+): ", said))) == 2
     assert re.search(r"^Pull request +http://\S+/pull/\d+  holds 3 of 3$", said, re.MULTILINE)
     assert not re.search(r"progress +: ", said), "every step of an agent names what it belongs to"
     assert left_of(data) == []
