@@ -41,7 +41,7 @@ async def sandbox(stack: DetachedStack, options: ApiParams) -> AsyncIterator[Asy
     run_id = stack.start_run("Add a dark mode toggle")
     stack.post(f"runs/{run_id}/pause", {})
     stack.until(run_id, "repository.cloned", "run.paused")
-    listed = AsyncSandbox.list(query=SandboxQuery(metadata={"run": run_id}), **options)
+    listed = AsyncSandbox.list(query=SandboxQuery(metadata={"job": run_id}), **options)
     (info,) = await listed.next_items()
     sandbox = await AsyncSandbox.connect(info.sandbox_id, timeout=300, **options)
     await sandbox.files.write("/tmp/probe.py", Path(__file__).with_name("probe.py").read_text())
