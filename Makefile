@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 INSTALLED := $(VENV)/.installed
 DEVELOPING := $(VENV)/.developing
+TOGETHER := -n 4 --dist loadfile --no-loadscope-reorder
+# Most of the time a test waits for a kill or a time-out: four at a time, whole files, the longest first.
 
 .PHONY: demo up test check bench openapi histories clean help
 
@@ -18,7 +20,7 @@ up: $(INSTALLED)  ## Start the whole stack on this machine; Ctrl-C stops it
 	@$(BIN)/codecourier up
 
 test: $(DEVELOPING)  ## All tests, on a real PostgreSQL, Temporal, git and SDKs
-	@$(BIN)/pytest
+	@$(BIN)/pytest $(TOGETHER)
 
 check: $(DEVELOPING)  ## Format, lint, types, imports, migrations, OpenAPI
 	@$(BIN)/ruff format --check .

@@ -55,10 +55,9 @@ async def damaged(stack_of_its_own: DetachedStack) -> Damaged:
     client = await connect(settings)
     await client.get_schedule_handle(SWEEP).pause()
     made = stack.start_run("Opened its pull request, and was killed before that was written down")
-    held, lost, deleted = [stack.start_run(f"Held: {word}") for word in ("healthy", "lost", "deleted")]
+    held, lost, deleted = [_held(stack, f"Held: {word}") for word in ("healthy", "lost", "deleted")]
     for run_id in (held, lost, deleted):
         stack.until(run_id, "sandbox.running")
-        stack.post(f"runs/{run_id}/pause", {})
         _rests(stack, run_id)
     pull_request = stack.ended(made)
     await client.get_workflow_handle(lost).terminate()
@@ -77,6 +76,13 @@ async def damaged(stack_of_its_own: DetachedStack) -> Damaged:
         Damage.half_made_pr: made,
     }
     return Damaged(ids, held, pull_request)
+
+
+def _held(stack: DetachedStack, prompt: str) -> str:
+    """A run that is paused as soon as it is there, so that its steps are never over."""
+    run_id = stack.start_run(prompt)
+    stack.post(f"runs/{run_id}/pause", {})
+    return run_id
 
 
 def _rests(stack: DetachedStack, run_id: str) -> None:
