@@ -16,7 +16,7 @@ with workflow.unsafe.imports_passed_through():
     from models.session_question import QuestionStatus
     from workflows.calls import instantly, patiently
     from workflows.conversing import Opening, read_repository
-    from workflows.ending import played
+    from workflows.ending import played, show_end
     from workflows.sandbox import release_sandbox
 
 FIRST_LOOK, LONGEST_PAUSE = timedelta(seconds=1), timedelta(seconds=30)
@@ -72,8 +72,7 @@ class AnsweringSessionWorkflow:
         await release_sandbox(self.id)
         await workflow.wait_condition(workflow.all_handlers_finished)
         status = await instantly(AnsweringSessions.close_answering, CloseJob(job_id=self.id, ending=ending))
-        workflow.upsert_search_attributes([STATUS.value_set(status)])
-        workflow.set_current_details(f"{status.capitalize()}. {ending.message or ''}")
+        show_end(status, ending.message)
         return status
 
     @workflow.update

@@ -15,6 +15,7 @@ from kit.shielding import begun
 from kit.temporal import STATUS
 from models.chain import ChainStatus
 from workflows.calls import cause, instantly
+from workflows.ending import show_end
 
 S = TypeVar("S")
 
@@ -61,8 +62,7 @@ class ChainControl:
         self.over = True
         await workflow.wait_condition(workflow.all_handlers_finished)
         status = await instantly(close, ending)
-        workflow.upsert_search_attributes([STATUS.value_set(status)])
-        workflow.set_current_details(f"{status.capitalize()}. {ending.message or ''}")
+        show_end(status, ending.message)
         return status
 
     def _ending_of(self, error: FailureError) -> CloseChain:

@@ -10,6 +10,7 @@ from temporalio.exceptions import FailureError, is_cancelled_exception
 
 from activities.jobs import Ending
 from kit.shielding import begun
+from kit.temporal import STATUS
 from workflows.calls import cause
 
 T = TypeVar("T")
@@ -57,3 +58,9 @@ async def played(
     if bug is not None:
         raise bug
     return status
+
+
+def show_end(status: str, message: str | None) -> None:
+    """How it ended, for operators: in the list and on the workflow's own page."""
+    workflow.upsert_search_attributes([STATUS.value_set(status)])
+    workflow.set_current_details(f"{status.capitalize()}. {message or ''}")

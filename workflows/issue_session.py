@@ -6,11 +6,10 @@ with workflow.unsafe.imports_passed_through():
     from activities.issue_sessions import IssueSessions
     from activities.job_starting import ISSUE_SESSION_WORKFLOW, JobInput
     from activities.jobs import CloseJob, Ending
-    from kit.temporal import STATUS
     from models.issue_session import IssueSessionStatus
     from workflows.calls import instantly
     from workflows.conversing import read_repository
-    from workflows.ending import played
+    from workflows.ending import played, show_end
     from workflows.sandbox import release_sandbox
 
 
@@ -34,6 +33,5 @@ class IssueSessionWorkflow:
     async def _close(self, ending: Ending) -> IssueSessionStatus:
         await release_sandbox(self.id)
         status = await instantly(IssueSessions.close_issue_session, CloseJob(job_id=self.id, ending=ending))
-        workflow.upsert_search_attributes([STATUS.value_set(status)])
-        workflow.set_current_details(f"{status.capitalize()}. {ending.message or ''}")
+        show_end(status, ending.message)
         return status

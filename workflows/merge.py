@@ -12,11 +12,11 @@ with workflow.unsafe.imports_passed_through():
     from activities.jobs import CloseJob, Ending
     from activities.sandboxes import SandboxRef
     from activities.unified_pull_requests import UnifiedPullRequests
-    from kit.temporal import LONG, PATIENT, STATUS
+    from kit.temporal import LONG, PATIENT
     from models.merge_job import MergeStatus
     from workflows.calls import WHOLE, cause, instantly, patiently
     from workflows.conversing import begin_session
-    from workflows.ending import played
+    from workflows.ending import played, show_end
     from workflows.sandbox import ready_sandbox, release_sandbox, surviving
     from workflows.session_limits import SessionInput
 
@@ -106,6 +106,5 @@ class MergeWorkflow:
     async def _close(self, ending: Ending) -> MergeStatus:
         await release_sandbox(self.id)
         status = await instantly(Integrations.close_integration, CloseJob(job_id=self.id, ending=ending))
-        workflow.upsert_search_attributes([STATUS.value_set(status)])
-        workflow.set_current_details(f"{status.capitalize()}. {ending.message or ''}")
+        show_end(status, ending.message)
         return status

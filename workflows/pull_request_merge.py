@@ -12,9 +12,10 @@ with workflow.unsafe.imports_passed_through():
     from activities.merge_starting import FIRST_PAUSE, MERGE_WORKFLOW, MergeInput
     from activities.pull_request_merging import MergeAsk, MergeLook, PullRequestMerging
     from kit.shielding import begun
-    from kit.temporal import PATIENT, STATUS
+    from kit.temporal import PATIENT
     from models.merge_job import MergeStatus
     from workflows.calls import WHOLE, cause, instantly, patiently
+    from workflows.ending import show_end
     from workflows.news import news
 
 LONGEST_WAIT = timedelta(days=7)
@@ -97,8 +98,7 @@ class PullRequestMergeWorkflow:
         if ending is None:
             return None
         status = await instantly(MergeJobs.close_merge, ending)
-        workflow.upsert_search_attributes([STATUS.value_set(status)])
-        workflow.set_current_details(f"{status.capitalize()}. {ending.message}")
+        show_end(status, ending.message)
         return status
 
     @workflow.signal

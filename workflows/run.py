@@ -8,12 +8,11 @@ with workflow.unsafe.imports_passed_through():
     from activities.jobs import CloseJob, Ending
     from activities.runs import RunActivities
     from activities.starting import RUN_WORKFLOW, RunInput
-    from kit.temporal import STATUS
     from models.run import RunStatus
     from workflows.calls import instantly
     from workflows.control import Control
     from workflows.delivery import deliver
-    from workflows.ending import played
+    from workflows.ending import played, show_end
     from workflows.pipeline import Pipeline
     from workflows.sandbox import ready_sandbox, release_sandbox
 
@@ -45,8 +44,7 @@ class RunWorkflow:
         await release_sandbox(self.run_id)
         await workflow.wait_condition(workflow.all_handlers_finished)
         status = await instantly(RunActivities.close_run, CloseJob(job_id=self.run_id, ending=ending))
-        workflow.upsert_search_attributes([STATUS.value_set(status)])
-        workflow.set_current_details(f"{status.capitalize()}. {ending.message or ''}")
+        show_end(status, ending.message)
         return status
 
     @workflow.update(name="pause")

@@ -1,0 +1,60 @@
+"""An engine that was down while a recurring task should have fired twice catches up neither."""
+
+import asyncio
+import signal
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+from temporalio.client import Client, ScheduleInfo
+
+from activities.task_schedules import CATCH_UP, keep_schedule
+from kit.temporal import connect
+from local.ports import free_ports
+from local.temporal import NAMESPACE, Temporal
+from models import RecurringTask
+from models.base import now
+from tests.runs.site import Site, eventually
+from tests.runs.test_recurring import a_task, runs_of
+
+AWAY = CATCH_UP + timedelta(seconds=12)
+
+
+def soon(task: RecurringTask, moment: datetime) -> Iterator[datetime]:
+    """Twice within seconds, where the rule says once a day."""
+    yield from (moment + timedelta(seconds=seconds) for seconds in (4, 6))
+
+
+async def of(client: Client, task: RecurringTask) -> ScheduleInfo:
+    return (await client.get_schedule_handle(task.id).describe()).info
+
+
+async def test_a_stack_stopped_over_two_firings_catches_up_none(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port, ui_port = free_ports(2)
+    engine = Temporal(tmp_path / "temporal", port, ui_port, tmp_path / "temporal.log")
+    settings = site.settings.model_copy(
+        update={"temporal_address": engine.address, "temporal_namespace": NAMESPACE}
+    )
+    task = await a_task(site)
+    monkeypatch.setattr(RecurringTask, "after", soon)
+    running = await engine.start()
+    await keep_schedule(site.database, await connect(settings), task.id)
+    due = now()
+    await running.stop(signal.SIGKILL, 5)
+    await asyncio.sleep(AWAY.total_seconds())
+    running = await engine.start()
+    try:
+        client = await connect(settings)
+
+        async def has_looked() -> bool:
+            return (await of(client, task)).num_actions_missed_catchup_window == 2
+
+        await eventually(has_looked, "the engine has seen what it missed", 30)
+        assert (await of(client, task)).num_actions == 0
+        assert await runs_of(site, task) == []
+        assert now() - due > CATCH_UP
+    finally:
+        await running.stop()
