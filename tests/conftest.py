@@ -5,6 +5,7 @@ its own project and nothing cleans up.
 """
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from kit.database import Database
 from kit.ids import new_id
 from kit.settings import Settings
 from kit.temporal import connect
+from local import ports
 from local.ports import free_ports
 from local.postgres import Postgres
 from local.temporal import NAMESPACE, Temporal
@@ -33,7 +35,13 @@ SQLMODEL_PREFERS_EXEC = r"ignore:\s*.*You probably want to use .session.exec:Dep
 """`exec` takes neither every statement nor text; SQLAlchemy's own `execute` is what we mean."""
 
 
+PORTS_EACH = 2_000
+
+
 def pytest_configure(config: pytest.Config) -> None:
+    """Tests that run beside others choose their ports from a range of their own."""
+    if worker := os.environ.get("PYTEST_XDIST_WORKER"):
+        ports.RANGE = ports.RANGE[int(worker.removeprefix("gw")) * PORTS_EACH :][:PORTS_EACH]
     config.addinivalue_line("filterwarnings", SQLMODEL_PREFERS_EXEC)
 
 
