@@ -12,8 +12,8 @@ from gateways.conversation import cut
 from gateways.github_pulls import PullRequests
 from gateways.integration import Merged
 from kit.database import Database
-from models import Effect, MergeJob
-from models.base import now
+from models import MergeJob
+from models.effect import checkpoint_kept
 from models.merge_ending import settle_pull
 from models.merge_start import MergeConfig
 
@@ -111,8 +111,7 @@ class Integrating:
         async with self.database.transaction() as session:
             job = await session.get_one(MergeJob, ask.job_id, with_for_update=True)
             job.integrated_sha = sha
-            kept = Effect(key=f"{job.id}:checkpoint", subject_id=job.id, kind="checkpoint", done_at=now())
-            await session.merge(kept)
+            await session.merge(checkpoint_kept(job.id))
             settle_pull(session, job, ask.number, "merged")
         return PullOutcome(outcome="merged")
 

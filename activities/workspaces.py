@@ -19,7 +19,8 @@ from kit.database import Database
 from kit.logs import logger
 from models import Effect, Sandbox
 from models.asset import ScriptLanguage
-from models.base import JsonObject, now
+from models.base import JsonObject
+from models.effect import checkpoint_kept
 from models.event import EventType, append
 from models.job import Job
 from models.job_snapshot import ScriptSnapshot, Snapshot
@@ -112,9 +113,7 @@ class Workspaces:
                 return
             await repository.push(sha, checkpoint_ref(job.id), force=True)
         async with self.database.transaction() as session:
-            await session.merge(
-                Effect(key=f"{job.id}:checkpoint", subject_id=job.id, kind="checkpoint", done_at=now())
-            )
+            await session.merge(checkpoint_kept(job.id))
 
     async def _load(
         self, session: AsyncSession, ref: SandboxRef | StepScripts

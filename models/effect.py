@@ -19,3 +19,8 @@ class Effect(Table, table=True):
     intended_at: datetime = Field(default_factory=now, sa_type=Timestamp)
     done_at: datetime | None = Field(default=None, sa_type=Timestamp)
     result: JsonObject | None = Field(default=None, sa_type=Json)
+
+
+def checkpoint_kept(job_id: str) -> Effect:
+    """That a job has a checkpoint, from which a new sandbox can go on; merge it, as it may be there."""
+    return Effect(key=f"{job_id}:checkpoint", subject_id=job_id, kind="checkpoint", done_at=now())

@@ -20,8 +20,8 @@ class SandboxRead(Read):
 
     model_config = example(
         id=SANDBOX, _id=SANDBOX, runId=RUN, jobId=RUN, name="run-7", status="running", templateId="base",
-        memoryMb=None, cpuCount=None, timeoutMs=3_600_000, errorMessage=None, createdAt=_NOW, startedAt=_NOW,
-        killedAt=None,
+        memoryMb=None, cpuCount=None, timeoutMs=3_600_000, errorMessage=None, killedAt=None,
+        createdAt=_NOW, startedAt=_NOW,
     )  # fmt: skip
     run_id: str | None
     job_id: str
@@ -43,8 +43,7 @@ class SandboxEventRead(Read):
 
     model_config = example(
         id="sev_0198f2c5e4f57a1b9c2d4e6f8a0b1c2e", _id="sev_0198f2c5e4f57a1b9c2d4e6f8a0b1c2e",
-        sandboxId=SANDBOX,
-        type="clone", status="completed", message="Cloned org/repo at main.", createdAt=_NOW,
+        sandboxId=SANDBOX, type="clone", status="completed", message="Cloned org/repo.", createdAt=_NOW,
     )  # fmt: skip
     sandbox_id: str
     type: SandboxEventType
@@ -125,13 +124,9 @@ _MESSAGE = {"content": _TEXT, "status": "'completed'", "timestamp": moment("mess
 _PLACE = ("session_id", "sequence")
 _WHERE = {"sandbox_id": "session_id IN (SELECT id FROM agent_session WHERE sandbox_id = %(sandbox_id)s)"}
 
-SANDBOXES = View(
-    SandboxRead,
-    Sandbox,
-    "Sandbox",
-    shown={"run_id": "CASE WHEN starts_with(job_id, 'r_') THEN job_id END"},
-    where={"run_id": "job_id = %(run_id)s"},
-)
+_RUN = "CASE WHEN starts_with(job_id, 'r_') THEN job_id END"
+_OF_RUN = {"run_id": "job_id = %(run_id)s"}
+SANDBOXES = View(SandboxRead, Sandbox, "Sandbox", shown={"run_id": _RUN}, where=_OF_RUN)
 SANDBOX_EVENTS = View(SandboxEventRead, SandboxEvent, "Event")
 MESSAGES = View(
     MessageRead,

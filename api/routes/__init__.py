@@ -2,6 +2,7 @@
 
 from api.route import Route
 from api.routes import (
+    answering_session_control,
     answering_sessions,
     api_keys,
     branches,
@@ -57,6 +58,7 @@ _ROUTERS = [
     issue_sessions.router,
     issue_session_trash.router,
     answering_sessions.router,
+    answering_session_control.router,
     session_questions.router,
     recurring_tasks.router,
     recurring_firings.router,

@@ -1,0 +1,49 @@
+"""Answering sessions told to go on, and archived."""
+
+from api.answers import One
+from api.keys import needs
+from api.router import Router
+from api.routes.answering_sessions import Sessions
+from api.workflows import Workflows
+from kit.errors import Conflict
+from models.answering_session import AnsweringSession, AnsweringStatus
+from models.answering_session_wire import AnsweringSessionRead, AnsweringStatusUpdate
+
+router = Router("/answering-sessions/{id}", "Answering Sessions")
+WRITE = needs("issues:write")
+
+
+@router.put("/status", WRITE)
+async def update_answering_status(
+    id: str, body: AnsweringStatusUpdate, sessions: Sessions, workflows: Workflows
+) -> One[AnsweringSessionRead] | AnsweringSessionRead:
+    """Say that all is `reviewed`, so that the agent goes on; or archive the session.
+
+    pending → active → reviewed → completed, and archived from anywhere. The other steps are the engine's own:
+    409. Questions without a review are answered by their assumption.
+    """
+    row = await sessions.get(id, lock=True)
+    wanted = AnsweringStatus(body.status)
+    if wanted is AnsweringStatus.archived:
+        return _archive(row, workflows)
+    if wanted is row.status:
+        return sessions.one(row.id)
+    if (row.status, wanted) != (AnsweringStatus.active, AnsweringStatus.reviewed):
+        raise Conflict(f"The answering session is {row.status} and cannot be made {wanted}.")
+    workflows.update(row.id, "accept")
+    return sessions.one(row.id)
+
+
+@router.delete("", WRITE)
+async def archive_answering_session(
+    id: str, sessions: Sessions, workflows: Workflows
+) -> AnsweringSessionRead:
+    """Archive an answering session: it moves to the trash, and stops if it is at work."""
+    return _archive(await sessions.get(id, lock=True), workflows)
+
+
+def _archive(row: AnsweringSession, workflows: Workflows) -> AnsweringSessionRead:
+    if not row.is_over:
+        workflows.cancel(row.id, certain=False)
+    row.archive()
+    return AnsweringSessionRead.model_validate(row)
