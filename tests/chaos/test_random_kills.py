@@ -2,7 +2,8 @@
 
 import asyncio
 import random
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -120,14 +121,25 @@ async def merge_with_ci(site: Site, api: Api) -> None:
     await is_merged(pull, job_id, PATIENCE)
 
 
+async def again_and_again(
+    play: Callable[[Site], Awaitable[None]], site: Site, killing: asyncio.Task[None]
+) -> None:
+    """So that each of them is at work at every one of the twenty moments."""
+    await play(site)
+    while not killing.done():
+        await play(site)
+
+
 async def test_every_orchestration_survives(parts: Parts, tmp_path: Path, chance: random.Random) -> None:
     async with opened(parts, "random-kills", tmp_path / "site") as site, serving_api(site) as api:
         await site.start_worker()
-        plays: list[Awaitable[None]] = [
-            scan_and_answers(site), scan(site), work_chain(site), sprint_chain(site), recurring_task(site),
-            merge_of_six(site), merge_with_ci(site, api),
+        killing = asyncio.create_task(kill(site, chance))
+        plays: list[Callable[[Site], Awaitable[None]]] = [
+            scan_and_answers, scan, work_chain, sprint_chain, recurring_task, merge_of_six,
+            partial(merge_with_ci, api=api),
         ]  # fmt: skip
-        await asyncio.gather(kill(site, chance), *plays)
+        await asyncio.gather(*(again_and_again(play, site, killing) for play in plays))
+        await killing
         await nothing_is_left_or_told_twice(site)
 
 
