@@ -1,21 +1,19 @@
 """The merge of a run's pull request: as soon as CI lets it through, whatever happens meanwhile."""
 
-import asyncio
-from contextlib import suppress
 from datetime import timedelta
 
 from temporalio import workflow
-from temporalio.exceptions import ApplicationError, FailureError, is_cancelled_exception
+from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
+    from activities.jobs import Ending
     from activities.merge_jobs import MergeEnd, MergeJobs
     from activities.merge_starting import FIRST_PAUSE, MERGE_WORKFLOW, MergeInput
     from activities.pull_request_merging import MergeAsk, MergeLook, PullRequestMerging
-    from kit.shielding import begun
     from kit.temporal import PATIENT
     from models.merge_job import MergeStatus
-    from workflows.calls import WHOLE, cause, instantly, patiently
-    from workflows.ending import show_end
+    from workflows.calls import WHOLE, instantly, patiently
+    from workflows.ending import played, show_end
     from workflows.news import news
 
 LONGEST_WAIT = timedelta(days=7)
@@ -32,27 +30,15 @@ class PullRequestMergeWorkflow:
 
     @workflow.run
     async def run(self, input: MergeInput) -> MergeStatus:
-        ending: MergeEnd | None = self._end("INTERNAL", "The workflow failed of a bug.")
-        try:
-            ending = await self._work()
-        except (FailureError, asyncio.CancelledError) as error:
-            ending = self._failed(error)
-        finally:
-            closing = begun(self._close(ending))
-            with suppress(asyncio.CancelledError):  # which comes too late now
-                await asyncio.shield(closing)
-            status = await closing
-        if status is None:
-            workflow.continue_as_new(self.told)  # which looks at once, so no word is lost
-        return status
+        return await played(self._work(), self._close)
 
-    async def _work(self) -> MergeEnd | None:
-        """Look until it is merged; None when the history has grown long, to go on in a new one."""
+    async def _work(self) -> Ending:
+        """Look until it is merged; in a new workflow when the history has grown long."""
         told = self.told
         told.began = told.began or workflow.now()
         plan = await instantly(MergeJobs.begin_merge, told.job_id)
         if plan is None:
-            return self._end()
+            return Ending(status="completed")
         while (look := await self._look()).outcome != "merged":
             if workflow.now() - told.began >= LONGEST_WAIT:
                 raise ApplicationError(
@@ -62,13 +48,13 @@ class PullRequestMergeWorkflow:
             await news(lambda: self.changed, told.pause)
             told.pause = min(told.pause * 1.5, LONGEST_PAUSE)
             if workflow.info().is_continue_as_new_suggested():
-                return None
+                workflow.continue_as_new(told)  # which looks at once, so no word is lost
         if plan.delete_branch:
             await patiently(
                 told.run_id, PullRequestMerging.delete_merged_branch, told.job_id, PATIENT,
                 summary="delete the branch",
             )  # fmt: skip
-        return self._end()
+        return Ending(status="completed")
 
     async def _look(self) -> MergeLook:
         """Merge it, or learn why not; a new head is a new matter."""
@@ -83,22 +69,14 @@ class PullRequestMergeWorkflow:
             told.head_sha, told.head_since, told.pause = look.head_sha, workflow.now(), FIRST_PAUSE
         return look
 
-    def _end(self, code: str | None = None, message: str = "") -> MergeEnd:
-        return MergeEnd(job_id=self.told.job_id, run_id=self.told.run_id, code=code, message=message)
-
-    def _failed(self, error: FailureError | asyncio.CancelledError) -> MergeEnd:
-        if is_cancelled_exception(error) or not isinstance(error, FailureError):
-            return self._end("CANCELLED", "The merge was cancelled.")
-        failure = cause(error)
-        if failure is None or failure.type is None:
-            return self._end("TIMEOUT", "GitHub could not be reached for too long. Ask for the merge again.")
-        return self._end(failure.type, failure.message)
-
-    async def _close(self, ending: MergeEnd | None) -> MergeStatus | None:
-        if ending is None:
-            return None
-        status = await instantly(MergeJobs.close_merge, ending)
-        show_end(status, ending.message)
+    async def _close(self, ending: Ending) -> MergeStatus:
+        """The attempt that merged it has written that; anything else is a merge that failed."""
+        code, message = ending.code, ending.message or ""
+        if ending.status == "cancelled":
+            code, message = "CANCELLED", "The merge was cancelled."
+        end = MergeEnd(job_id=self.told.job_id, run_id=self.told.run_id, code=code, message=message)
+        status = await instantly(MergeJobs.close_merge, end)
+        show_end(status, message)
         return status
 
     @workflow.signal

@@ -4,7 +4,7 @@ from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from activities.chain_starting import SPRINT_CHAIN_WORKFLOW, ChainInput
-    from activities.chains import CloseChain
+    from activities.jobs import Ending
     from activities.sprint_chains import Sprint, SprintChains, SprintEnd
     from models.chain import ChainStatus
     from models.run import RunStatus
@@ -26,17 +26,17 @@ class SprintChainWorkflow:
     async def run(self, input: ChainInput) -> ChainStatus:
         return await self.control.play(self._work(), SprintChains.close_chain)
 
-    async def _work(self) -> CloseChain:
+    async def _work(self) -> Ending:
         chain = self.chain
         if chain.index is None:
             plan = await instantly(SprintChains.begin_chain, chain.chain_id)
             if plan is None:
-                return self.control.ending(ChainStatus.cancelled)
+                return Ending(status="cancelled")
             chain.index, chain.count = plan.index, plan.count
         while chain.index < chain.count:
             await workflow.wait_condition(self._may_go_on)
             if self.stopping:
-                return self.control.ending(ChainStatus.cancelled)
+                return Ending(status="cancelled")
             if self.jump is not None:
                 chain.index, self.jump = self.jump, None
             if workflow.info().is_continue_as_new_suggested():
@@ -45,9 +45,9 @@ class SprintChainWorkflow:
             heed_cancel()
             if status is not RunStatus.completed and not self.stopping:
                 message = f"The run of sprint index {chain.index} is {status}: look at it, then resume."
-                return self.control.ending(ChainStatus.failed, "SPRINT_FAILED", message)
+                return Ending(status="failed", code="SPRINT_FAILED", message=message)
             chain.index += 1
-        return self.control.ending(ChainStatus.cancelled if self.stopping else ChainStatus.completed)
+        return Ending(status="cancelled" if self.stopping else "completed")
 
     def _may_go_on(self) -> bool:
         return (self.stopping or not self.chain.paused) and workflow.all_handlers_finished()

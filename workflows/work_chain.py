@@ -4,7 +4,7 @@ from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from activities.chain_starting import WORK_CHAIN_WORKFLOW, ChainInput
-    from activities.chains import CloseChain
+    from activities.jobs import Ending
     from activities.starting import RunInput
     from activities.work_chains import IssueEnd, IssuePlace, WorkChains
     from models.chain import ChainStatus
@@ -25,12 +25,12 @@ class WorkChainWorkflow:
     async def run(self, input: ChainInput) -> ChainStatus:
         return await self.control.play(self._work(), WorkChains.close_work_chain)
 
-    async def _work(self) -> CloseChain:
+    async def _work(self) -> Ending:
         chain = self.chain
         if chain.index is None:
             plan = await instantly(WorkChains.begin_work_chain, chain.chain_id)
             if plan is None:
-                return self.control.ending(ChainStatus.cancelled)
+                return Ending(status="cancelled")
             chain.index, chain.count = plan.index, plan.count
         while chain.index < chain.count:
             await workflow.wait_condition(self._may_go_on)
@@ -42,9 +42,9 @@ class WorkChainWorkflow:
                 status = await self._play(run, place)
                 heed_cancel()
                 if status is not RunStatus.completed:
-                    return self.control.ending(ChainStatus.failed, "ISSUE_FAILED", self._reason(run, status))
+                    return Ending(status="failed", code="ISSUE_FAILED", message=self._reason(run, status))
             chain.index += 1
-        return self.control.ending(ChainStatus.completed)
+        return Ending(status="completed")
 
     def _may_go_on(self) -> bool:
         return not self.chain.paused and workflow.all_handlers_finished()
