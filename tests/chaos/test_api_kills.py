@@ -17,14 +17,13 @@ from api.idempotency import ABANDONED
 from local.ports import free_ports
 from local.process import python, spawn
 from local.readiness import has_status, wait_for_http
-from models import Blueprint, IdempotencyRecord, Run
-from models.blueprint import BlueprintConfig
+from models import IdempotencyRecord, Run
 from models.event import EventType
 from models.run import PrStatus, RunStatus
 from tests.conftest import TestProject, make_project
 from tests.runs.outcome import Outcome, outcome_of
 from tests.runs.scenarios import create, finish, scripted
-from tests.runs.site import WORK, Site, eventually
+from tests.runs.site import Site, eventually
 from worker.schedules import SWEEP
 
 ASKED = scripted("asked", create("asked.txt", "asked\n"), finish("Made asked.txt."))
@@ -101,9 +100,7 @@ async def fronts(site: Site, tmp_path_factory: pytest.TempPathFactory) -> AsyncI
 
 async def asking(site: Site) -> Request:
     project = await make_project(site.database)
-    steps = [step.model_dump(mode="json", by_alias=True) for step in WORK]
-    config = BlueprintConfig().model_dump(mode="json", by_alias=True)
-    blueprint = Blueprint(project_id=project.id, name="Test", pipeline_steps=steps, config=config)
+    blueprint = site.blueprint(project.id)
     await site.add(blueprint)
     url = f"{site.settings.github_url}/{await site.repository()}"
     key = uuid4().hex

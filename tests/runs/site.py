@@ -108,6 +108,17 @@ class Site:
         await seed(self.parts.forge_data, OWNER, name, files)
         return f"{OWNER}/{name}"
 
+    def blueprint(
+        self, project_id: str, steps: Sequence[PipelineStep] = WORK, config: BlueprintConfig | None = None
+    ) -> Blueprint:
+        """One of the project, not yet added."""
+        return Blueprint(
+            project_id=project_id,
+            name="Test",
+            pipeline_steps=[step.model_dump(mode="json", by_alias=True) for step in steps],
+            config=(config or BlueprintConfig()).model_dump(mode="json", by_alias=True),
+        )
+
     async def accept(
         self,
         prompt: str,
@@ -124,12 +135,7 @@ class Site:
         project = project or await self.project()
         slug = repository or await self.repository()
         async with self.database.transaction() as session:
-            blueprint = Blueprint(
-                project_id=project.id,
-                name="Test",
-                pipeline_steps=[step.model_dump(mode="json", by_alias=True) for step in steps],
-                config=(config or BlueprintConfig()).model_dump(mode="json", by_alias=True),
-            )
+            blueprint = self.blueprint(project.id, steps, config)
             session.add(blueprint)
             await session.flush()
             return await create_run(

@@ -10,12 +10,11 @@ from activities.recurring_tasks import Firing, RecurringTasks
 from activities.task_schedules import firings, keep_schedule
 from models import Blueprint, Notification, RecurringTask, Run
 from models.base import now
-from models.blueprint import BlueprintConfig
 from models.recurrence import Frequency
 from models.run import PrStatus, RunSource, RunStatus
 from tests.models.test_recurrence import ZONES
 from tests.runs.scenarios import create, finish, scripted
-from tests.runs.site import WORK, Site, eventually
+from tests.runs.site import Site, eventually
 
 AUDIT = scripted("audit", create("audit.txt", "fine\n"), finish("Audited."))
 MEANT = datetime(2026, 1, 16, 14, 0, tzinfo=UTC)
@@ -25,9 +24,7 @@ async def a_task(site: Site, **fields: object) -> RecurringTask:
     """An active task on a repository of its own; its schedule is not made yet."""
     url = f"{site.settings.github_url}/{await site.repository()}"
     project = await site.project(github_repo_url=url)
-    steps = [step.model_dump(mode="json", by_alias=True) for step in WORK]
-    config = BlueprintConfig().model_dump(mode="json", by_alias=True)
-    blueprint = Blueprint(project_id=project.id, name="Test", pipeline_steps=steps, config=config)
+    blueprint = site.blueprint(project.id)
     await site.add(blueprint)
     task = RecurringTask(
         project_id=project.id, target_workflow_id=blueprint.id, title="Daily audit",

@@ -9,14 +9,13 @@ from sqlmodel import col
 from activities.chain_starting import ChainInput, start_chain
 from activities.sprint_chains import Sprint, SprintChains, SprintEnd
 from models import Blueprint, Notification, Run, SprintChain
-from models.blueprint import BlueprintConfig
 from models.chain import ChainStatus
 from models.event import Event
 from models.notification import NotificationType
 from models.run import PrStatus, RunStatus
 from tests.runs.parts import Parts
 from tests.runs.scenarios import create, delayed, finish, scripted
-from tests.runs.site import WORK, Site, eventually, opened
+from tests.runs.site import Site, eventually, opened
 from worker.schedules import SWEEP
 
 SPRINT = scripted("chained", create("{{slug}}.txt", "done\n"), finish("Did this sprint's part."))
@@ -27,9 +26,7 @@ async def a_chain(site: Site, count: int, word: str = SPRINT, **fields: object) 
     """A pending chain of sprints 1 to `count`, as the API leaves it when it is killed before the start."""
     slug = await site.repository()
     project = await site.project()
-    steps = [step.model_dump(mode="json", by_alias=True) for step in WORK]
-    config = BlueprintConfig().model_dump(mode="json", by_alias=True)
-    blueprint = Blueprint(project_id=project.id, name="Test", pipeline_steps=steps, config=config)
+    blueprint = site.blueprint(project.id)
     await site.add(blueprint)
     chain = SprintChain(
         project_id=project.id, workflow_id=blueprint.id, github_repo_url=f"{site.settings.github_url}/{slug}",

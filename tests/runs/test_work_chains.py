@@ -10,7 +10,6 @@ from temporalio import workflow
 from activities.chain_starting import ChainInput, start_chain
 from models import Blueprint, Event, Issue, Notification, Run, WorkChain
 from models.base import now
-from models.blueprint import BlueprintConfig
 from models.chain import ChainStatus
 from models.issue import IssueStatus
 from models.notification import NotificationType
@@ -18,7 +17,7 @@ from models.run import PrStatus, RunStatus
 from tests.runs.outcome import git, pulls_of
 from tests.runs.parts import Parts
 from tests.runs.scenarios import bash, delayed, finish, scripted
-from tests.runs.site import WORK, Site, eventually, opened
+from tests.runs.site import Site, eventually, opened
 from worker.main import build_workers
 from worker.schedules import SWEEP
 
@@ -32,9 +31,7 @@ async def a_chain(site: Site, *prompts: str, **fields: object) -> WorkChain:
     """A chain of an issue for each prompt, as the API leaves it when it is killed before the start."""
     slug = await site.repository()
     project = await site.project()
-    steps = [step.model_dump(mode="json", by_alias=True) for step in WORK]
-    config = BlueprintConfig().model_dump(mode="json", by_alias=True)
-    blueprint = Blueprint(project_id=project.id, name="Test", pipeline_steps=steps, config=config)
+    blueprint = site.blueprint(project.id)
     issues = [
         Issue(project_id=project.id, title=f"Issue {number}", suggested_prompt=f"Do part {number}: {prompt}")
         for number, prompt in enumerate(prompts, 1)
