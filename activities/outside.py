@@ -5,6 +5,7 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import replace
 from functools import partial
 from typing import Literal, Protocol
 
@@ -26,6 +27,7 @@ from kit.recent import Recent
 from kit.scrub import Scrubber
 from kit.settings import Settings
 from models import Project, ProviderKey
+from models.base import now
 from models.provider_key import Provider
 
 spent_outside: ContextVar[list[float]] = ContextVar("spent_outside")
@@ -115,8 +117,13 @@ class Outside:
         return self._agents[key, auth]
 
     async def blocked(self, session: AsyncSession, key: str) -> Block | None:
-        """The wait that a provider asked of everybody who uses this key, known within a second."""
-        return await self._blocks.get(key, partial(blocked, session, key))
+        """The wait that a provider asked of everybody who uses this key, known within a second.
+
+        One that is over is none, however lately it was read.
+        """
+        known = await self._blocks.get(key, partial(blocked, session, key))
+        left = (known.until - now()).total_seconds() if known else 0.0
+        return replace(known, seconds=left) if known and left > 0 else None
 
     async def block(self, key: str, seconds: float, reason: str) -> None:
         """Let nobody who uses this key ask for so long."""
