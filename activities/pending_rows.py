@@ -9,19 +9,16 @@ from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio.client import Client
 
-from activities.chain_starting import ChainInput, start_chain
 from activities.damage import Damage, Finding
 from activities.engine_rows import EngineRow, fate_of, fates_of, rows_of
-from activities.job_starting import JobInput, start_job
-from activities.merge_starting import MergeInput, start_merge
-from activities.starting import RunInput, start_run
+from activities.row_starting import start_row
 from kit.database import Database
 from models import AnsweringSession, IssueSession, MergeJob, Run, SprintChain, WorkChain
 from models.answering_session import AnsweringStatus
 from models.base import now
-from models.chain import Chain, ChainStatus
+from models.chain import ChainStatus
 from models.issue_session import IssueSessionStatus
-from models.merge_job import MergeKind, MergeStatus
+from models.merge_job import MergeStatus
 from models.run import RunSource, RunStatus
 
 GRACE: Final = timedelta(seconds=5)
@@ -71,18 +68,6 @@ async def pending_chains(session: AsyncSession) -> list[SprintChain | WorkChain]
     )
     chains: list[SprintChain | WorkChain] = [*(await session.execute(sprint_chains.limit(AT_ONCE))).scalars()]
     return [*chains, *(await session.execute(work_chains.limit(AT_ONCE))).scalars()]
-
-
-async def start_row(client: Client, row: EngineRow) -> None:
-    """Start the workflow of a pending row; one that was started before is left alone."""
-    if isinstance(row, Run):
-        await start_run(client, RunInput.of(row))
-    elif isinstance(row, Chain):
-        await start_chain(client, ChainInput.of(row))
-    elif isinstance(row, MergeJob) and row.kind is MergeKind.pull_request:
-        await start_merge(client, MergeInput.of(row))
-    else:
-        await start_job(client, JobInput.of(row))
 
 
 class PendingRows:

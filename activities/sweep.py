@@ -10,7 +10,8 @@ from activities.checks import checks
 from activities.damage import Check, Damage, Finding
 from activities.engine_rows import EngineRow
 from activities.outside import Outside
-from activities.pending_rows import pending_chains, pending_jobs, pending_runs, start_row
+from activities.pending_rows import pending_chains, pending_jobs, pending_runs
+from activities.row_starting import start_row
 from gateways.errors import GatewayError
 from kit.database import Database
 from kit.logs import logger

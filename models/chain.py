@@ -6,11 +6,12 @@ pending → running ⇄ paused
 
 from datetime import datetime
 from enum import StrEnum
+from typing import ClassVar
 
 from sqlmodel import Field
 
 from models.base import Timestamp, choice, now
-from models.event import Eventful
+from models.event import Eventful, EventType
 
 
 class ChainStatus(StrEnum):
@@ -28,6 +29,9 @@ class ChainStatus(StrEnum):
 
 class Chain(Eventful):
     """What sprint chains and work chains share."""
+
+    STARTED: ClassVar[EventType] = EventType.chain_started
+    """The event that says that the engine has it."""
 
     status: ChainStatus = Field(default=ChainStatus.pending, sa_type=choice(ChainStatus))
     workflow_id: str = Field(foreign_key="blueprint.id", index=True)

@@ -48,7 +48,7 @@ class PrStatus(StrEnum):
 
 
 class Run(Job, table=True):
-    WAITING = EventType.run_waiting
+    WAITING, STARTED = EventType.run_waiting, EventType.run_started
 
     __table_args__ = (
         Index("run_by_number", "project_id", "run_number", unique=True),

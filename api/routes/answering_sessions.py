@@ -6,12 +6,12 @@ from fastapi import Query
 from sqlmodel import col, select
 
 from api.answers import Many, One
-from api.jobs import hand_over_job
 from api.keys import needs
 from api.pages import Window
 from api.router import Router
 from api.routes.issue_sessions import Sessions as IssueSessions
 from api.rows import Rows, rows
+from api.starting import hand_over
 from api.workflows import Session, Workflows
 from kit.errors import Conflict
 from models.answering_session import AnsweringSession, AnsweringStatus
@@ -69,5 +69,5 @@ async def create_session_for_answers(
     project = await session.get_one(Project, scan.project_id)
     model = sessions.unit.api.settings.default_model
     row = await create_answering_session(session, project, scan, default_model=model)
-    hand_over_job(row, workflows)
+    hand_over(row, workflows)
     return sessions.one(row.id)

@@ -5,12 +5,12 @@ from typing import Annotated
 from fastapi import Query
 
 from api.answers import Many, One
-from api.jobs import hand_over_job
 from api.keys import needs
 from api.pages import Window
+from api.repository import repository
 from api.router import Router
 from api.rows import Rows, rows
-from api.runs import repository
+from api.starting import hand_over
 from api.workflows import Session, Workflows
 from kit.errors import Conflict
 from models.event import EventType, append
@@ -70,7 +70,7 @@ async def start_issue_session(
         repository_url=project.github_repo_url,
         default_model=settings.default_model,
     )
-    hand_over_job(row, workflows)
+    hand_over(row, workflows)
     return sessions.one(row.id)
 
 

@@ -4,15 +4,14 @@ from fastapi import Request
 
 from api.answers import One
 from api.context import unit_of
-from api.errors import refused
-from api.jobs import hand_over_job
 from api.keys import needs
+from api.repository import repository
 from api.router import Router
 from api.routes.merging import MergeJobs
+from api.starting import hand_over
 from api.workflows import Session, Workflows
-from gateways.github import parse_pull_request, parse_repository
+from gateways.github import parse_pull_request
 from kit.errors import Invalid
-from kit.settings import Settings
 from models.merge_job_wire import MergeJobRead, MergeStartBody
 from models.merge_start import create_merge
 from models.project import Project
@@ -38,19 +37,12 @@ async def start_merge_of_pull_requests(
         project,
         unit.key.member_id,
         body,
-        repository_slug=_slug(url, unit.api.settings),
+        repository_slug=repository(url, unit.api.settings, "pullRequests"),
         repository_url=url,
         default_model=unit.api.settings.default_model,
     )
-    hand_over_job(job, workflows)
+    hand_over(job, workflows)
     return merge_jobs.one(job.id)
-
-
-def _slug(url: str, settings: Settings) -> str:
-    try:
-        return parse_repository(url, settings.github_url)
-    except ValueError as error:
-        raise refused(error, "pullRequests") from None
 
 
 def _repository_url(body: MergeStartBody) -> str:

@@ -8,8 +8,8 @@ from api.answers import Many, One
 from api.context import unit_of
 from api.keys import needs
 from api.pages import Window
+from api.repository import repository
 from api.router import Router
-from api.runs import repository
 from api.workflows import Session
 from kit.crypto import Vault
 from models.base import JsonObject

@@ -4,10 +4,10 @@ from typing import Annotated
 
 from api.answers import One
 from api.keys import needs
-from api.merge_jobs import hand_over_merge
 from api.router import Router
 from api.routes.pull_requests import PullRequests
 from api.rows import Rows, rows
+from api.starting import hand_over
 from api.workflows import Session, Workflows
 from models.merge_job import MergeJob
 from models.merge_job_wire import PULL_REQUEST_MERGES, PullRequestMerge, PullRequestMergeRead
@@ -36,5 +36,5 @@ async def merge_pull_request(
     job = await request_merge(
         session, run, merges.unit.key.member_id, body.merge_strategy, skip_ci_check=body.skip_ci_check
     )
-    hand_over_merge(job, workflows)
+    hand_over(job, workflows)
     return merges.one(job.id)

@@ -14,7 +14,7 @@ from api.recurring_tasks import keep
 from api.router import Router
 from api.routes.recurring_tasks import READ, WRITE, Task, Tasks
 from api.rows import Rows, found, rows
-from api.runs import hand_over
+from api.starting import hand_over
 from api.workflows import Session, Workflows
 from kit.wire import Wire
 from models.base import now

@@ -8,7 +8,7 @@ from api.answers import One
 from api.keys import needs
 from api.router import Router
 from api.rows import Rows, rows
-from api.runs import hand_over
+from api.starting import hand_over
 from api.workflows import Session, Workflows
 from kit.errors import Conflict
 from models.agent_session import FollowUp

@@ -9,9 +9,10 @@ from api.answers import Many, One
 from api.context import unit_of
 from api.keys import needs
 from api.pages import LARGEST_INTEGER, Window
+from api.repository import repository
 from api.router import Router
 from api.rows import Rows, rows
-from api.runs import hand_over, repository
+from api.starting import hand_over
 from api.workflows import Session, Workflows
 from kit.errors import Invalid
 from kit.wire import Wire

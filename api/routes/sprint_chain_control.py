@@ -1,10 +1,10 @@
 """Commands to sprint chains: checked against the row, then told to the engine, which writes the row."""
 
 from api.answers import One
-from api.chains import hand_over_chain
 from api.keys import needs
 from api.router import Router
 from api.routes.sprint_chains import Chains, must_be_within
+from api.starting import hand_over
 from api.workflows import Session, Workflows
 from kit.errors import Conflict
 from models.chain import ChainStatus
@@ -41,7 +41,7 @@ async def resume_sprint_chain(
         workflows.update(chain.engine_id, "resume", *([] if index is None else [index]))
     else:
         chain.try_again(index)
-        hand_over_chain(chain, workflows)
+        hand_over(chain, workflows)
     return chains.one(chain.id)
 
 

@@ -5,12 +5,12 @@ from typing import Annotated
 from fastapi import Query
 
 from api.answers import Many, One
-from api.chains import hand_over_chain
 from api.keys import needs
 from api.pages import Window
+from api.repository import repository
 from api.router import Router
 from api.rows import Rows, rows
-from api.runs import repository
+from api.starting import hand_over
 from api.workflows import Session, Workflows
 from kit.errors import Invalid
 from models.blueprint import Blueprint
@@ -58,7 +58,7 @@ async def create_sprint_chain(
     chain = chains.add(**given, repository_slug=slug, sprint_start=start, sprint_end=end)
     must_be_within(chain, body.resume_from_sprint)
     append(session, chain, EventType.chain_created)
-    hand_over_chain(chain, workflows)
+    hand_over(chain, workflows)
     return chains.one(chain.id)
 
 

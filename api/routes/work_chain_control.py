@@ -2,10 +2,10 @@
 
 from activities.chains import CloseChain, end_chain
 from api.answers import One
-from api.chains import hand_over_chain
 from api.keys import needs
 from api.router import Router
 from api.routes.work_chains import Chains
+from api.starting import hand_over
 from api.workflows import Session, Workflows
 from kit.errors import Conflict
 from models.chain import ChainStatus
@@ -25,7 +25,7 @@ async def start_work_chain(body: WorkChainRef, chains: Chains, workflows: Workfl
     """
     chain = await chains.get(body.chain_id, lock=True)
     chain.ask()
-    hand_over_chain(chain, workflows)
+    hand_over(chain, workflows)
     return chains.one(chain.id)
 
 

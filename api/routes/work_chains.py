@@ -7,9 +7,9 @@ from fastapi import Query
 from api.answers import Many, One
 from api.keys import needs
 from api.pages import Window
+from api.repository import repository
 from api.router import Router
 from api.rows import Rows, rows
-from api.runs import repository
 from api.workflows import Session
 from kit.errors import Conflict
 from models.blueprint import Blueprint

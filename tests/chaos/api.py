@@ -9,7 +9,7 @@ import os
 import signal
 from collections.abc import Awaitable, Callable
 
-import api.runs
+import api.starting
 from api.context import Unit
 from cli.api import command
 from tests.chaos.traps import springs, trap
@@ -35,5 +35,5 @@ def trapped(owner: object, name: str, before: str, after: str) -> None:
 
 if __name__ == "__main__":
     trapped(Unit, "commit", "commit", "committed")
-    trapped(api.runs, "start_run", "start", "started")
+    trapped(api.starting, "start_row", "start", "started")
     command()

@@ -1,0 +1,27 @@
+"""What starting something needs besides its row: the engine."""
+
+from typing import TypeVar
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+from temporalio.client import Client
+
+from activities.engine_rows import EngineRow
+from activities.row_starting import start_row
+from api.workflows import Remembered
+from models.event import append
+
+Row = TypeVar("Row", bound=EngineRow)
+
+
+def hand_over(row: Row, workflows: Remembered) -> None:
+    """Start the row's workflow after the commit and record that the engine has it."""
+
+    async def start(client: Client) -> None:
+        await start_row(client, row)
+
+    async def taken(session: AsyncSession) -> None:
+        now = await session.get_one(type(row), row.id, with_for_update=True)
+        if now.take() and now.STARTED:  # unless the workflow was quicker, or it ended meanwhile
+            append(session, now, now.STARTED)
+
+    workflows.start(row.engine_id, start, taken)
