@@ -44,7 +44,8 @@ class Identity(BaseModel):
         """The process that has this number now; None if there is none, or only its remains."""
         with suppress(psutil.NoSuchProcess):
             process = psutil.Process(pid)
-            if process.status() != psutil.STATUS_ZOMBIE:
+            if process.status() != psutil.STATUS_ZOMBIE or process.num_threads() > 1:
+                # a killed process is a zombie before its last thread is gone, and holds its ports until then
                 return cls(pid=pid, started=process.create_time())
         return None
 

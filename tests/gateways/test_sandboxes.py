@@ -146,12 +146,14 @@ async def test_it_beats_while_it_waits_and_stops_waiting_at_once(handle: Sandbox
     beats: list[float] = []
     await handle.run("sleep 2.5", timeout_seconds=10, beat=lambda: beats.append(time.monotonic()))
     assert 2 <= len(beats) <= 3
-    for work in (
-        handle.run("sleep 30", timeout_seconds=40),
-        handle.tool("c1", {"tool": "bash", "command": "sleep 3; echo kept >> effects"}, timeout_seconds=40),
+    kept = "touch begun-tool; sleep 3; echo kept >> effects"
+    for name, work in (
+        ("run", handle.run("touch begun-run; sleep 30", timeout_seconds=40)),
+        ("tool", handle.tool("c1", {"tool": "bash", "command": kept}, timeout_seconds=40)),
     ):
         task = asyncio.ensure_future(work)
-        await asyncio.sleep(1.2)
+        while await handle.read(f"begun-{name}", 1) is None:
+            await asyncio.sleep(0.1)
         start = time.monotonic()
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
