@@ -7,6 +7,8 @@ INSTALLED := $(VENV)/.installed
 DEVELOPING := $(VENV)/.developing
 TOGETHER := -n 4 --dist loadfile --no-loadscope-reorder
 # Most of the time a test waits for a kill or a time-out: four at a time, whole files, the longest first.
+export PYTHONDONTWRITEBYTECODE :=
+# Tests start hundreds of processes: modules are compiled once.
 
 .PHONY: demo up test check bench openapi histories clean help
 

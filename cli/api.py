@@ -5,6 +5,8 @@ from typing import Annotated
 import typer
 import uvicorn
 
+from kit.imports import uncollected
+
 command = typer.Typer()
 
 
@@ -18,6 +20,9 @@ def api(
 
     It is ready when GET /readyz answers 200.
     """
+    if workers == 1:  # more of them import it themselves
+        with uncollected():
+            import api.app  # noqa: F401
     uvicorn.run(
         "api.app:create_app",
         factory=True,

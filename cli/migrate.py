@@ -3,11 +3,8 @@
 from pathlib import Path
 
 import typer
-from alembic.command import upgrade as alembic_upgrade
-from alembic.config import Config
 
 from cli.console import out
-from kit.database import driver_url
 
 CONFIG = Path(__file__).parent.parent / "migrations" / "alembic.ini"
 
@@ -19,10 +16,16 @@ def upgrade(database_url: str | None = None) -> None:
 
     Two that run at once do so one after the other.
     """
+    # Imported here: they are slow to import, and most commands need none of them.
+    from alembic import command as alembic
+    from alembic.config import Config
+
+    from kit.database import driver_url
+
     config = Config(CONFIG)
     if database_url is not None:
         config.attributes["url"] = driver_url(database_url)
-    alembic_upgrade(config, "head")
+    alembic.upgrade(config, "head")
 
 
 @command.command()

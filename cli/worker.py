@@ -5,6 +5,8 @@ import sys
 
 import typer
 
+from kit.imports import uncollected
+
 command = typer.Typer()
 
 
@@ -14,7 +16,8 @@ def worker() -> None:
 
     Settings come from the environment: DATABASE_URL, ENCRYPTION_KEYS, TEMPORAL_ADDRESS, ….
     """
-    from worker.main import main  # not needed, and slow to import, for every other command
+    with uncollected():
+        from worker.main import main  # not needed, and slow to import, for every other command
 
     main()
     sys.stdout.flush()

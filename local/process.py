@@ -123,7 +123,7 @@ def python_environment() -> dict[str, str]:
     """What `python` needs to find this checkout, and the packages where this process finds them."""
     paths = [str(ROOT), os.environ.get("PYTHONPATH", "")]
     path = os.pathsep.join(path for path in paths if path)
-    return {"PYTHONPATH": path, "PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+    return {"PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}
 
 
 def tail(log: Path, lines: int = 12) -> str:

@@ -5,6 +5,7 @@ its own project and nothing cleans up.
 """
 
 import asyncio
+import gc
 import os
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -43,6 +44,12 @@ def pytest_configure(config: pytest.Config) -> None:
     if worker := os.environ.get("PYTEST_XDIST_WORKER"):
         ports.RANGE = ports.RANGE[int(worker.removeprefix("gw")) * PORTS_EACH :][:PORTS_EACH]
     config.addinivalue_line("filterwarnings", SQLMODEL_PREFERS_EXEC)
+    gc.disable()  # until all is imported: it finds nothing in it, and looks for long
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
+    gc.enable()
 
 
 @dataclass(frozen=True)

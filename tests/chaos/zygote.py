@@ -6,6 +6,7 @@ answers with its process number.  Each worker is a process and a session of its 
 
 import asyncio
 import ctypes
+import gc
 import json
 import os
 import signal
@@ -53,6 +54,7 @@ async def zygote() -> AsyncIterator[Zygote]:
 
 
 def serve() -> None:
+    gc.freeze()  # workers share what was imported as long as none of them looks through it
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the system buries those that ended
     for line in sys.stdin:
         asked = json.loads(line)

@@ -50,11 +50,13 @@ async def plays(site: Site) -> Plays:
         "ci": _waiting_for_ci,
         "closing": lambda site: _held_at(site, "kill-sandbox", BlueprintConfig(create_pr=False)),
     }
-    return {name: asyncio.create_task(_play(phase, site)) for name, phase in phases.items()}
+    few = asyncio.Semaphore(3)  # what is measured is the product, not the machine
 
+    async def play(phase: Callable[[Site], Awaitable[Cancelled]]) -> Cancelled:
+        async with few:
+            return await phase(site)
 
-async def _play(phase: Callable[[Site], Awaitable[Cancelled]], site: Site) -> Cancelled:
-    return await phase(site)
+    return {name: asyncio.create_task(play(phase)) for name, phase in phases.items()}
 
 
 async def _cancel(site: Site, run: Run, *, meanwhile: Callable[[], None] = lambda: None) -> Cancelled:
