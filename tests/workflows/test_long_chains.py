@@ -1,0 +1,65 @@
+"""A chain of 500 sprints: each history stays short, and no sprint is lost between two of them."""
+
+from pathlib import Path
+
+from temporalio import activity, workflow
+from temporalio.worker import Worker
+
+from activities.starting import RUN_WORKFLOW, RunInput
+from kit.database import Database
+from kit.temporal import RUNNER, TASK_QUEUE
+from models import Run
+from models.chain import ChainStatus
+from models.run import RunStatus
+from tests.runs.parts import Parts
+from tests.runs.site import opened
+from tests.runs.test_sprint_chains import a_chain, reaches, runs_of, start
+from worker.activities import activities_of, all_activities
+from workflows.calls import instantly
+from workflows.sprint_chain import SprintChainWorkflow
+
+SPRINTS = 500
+MOST_EVENTS = 5_000
+
+
+class Ended:
+    def __init__(self, database: Database) -> None:
+        self.database = database
+
+    @activity.defn
+    async def end_run(self, run_id: str) -> None:
+        async with self.database.transaction() as session:
+            run = await session.get_one(Run, run_id, with_for_update=True)
+            run.close(RunStatus.completed)
+            run.pr_url = f"https://example.com/pull/{run.run_number}"
+
+
+@workflow.defn(name=RUN_WORKFLOW, sandboxed=False)
+class Brief:
+    """In place of the run's own workflow, so that 500 of them take no hours: it ends at once."""
+
+    @workflow.run
+    async def run(self, input: RunInput) -> None:
+        await instantly(Ended.end_run, input.run_id)
+
+
+async def test_a_chain_of_500_sprints_stays_within_what_an_engine_likes(parts: Parts, tmp_path: Path) -> None:
+    async with opened(parts, "long-chain", tmp_path / "site") as site:
+        activities = [
+            *all_activities(site.client, site.settings, site.database),
+            *activities_of(Ended(site.database)),
+        ]
+        async with Worker(
+            site.client, task_queue=TASK_QUEUE, workflows=[SprintChainWorkflow, Brief], activities=activities,
+            workflow_runner=RUNNER,
+        ):  # fmt: skip
+            chain = await start(site, await a_chain(site, SPRINTS))
+            row = await reaches(site, chain, ChainStatus.completed, ChainStatus.failed, patience=240)
+        runs = await runs_of(site, chain)
+        executions = [each async for each in site.client.list_workflows(f"WorkflowId = '{chain.id}'")]
+    assert row.status is ChainStatus.completed
+    assert row.sprint_run_ids == [run.id for run in runs]
+    assert row.sprint_pr_urls == [run.pr_url for run in runs]
+    assert len(runs) == SPRINTS
+    assert len(executions) > 1
+    assert all(each.history_length < MOST_EVENTS for each in executions)
