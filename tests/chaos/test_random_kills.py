@@ -16,7 +16,7 @@ from models import Event, MergeJob, Notification, Run, Sandbox
 from models.answering_session import AnsweringStatus
 from models.chain import ChainStatus
 from models.run import PrStatus, RunStatus
-from tests.runs import merges, test_recurring
+from tests.runs import chains, merges, test_recurring
 from tests.runs import test_answering_sessions as answers
 from tests.runs import test_issue_sessions as scans
 from tests.runs import test_merges_of_several as several
@@ -74,14 +74,14 @@ async def scan(site: Site) -> None:
 
 
 async def work_chain(site: Site) -> None:
-    chain = await works.start(site, await works.a_chain(site, works.WORKED, works.SLOWLY))
-    await works.reaches(site, chain, ChainStatus.completed, ChainStatus.failed, patience=PATIENCE)
+    chain = await chains.start(site, await works.a_chain(site, works.WORKED, works.SLOWLY))
+    await chains.reaches(site, chain, ChainStatus.completed, ChainStatus.failed, patience=PATIENCE)
     await works.holds(site, chain)
 
 
 async def sprint_chain(site: Site) -> None:
-    chain = await sprints.start(site, await sprints.a_chain(site, 2, sprints.SLOW))
-    await sprints.reaches(site, chain, ChainStatus.completed, ChainStatus.failed, patience=PATIENCE)
+    chain = await chains.start(site, await sprints.a_chain(site, 2, sprints.SLOW))
+    await chains.reaches(site, chain, ChainStatus.completed, ChainStatus.failed, patience=PATIENCE)
     await sprints.holds(site, chain, 2)
 
 

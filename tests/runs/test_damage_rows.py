@@ -19,6 +19,7 @@ from models.job_removal import remove_job
 from models.notification import NotificationType
 from models.run import RunStatus
 from models.sandbox import SandboxStatus
+from tests.runs import chains
 from tests.runs import test_answering_sessions as answers
 from tests.runs import test_issue_sessions as scans
 from tests.runs import test_sprint_chains as sprints
@@ -182,11 +183,11 @@ async def test_workflows_whose_row_is_over_are_ended(site: Site) -> None:
 async def test_nothing_healthy_is_found(site: Site) -> None:
     """A run that is held, a chain between two sprints, reviews that are waited for."""
     run, agent = await _held(site)
-    chain = await sprints.start(site, await sprints.a_chain(site, 2, sprints.SLOW))
-    await sprints.begun(site, chain, 1)
+    chain = await chains.start(site, await sprints.a_chain(site, 2, sprints.SLOW))
+    await chains.begun(site, chain, 1)
     await site.client.get_workflow_handle(chain.id).signal("pause")
-    await sprints.reaches(site, chain, ChainStatus.paused)
-    [sprint] = await sprints.runs_of(site, chain)
+    await chains.reaches(site, chain, ChainStatus.paused)
+    [sprint] = await chains.runs_of(site, chain)
     await site.ended(sprint)
     waiting = await answers.a_session(site)
     await answers.reaches(site, waiting, AnsweringStatus.active)
@@ -198,7 +199,7 @@ async def test_nothing_healthy_is_found(site: Site) -> None:
     await site.command(run, "resume")
     await site.client.get_workflow_handle(chain.id).signal("resume")
     assert (await site.ended(run)).status is RunStatus.completed
-    await sprints.reaches(site, chain, ChainStatus.completed)
+    await chains.reaches(site, chain, ChainStatus.completed)
 
 
 async def test_the_sweep_closes_by_itself_what_was_silent_for_longer_than_the_grace(site: Site) -> None:

@@ -6,16 +6,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from temporalio import workflow
 
 from local.temporal import executable
 from models.chain import ChainStatus
 from models.run import RunStatus
+from tests.runs.anew import suggested_after
+from tests.runs.chains import begun, reaches, runs_of, start
 from tests.runs.github import Api, serving_api
 from tests.runs.merges import headers_of
 from tests.runs.parts import Parts
 from tests.runs.site import Site, opened
-from tests.runs.test_sprint_chains import SLOW, a_chain, begun, holds, reaches, runs_of, start
+from tests.runs.test_sprint_chains import SLOW, a_chain, holds
 from worker.main import build_workers
 
 FIVE = 5
@@ -93,12 +94,8 @@ async def test_failed_at_three_and_resumed_from_three_five_are_in_place(site: Si
 async def test_a_long_chain_goes_on_in_a_new_workflow(
     parts: Parts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What the engine suggests after thousands of events is suggested here after a few; it is held once."""
-
-    def suggested(info: workflow.Info) -> bool:
-        return info.workflow_type == "SprintChain" and info.get_current_history_length() > FEW_EVENTS
-
-    monkeypatch.setattr(workflow.Info, "is_continue_as_new_suggested", suggested)
+    """It is held once on the way."""
+    suggested_after(FEW_EVENTS, monkeypatch, "SprintChain")
     async with opened(parts, "sprints-continued", tmp_path / "site") as site:
         main, agents = build_workers(site.client, site.settings, site.database)
         async with main, agents:

@@ -6,16 +6,16 @@ from pathlib import Path
 import pytest
 from sqlmodel import col
 
-from activities.chain_starting import ChainInput, start_chain
 from activities.sprint_chains import Sprint, SprintChains, SprintEnd
 from models import Blueprint, Notification, Run, SprintChain
 from models.chain import ChainStatus
 from models.event import Event
 from models.notification import NotificationType
 from models.run import PrStatus, RunStatus
+from tests.runs.chains import begun, reaches, read, runs_of, start
 from tests.runs.parts import Parts
 from tests.runs.scenarios import create, delayed, finish, scripted
-from tests.runs.site import Site, eventually, opened
+from tests.runs.site import Site, opened
 from worker.schedules import SWEEP
 
 SPRINT = scripted("chained", create("{{slug}}.txt", "done\n"), finish("Did this sprint's part."))
@@ -36,35 +36,6 @@ async def a_chain(site: Site, count: int, word: str = SPRINT, **fields: object) 
     chain.sqlmodel_update(fields)
     await site.add(chain)
     return chain
-
-
-async def start(site: Site, chain: SprintChain) -> SprintChain:
-    await start_chain(site.client, ChainInput.of(chain))
-    return chain
-
-
-async def read(site: Site, chain: SprintChain) -> SprintChain:
-    [row] = await site.rows(SprintChain, col(SprintChain.id) == chain.id, col(SprintChain.id))
-    return row
-
-
-async def runs_of(site: Site, chain: SprintChain) -> list[Run]:
-    return await site.rows(Run, col(Run.chain_id) == chain.id, col(Run.id))
-
-
-async def reaches(site: Site, chain: SprintChain, *wanted: ChainStatus, patience: float = 60) -> SprintChain:
-    async def is_there() -> bool:
-        return (await read(site, chain)).status in wanted
-
-    await eventually(is_there, f"chain {chain.id} is {wanted}", patience)
-    return await read(site, chain)
-
-
-async def begun(site: Site, chain: SprintChain, count: int) -> None:
-    async def has_begun() -> bool:
-        return len(await runs_of(site, chain)) >= count
-
-    await eventually(has_begun, f"{count} sprints have begun", 60)
 
 
 async def holds(site: Site, chain: SprintChain, count: int) -> None:

@@ -12,8 +12,9 @@ from models.chain import ChainStatus
 from models.issue import IssueStatus
 from models.notification import NotificationType
 from models.run import PrStatus, RunStatus
+from tests.runs.chains import runs_of
 from tests.runs.site import Site
-from tests.runs.test_work_chains import WORKED, a_chain, events_of, issues_of, runs_of, told
+from tests.runs.test_work_chains import WORKED, a_chain, events_of, issues_of, told
 
 
 @pytest.mark.parametrize("status", [RunStatus.completed, RunStatus.failed])

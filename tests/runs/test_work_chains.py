@@ -5,19 +5,19 @@ from pathlib import Path
 
 import pytest
 from sqlmodel import col
-from temporalio import workflow
 
-from activities.chain_starting import ChainInput, start_chain
 from models import Blueprint, Event, Issue, Notification, Run, WorkChain
 from models.base import now
 from models.chain import ChainStatus
 from models.issue import IssueStatus
 from models.notification import NotificationType
 from models.run import PrStatus, RunStatus
+from tests.runs.anew import suggested_after
+from tests.runs.chains import begun, reaches, read, runs_of, start
 from tests.runs.outcome import git, pulls_of
 from tests.runs.parts import Parts
 from tests.runs.scenarios import bash, delayed, finish, scripted
-from tests.runs.site import Site, eventually, opened
+from tests.runs.site import Site, opened
 from worker.main import build_workers
 from worker.schedules import SWEEP
 
@@ -46,20 +46,6 @@ async def a_chain(site: Site, *prompts: str, **fields: object) -> WorkChain:
     return chain
 
 
-async def start(site: Site, chain: WorkChain) -> WorkChain:
-    await start_chain(site.client, ChainInput.of(chain))
-    return chain
-
-
-async def read(site: Site, chain: WorkChain) -> WorkChain:
-    [row] = await site.rows(WorkChain, col(WorkChain.id) == chain.id, col(WorkChain.id))
-    return row
-
-
-async def runs_of(site: Site, chain: WorkChain) -> list[Run]:
-    return await site.rows(Run, col(Run.chain_id) == chain.id, col(Run.id))
-
-
 async def issues_of(site: Site, chain: WorkChain) -> list[Issue]:
     issues = await site.rows(Issue, col(Issue.id).in_(chain.issue_ids), col(Issue.id))
     return sorted(issues, key=lambda issue: chain.issue_ids.index(issue.id))
@@ -74,21 +60,6 @@ async def events_of(site: Site, subject_id: str) -> list[str]:
 async def told(site: Site, chain: WorkChain) -> list[NotificationType]:
     of_project = col(Notification.project_id) == chain.project_id
     return [each.type for each in await site.rows(Notification, of_project, col(Notification.id))]
-
-
-async def reaches(site: Site, chain: WorkChain, *wanted: ChainStatus, patience: float = 60) -> WorkChain:
-    async def is_there() -> bool:
-        return (await read(site, chain)).status in wanted
-
-    await eventually(is_there, f"chain {chain.id} is {wanted}", patience)
-    return await read(site, chain)
-
-
-async def begun(site: Site, chain: WorkChain, count: int) -> None:
-    async def has_begun() -> bool:
-        return len(await runs_of(site, chain)) >= count
-
-    await eventually(has_begun, f"{count} issues have begun", 60)
 
 
 async def holds(site: Site, chain: WorkChain) -> list[Run]:
@@ -229,12 +200,7 @@ async def test_a_chain_left_pending_is_started_by_the_sweep(site: Site) -> None:
 async def test_a_long_chain_goes_on_in_a_new_workflow(
     parts: Parts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What the engine suggests after thousands of events is suggested here after a few."""
-
-    def suggested(info: workflow.Info) -> bool:
-        return info.workflow_type == "WorkChain" and info.get_current_history_length() > FEW_EVENTS
-
-    monkeypatch.setattr(workflow.Info, "is_continue_as_new_suggested", suggested)
+    suggested_after(FEW_EVENTS, monkeypatch, "WorkChain")
     async with opened(parts, "issue-continued", tmp_path / "site") as site:
         main, agents = build_workers(site.client, site.settings, site.database)
         async with main, agents:

@@ -22,6 +22,7 @@ from models.blueprint import DEFAULT_STEPS, BlueprintConfig, PipelineStep
 from models.chain import ChainStatus
 from models.event import EventType
 from models.persona import StepRole
+from tests.runs import chains
 from tests.runs import test_answering_sessions as answers
 from tests.runs import test_issue_sessions as scans
 from tests.runs import test_merges_of_several as several
@@ -130,16 +131,16 @@ async def record(site: Site, directory: Path) -> None:
     await answers.reaches(site, row, AnsweringStatus.completed)
     await _write(site, directory / "issue-session-completed.json", scan.id)
     await _write(site, directory / "answering-session-completed.json", row.id)
-    sprints = await sprint_chains.start(site, await sprint_chains.a_chain(site, 2, sprint_chains.SLOW))
-    await sprint_chains.begun(site, sprints, 1)
+    sprints = await chains.start(site, await sprint_chains.a_chain(site, 2, sprint_chains.SLOW))
+    await chains.begun(site, sprints, 1)
     await _hold_and_go_on(site, sprints.id)
-    await sprint_chains.reaches(site, sprints, ChainStatus.completed)
+    await chains.reaches(site, sprints, ChainStatus.completed)
     await _write(site, directory / "sprint-chain-completed.json", sprints.id)
     slowly, nothing = work_chains.SLOWLY, work_chains.NOTHING
-    issues = await work_chains.start(site, await work_chains.a_chain(site, slowly, nothing))
-    await work_chains.begun(site, issues, 1)
+    issues = await chains.start(site, await work_chains.a_chain(site, slowly, nothing))
+    await chains.begun(site, issues, 1)
     await _hold_and_go_on(site, issues.id)
-    await work_chains.reaches(site, issues, ChainStatus.completed)
+    await chains.reaches(site, issues, ChainStatus.completed)
     await _write(site, directory / "work-chain-completed.json", issues.id)
     pulls = await several.six(site)
     merge = await several.start(pulls, await pulls.merge(1, 2, 3, 4, 5, check_command=several.NOT_BOTH))

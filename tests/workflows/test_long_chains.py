@@ -11,9 +11,10 @@ from kit.temporal import RUNNER, TASK_QUEUE
 from models import Run
 from models.chain import ChainStatus
 from models.run import RunStatus
+from tests.runs.chains import reaches, runs_of, start
 from tests.runs.parts import Parts
 from tests.runs.site import opened
-from tests.runs.test_sprint_chains import a_chain, reaches, runs_of, start
+from tests.runs.test_sprint_chains import a_chain
 from worker.activities import activities_of, all_activities
 from workflows.calls import instantly
 from workflows.sprint_chain import SprintChainWorkflow

@@ -2,12 +2,12 @@
 
 import pytest
 from sqlmodel import col
-from temporalio import workflow
 
 from models import AgentSession, Run
 from models.event import EventType
 from models.merge_job import MergeStatus
 from models.run import RunStatus
+from tests.runs.anew import suggested_after
 from tests.runs.github import serving_api
 from tests.runs.marathon import TURNS
 from tests.runs.merges import a_pull
@@ -38,12 +38,7 @@ async def test_a_run_of_300_turns_stays_within_what_an_engine_likes(site: Site, 
 async def test_a_session_whose_history_grows_long_goes_on_in_a_new_one(
     parts: Parts, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What the engine suggests after thousands of events is suggested here after a few."""
-
-    def suggested(info: workflow.Info) -> bool:
-        return info.get_current_history_length() > FEW_EVENTS
-
-    monkeypatch.setattr(workflow.Info, "is_continue_as_new_suggested", suggested)
+    suggested_after(FEW_EVENTS, monkeypatch)
     async with opened(parts, "continued", tmp_path_factory.mktemp("sites") / "continued") as site:
         main, agents = build_workers(site.client, site.settings, site.database)
         async with main, agents:
@@ -66,10 +61,7 @@ async def test_a_session_whose_history_grows_long_goes_on_in_a_new_one(
 async def test_a_merge_that_waits_long_goes_on_in_a_new_one(
     parts: Parts, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def suggested(info: workflow.Info) -> bool:
-        return info.get_current_history_length() > FEW_EVENTS
-
-    monkeypatch.setattr(workflow.Info, "is_continue_as_new_suggested", suggested)
+    suggested_after(FEW_EVENTS, monkeypatch)
     async with opened(parts, "merge-continued", tmp_path_factory.mktemp("sites") / "merge") as site:
         main, agents = build_workers(site.client, site.settings, site.database)
         async with main, agents, serving_api(site) as api:

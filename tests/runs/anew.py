@@ -1,0 +1,14 @@
+"""Workflows that go on in a new one after few events."""
+
+import pytest
+from temporalio import workflow
+
+
+def suggested_after(events: int, monkeypatch: pytest.MonkeyPatch, *kinds: str) -> None:
+    """What the engine suggests after thousands of events comes after these, to these kinds or to all."""
+
+    def suggested(info: workflow.Info) -> bool:
+        is_meant = not kinds or info.workflow_type in kinds
+        return is_meant and info.get_current_history_length() > events
+
+    monkeypatch.setattr(workflow.Info, "is_continue_as_new_suggested", suggested)

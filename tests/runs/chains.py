@@ -1,0 +1,42 @@
+"""What tests ask of chains, of sprints and of issues alike."""
+
+from typing import TypeVar
+
+from sqlmodel import col
+
+from activities.chain_starting import ChainInput, start_chain
+from models import Run, SprintChain, WorkChain
+from models.chain import ChainStatus
+from tests.runs.site import Site, eventually
+
+C = TypeVar("C", SprintChain, WorkChain)
+
+
+async def start(site: Site, chain: C) -> C:
+    await start_chain(site.client, ChainInput.of(chain))
+    return chain
+
+
+async def read(site: Site, chain: C) -> C:
+    kind = type(chain)
+    [row] = await site.rows(kind, col(kind.id) == chain.id, col(kind.id))
+    return row
+
+
+async def runs_of(site: Site, chain: SprintChain | WorkChain) -> list[Run]:
+    return await site.rows(Run, col(Run.chain_id) == chain.id, col(Run.id))
+
+
+async def reaches(site: Site, chain: C, *wanted: ChainStatus, patience: float = 60) -> C:
+    async def is_there() -> bool:
+        return (await read(site, chain)).status in wanted
+
+    await eventually(is_there, f"chain {chain.id} is {wanted}", patience)
+    return await read(site, chain)
+
+
+async def begun(site: Site, chain: SprintChain | WorkChain, count: int) -> None:
+    async def has_begun() -> bool:
+        return len(await runs_of(site, chain)) >= count
+
+    await eventually(has_begun, f"{count} runs have begun", 60)
