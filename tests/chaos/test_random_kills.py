@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from sqlmodel import col
-from temporalio.client import WorkflowUpdateFailedError
+from temporalio.client import WorkflowUpdateFailedError, WorkflowUpdateRPCTimeoutOrCancelledError
 from temporalio.service import RPCError
 
 from activities.task_schedules import keep_schedule
@@ -30,6 +30,8 @@ from tests.runs.test_merging_with_ci import is_merged
 KILLS = 20
 BETWEEN = (0.5, 5.0)
 """Seconds between two kills; a worker is ready in about half a second."""
+AWAY = (TimeoutError, RPCError, WorkflowUpdateFailedError, WorkflowUpdateRPCTimeoutOrCancelledError)
+"""What a client meets while no worker is there."""
 PATIENCE = 240
 
 
@@ -61,7 +63,7 @@ async def scan_and_answers(site: Site) -> None:
                 async with asyncio.timeout(5):
                     await answers.review(site, question, status, correction)
                     break
-            except (TimeoutError, RPCError, WorkflowUpdateFailedError):
+            except AWAY:
                 await asyncio.sleep(0.5)
     await answers.reaches(site, row, AnsweringStatus.completed, AnsweringStatus.failed, patience=PATIENCE)
     await answers.holds(site, row)
