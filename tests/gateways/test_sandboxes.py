@@ -158,7 +158,7 @@ async def test_it_beats_while_it_waits_and_stops_waiting_at_once(handle: Sandbox
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        assert time.monotonic() - start < 0.5
+        assert time.monotonic() - start < 2
     result = await handle.tool("c1", {"tool": "bash", "command": "never"}, timeout_seconds=40)
     assert (result.exit_code, result.is_error) == (0, False)
     assert await handle.read("effects", 100) == b"kept\n"

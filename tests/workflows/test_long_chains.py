@@ -55,7 +55,7 @@ async def test_a_chain_of_500_sprints_stays_within_what_an_engine_likes(parts: P
             workflow_runner=RUNNER,
         ):  # fmt: skip
             chain = await start(site, await a_chain(site, SPRINTS))
-            row = await reaches(site, chain, ChainStatus.completed, ChainStatus.failed, patience=240)
+            row = await reaches(site, chain, ChainStatus.completed, ChainStatus.failed, patience=480)
         runs = await runs_of(site, chain)
         executions = [each async for each in site.client.list_workflows(f"WorkflowId = '{chain.id}'")]
     assert row.status is ChainStatus.completed
