@@ -1,7 +1,10 @@
-"""Workflows that go on in a new one after few events."""
+"""Workflows that go on in a new one: how long a history may become, and how to have it sooner."""
 
 import pytest
 from temporalio import workflow
+
+MOST_EVENTS = 5_000
+"""Of one execution, which an engine likes to have fewer of."""
 
 
 def suggested_after(events: int, monkeypatch: pytest.MonkeyPatch, *kinds: str) -> None:

@@ -11,6 +11,7 @@ from kit.temporal import RUNNER, TASK_QUEUE
 from models import Run
 from models.chain import ChainStatus
 from models.run import RunStatus
+from tests.runs.anew import MOST_EVENTS
 from tests.runs.chains import reaches, runs_of, start
 from tests.runs.parts import Parts
 from tests.runs.site import opened
@@ -20,7 +21,6 @@ from workflows.calls import instantly
 from workflows.sprint_chain import SprintChainWorkflow
 
 SPRINTS = 500
-MOST_EVENTS = 5_000
 
 
 class Ended:

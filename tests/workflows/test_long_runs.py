@@ -7,7 +7,7 @@ from models import AgentSession, Run
 from models.event import EventType
 from models.merge_job import MergeStatus
 from models.run import RunStatus
-from tests.runs.anew import suggested_after
+from tests.runs.anew import MOST_EVENTS, suggested_after
 from tests.runs.github import serving_api
 from tests.runs.marathon import TURNS
 from tests.runs.merges import a_pull
@@ -17,7 +17,6 @@ from tests.runs.scenarios import bash, finish, scripted
 from tests.runs.site import Site, eventually, opened
 from worker.main import build_workers
 
-MOST_EVENTS = 5_000
 SPRINT_TURNS = 12
 SPRINT = scripted(
     "sprint", {**bash("date >> dates.txt"), "repeat": SPRINT_TURNS - 1}, finish("Ran a little.")
