@@ -5,8 +5,8 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 INSTALLED := $(VENV)/.installed
 DEVELOPING := $(VENV)/.developing
-TOGETHER := -n 4 --dist loadfile --no-loadscope-reorder
-# Most of the time a test waits for a kill or a time-out: four at a time, whole files, the longest first.
+TOGETHER := -n 4 --no-loadscope-reorder
+# Many tests wait for a kill or a time-out: four at a time, whole files (tests/conftest.py), the longest first.
 export PYTHONDONTWRITEBYTECODE :=
 # Tests start hundreds of processes: modules are compiled once.
 

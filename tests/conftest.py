@@ -15,6 +15,7 @@ import pytest
 from cryptography.fernet import Fernet
 from pydantic import PostgresDsn, SecretStr
 from temporalio.client import Client
+from xdist.scheduler import LoadScopeScheduling
 
 from cli.migrate import upgrade
 from kit.database import Database
@@ -28,23 +29,38 @@ from local.temporal import NAMESPACE, Temporal
 from models import ApiKey, Member, Project
 from models.api_key import SCOPES
 from models.project import Role
-from tests.runs.fixtures import marathon, parts, site
+from tests.runs.fixtures import parts, site
 
-__all__ = ["marathon", "parts", "site"]
+__all__ = ["parts", "site"]
 
 SQLMODEL_PREFERS_EXEC = r"ignore:\s*.*You probably want to use .session.exec:DeprecationWarning"
 """`exec` takes neither every statement nor text; SQLAlchemy's own `execute` is what we mean."""
 
 
-PORTS_EACH = 2_000
+FIRST_PORT, PORTS_EACH = 7_000, 2_000
+"""Below those that the commands choose from which these tests start."""
+ON_THE_STACK = ("tests/tutorial/", "tests/stack/test_isolation.py", "tests/stack/test_survival.py")
+"""What shares the one running stack."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Tests that run beside others choose their ports from a range of their own."""
     if worker := os.environ.get("PYTEST_XDIST_WORKER"):
-        ports.RANGE = ports.RANGE[int(worker.removeprefix("gw")) * PORTS_EACH :][:PORTS_EACH]
+        first = FIRST_PORT + int(worker.removeprefix("gw")) * PORTS_EACH
+        ports.RANGE = range(first, first + PORTS_EACH)
     config.addinivalue_line("filterwarnings", SQLMODEL_PREFERS_EXEC)
     gc.disable()  # until all is imported: it finds nothing in it, and looks for long
+
+
+class Together(LoadScopeScheduling):  # type: ignore[misc]  # xdist tells no types
+    """Whole files to one process each, and all that share a stack to the same one."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "stack" if nodeid.startswith(ON_THE_STACK) else nodeid.split("::")[0]
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Together:
+    return Together(config, log)
 
 
 def pytest_collection_finish() -> None:

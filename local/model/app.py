@@ -11,9 +11,7 @@ import hmac
 import secrets
 from collections import Counter
 from collections.abc import Sequence
-from typing import get_args
 
-from anthropic.types import Model
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -21,13 +19,13 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from local.model.answers import Answer, answer
+from local.model.names import MODELS
 from local.model.requests import ApiError, MessagesRequest, invalid, parse_request
 from local.model.rules import check
 from local.model.scenarios import Fault, Scenario, ScenarioError, StatusFault
 from local.model.stream import Event, EventStream, Usage, cut_short, events, message
 from local.model.usage import PromptCache, input_tokens
 
-MODELS: tuple[str, ...] = get_args(get_args(Model)[0])
 ERROR_TYPES = {
     401: "authentication_error",
     403: "permission_error",

@@ -28,7 +28,6 @@ SEAMS = [
 ]  # fmt: skip
 PATIENCE = 120
 Outcomes = dict[str, Task[Outcome]]
-pytestmark = pytest.mark.usefixtures("marathon")
 
 
 @pytest.fixture(scope="module")

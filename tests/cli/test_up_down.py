@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx
@@ -68,6 +68,23 @@ def eventually(condition: Callable[[], bool], seconds: float = 30.0) -> None:
         time.sleep(0.1)
 
 
+@contextmanager
+def foreground(data: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """`codecourier up` that has started everything and goes on."""
+    with (data.parent / "up.log").open("w") as log:
+        up = subprocess.Popen(
+            command("up", "--data", str(data)), env=ENVIRONMENT, stdout=log, stderr=subprocess.STDOUT
+        )
+    with up:
+        eventually(lambda: "Ctrl-C stops everything." in said_by(data))
+        yield up
+
+
+def said_by(data: Path) -> str:
+    """What the last of them printed."""
+    return (data.parent / "up.log").read_text()
+
+
 @pytest.fixture
 def data(tmp_path: Path) -> Iterator[Path]:
     """A data directory; whatever a test left running there is stopped."""
@@ -106,9 +123,9 @@ def test_a_detached_stack_survives_kills_and_keeps_its_data(data: Path) -> None:
     assert stack(data) == first
 
     before = pids(data)
-    for part in ("api", "postgres", "sandboxes"):
+    for part in ("postgres", "sandboxes"):
         os.kill(before[part], signal.SIGKILL)
-    assert "Not running: postgres, api, sandboxes." in codecourier("status", "--data", str(data), status=1)
+    assert "Not running: postgres, sandboxes." in codecourier("status", "--data", str(data), status=1)
     codecourier("up", "--detach", "--data", str(data))
     codecourier("status", "--data", str(data))
     assert {name: value for name, value in stack(data).items() if name != "pids"} == {
@@ -116,51 +133,39 @@ def test_a_detached_stack_survives_kills_and_keeps_its_data(data: Path) -> None:
     }
     assert whoami(data).status_code == 200
 
+    os.kill(pids(data)["sandboxes"], signal.SIGKILL)
     assert "Nothing is running." in codecourier("down", "--data", str(data))
     assert left_of(data) == []
     assert "No stack is running" in codecourier("status", "--data", str(data), status=1)
 
 
 def test_in_the_foreground_it_restarts_what_dies_and_ends_with_ctrl_c(data: Path) -> None:
-    words = command("up", "--data", str(data))
-    log = data.parent / "up.log"
-    with log.open("w") as file:
-        up = subprocess.Popen(words, env=ENVIRONMENT, stdout=file, stderr=subprocess.STDOUT)
-    with up:
-        eventually(lambda: "Ctrl-C stops everything." in log.read_text())
+    with foreground(data) as up:
         assert "already running, in the foreground" in codecourier("up", "--data", str(data))
         before = pids(data)["model"]
         os.kill(before, signal.SIGKILL)
         eventually(lambda: pids(data)["model"] != before)
-        assert re.search(r"^model +died +starting it again in 0.5 s$", log.read_text(), re.MULTILINE)
+        assert re.search(r"^model +died +starting it again in 0.5 s$", said_by(data), re.MULTILINE)
         up.send_signal(signal.SIGINT)
-        assert up.wait(60) == 0, log.read_text()
+        assert up.wait(60) == 0, said_by(data)
     assert left_of(data) == []
 
 
-def test_down_stops_a_stack_in_the_foreground_of_another_command(data: Path) -> None:
-    with subprocess.Popen(
-        command("up", "--data", str(data)), env=ENVIRONMENT, stdout=subprocess.DEVNULL
-    ) as up:
-        eventually(lambda: (data / "stack.json").exists())
+def test_after_a_killed_command_another_goes_on_and_down_stops_it(data: Path) -> None:
+    with foreground(data) as up:
+        up.kill()
+    before = pids(data)
+    os.kill(before["sandboxes"], signal.SIGKILL)
+    with foreground(data) as up:
+        eventually(lambda: pids(data)["sandboxes"] != before["sandboxes"])
+        assert {**pids(data), "sandboxes": 0} == {**before, "sandboxes": 0}
         codecourier("down", "--data", str(data))
         assert up.wait(10) == 0
     assert left_of(data) == []
 
 
-def test_down_cleans_up_after_a_killed_command(data: Path) -> None:
-    with subprocess.Popen(
-        command("up", "--data", str(data)), env=ENVIRONMENT, stdout=subprocess.DEVNULL
-    ) as up:
-        eventually(lambda: (data / "stack.json").exists())
-        up.kill()
-    os.kill(pids(data)["sandboxes"], signal.SIGKILL)
-    codecourier("down", "--data", str(data))
-    assert left_of(data) == []
-
-
-def test_the_demo_shows_a_whole_run(data: Path) -> None:
-    said = codecourier("demo", "--data", str(data))
+def test_the_demo_shows_a_whole_run_and_says_why_another_fails(data: Path) -> None:
+    said = codecourier("demo", "--keep", "--data", str(data))
     assert "The model is scripted" in said
     assert re.search(r"Check \[fail\]", said)
     assert re.search(r"Check \[pass\]", said)
@@ -168,7 +173,10 @@ def test_the_demo_shows_a_whole_run(data: Path) -> None:
     assert '+    parser.add_argument("--shout"' in said
     assert re.search(r"^Cost +\$\d\.\d{4}", said, re.MULTILINE)
     assert re.search(r"^Temporal UI +http://127.0.0.1:\d+/", said, re.MULTILINE)
-    assert left_of(data) == [], "without --keep the demo stops what it started"
+    missing = ["--repository", "https://github.com/nobody/nothing"]
+    said = codecourier("demo", "--data", str(data), *missing, status=1)
+    assert re.search(r"The run failed: [A-Z_]+: .+|400: .+", said)
+    assert whoami(data).status_code == 200, "it leaves running what ran before it"
 
 
 def test_the_whole_demo_plays_every_orchestration(data: Path) -> None:
@@ -195,13 +203,7 @@ def test_the_whole_demo_plays_every_orchestration(data: Path) -> None:
     assert len(set(re.findall(r"progress +Conflicts of (#\d+): ", said))) == 2
     assert re.search(r"^Pull request +http://\S+/pull/\d+  holds 3 of 3$", said, re.MULTILINE)
     assert not re.search(r"progress +: ", said), "every step of an agent names what it belongs to"
-    assert left_of(data) == []
-
-
-def test_a_run_that_fails_is_the_demo_s_failure(data: Path) -> None:
-    missing = ["--repository", "https://github.com/nobody/nothing"]
-    said = codecourier("demo", "--data", str(data), *missing, status=1)
-    assert re.search(r"The run failed: [A-Z_]+: .+|400: .+", said)
+    assert left_of(data) == [], "without --keep the demo stops what it started"
 
 
 def test_down_without_a_stack_says_so(tmp_path: Path) -> None:

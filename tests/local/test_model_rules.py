@@ -5,12 +5,14 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import get_args
 
 import httpx
 import pytest
-from anthropic.types import MessageParam
+from anthropic.types import MessageParam, Model
 
 from local.model.app import ScriptedModel
+from local.model.names import MODELS
 from local.model.scenarios import BUILT_IN, ScenarioError, load
 
 KEY = "test-key-of-the-scripted-model"
@@ -23,6 +25,10 @@ async def http() -> AsyncIterator[httpx.AsyncClient]:
     transport = httpx.ASGITransport(ScriptedModel(KEY, load([BUILT_IN])).app())
     async with httpx.AsyncClient(transport=transport, base_url="http://model", headers=HEADERS) as client:
         yield client
+
+
+def test_it_knows_the_models_that_the_sdk_knows() -> None:
+    assert get_args(get_args(Model)[0]) == MODELS
 
 
 def said(text: str) -> list[MessageParam]:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from models import Run
     from tests.runs.parts import Parts
     from tests.runs.site import Site
 
@@ -33,11 +32,3 @@ async def site(parts: Parts, tmp_path_factory: pytest.TempPathFactory) -> AsyncI
     async with opened(parts, "site", tmp_path_factory.mktemp("sites") / "site") as site:
         await site.start_worker()
         yield site
-
-
-@pytest.fixture(scope="session")
-async def marathon(site: Site) -> Run:
-    """A run of hundreds of turns, begun early so that it takes its time beside the other tests."""
-    from tests.runs.marathon import start
-
-    return await start(site)

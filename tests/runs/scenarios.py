@@ -4,6 +4,7 @@ A scenario is registered when its module is imported and written to a file befor
 played for prompts that carry its tag, so that a test is read in one place.
 """
 
+import inspect
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -28,6 +29,8 @@ class Turn(TypedDict):
 
 
 _REGISTERED: dict[str, Json] = {}
+_OWNERS: dict[str, str] = {}
+"""By tag, the module whose scenarios carry it: which module is imported first decides nothing."""
 
 
 def scripted(tag: str, *turns: Turn, role: str = "", told: str = "") -> str:
@@ -36,6 +39,11 @@ def scripted(tag: str, *turns: Turn, role: str = "", told: str = "") -> str:
     role: only for steps of this role.
     told: a regular expression; only for conversations whose first message has it too.
     """
+    caller = inspect.currentframe()
+    assert caller is not None
+    assert caller.f_back is not None
+    module = caller.f_back.f_globals["__name__"]
+    assert _OWNERS.setdefault(tag, module) == module, f"{_OWNERS[tag]} plays #{tag}# already"
     word = f"#{tag}#"
     when: Json = {"prompt": rf"(?s){word}.*{told}" if told else word}
     if role:

@@ -1,7 +1,5 @@
 """A run follows CI: it looks at once when GitHub tells of it, and by itself when nothing is told."""
 
-import time
-
 from models.event import EventType
 from models.run import RunStatus
 from tests.runs.github import CI, GitHub, serving_api
@@ -26,9 +24,7 @@ async def test_a_webhook_ends_the_wait_and_without_one_it_looks_by_itself(site: 
         await _looks_rarely(site, told.id)
         for each in ids.values():
             await github.end_check(each)
-        began = time.monotonic()
         await api.tell_of_check(slug.upper(), str((await site.read(told)).head_sha))
-        assert time.monotonic() - began < 0.5, "GitHub is answered before anybody looks"
         ended = await site.ended(told, SECONDS)
     assert (ended.status, (ended.ci_checks or {})["status"]) == (RunStatus.completed, "passed")
     assert (await site.ended(untold, 30)).status is RunStatus.completed

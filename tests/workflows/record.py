@@ -36,16 +36,20 @@ from tests.runs.site import Site, eventually, opened
 from tests.runs.test_recurring import a_task
 
 HISTORIES: Final = Path(__file__).parent.parent / "histories"
-LOOP = scripted("loop", bash("echo 2 >> made.txt"), finish("Did what was missing."), told="say more")
-scripted("loop", create("made.txt", "1\n"), finish("Made it."), role="designer")
-scripted("loop", finish("Fine.", verdict="pass"), role="checker", told="Iteration 2 of 3")
-scripted("loop", finish("Not yet.", verdict="fail", feedback="say more"), role="checker")
-TALKING = scripted("talking", {"toolCalls": [], "text": "Shall I go on?"})
-SLOW = scripted("slow", create("a.txt", "a\n"), delayed(bash("echo b >> a.txt"), 1.5), finish())
-LIMITED = scripted("limited", faulty(create("a.txt", "a\n"), {"status": 429, "retryAfter": 1}), finish())
-LOST = scripted("lost", create("a.txt", "a\n"), bash("sleep 3"), finish())
+LOOP = scripted("recorded-loop", bash("echo 2 >> made.txt"), finish("Did what was missing."), told="say more")
+scripted("recorded-loop", create("made.txt", "1\n"), finish("Made it."), role="designer")
+scripted("recorded-loop", finish("Fine.", verdict="pass"), role="checker", told="Iteration 2 of 3")
+scripted("recorded-loop", finish("Not yet.", verdict="fail", feedback="say more"), role="checker")
+TALKING = scripted("recorded-talking", {"toolCalls": [], "text": "Shall I go on?"})
+SLOW = scripted("recorded-slow", create("a.txt", "a\n"), delayed(bash("echo b >> a.txt"), 1.5), finish())
+LIMITED = scripted(
+    "recorded-limited", faulty(create("a.txt", "a\n"), {"status": 429, "retryAfter": 1}), finish()
+)
+LOST = scripted("recorded-lost", create("a.txt", "a\n"), bash("sleep 3"), finish())
 MUCH = {"command": "head -c 29000 /dev/zero | tr '\\0' x"}
-LARGE = scripted("large", calls(*[("bash", MUCH)] * 25), create("a.txt", "a\n"), bash("true"), finish())
+LARGE = scripted(
+    "recorded-large", calls(*[("bash", MUCH)] * 25), create("a.txt", "a\n"), bash("true"), finish()
+)
 
 
 async def _completed(site: Site) -> Run:

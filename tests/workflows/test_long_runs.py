@@ -4,12 +4,13 @@ import pytest
 from sqlmodel import col
 
 from models import AgentSession, Run
+from models.blueprint import PipelineStep
 from models.event import EventType
 from models.merge_job import MergeStatus
+from models.persona import StepRole
 from models.run import RunStatus
 from tests.runs.anew import MOST_EVENTS, suggested_after
 from tests.runs.github import serving_api
-from tests.runs.marathon import TURNS
 from tests.runs.merges import a_pull
 from tests.runs.outcome import outcome_of
 from tests.runs.parts import Parts
@@ -17,6 +18,8 @@ from tests.runs.scenarios import bash, finish, scripted
 from tests.runs.site import Site, eventually, opened
 from worker.main import build_workers
 
+TURNS = 300
+MARATHON = scripted("marathon", {**bash("date >> dates.txt"), "repeat": TURNS - 1}, finish("Arrived."))
 SPRINT_TURNS = 12
 SPRINT = scripted(
     "sprint", {**bash("date >> dates.txt"), "repeat": SPRINT_TURNS - 1}, finish("Ran a little.")
@@ -24,14 +27,11 @@ SPRINT = scripted(
 FEW_EVENTS = 40
 
 
-async def test_a_run_of_300_turns_stays_within_what_an_engine_likes(site: Site, marathon: Run) -> None:
-    outcome = await outcome_of(site, marathon, 240)
-    assert outcome.run.status is RunStatus.completed
-    assert len(outcome.calls) == TURNS
-    [session] = await site.rows(AgentSession, col(AgentSession.job_id) == marathon.id, col(AgentSession.id))
-    for each in (marathon.id, session.id):
-        history = await site.client.get_workflow_handle(each).fetch_history()
-        assert len(history.events) < MOST_EVENTS
+@pytest.fixture(scope="module", autouse=True)
+async def marathon(site: Site) -> Run:
+    """A run of 300 turns, each with a tool call; it takes its time beside the other tests."""
+    steps = [PipelineStep(role=StepRole.designer, label="Run", max_turns=TURNS)]
+    return await site.start(f"Marathon {MARATHON}", steps)
 
 
 async def test_a_session_whose_history_grows_long_goes_on_in_a_new_one(
@@ -77,3 +77,13 @@ async def test_a_merge_that_waits_long_goes_on_in_a_new_one(
             await eventually(is_continued, "the merge goes on in a new workflow")
             await pull.github.end_check(check)
             await pull.reaches(job_id, MergeStatus.completed)
+
+
+async def test_a_run_of_300_turns_stays_within_what_an_engine_likes(site: Site, marathon: Run) -> None:
+    outcome = await outcome_of(site, marathon, 240)
+    assert outcome.run.status is RunStatus.completed
+    assert len(outcome.calls) == TURNS
+    [session] = await site.rows(AgentSession, col(AgentSession.job_id) == marathon.id, col(AgentSession.id))
+    for each in (marathon.id, session.id):
+        history = await site.client.get_workflow_handle(each).fetch_history()
+        assert len(history.events) < MOST_EVENTS
