@@ -10,7 +10,7 @@ TOGETHER := -n 4 --no-loadscope-reorder
 export PYTHONDONTWRITEBYTECODE :=
 # Tests start hundreds of processes: modules are compiled once.
 
-.PHONY: demo up test check bench openapi histories clean help
+.PHONY: demo up test soak check bench openapi histories clean help
 
 help:  ## What there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -21,8 +21,11 @@ demo: $(INSTALLED)  ## Install, start, and watch a real run open a pull request
 up: $(INSTALLED)  ## Start the whole stack on this machine; Ctrl-C stops it
 	@$(BIN)/codecourier up
 
-test: $(DEVELOPING)  ## All tests, on a real PostgreSQL, Temporal, git and SDKs
-	@$(BIN)/pytest $(TOGETHER)
+test: $(DEVELOPING)  ## The tests, on a real PostgreSQL, Temporal, git and SDKs
+	@$(BIN)/pytest $(TOGETHER) -m "not soak"
+
+soak: $(DEVELOPING)  ## The long ones: hundreds of turns, minutes of waiting, kill upon kill
+	@$(BIN)/pytest $(TOGETHER) -m soak
 
 check: $(DEVELOPING)  ## Format, lint, types, imports, migrations, OpenAPI
 	@$(BIN)/ruff format --check .

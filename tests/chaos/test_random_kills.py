@@ -33,6 +33,7 @@ BETWEEN = (0.5, 5.0)
 AWAY = (TimeoutError, RPCError, WorkflowUpdateFailedError, WorkflowUpdateRPCTimeoutOrCancelledError)
 """What a client meets while no worker is there."""
 PATIENCE = 240
+pytestmark = pytest.mark.soak
 
 
 @pytest.fixture

@@ -179,6 +179,7 @@ def test_the_demo_shows_a_whole_run_and_says_why_another_fails(data: Path) -> No
     assert whoami(data).status_code == 200, "it leaves running what ran before it"
 
 
+@pytest.mark.soak
 def test_the_whole_demo_plays_every_orchestration(data: Path) -> None:
     said = codecourier("demo", "--all", "--data", str(data), limit=WHOLE_DEMO)
     parts = re.findall(r"^(\d) of (\d)  (.+)$", said, re.MULTILINE)

@@ -212,6 +212,7 @@ async def kill_while_answering(site: Site, row: AnsweringSession) -> None:
     await site.start_worker()
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("when", [kill_while_asking, kill_while_waiting, kill_while_answering])
 async def test_it_survives_the_kill_of_its_worker(
     parts: Parts, tmp_path: Path, when: Callable[[Site, AnsweringSession], Awaitable[None]]

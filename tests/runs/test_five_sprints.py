@@ -21,6 +21,7 @@ from worker.main import build_workers
 
 FIVE = 5
 FEW_EVENTS = 15
+pytestmark = pytest.mark.soak
 
 
 @pytest.fixture(scope="module")

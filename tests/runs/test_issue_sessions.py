@@ -157,6 +157,7 @@ async def test_left_pending_it_is_started_by_the_sweep(site: Site) -> None:
     assert (await ended(site, scan)).status is IssueSessionStatus.completed
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("seam", ["sandbox-made", "answered"])
 async def test_it_survives_the_kill_of_its_worker(parts: Parts, tmp_path: Path, seam: str) -> None:
     async with opened(parts, f"scan-{seam}", tmp_path / "site") as site:

@@ -151,6 +151,7 @@ async def test_six_of_them_become_one(site: Site) -> None:
     assert [each.type for each in told] == [NotificationType.pr_created]
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("seam", ["called", "pushed"])
 async def test_it_survives_the_kill_of_its_worker(parts: Parts, tmp_path: Path, seam: str) -> None:
     async with opened(parts, f"several-{seam}", tmp_path / "site") as site:

@@ -128,6 +128,7 @@ async def test_a_push_at_the_very_moment_is_not_merged_unchecked(parts: Parts, t
         await is_merged(pull, job_id)
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("seam", ["merge", "merged"])
 async def test_killed_around_the_merge_it_is_merged_once(parts: Parts, tmp_path: Path, seam: str) -> None:
     async with opened(parts, f"merge-killed-{seam}", tmp_path / "site") as site, serving_api(site) as api:

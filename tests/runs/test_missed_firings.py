@@ -18,6 +18,7 @@ from models.base import now
 from tests.runs.site import Site, eventually
 from tests.runs.test_recurring import a_task, runs_of
 
+pytestmark = pytest.mark.soak
 AWAY, BACK = CATCH_UP + timedelta(seconds=12), timedelta(seconds=20)
 
 

@@ -86,6 +86,7 @@ async def test_paused_by_a_signal_it_holds_over_a_restart_and_goes_on(parts: Par
         await holds(site, chain, 2)
 
 
+@pytest.mark.soak
 async def test_a_chain_survives_the_kills_of_its_worker(parts: Parts, tmp_path: Path) -> None:
     async with opened(parts, "sprint-kills", tmp_path / "site") as site:
         worker = await site.start_worker()

@@ -28,7 +28,7 @@ from models.run import PrStatus
 from tests.stack.detached import ENVIRONMENT, DetachedStack, Json, running
 from worker.schedules import SWEEP
 
-pytestmark = pytest.mark.stack
+pytestmark = [pytest.mark.stack, pytest.mark.soak]
 
 
 @dataclass(frozen=True)

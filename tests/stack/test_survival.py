@@ -9,7 +9,7 @@ import pytest
 from local.plan import PARTS
 from tests.stack.detached import DetachedStack, Json, running
 
-pytestmark = pytest.mark.stack
+pytestmark = [pytest.mark.stack, pytest.mark.soak]
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 from temporalio import activity, workflow
 from temporalio.worker import Worker
 
@@ -21,6 +22,7 @@ from workflows.calls import instantly
 from workflows.sprint_chain import SprintChainWorkflow
 
 SPRINTS = 500
+pytestmark = pytest.mark.soak
 
 
 class Ended:

@@ -3,7 +3,7 @@
 import pytest
 from sqlmodel import col
 
-from models import AgentSession, Run
+from models import AgentSession
 from models.blueprint import PipelineStep
 from models.event import EventType
 from models.merge_job import MergeStatus
@@ -27,11 +27,17 @@ SPRINT = scripted(
 FEW_EVENTS = 40
 
 
-@pytest.fixture(scope="module", autouse=True)
-async def marathon(site: Site) -> Run:
-    """A run of 300 turns, each with a tool call; it takes its time beside the other tests."""
+@pytest.mark.soak
+async def test_a_run_of_300_turns_stays_within_what_an_engine_likes(site: Site) -> None:
     steps = [PipelineStep(role=StepRole.designer, label="Run", max_turns=TURNS)]
-    return await site.start(f"Marathon {MARATHON}", steps)
+    run = await site.start(f"Marathon {MARATHON}", steps)
+    outcome = await outcome_of(site, run, 240)
+    assert outcome.run.status is RunStatus.completed
+    assert len(outcome.calls) == TURNS
+    [session] = await site.rows(AgentSession, col(AgentSession.job_id) == run.id, col(AgentSession.id))
+    for each in (run.id, session.id):
+        history = await site.client.get_workflow_handle(each).fetch_history()
+        assert len(history.events) < MOST_EVENTS
 
 
 async def test_a_session_whose_history_grows_long_goes_on_in_a_new_one(
@@ -77,13 +83,3 @@ async def test_a_merge_that_waits_long_goes_on_in_a_new_one(
             await eventually(is_continued, "the merge goes on in a new workflow")
             await pull.github.end_check(check)
             await pull.reaches(job_id, MergeStatus.completed)
-
-
-async def test_a_run_of_300_turns_stays_within_what_an_engine_likes(site: Site, marathon: Run) -> None:
-    outcome = await outcome_of(site, marathon, 240)
-    assert outcome.run.status is RunStatus.completed
-    assert len(outcome.calls) == TURNS
-    [session] = await site.rows(AgentSession, col(AgentSession.job_id) == marathon.id, col(AgentSession.id))
-    for each in (marathon.id, session.id):
-        history = await site.client.get_workflow_handle(each).fetch_history()
-        assert len(history.events) < MOST_EVENTS
