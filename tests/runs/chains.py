@@ -7,6 +7,7 @@ from sqlmodel import col
 from activities.chain_starting import ChainInput, start_chain
 from models import Run, SprintChain, WorkChain
 from models.chain import ChainStatus
+from models.run import RunStatus
 from tests.runs.site import Site, eventually
 
 C = TypeVar("C", SprintChain, WorkChain)
@@ -36,7 +37,10 @@ async def reaches(site: Site, chain: C, *wanted: ChainStatus, patience: float = 
 
 
 async def begun(site: Site, chain: SprintChain | WorkChain, count: int) -> None:
+    """Wait until so many of its runs are at work, or were: a run's row is there before its workflow is."""
+
     async def has_begun() -> bool:
-        return len(await runs_of(site, chain)) >= count
+        runs = await runs_of(site, chain)
+        return [run.status is RunStatus.pending for run in runs].count(False) >= count
 
     await eventually(has_begun, f"{count} runs have begun", 60)
