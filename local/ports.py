@@ -2,6 +2,9 @@
 
 import secrets
 import socket
+from collections.abc import Iterator
+from functools import cache
+from itertools import count, islice
 
 LOOPBACK = "127.0.0.1"
 RANGE = range(15_000, 32_000)
@@ -18,11 +21,15 @@ def is_free(port: int) -> bool:
     return True
 
 
-def free_ports(count: int) -> list[int]:
+@cache
+def _candidates() -> Iterator[int]:
+    """Every port of the range in turn, from a random one on: what this process chose may have no listener
+    yet, and is not to be chosen again.
+    """
+    first = secrets.randbelow(len(RANGE))
+    return (RANGE[number % len(RANGE)] for number in count(first))
+
+
+def free_ports(wanted: int) -> list[int]:
     """So many distinct ports that nobody listens on; another program may take one before it is used."""
-    chosen: list[int] = []
-    while len(chosen) < count:
-        port = secrets.choice(RANGE)
-        if port not in chosen and is_free(port):
-            chosen.append(port)
-    return chosen
+    return list(islice(filter(is_free, _candidates()), wanted))

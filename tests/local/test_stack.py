@@ -183,3 +183,8 @@ def test_a_damaged_state_is_reported(tmp_path: Path) -> None:
     (tmp_path / "state.json").write_text("{")
     with pytest.raises(StartError, match=r"state.json is damaged"):
         State.read(tmp_path)
+
+
+def test_no_port_is_chosen_twice_in_a_row() -> None:
+    chosen = [port for _ in range(50) for port in free_ports(10)]
+    assert len(set(chosen)) == len(chosen)
