@@ -6,7 +6,6 @@ from typing import Final, TypedDict
 from temporalio.client import Client
 from temporalio.common import RetryPolicy, SearchAttributeKey
 from temporalio.contrib.pydantic import pydantic_data_converter
-from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from kit.settings import Settings
 
@@ -21,14 +20,6 @@ REPOSITORY: Final = SearchAttributeKey.for_keyword("Repository")
 SCHEDULED_FOR: Final = SearchAttributeKey.for_datetime("TemporalScheduledStartTime")
 """The engine's own: the time that a schedule meant, however late it starts."""
 SEARCH_ATTRIBUTES: Final = (PROJECT_ID, RUN_ID, KIND, STATUS, REPOSITORY)
-
-RUNNER: Final = SandboxedWorkflowRunner(
-    restrictions=SandboxRestrictions.default.with_passthrough_modules(
-        "kit", "models", "gateways", "activities", "pydantic", "pydantic_core", "sqlmodel", "sqlalchemy",
-        "structlog", "orjson", "uuid_utils", "anthropic", "e2b", "github", "httpx", "httpx2", "cryptography",
-    )
-)  # fmt: skip
-"""Workflow code is sandboxed; these modules are imported once, as they hold no workflow state."""
 
 
 class Patience(TypedDict):

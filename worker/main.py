@@ -14,7 +14,8 @@ from activities.jobs import JobActivities
 from kit import logs
 from kit.database import Database
 from kit.settings import Settings, settings
-from kit.temporal import AGENTS_QUEUE, RUNNER, TASK_QUEUE, connect
+from kit.temporal import AGENTS_QUEUE, TASK_QUEUE, connect
+from kit.workflow_runner import RUNNER
 from worker.activities import all_activities
 from worker.interceptors import ActivityInterceptor
 from worker.registry import WORKFLOWS

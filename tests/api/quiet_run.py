@@ -22,7 +22,8 @@ from activities.work_chains import WorkChains
 from kit.database import Database
 from kit.settings import Settings
 from kit.shielding import finish_first
-from kit.temporal import RUNNER, TASK_QUEUE
+from kit.temporal import TASK_QUEUE
+from kit.workflow_runner import RUNNER
 from models.answering_session import AnsweringStatus
 from models.run import RunStatus
 from tests.api.quiet_agents import ANSWERED, ASKED, QuietAgents, Spoken

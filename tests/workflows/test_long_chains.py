@@ -8,7 +8,8 @@ from temporalio.worker import Worker
 
 from activities.starting import RUN_WORKFLOW, RunInput
 from kit.database import Database
-from kit.temporal import RUNNER, TASK_QUEUE
+from kit.temporal import TASK_QUEUE
+from kit.workflow_runner import RUNNER
 from models import Run
 from models.chain import ChainStatus
 from models.run import RunStatus

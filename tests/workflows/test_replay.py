@@ -13,7 +13,7 @@ from temporalio.client import WorkflowHistory
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Replayer
 
-from kit.temporal import RUNNER
+from kit.workflow_runner import RUNNER
 from tests.workflows.changed import CHANGED
 from tests.workflows.record import HISTORIES, PLAYS
 from worker.registry import WORKFLOWS
