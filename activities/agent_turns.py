@@ -1,7 +1,5 @@
 """One model turn is one activity.  It takes and gives references; the words stay in the database."""
 
-from functools import partial
-
 from pydantic import BaseModel
 from temporalio import activity
 
@@ -127,16 +125,18 @@ class AgentTurns:
         return known
 
     async def _rate(self, model: str) -> CostRate | None:
-        async with self.database.transaction() as session:
-            return await self._rates.get(model, partial(rate_of, session, model))
+        async def read_now() -> CostRate | None:
+            async with self.database.transaction() as session:
+                return await rate_of(session, model)
+
+        return await self._rates.get(model, read_now)
 
     async def _may_ask(self, agent: AgentSession) -> Credentials:
         """The project's credentials; keep away while somebody who uses the same key was told to wait."""
-        async with self.database.transaction() as session:
-            credentials = await self.outside.credentials(session, agent.project_id)
-            key = fingerprint("model", self.outside.model_key(credentials))
-            if held := await self.outside.blocked(session, key):
-                raise ProviderLimit(held.reason, held.seconds)
+        credentials = await self.outside.credentials(agent.project_id)
+        key = fingerprint("model", self.outside.model_key(credentials))
+        if held := await self.outside.blocked(key):
+            raise ProviderLimit(held.reason, held.seconds)
         return credentials
 
     async def _ask(self, credentials: Credentials, request: TurnRequest) -> Turn:

@@ -31,7 +31,7 @@ class Ci:
         """What CI says of the run's commit; read only, and its row and event are written when it changed."""
         async with self.database.transaction() as session:
             run = await session.get_one(Run, run_id)
-            credentials = await self.outside.credentials(session, run.project_id)
+        credentials = await self.outside.credentials(run.project_id)
         assert run.head_sha, "known since the push"
         github = self.outside.github(credentials)
         with outside():

@@ -54,7 +54,7 @@ class Delivery:
             run = await session.get_one(Run, ref.job_id)
             snapshot = await snapshot_of(session, run.id)
             sandbox = await session.get_one(Sandbox, ref.sandbox_id)
-            credentials = await self.outside.credentials(session, run.project_id)
+        credentials = await self.outside.credentials(run.project_id)
         assert run.base_sha, "known since the clone"
         with outside():
             handle = await self.outside.attach(credentials, sandbox)
@@ -103,7 +103,7 @@ class Delivery:
             run.pr_status = PrStatus.creating
             await session.merge(Effect(key=effect_key(run.id), subject_id=run.id, kind="pull-request"))
             outputs = await outputs_of(session, run.id)
-            credentials = await self.outside.credentials(session, run.project_id)
+        credentials = await self.outside.credentials(run.project_id)
         assert run.base_branch, "known since the clone"
         assert run.branch_name, "known since the start"
         marker = marker_of(run.id)

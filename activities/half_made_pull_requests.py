@@ -42,7 +42,7 @@ class HalfMadePullRequests:
             effect = await session.get(Effect, effect_key(finding.id))
             if run is None or not run.is_over or effect is None or effect.done_at:
                 return None
-            credentials = await self.outside.credentials(session, run.project_id)
+        credentials = await self.outside.credentials(run.project_id)
         facts = None
         if run.branch_name and run.base_branch:
             facts = await self.outside.github(credentials).find_pull_request(

@@ -54,7 +54,7 @@ class Integrating:
         """
         async with self.database.transaction() as session:
             job = await session.get_one(MergeJob, job_id)
-            credentials = await self.outside.credentials(session, job.project_id)
+        credentials = await self.outside.credentials(job.project_id)
         with outside():
             pulls = PullRequests(self.outside.github(credentials), job.repository_slug)
             told = {number: await pulls.described(number) for number in job.numbers}

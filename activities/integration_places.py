@@ -46,7 +46,7 @@ async def place_of(database: Database, outside: Outside, ref: SandboxRef) -> Pla
         job = await session.get_one(MergeJob, ref.job_id)
         snapshot = await snapshot_of(session, job.id)
         sandbox = await session.get_one(Sandbox, ref.sandbox_id)
-        credentials = await outside.credentials(session, job.project_id)
+    credentials = await outside.credentials(job.project_id)
     handle = await outside.attach(credentials, sandbox)
     url, token = outside.clone_url(job.repository_slug), outside.github_token(credentials)
     return Place(job, snapshot, credentials, handle, Integration(handle, url, token))

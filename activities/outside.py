@@ -10,9 +10,6 @@ from functools import partial
 from typing import Literal, Protocol
 
 from pydantic import SecretStr
-from sqlalchemy import select
-from sqlmodel import col
-from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio.exceptions import ApplicationError
 
 from activities.credentials import Credentials
@@ -26,12 +23,16 @@ from kit.pacing import Block, block, blocked
 from kit.recent import Recent
 from kit.scrub import Scrubber
 from kit.settings import Settings
-from models import Project, ProviderKey
 from models.base import now
 from models.provider_key import Provider
 
 spent_outside: ContextVar[list[float]] = ContextVar("spent_outside")
 """Seconds this activity spent waiting for a model, a sandbox, git or GitHub."""
+_KEYS = """
+    SELECT env_vars, (SELECT coalesce(json_object_agg(provider, sealed), '{}') FROM provider_key
+        WHERE project_id = project.id)
+    FROM project WHERE id = %(project)s
+"""
 MOST_AGENTS = 100
 """Clients of the model kept open, one for each key; the one that was not used for longest goes first."""
 
@@ -67,27 +68,21 @@ class Outside:
         self._blocks: Recent[str, Block | None] = Recent(seconds=1)
         self._agents: OrderedDict[tuple[str, str], Agent] = OrderedDict()
 
-    async def credentials(self, session: AsyncSession, project_id: str) -> Credentials:
+    async def credentials(self, project_id: str) -> Credentials:
         """Read at most a second before they are used."""
-        return await self._credentials.get(project_id, partial(self._read, session, project_id))
+        return await self._credentials.get(project_id, partial(self._read, project_id))
 
-    async def _read(self, session: AsyncSession, project_id: str) -> Credentials:
-        statement = (
-            select(Project, ProviderKey)
-            .outerjoin(ProviderKey, col(ProviderKey.project_id) == Project.id)
-            .where(col(Project.id) == project_id)
-        )
-        rows = (await session.execute(statement)).all()
-        project: Project = rows[0][0]
-        own = {key.provider: self.vault.open(key.sealed) for _, key in rows if key is not None}
+    async def _read(self, project_id: str) -> Credentials:
+        [[env_vars, sealed]] = await self.database.direct.fetch(_KEYS, {"project": project_id})
+        own = {Provider(provider): self.vault.open(key) for provider, key in sealed.items()}
         servers: list[tuple[Provider, SecretStr | None]] = [
             (Provider.e2b, self.settings.e2b_api_key),
             (Provider.anthropic, self.settings.anthropic_api_key),
             (Provider.github, self.settings.github_token),
         ]
         shared = {provider: key.get_secret_value() for provider, key in servers if key}
-        environment = {name: self.vault.open(str(var["value"])) for name, var in project.env_vars.items()}
-        secret = tuple(name for name, var in project.env_vars.items() if var["isSecret"])
+        environment = {name: self.vault.open(str(var["value"])) for name, var in env_vars.items()}
+        secret = tuple(name for name, var in env_vars.items() if var["isSecret"])
         values = [*own.values(), *(environment[name] for name in secret), *self.settings.secret_values()]
         return Credentials({**shared, **own}, environment, secret, Scrubber(values))
 
@@ -116,12 +111,12 @@ class Outside:
         self._agents.move_to_end((key, auth))
         return self._agents[key, auth]
 
-    async def blocked(self, session: AsyncSession, key: str) -> Block | None:
+    async def blocked(self, key: str) -> Block | None:
         """The wait that a provider asked of everybody who uses this key, known within a second.
 
         One that is over is none, however lately it was read.
         """
-        known = await self._blocks.get(key, partial(blocked, session, key))
+        known = await self._blocks.get(key, partial(blocked, self.database, key))
         left = (known.until - now()).total_seconds() if known else 0.0
         return replace(known, seconds=left) if known and left > 0 else None
 

@@ -55,7 +55,7 @@ class PullRequestMerging:
         async with self.database.transaction() as session:
             job = await session.get_one(MergeJob, ask.job_id)
             run = await session.get_one(Run, str(job.run_id))
-            credentials = await self.outside.credentials(session, job.project_id)
+        credentials = await self.outside.credentials(job.project_id)
         if run.deleted_at:
             raise _final("RUN_DELETED", "The run of this pull request was deleted.")
         assert run.pr_number, "a merge is of a pull request"
@@ -89,7 +89,7 @@ class PullRequestMerging:
         async with self.database.transaction() as session:
             job = await session.get_one(MergeJob, job_id)
             run = await session.get_one(Run, str(job.run_id))
-            credentials = await self.outside.credentials(session, job.project_id)
+        credentials = await self.outside.credentials(job.project_id)
         branch, reason = str(run.branch_name), "Commits were added to it."
         try:
             with outside():

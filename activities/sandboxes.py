@@ -49,7 +49,7 @@ class SandboxActivities:
         async with self.database.transaction() as session:
             job = await job_of(session, ask.job_id, lock=True)
             sandbox = await _current(session, job, ask.lost)
-            credentials = await self.outside.credentials(session, job.project_id)
+        credentials = await self.outside.credentials(job.project_id)
         if sandbox.status is SandboxStatus.running:
             return sandbox.id
         with outside():
@@ -76,7 +76,7 @@ class SandboxActivities:
             live = await _live(session, job_id)
             if not live:
                 return
-            credentials = await self.outside.credentials(session, job.project_id)
+        credentials = await self.outside.credentials(job.project_id)
         with outside():
             await self.outside.sandboxes(credentials).kill_all({"job": job_id})
         async with self.database.transaction() as session:

@@ -79,8 +79,7 @@ class ToolCalls:
         bind_job(loaded.job_id)
         if loaded.is_stored:
             return
-        async with self.database.transaction() as session:
-            credentials = await self.outside.credentials(session, loaded.project_id)
+        credentials = await self.outside.credentials(loaded.project_id)
         name, given = str(loaded.block["name"]), loaded.block["input"]
         assert isinstance(given, dict)
         request = parse(SessionKind(loaded.kind), name, given)

@@ -32,7 +32,7 @@ class UnifiedPullRequests:
         async with self.database.transaction() as session:
             job = await session.get_one(MergeJob, ref.job_id)
             sandbox = await session.get_one(Sandbox, ref.sandbox_id)
-            credentials = await self.outside.credentials(session, job.project_id)
+        credentials = await self.outside.credentials(job.project_id)
         if job.integrated_sha is None:
             return False
         with outside():
@@ -50,7 +50,7 @@ class UnifiedPullRequests:
     async def _open(self, job_id: str) -> None:
         async with self.database.transaction() as session:
             job = await session.get_one(MergeJob, job_id)
-            credentials = await self.outside.credentials(session, job.project_id)
+        credentials = await self.outside.credentials(job.project_id)
         if job.pr_url:
             return
         marker = f"<!-- codecourier:merge {job.id} -->"
@@ -74,7 +74,7 @@ class UnifiedPullRequests:
         """A comment on each of the pull requests: in what it is held, or why not; one each."""
         async with self.database.transaction() as session:
             job = await session.get_one(MergeJob, job_id)
-            credentials = await self.outside.credentials(session, job.project_id)
+        credentials = await self.outside.credentials(job.project_id)
         reasons = {entry["prNumber"]: str(entry["message"]) for entry in job.conflicts}
         with outside():
             pulls = PullRequests(self.outside.github(credentials), job.repository_slug)

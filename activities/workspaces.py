@@ -121,7 +121,7 @@ class Workspaces:
         job = await job_of(session, ref.job_id)
         snapshot = await snapshot_of(session, job.id)
         sandbox = await session.get_one(Sandbox, ref.sandbox_id)
-        return job, snapshot, sandbox, await self.outside.credentials(session, job.project_id)
+        return job, snapshot, sandbox, await self.outside.credentials(job.project_id)
 
     async def _run_script(
         self, handle: SandboxHandle, script: ScriptSnapshot, call_id: str, credentials: Credentials

@@ -164,9 +164,7 @@ class GitHub:
 
         `doing` begins the sentence of an error; `write`: writes take turns.
         """
-        async with self._database.transaction() as session:
-            block = await pacing.blocked(session, self._key)
-        if block:
+        if block := await pacing.blocked(self._database, self._key):
             raise ProviderLimit(f"{doing} was put off: {block.reason}", block.seconds)
         if write:
             turn = await pacing.reserve(self._database, self._key, self._spacing)

@@ -4,9 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import DateTime, text
+from sqlalchemy import DateTime
 from sqlmodel import Field, SQLModel
-from sqlmodel.ext.asyncio.session import AsyncSession
 
 from kit.crypto import digest
 from kit.database import Database
@@ -38,44 +37,42 @@ def fingerprint(provider: str, credential: str) -> str:
     return f"{provider}:{digest(credential)[:24]}"
 
 
-_RESERVE = text("""
+_RESERVE = """
     INSERT INTO pacing AS row (key, next_at)
-    VALUES (:key, clock_timestamp() + make_interval(secs => :spacing))
+    VALUES (%(key)s, clock_timestamp() + make_interval(secs => %(spacing)s))
     ON CONFLICT (key) DO UPDATE SET
-        next_at = make_interval(secs => :spacing)
+        next_at = make_interval(secs => %(spacing)s)
             + greatest(row.next_at, row.blocked_until, clock_timestamp())
-    RETURNING extract(epoch FROM next_at - make_interval(secs => :spacing) - clock_timestamp())
-""")
+    RETURNING extract(epoch FROM next_at - make_interval(secs => %(spacing)s) - clock_timestamp())
+"""
 
 
 async def reserve(database: Database, key: str, spacing_seconds: float) -> float:
     """Take the next slot, `spacing_seconds` after the last and after any block; seconds to wait for it."""
-    async with database.engine.begin() as connection:
-        row = await connection.execute(_RESERVE, {"key": key, "spacing": spacing_seconds})
-        return max(0.0, float(row.scalar_one()))
+    [[seconds]] = await database.direct.fetch(_RESERVE, {"key": key, "spacing": spacing_seconds})
+    return max(0.0, float(seconds))
 
 
-_BLOCK = text("""
+_BLOCK = """
     INSERT INTO pacing AS row (key, next_at, blocked_until, reason)
-    VALUES (:key, clock_timestamp(), clock_timestamp() + make_interval(secs => :seconds), :reason)
+    VALUES (%(key)s, clock_timestamp(), clock_timestamp() + make_interval(secs => %(seconds)s), %(reason)s)
     ON CONFLICT (key) DO UPDATE SET blocked_until = excluded.blocked_until, reason = excluded.reason
     WHERE row.blocked_until IS NULL OR row.blocked_until < excluded.blocked_until
-""")
+"""
 
 
 async def block(database: Database, key: str, seconds: float, reason: str) -> None:
     """Let nobody call for `seconds`; never shortens a block that lasts longer."""
-    async with database.engine.begin() as connection:
-        await connection.execute(_BLOCK, {"key": key, "seconds": seconds, "reason": reason})
+    await database.direct.fetch(_BLOCK, {"key": key, "seconds": seconds, "reason": reason})
 
 
-_BLOCKED = text("""
+_BLOCKED = """
     SELECT extract(epoch FROM blocked_until - clock_timestamp()), blocked_until, reason FROM pacing
-    WHERE key = :key AND blocked_until > clock_timestamp()
-""")
+    WHERE key = %(key)s AND blocked_until > clock_timestamp()
+"""
 
 
-async def blocked(session: AsyncSession, key: str) -> Block | None:
+async def blocked(database: Database, key: str) -> Block | None:
     """The block in force, if any."""
-    row = (await (await session.connection()).execute(_BLOCKED, {"key": key})).one_or_none()
-    return None if row is None else Block(float(row[0]), row[1], row[2])
+    found = await database.direct.fetch(_BLOCKED, {"key": key})
+    return Block(float(found[0][0]), found[0][1], found[0][2]) if found else None

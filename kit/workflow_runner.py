@@ -1,7 +1,7 @@
-"""How workers run workflow code: in the SDK's sandbox, which is entered once for every workflow task.
+"""How workers run workflow code: in the SDK's sandbox, entered once for every workflow task.
 
-The SDK enters it once more for each payload and each of its three passes over them, to ask what the payload is
-for.  Our converter makes nothing of the answer, and asking took 2 ms of every activity's way (ADR 11).
+The SDK enters it again for every payload and each of its three passes over them, to ask what the payload
+is for.  Our converter makes nothing of the answer, and asking took 2 ms of every activity (ADR 11).
 """
 
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from typing import Final
 from temporalio.bridge.proto.workflow_activation import WorkflowActivation
 from temporalio.bridge.proto.workflow_completion import WorkflowActivationCompletion
 from temporalio.converter import StorageDriverStoreContext
-from temporalio.worker import WorkflowInstance, WorkflowInstanceDetails, WorkflowRunner
+from temporalio.worker import WorkflowInstance, WorkflowInstanceDetails
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 from temporalio.workflow import Info
 

@@ -1,6 +1,7 @@
 """The worker: composes workflows, activities and gateways, and leaves in good order."""
 
 import asyncio
+import gc
 import signal
 from contextlib import AsyncExitStack
 from datetime import timedelta
@@ -69,6 +70,7 @@ async def serve(settings: Settings) -> None:
             for worker in build_workers(client, settings, database):
                 await stack.enter_async_context(worker)
             await ensure_schedules(client)
+            gc.freeze()  # what is there by now stays: the collector need not look at it again and again
             log.info("the worker is ready", temporal=settings.temporal_address)
             await stop.wait()
             log.info("the worker leaves", grace_seconds=GRACE.total_seconds())

@@ -28,14 +28,14 @@ async def test_an_idle_key_saves_up_nothing(database: Database) -> None:
 
 async def test_a_block_is_never_shortened_and_turns_come_after_it(database: Database) -> None:
     key = uuid4().hex
-    assert await blocked(database, key) is None
+    assert await pacing.blocked(database, key) is None
     await pacing.block(database, key, 60, "the first")
     await pacing.block(database, key, 10, "a shorter one")
-    block = await blocked(database, key)
+    block = await pacing.blocked(database, key)
     assert block is not None
     assert (59 < block.seconds <= 60, block.reason) == (True, "the first")
     await pacing.block(database, key, 90, "a longer one")
-    block = await blocked(database, key)
+    block = await pacing.blocked(database, key)
     assert block is not None
     assert (89 < block.seconds <= 90, block.reason) == (True, "a longer one")
     assert 88 < await pacing.reserve(database, key, 1.0) <= 90
@@ -47,7 +47,7 @@ async def test_a_block_ends(database: Database) -> None:
     await pacing.reserve(database, key, 0)
     await pacing.block(database, key, 0.2, "short")
     await asyncio.sleep(0.3)
-    assert await blocked(database, key) is None
+    assert await pacing.blocked(database, key) is None
     assert await pacing.reserve(database, key, 0) == 0
 
 
@@ -56,8 +56,3 @@ def test_fingerprints_tell_credentials_apart_and_hide_them() -> None:
     assert first != second
     assert first == pacing.fingerprint("github", "ghp_secret_0")
     assert "secret" not in first
-
-
-async def blocked(database: Database, key: str) -> pacing.Block | None:
-    async with database.transaction() as session:
-        return await pacing.blocked(session, key)
