@@ -30,7 +30,7 @@ from local.state import StackFile
 from tests.bench.bare_workflow import Bare, nothing
 
 SCENARIOS = Path(__file__).parent / "scenarios"
-ALONE, AT_ONCE = 5, 50
+ALONE, AT_ONCE = 9, 50
 RATIOS = {"alone": 1.5, "at once": 2.5}
 BARE_QUEUE = "bench-bare"
 
@@ -146,11 +146,12 @@ async def measure(directory: Path) -> dict[str, float]:
         async with Worker(client, task_queue=BARE_QUEUE, workflows=[Bare], activities=[nothing]):
             blueprint = await bench.blueprint()
             await bench.runs(blueprint, 1)  # everything is warm after it
-            alone = [(await bench.runs(blueprint, 1))[0] for _ in range(ALONE)]
-            count = alone[0].activities
-            bare_alone = [(await bare(client, count, 1))[0] for _ in range(ALONE)]
+            alone, bare_alone = [], []
+            for _ in range(ALONE):  # in turns, as a machine may be slower a minute later
+                alone += await bench.runs(blueprint, 1)
+                bare_alone += await bare(client, alone[0].activities, 1)
             ratios["alone"] = _say("alone", alone, bare_alone)
-            crowd = await bench.runs(blueprint, AT_ONCE)
+            count, crowd = alone[0].activities, await bench.runs(blueprint, AT_ONCE)
             ratios["at once"] = _say(f"{AT_ONCE} at once", crowd, await bare(client, count, AT_ONCE))
     for part in ("worker", "api"):
         print(f"memory of the {part}: {_megabytes(stack.pids[part]):.0f} MB")
