@@ -4,7 +4,6 @@ import asyncio
 from datetime import datetime
 from typing import TypeVar
 
-from pydantic import BaseModel
 from temporalio import workflow
 from temporalio.exceptions import ActivityError
 from temporalio.types import MethodAsyncSingleParam
@@ -16,22 +15,13 @@ with workflow.unsafe.imports_passed_through():
     from activities.tool_calls import ToolCallInput, ToolCalls
     from kit.temporal import LONG
     from models.agent_session import answer_place
-    from models.run_step import Verdict
     from workflows.calls import cause, patiently
     from workflows.sandbox import ready_sandbox
-    from workflows.session_limits import SessionInput, keep_budget, keep_limits
+    from workflows.session_limits import SessionInput, SessionOutcome, keep_budget, keep_limits
 
 S = TypeVar("S")
 P = TypeVar("P")
 R = TypeVar("R")
-
-
-class SessionOutcome(BaseModel):
-    finished: bool
-    """False: it was stopped before."""
-    verdict: Verdict | None = None
-    sandbox_id: str
-    """The sandbox it ended in, which replaced the first one if that was lost."""
 
 
 @workflow.defn(name="AgentSession")

@@ -10,10 +10,10 @@ from temporalio.common import SearchAttributePair
 from activities.agent_sessions import Opened
 from activities.sandboxes import SandboxRef
 from kit.temporal import AGENTS_QUEUE, KIND
-from workflows.agent_session import AgentSessionWorkflow, SessionOutcome
+from workflows.agent_session import AgentSessionWorkflow
 from workflows.calls import instantly
 from workflows.sandbox import ready_sandbox, release_sandbox
-from workflows.session_limits import SessionInput
+from workflows.session_limits import SessionInput, SessionOutcome
 
 S = TypeVar("S")
 Session = workflow.ChildWorkflowHandle[AgentSessionWorkflow, SessionOutcome]

@@ -10,12 +10,11 @@ from temporalio import workflow
 from activities.runs import BlockPlan, RunActivities, RunPlan, StepPlan
 from activities.steps import BeginStep, FinishStep, StepActivities, StepBegun
 from models.run_step import StepStatus, Verdict
-from workflows.agent_session import SessionOutcome
 from workflows.calls import instantly
 from workflows.control import Control
 from workflows.conversing import begin_session
 from workflows.sandbox import run_scripts, save_checkpoint, surviving
-from workflows.session_limits import SessionInput
+from workflows.session_limits import SessionInput, SessionOutcome
 
 
 class Pipeline:

@@ -1,4 +1,4 @@
-"""How far an agent's session may go: turns, time, money, and patience with an agent that does nothing."""
+"""What an agent's session is told and how it ends; how far it may go: turns, time, money, and patience."""
 
 from datetime import datetime
 
@@ -7,6 +7,7 @@ from temporalio.exceptions import ApplicationError
 
 from activities.outcomes import TurnOutcome
 from models.run_ending import BUDGET_EXCEEDED
+from models.run_step import Verdict
 
 MOST_NUDGES = 3
 """How often in a row an agent is told to go on, before it is given up."""
@@ -24,6 +25,14 @@ class SessionInput(BaseModel):
     deadline: datetime
     turn: int = 1
     nudges: int = 0
+
+
+class SessionOutcome(BaseModel):
+    finished: bool
+    """False: it was stopped before."""
+    verdict: Verdict | None = None
+    sandbox_id: str
+    """The sandbox it ended in, which replaced the first one if that was lost."""
 
 
 def keep_limits(session: SessionInput, at: datetime) -> None:

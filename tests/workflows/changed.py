@@ -14,14 +14,14 @@ from models.chain import ChainStatus
 from models.issue_session import IssueSessionStatus
 from models.merge_job import MergeStatus
 from models.run import RunStatus
-from workflows.agent_session import AgentSessionWorkflow, SessionOutcome
+from workflows.agent_session import AgentSessionWorkflow
 from workflows.answering_session import AnsweringSessionWorkflow
 from workflows.issue_session import IssueSessionWorkflow
 from workflows.merge import MergeWorkflow
 from workflows.pull_request_merge import PullRequestMergeWorkflow
 from workflows.recurring_task import RecurringTaskWorkflow
 from workflows.run import RunWorkflow
-from workflows.session_limits import SessionInput
+from workflows.session_limits import SessionInput, SessionOutcome
 from workflows.sprint_chain import SprintChainWorkflow
 from workflows.sweep import SweepWorkflow
 from workflows.work_chain import WorkChainWorkflow

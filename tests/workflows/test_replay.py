@@ -10,9 +10,9 @@ import pytest
 from pydantic import JsonValue
 from temporalio import workflow
 from temporalio.client import WorkflowHistory
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Replayer
 
+from kit.temporal import CONVERTER
 from kit.workflow_runner import RUNNER
 from tests.workflows.changed import CHANGED
 from tests.workflows.record import HISTORIES, PLAYS
@@ -35,7 +35,7 @@ KINDS = {
 
 
 def replayer(workflows: list[type]) -> Replayer:
-    return Replayer(workflows=workflows, workflow_runner=RUNNER, data_converter=pydantic_data_converter)
+    return Replayer(workflows=workflows, workflow_runner=RUNNER, data_converter=CONVERTER)
 
 
 def recorded(path: Path) -> WorkflowHistory:
