@@ -117,7 +117,7 @@ class AgentTurns:
 
     async def _speaker(self, session_id: str) -> Speaker:
         async def read_once() -> Speaker:
-            async with self.database.transaction() as session:
+            async with self.database.reading() as session:
                 return await speaker(session, session_id)
 
         known = await self._speakers.get(session_id, read_once)
@@ -126,7 +126,7 @@ class AgentTurns:
 
     async def _rate(self, model: str) -> CostRate | None:
         async def read_now() -> CostRate | None:
-            async with self.database.transaction() as session:
+            async with self.database.reading() as session:
                 return await rate_of(session, model)
 
         return await self._rates.get(model, read_now)

@@ -80,7 +80,7 @@ async def store(
 
 async def _has_queued(database: Database, job_id: str) -> bool:
     """A message from the user waits that no agent was told yet."""
-    async with database.transaction() as session:
+    async with database.reading() as session:
         return bool(await queued(session, job_id))
 
 

@@ -29,7 +29,7 @@ class Ci:
     @activity.defn
     async def read_checks(self, run_id: str) -> CiReport:
         """What CI says of the run's commit; read only, and its row and event are written when it changed."""
-        async with self.database.transaction() as session:
+        async with self.database.reading() as session:
             run = await session.get_one(Run, run_id)
         credentials = await self.outside.credentials(run.project_id)
         assert run.head_sha, "known since the push"

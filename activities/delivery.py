@@ -18,8 +18,9 @@ from activities.workspaces import checkpoint_ref, repository_of
 from gateways.repository import PushRejected, Repository
 from kit.database import Database
 from kit.shielding import finish_first
-from models import Effect, Run, Sandbox
+from models import Run, Sandbox
 from models.base import JsonObject
+from models.effect import intend
 from models.event import EventType, append
 from models.run import PrStatus
 
@@ -50,7 +51,7 @@ class Delivery:
         return await finish_first(self._push(ref))
 
     async def _push(self, ref: SandboxRef) -> Pushed:
-        async with self.database.transaction() as session:
+        async with self.database.reading() as session:
             run = await session.get_one(Run, ref.job_id)
             snapshot = await snapshot_of(session, run.id)
             sandbox = await session.get_one(Sandbox, ref.sandbox_id)
@@ -101,7 +102,7 @@ class Delivery:
                 return
             snapshot = await snapshot_of(session, run.id)
             run.pr_status = PrStatus.creating
-            await session.merge(Effect(key=effect_key(run.id), subject_id=run.id, kind="pull-request"))
+            await intend(session, effect_key(run.id), run.id, "pull-request")
             outputs = await outputs_of(session, run.id)
         credentials = await self.outside.credentials(run.project_id)
         assert run.base_branch, "known since the clone"
@@ -119,8 +120,9 @@ class Delivery:
             )
         async with self.database.transaction() as session:
             run = await session.get_one(Run, ask.run_id, with_for_update=True)
-            if await opened(session, run, facts):
+            if not run.pr_url:
                 run.progress("The pull request is open.")
+                await opened(session, run, facts)
 
 
 async def _push_to_own_branch(repository: Repository, sha: str, run_id: str, branch: str) -> str:

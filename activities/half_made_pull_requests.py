@@ -37,7 +37,7 @@ class HalfMadePullRequests:
 
     async def repair(self, finding: Finding) -> str | None:
         """Look by branch and marker; written once, whoever looks first."""
-        async with self.database.transaction() as session:
+        async with self.database.reading() as session:
             run = await session.get(Run, finding.id)
             effect = await session.get(Effect, effect_key(finding.id))
             if run is None or not run.is_over or effect is None or effect.done_at:
@@ -73,5 +73,5 @@ class HalfMadePullRequests:
             .order_by(col(Effect.key))
             .limit(PAGE)
         )  # fmt: skip
-        async with self.database.transaction() as session:
+        async with self.database.reading() as session:
             return [(row[0], row[1]) for row in (await session.execute(statement)).all()]

@@ -52,7 +52,7 @@ class Integrating:
 
         What is not open any more is left out at once.
         """
-        async with self.database.transaction() as session:
+        async with self.database.reading() as session:
             job = await session.get_one(MergeJob, job_id)
         credentials = await self.outside.credentials(job.project_id)
         with outside():
@@ -111,7 +111,7 @@ class Integrating:
         async with self.database.transaction() as session:
             job = await session.get_one(MergeJob, ask.job_id, with_for_update=True)
             job.integrated_sha = sha
-            await session.merge(checkpoint_kept(job.id))
+            await checkpoint_kept(session, job.id)
             settle_pull(session, job, ask.number, "merged")
         return PullOutcome(outcome="merged")
 

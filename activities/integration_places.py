@@ -42,7 +42,7 @@ class Place:
 
 
 async def place_of(database: Database, outside: Outside, ref: SandboxRef) -> Place:
-    async with database.transaction() as session:
+    async with database.reading() as session:
         job = await session.get_one(MergeJob, ref.job_id)
         snapshot = await snapshot_of(session, job.id)
         sandbox = await session.get_one(Sandbox, ref.sandbox_id)

@@ -122,11 +122,11 @@ class LostRows:
                 await tell_the_end(session, chain, event)
 
     async def _page(self, kind: EngineKind, after: str) -> list[EngineRow]:
-        async with self.database.transaction() as session:
+        async with self.database.reading() as session:
             return await unfinished(session, kind, after)
 
     async def _read(self, ids: list[str]) -> dict[str, EngineRow]:
-        async with self.database.transaction() as session:
+        async with self.database.reading() as session:
             return await rows_of(session, ids)
 
 

@@ -55,7 +55,7 @@ class LostSandboxes:
 
     async def repair(self, finding: Finding) -> str | None:
         """Mark its row, unless the provider has it after all; marked twice, it is written once."""
-        async with self.database.transaction() as session:
+        async with self.database.reading() as session:
             row = await session.get(Sandbox, finding.id)
         account = await self._account(row) if row is not None else None
         if row is None or account is None or row.status not in LIVE:
@@ -75,7 +75,7 @@ class LostSandboxes:
         """One that was never created is lost only once its job is over: it may be created any moment."""
         if row.provider_id is not None:
             return row.provider_id not in listed
-        async with self.database.transaction() as session:
+        async with self.database.reading() as session:
             job = await job_of(session, row.job_id)
         return job.is_over and is_settled(job.completed_at, self.grace)
 
@@ -86,5 +86,5 @@ class LostSandboxes:
             .order_by(col(Sandbox.id))
             .limit(PAGE)
         )
-        async with self.database.transaction() as session:
+        async with self.database.reading() as session:
             return list((await session.execute(statement)).scalars())

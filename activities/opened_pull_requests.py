@@ -24,8 +24,8 @@ async def opened(session: AsyncSession, run: Run, facts: PullRequestFacts) -> bo
     if run.pr_url:
         return False
     data: JsonObject = {"url": facts.url, "number": facts.number}
-    run.pr_status, run.pr_url, run.pr_number = PrStatus.created, facts.url, facts.number
     await _close_intent(session, run, data)
+    run.pr_status, run.pr_url, run.pr_number = PrStatus.created, facts.url, facts.number
     event = append(session, run, EventType.pr_created, data)
     title = f"Run {run.run_number} opened a pull request"
     await notify(session, event, NotificationType.pr_created, title, facts.url, {"runId": run.id, **data})

@@ -77,7 +77,7 @@ class PendingRows:
         self.database, self.client, self.grace = database, client, grace
 
     async def find(self) -> AsyncIterator[Finding]:
-        async with self.database.transaction() as session:
+        async with self.database.reading() as session:
             rows: list[EngineRow] = [
                 *await pending_runs(session, self.grace),
                 *await pending_jobs(session, self.grace),
@@ -93,7 +93,7 @@ class PendingRows:
 
     async def repair(self, finding: Finding) -> str | None:
         """Start it; a second start changes nothing."""
-        async with self.database.transaction() as session:
+        async with self.database.reading() as session:
             row = (await rows_of(session, [finding.id])).get(finding.id)
         if row is None or row.is_over or row.is_taken or await fate_of(self.client, row.engine_id):
             return None

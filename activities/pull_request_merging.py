@@ -52,7 +52,7 @@ class PullRequestMerging:
         return await finish_first(self._attempt(ask))
 
     async def _attempt(self, ask: MergeAsk) -> MergeLook:
-        async with self.database.transaction() as session:
+        async with self.database.reading() as session:
             job = await session.get_one(MergeJob, ask.job_id)
             run = await session.get_one(Run, str(job.run_id))
         credentials = await self.outside.credentials(job.project_id)
@@ -86,7 +86,7 @@ class PullRequestMerging:
 
         Again, it finds the branch gone, which is what was wanted, and its event written.
         """
-        async with self.database.transaction() as session:
+        async with self.database.reading() as session:
             job = await session.get_one(MergeJob, job_id)
             run = await session.get_one(Run, str(job.run_id))
         credentials = await self.outside.credentials(job.project_id)

@@ -68,7 +68,7 @@ class RunActivities:
     @activity.defn
     async def has_follow_ups(self, run_id: str) -> bool:
         """Whether a client's message waits that no agent was told yet; read only."""
-        async with self.database.transaction() as session:
+        async with self.database.reading() as session:
             return bool(await queued(session, run_id))
 
     @activity.defn
@@ -94,9 +94,9 @@ class RunActivities:
         """The last word: status, event and notifications in one transaction; the first ending stays."""
         async with self.database.transaction() as session:
             run = await session.get_one(Run, close.job_id, with_for_update=True)
-            ending = close.ending
+            ending, score = close.ending, await last_score(session, run.id)
             if run.close(RunStatus(ending.status), code=ending.code, message=ending.message):
-                run.quality_score = await last_score(session, run.id)
+                run.quality_score = score
                 await announce(session, run)
         return run.status
 

@@ -37,7 +37,7 @@ async def accounts_of(database: Database, outside: Outside) -> list[Account]:
 
     if settings.e2b_api_key is not None:
         account(settings.e2b_api_key.get_secret_value()).is_servers = True
-    async with database.transaction() as session:
+    async with database.reading() as session:
         own = select(ProviderKey).where(col(ProviderKey.provider) == Provider.e2b)
         for row in (await session.execute(own)).scalars():
             account(outside.vault.open(row.sealed)).projects.add(row.project_id)

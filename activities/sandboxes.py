@@ -12,12 +12,12 @@ from activities.outside import Outside, outside
 from activities.snapshots import snapshot_of
 from kit.database import Database
 from kit.shielding import finish_first
-from models import Run, Sandbox, SandboxEvent, UsageRecord
+from models import Run, Sandbox, UsageRecord
 from models.base import now
 from models.event import EventType, append
 from models.job import Job
 from models.jobs import job_of
-from models.sandbox import SandboxEventType, SandboxStatus
+from models.sandbox import SandboxEventType, SandboxStatus, said
 from models.usage import UsageUnit
 
 
@@ -64,17 +64,16 @@ class SandboxActivities:
             if sandbox.status is SandboxStatus.creating:
                 sandbox.run_as(handle.id)
                 job.progress("The sandbox runs.")
-                await happened(session, sandbox.id, SandboxEventType.sandbox_create, f"{handle.id} runs.")
+                session.add(said(sandbox.id, SandboxEventType.sandbox_create, f"{handle.id} runs."))
                 append(session, job, EventType.sandbox_running, {"sandboxId": sandbox.id})
         return sandbox.id
 
     @activity.defn
     async def release(self, job_id: str) -> None:
         """Kill every sandbox of the job; one that is gone already is fine, so repeating is harmless."""
-        async with self.database.transaction() as session:
+        async with self.database.reading() as session:
             job = await job_of(session, job_id)
-            live = await _live(session, job_id)
-            if not live:
+            if not await _live(session, job_id):
                 return
         credentials = await self.outside.credentials(job.project_id)
         with outside():
@@ -107,18 +106,6 @@ async def _current(session: AsyncSession, job: Job, lost: str | None) -> Sandbox
     session.add(sandbox)
     append(session, job, EventType.sandbox_creating, {"sandboxId": sandbox.id})
     return sandbox
-
-
-async def happened(session: AsyncSession, sandbox_id: str, type: SandboxEventType, message: str) -> bool:
-    """Write to the sandbox's log; False, and nothing is written, when it says so already."""
-    said = select(SandboxEvent).where(
-        col(SandboxEvent.sandbox_id) == sandbox_id, col(SandboxEvent.type) == type,
-        col(SandboxEvent.message) == message,
-    )  # fmt: skip
-    if (await session.execute(said)).first():
-        return False
-    session.add(SandboxEvent(sandbox_id=sandbox_id, type=type, status="completed", message=message))
-    return True
 
 
 def close_sandbox(

@@ -64,7 +64,7 @@ class StraySandboxes:
 
     async def _reasons(self, listed: list[SandboxFacts]) -> dict[str, str]:
         """Why nobody needs each; those that somebody may need are left out."""
-        async with self.database.transaction() as session:
+        async with self.database.reading() as session:
             jobs: dict[str, Job] = {}
             ids = {facts.metadata.get("job", "") for facts in listed}
             for prefix, kind in KINDS.items():

@@ -53,7 +53,7 @@ class StraySchedules:
         return "made anew" if task is not None and task.is_active else "removed"
 
     async def _active(self) -> dict[str, datetime | None]:
-        async with self.database.transaction() as session:
+        async with self.database.reading() as session:
             statement = select(col(RecurringTask.id), col(RecurringTask.next_run_at)).where(
                 col(RecurringTask.is_active)
             )

@@ -88,7 +88,7 @@ class StrayWorkflows:
 
     async def _reasons(self, ids: list[str]) -> dict[str, str]:
         """Why each is a stray; those that are none are left out."""
-        async with self.database.transaction() as session:
+        async with self.database.reading() as session:
             agents = select(col(AgentSession.id), col(AgentSession.job_id)).where(
                 col(AgentSession.id).in_([each for each in ids if kind_of(each) is None])
             )

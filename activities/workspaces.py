@@ -11,7 +11,7 @@ from activities.credentials import Credentials
 from activities.outgoing import holds_secret
 from activities.outside import Outside, outside
 from activities.project_files import project_files
-from activities.sandboxes import SandboxRef, happened
+from activities.sandboxes import SandboxRef
 from activities.snapshots import snapshot_of
 from gateways.repository import CHECKPOINTS, Repository
 from gateways.sandbox import SandboxHandle
@@ -25,7 +25,7 @@ from models.event import EventType, append
 from models.job import Job
 from models.job_snapshot import ScriptSnapshot, Snapshot
 from models.jobs import job_of
-from models.sandbox import SandboxEventType
+from models.sandbox import SandboxEventType, happened, said
 
 log = logger(__name__)
 SCRIPT_SECONDS = 1_800
@@ -52,7 +52,7 @@ class Workspaces:
 
         Killed anywhere, it is done again from the start: a half clone is removed, a whole one kept.
         """
-        async with self.database.transaction() as session:
+        async with self.database.reading() as session:
             job, snapshot, sandbox, credentials = await self._load(session, ref)
             saved = await session.get(Effect, f"{job.id}:checkpoint")
         with outside():
@@ -64,22 +64,23 @@ class Workspaces:
             files = await project_files(handle, snapshot)
         async with self.database.transaction() as session:
             job = await job_of(session, ref.job_id, lock=True)
+            cloning = f"Cloned {job.repository_slug} at {cloned.base_sha}."
+            is_new = await happened(session, sandbox.id, SandboxEventType.clone, cloning)
             job.base_branch, job.base_sha = cloned.base_branch, cloned.base_sha
             job.progress("The repository is cloned.")
             data: JsonObject = {
                 "sandboxId": sandbox.id, "branch": snapshot.branch_name, "baseBranch": cloned.base_branch,
                 "baseSha": cloned.base_sha,
             }  # fmt: skip
-            cloning = f"Cloned {job.repository_slug} at {cloned.base_sha}."
-            if await happened(session, sandbox.id, SandboxEventType.clone, cloning):
+            if is_new:
                 append(session, job, EventType.repository_cloned, data)
-            installing = f"Put {files} project files in place."
-            await happened(session, sandbox.id, SandboxEventType.install, installing)
+                installing = f"Put {files} project files in place."
+                session.add(said(sandbox.id, SandboxEventType.install, installing))
 
     @activity.defn
     async def run_scripts(self, ask: StepScripts) -> None:
         """A step's pre- or post-scripts, each exactly once: the sandbox keeps a journal of them."""
-        async with self.database.transaction() as session:
+        async with self.database.reading() as session:
             job, snapshot, sandbox, credentials = await self._load(session, ask)
         step = snapshot.steps[ask.index]
         when, scripts = ("post", step.post_scripts) if ask.after else ("pre", step.pre_scripts)
@@ -101,7 +102,7 @@ class Workspaces:
 
         A work tree that holds a secret stays where it is, and with it the checkpoint before.
         """
-        async with self.database.transaction() as session:
+        async with self.database.reading() as session:
             job, _, sandbox, credentials = await self._load(session, ref)
         assert job.base_sha, "known since the clone"
         with outside():
@@ -113,7 +114,7 @@ class Workspaces:
                 return
             await repository.push(sha, checkpoint_ref(job.id), force=True)
         async with self.database.transaction() as session:
-            await session.merge(checkpoint_kept(job.id))
+            await checkpoint_kept(session, job.id)
 
     async def _load(
         self, session: AsyncSession, ref: SandboxRef | StepScripts

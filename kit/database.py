@@ -27,6 +27,7 @@ class Database:
             pool_timeout=10,
             connect_args={"prepare_threshold": 1},  # our statements are few and come again and again
         )
+        self._autocommitting = self.engine.execution_options(isolation_level="AUTOCOMMIT")
         self.direct = Direct(
             url.replace("+psycopg", "", 1), pool_size, name="codecourier-direct", read_only=False
         )
@@ -35,6 +36,12 @@ class Database:
     async def transaction(self) -> AsyncIterator[AsyncSession]:
         """Commit when the block ends well, roll back when it does not."""
         async with AsyncSession(self.engine, expire_on_commit=False) as session, session.begin():
+            yield session
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[AsyncSession]:
+        """Only read: no transaction, each statement sees what is committed by then."""
+        async with AsyncSession(self._autocommitting) as session:
             yield session
 
     async def close(self) -> None:

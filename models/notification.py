@@ -99,4 +99,4 @@ async def notify(
         for member in members
     ]  # fmt: skip
     if rows:
-        await session.execute(insert(Notification).values(rows).on_conflict_do_nothing())
+        await session.execute(insert(Notification).on_conflict_do_nothing(), rows)

@@ -3,8 +3,9 @@
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import Index
-from sqlmodel import Field
+from sqlalchemy import Index, select
+from sqlmodel import Field, col
+from sqlmodel.ext.asyncio.session import AsyncSession
 
 from kit.ids import prefixed
 from models.base import Record, Table, Timestamp, choice, now
@@ -64,3 +65,20 @@ class SandboxEvent(Table, table=True):
     """`completed` or `failed`."""
     message: str
     created_at: datetime = Field(default_factory=now, sa_type=Timestamp)
+
+
+async def happened(session: AsyncSession, sandbox_id: str, type: SandboxEventType, message: str) -> bool:
+    """Write to the sandbox's log; False, and nothing is written, when it says so already."""
+    before = select(SandboxEvent).where(
+        col(SandboxEvent.sandbox_id) == sandbox_id, col(SandboxEvent.type) == type,
+        col(SandboxEvent.message) == message,
+    )  # fmt: skip
+    if (await session.execute(before)).first():
+        return False
+    session.add(said(sandbox_id, type, message))
+    return True
+
+
+def said(sandbox_id: str, type: SandboxEventType, message: str) -> SandboxEvent:
+    """A line of the sandbox's log."""
+    return SandboxEvent(sandbox_id=sandbox_id, type=type, status="completed", message=message)

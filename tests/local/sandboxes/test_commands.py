@@ -67,11 +67,16 @@ async def test_a_command_ends_with_its_timeout_and_not_with_its_client(sandbox: 
         await sandbox.commands.run("sleep 50", timeout=0.3)
     await asyncio.sleep(0.5)
     assert await sandbox.commands.list() == []
-    task = asyncio.create_task(sandbox.commands.run("sleep 0.5; touch done", timeout=0))
-    await asyncio.sleep(0.2)
+    task = asyncio.create_task(sandbox.commands.run("touch begun; sleep 0.5; touch done", timeout=0))
+    await _appears(sandbox, "begun")
     task.cancel()
-    await asyncio.sleep(0.6)
-    assert await sandbox.files.exists("done")
+    await _appears(sandbox, "done")
+
+
+async def _appears(sandbox: AsyncSandbox, path: str) -> None:
+    async with asyncio.timeout(20):
+        while not await sandbox.files.exists(path):
+            await asyncio.sleep(0.05)
 
 
 async def test_input_reaches_a_command_until_it_is_closed(sandbox: AsyncSandbox) -> None:
@@ -123,10 +128,7 @@ async def test_without_a_reader_a_command_goes_on_and_the_newest_output_is_kept(
     )
     handle = await sandbox.commands.run(script, background=True, timeout=0)
     await handle.disconnect()
-    for _ in range(100):
-        if await sandbox.files.exists("finished"):
-            break
-        await asyncio.sleep(0.05)
+    await _appears(sandbox, "finished")
     again = await sandbox.commands.connect(handle.pid)
     await sandbox.files.write("go", "")
     output = (await again.wait()).stdout
