@@ -143,7 +143,7 @@ class AgentTurns:
         """One request; a limit holds up everybody who uses the same key, until the time that it names."""
         try:
             with outside():
-                return await self.outside.agent(credentials).turn(request, beat=activity.heartbeat)
+                return await self.outside.agent(credentials).turn(request)
         except ProviderLimit as limit:
             key = fingerprint("model", self.outside.model_key(credentials))
             await self.outside.block(key, limit.retry_after or PAUSE_SECONDS, limit.message)

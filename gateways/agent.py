@@ -1,10 +1,8 @@
 """Anthropic's Messages API through its own SDK: one model turn, streamed."""
 
-import asyncio
 import json
 from collections import defaultdict
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from contextlib import aclosing
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Final, Literal, Self, cast
 
@@ -25,7 +23,6 @@ from kit.scrub import Scrubber
 __all__ = ["Agent", "ContextTooLong", "ToolCall", "Turn", "TurnCut", "TurnRequest"]
 
 DEFAULT_BASE_URL: Final = "https://api.anthropic.com"
-BEAT_SECONDS: Final = 1.0
 SILENCE_SECONDS: Final = 300.0
 """A stream that sends nothing for so long, not even a ping, is dead."""
 CACHED: Final[Block] = {"type": "ephemeral"}
@@ -116,24 +113,12 @@ class Agent:
         except (anthropic.APIConnectionError, httpx2.HTTPError) as error:
             raise UpstreamFailed(f"The model API cannot be reached ({type(error).__name__}).") from None
 
-    async def turn(self, request: TurnRequest, *, beat: Callable[[], None]) -> Turn:
+    async def turn(self, request: TurnRequest) -> Turn:
         """Ask for one answer and wait until it is whole.
 
-        beat: called at every event of the stream, and every second while it is silent.
         Raises ProviderLimit, CredentialRefused, ContextTooLong, UpstreamRefused or TurnCut.
         When the caller is cancelled, the connection is closed before the cancellation goes on.
         """
-        reading = asyncio.create_task(self._read(request, beat))
-        try:
-            while not reading.done():
-                await asyncio.wait({reading}, timeout=BEAT_SECONDS)
-                beat()
-            return reading.result()
-        finally:
-            reading.cancel()
-            await asyncio.gather(reading, return_exceptions=True)
-
-    async def _read(self, request: TurnRequest, beat: Callable[[], None]) -> Turn:
         thinking, output_config = thinking_parameters(
             request.model, request.thinking_effort, request.max_tokens
         )
@@ -148,20 +133,16 @@ class Agent:
             output_config=output_config or omit,
         )
         try:
-            async with asked as stream, aclosing(self._progress(stream)) as progress:
-                async for turn in progress:
-                    beat()
-                    if turn is not None:
-                        return turn
+            async with asked as stream:
+                return await self._whole(stream)
         except anthropic.APIStatusError as error:
             raise named(error, self._scrubber) from None
         except (anthropic.APIConnectionError, httpx2.HTTPError) as error:
             cause = repr(error.__cause__ or error)
             raise TurnCut(f"The connection to the model API failed: {self._clean(cause)}") from None
-        raise TurnCut("The model's answer ended before it was whole.")
 
-    async def _progress(self, stream: AsyncMessageStream[None]) -> AsyncGenerator[Turn | None]:
-        """None for every event, and the turn once it is whole.
+    async def _whole(self, stream: AsyncMessageStream[None]) -> Turn:
+        """The turn, once its last event is there.
 
         The SDK does not check what it reads: an event out of order raises whatever comes of it.
         """
@@ -170,9 +151,11 @@ class Agent:
             async for event in stream:
                 if event.type == "content_block_delta" and event.delta.type == "input_json_delta":
                     inputs[event.index] += event.delta.partial_json
-                yield _turn(event.message, inputs) if event.type == "message_stop" else None
+                elif event.type == "message_stop":
+                    return _turn(event.message, inputs)
         except (ValueError, LookupError, TypeError, AttributeError, RuntimeError) as error:
             raise TurnCut(f"The model's answer was malformed: {self._clean(repr(error))}") from None
+        raise TurnCut("The model's answer ended before it was whole.")
 
     def _clean(self, text: str) -> str:
         return self._scrubber.text(text)[:LONGEST_MESSAGE]

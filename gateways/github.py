@@ -13,7 +13,6 @@ from urllib.parse import urlsplit
 from github import Auth, Github, GithubException
 from github.PullRequest import PullRequest
 
-from gateways.beating import Beat, beating
 from gateways.errors import ProviderLimit, UpstreamFailed
 from gateways.github_checks import ChecksFacts, checks_of, has_ci
 from gateways.github_errors import UNNAMED_LIMIT_SECONDS, translated, words
@@ -85,9 +84,8 @@ class GitHub:
         api_url: str,
         database: Database,
         spacing_seconds: float,
-        beat: Beat | None = None,
     ) -> None:
-        self._token, self._api_url, self._beat = token, api_url, beat
+        self._token, self._api_url = token, api_url
         self._database, self._spacing = database, spacing_seconds
         self._key = pacing.fingerprint("github", token)
 
@@ -168,9 +166,9 @@ class GitHub:
             raise ProviderLimit(f"{doing} was put off: {block.reason}", block.seconds)
         if write:
             turn = await pacing.reserve(self._database, self._key, self._spacing)
-            await beating(asyncio.sleep(turn), self._beat)
+            await asyncio.sleep(turn)
         try:
-            return await beating(self._in_thread(doing, ask), self._beat)
+            return await self._in_thread(doing, ask)
         except ProviderLimit as limit:
             wait = limit.retry_after or UNNAMED_LIMIT_SECONDS
             await pacing.block(self._database, self._key, wait, limit.message)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Final
 
 from gateways import git_scripts as scripts
-from gateways.beating import Beat
 from gateways.errors import UpstreamRefused
 from gateways.git_errors import (
     BaseBranchMissing,
@@ -75,10 +74,8 @@ def branch_name(name: str) -> str:
 class Repository:
     """The clone at `/home/user/repo`.  Every method may be repeated and raises `gateways.errors`."""
 
-    def __init__(
-        self, handle: SandboxHandle, clone_url: str, token: str, *, beat: Beat | None = None
-    ) -> None:
-        self._handle, self._url, self._token, self._beat = handle, clone_url, token, beat
+    def __init__(self, handle: SandboxHandle, clone_url: str, token: str) -> None:
+        self._handle, self._url, self._token = handle, clone_url, token
 
     async def clone(self, base_branch: str | None, branch: str, *, restore: str | None = None) -> Cloned:
         """Check `branch` out: new from the base (None: the default branch), or as the ref `restore` kept it.
@@ -218,7 +215,6 @@ class Repository:
             ["bash", "-c", script, "git", *values],
             envs=envs,
             timeout_seconds=NETWORK_SECONDS if token else LOCAL_SECONDS,
-            beat=self._beat,
         )
         if check and done.exit_code != 0:
             said = done.stdout + done.stderr

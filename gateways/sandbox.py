@@ -15,8 +15,8 @@ from e2b.sandbox.filesystem.filesystem import AsyncWriteEntry
 from pydantic import ValidationError
 
 from gateways import errors
-from gateways.beating import Beat, beating
 from gateways.e2b_errors import translated
+from gateways.stopping import stopped_at_once
 from gateways.toolbox.archive import archive, name
 from kit.wire import Wire
 
@@ -67,15 +67,14 @@ class SandboxHandle:
         envs: Mapping[str, str] | None = None,
         cwd: str | None = None,
         timeout_seconds: int,
-        beat: Beat | None = None,
     ) -> Completed:
         """Run a program (a list of words) or a line of bash to its end; its failure is a value, not an error.
 
-        `beat` is called about every second.  Cancelling stops the wait; the command ends by its own time-out.
+        Cancelling stops the wait; the command ends by its own time-out.
         """
         words = ["bash", "-c", command] if isinstance(command, str) else list(command)
         bounded = shlex.join(["timeout", "--kill-after=5", str(timeout_seconds), *words])
-        return await beating(self._finish(f"exec {bounded}", envs or {}, cwd, timeout_seconds), beat)
+        return await stopped_at_once(self._finish(f"exec {bounded}", envs or {}, cwd, timeout_seconds))
 
     async def tool(
         self,
@@ -84,7 +83,6 @@ class SandboxHandle:
         *,
         envs: Mapping[str, str] | None = None,
         timeout_seconds: int,
-        beat: Beat | None = None,
     ) -> ToolResult:
         """Carry out one tool call, exactly once however often it is asked for under the same `call_id`.
 
@@ -98,7 +96,7 @@ class SandboxHandle:
         wished = request.get("timeout_seconds")
         seconds = min(wished, timeout_seconds) if isinstance(wished, int) else timeout_seconds
         body = json.dumps({**request, "timeout_seconds": seconds}).encode()
-        return await beating(self._call(call_id, body, envs or {}, timeout_seconds), beat)
+        return await stopped_at_once(self._call(call_id, body, envs or {}, timeout_seconds))
 
     async def read(self, path: str, limit: int) -> bytes | None:
         """At most the first `limit` bytes of a file; None when there is no such file."""

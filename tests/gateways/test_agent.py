@@ -2,8 +2,6 @@
 
 import asyncio
 import copy
-import time
-from itertools import pairwise
 from typing import Literal
 
 import pytest
@@ -29,7 +27,7 @@ async def ask(
     wire: Wire, asked: TurnRequest | None = None, *, silence_seconds: float = 5.0, key: str = KEY
 ) -> Turn:
     async with Agent(key, base_url=wire.address, silence_seconds=silence_seconds) as agent:
-        return await agent.turn(asked or request(), beat=lambda: None)
+        return await agent.turn(asked or request())
 
 
 def marks(wire: Wire) -> list[object]:
@@ -138,7 +136,7 @@ async def test_the_credential_is_sent_and_the_environment_is_not_asked(
     monkeypatch.setenv("ANTHROPIC_BASE_URL", "http://127.0.0.1:1")
     async with serving(stream(START, *said(0, "Hi."), *stopped("end_turn"))) as wire:
         async with Agent(KEY, base_url=wire.address, auth=auth) as agent:
-            await agent.turn(request(), beat=lambda: None)
+            await agent.turn(request())
         sent = wire.headers[0]
     assert sent.get("x-api-key", sent.get("authorization")) in (KEY, f"Bearer {KEY}")
     assert "somebody-else" not in str(sent)
@@ -192,17 +190,6 @@ async def test_hidden_thoughts_are_kept_whole() -> None:
     assert turn.blocks[:2] == [hidden, {"type": "thinking", "thinking": "", "signature": "b25seQ=="}]
 
 
-async def test_a_silent_stream_beats_every_second_and_every_event_beats() -> None:
-    beats: list[float] = []
-    answer = stream(START, 2.3, *said(0, *"abcdef"), *stopped("end_turn"))
-    async with serving(answer) as wire, Agent(KEY, base_url=wire.address) as agent:
-        await agent.turn(request(), beat=lambda: beats.append(time.monotonic()))
-    gaps = [later - earlier for earlier, later in pairwise(beats)]
-    assert max(gaps) < 2.2
-    assert sum(gap > 0.5 for gap in gaps) >= 2
-    assert len(beats) >= 2 + len([START, *said(0, *"abcdef"), *stopped("end_turn")])
-
-
 async def test_a_stream_that_stays_silent_is_dead() -> None:
     async with serving(stream(START, 30.0)) as wire:
         with pytest.raises(TurnCut, match="ReadTimeout"):
@@ -210,24 +197,14 @@ async def test_a_stream_that_stays_silent_is_dead() -> None:
 
 
 async def test_cancellation_closes_the_connection_promptly() -> None:
-    begun = asyncio.Event()
     answer = stream(START, *said(0, "one"), 30.0)
     async with serving(answer) as wire, Agent(KEY, base_url=wire.address) as agent:
-        asking = asyncio.create_task(agent.turn(request(), beat=begun.set))
-        await begun.wait()
+        asking = asyncio.create_task(agent.turn(request()))
+        while not wire.bodies:
+            await asyncio.sleep(0.05)
         asking.cancel()
         with pytest.raises(asyncio.CancelledError):
             await asking
-        await asyncio.wait_for(wire.gone.wait(), 2)
-
-
-async def test_a_beat_that_fails_ends_the_turn_as_itself() -> None:
-    def beat() -> None:
-        raise RuntimeError("no heartbeat here")
-
-    async with serving(stream(START, 30.0)) as wire, Agent(KEY, base_url=wire.address) as agent:
-        with pytest.raises(RuntimeError, match="no heartbeat here"):
-            await agent.turn(request(), beat=beat)
         await asyncio.wait_for(wire.gone.wait(), 2)
 
 

@@ -79,7 +79,7 @@ async def ask(agent: Agent, rows: list[Entry], model: str = "claude-sonnet-5-5")
         thinking_effort="high",
         max_tokens=8_000,
     )
-    return await agent.turn(request, beat=lambda: None)
+    return await agent.turn(request)
 
 
 async def work(
@@ -126,7 +126,7 @@ async def test_a_session_goes_on_after_compaction(agent: Agent) -> None:
     request = TurnRequest(
         model="claude-sonnet-5-5", messages=summary_request(messages, point), max_tokens=16_000
     )
-    summary = await agent.turn(request, beat=lambda: None)
+    summary = await agent.turn(request)
     assert summary.stop_reason == "end_turn"
     shorter = compacted(messages, point, summary.text)
     assert shorter is not None

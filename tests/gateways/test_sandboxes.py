@@ -142,10 +142,7 @@ async def test_start_up_files_of_the_agent_are_not_read(handle: SandboxHandle) -
     assert (said.exit_code, said.stdout) == (0, "none\n")
 
 
-async def test_it_beats_while_it_waits_and_stops_waiting_at_once(handle: SandboxHandle) -> None:
-    beats: list[float] = []
-    await handle.run("sleep 2.5", timeout_seconds=10, beat=lambda: beats.append(time.monotonic()))
-    assert 2 <= len(beats) <= 3
+async def test_it_stops_waiting_at_once(handle: SandboxHandle) -> None:
     kept = "touch begun-tool; sleep 3; echo kept >> effects"
     for name, work in (
         ("run", handle.run("touch begun-run; sleep 30", timeout_seconds=40)),

@@ -1,0 +1,20 @@
+"""Waiting for something slow that may not hold up whoever is cancelled."""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import TypeVar
+
+T = TypeVar("T")
+LEAVE_SECONDS = 2.0
+
+
+async def stopped_at_once(work: Coroutine[object, object, T]) -> T:
+    """The result of `work`; when cancelled, cancel it and wait at most `LEAVE_SECONDS` for it to leave."""
+    task = asyncio.ensure_future(work)
+    try:
+        await asyncio.wait({task})
+        return task.result()
+    finally:
+        if not task.done():
+            task.cancel()
+            await asyncio.wait({task}, timeout=LEAVE_SECONDS)
