@@ -5,6 +5,10 @@
 A run of one step: ten turns with a tool call each, and one that finishes.  Its overhead is its wall time less
 the time that its activities spent inside model, sandbox, git and GitHub calls, which they measure and log
 themselves.  `--check` fails above the agreed ratios.
+
+The bare activities do nothing.  For a run alone, the same is told of bare ones that wait as long as the run's
+did outside, less that wait: an engine that was left alone for a moment answers more slowly than one that is
+kept busy, and that is not the run's own.
 """
 
 import asyncio
@@ -27,7 +31,7 @@ from temporalio.client import Client
 from temporalio.worker import Worker
 
 from local.state import StackFile
-from tests.bench.bare_workflow import Bare, nothing
+from tests.bench.bare_workflow import WAITED, WAITS, Bare, nothing
 
 SCENARIOS = Path(__file__).parent / "scenarios"
 ALONE, AT_ONCE = 9, 50
@@ -41,12 +45,17 @@ class Measured:
 
     wall: float
     outside: float
-    activities: int
+    waits: list[float]
+    """Of its outside seconds, those of each regular activity."""
     first_turn: float
 
     @property
     def overhead(self) -> float:
         return self.wall - self.outside
+
+    @property
+    def activities(self) -> int:
+        return len(self.waits)
 
 
 async def bare(client: Client, activities: int, at_once: int) -> list[float]:
@@ -59,6 +68,14 @@ async def bare(client: Client, activities: int, at_once: int) -> list[float]:
         return time.perf_counter() - started
 
     return list(await asyncio.gather(*(one(number) for number in range(at_once))))
+
+
+async def patient(client: Client, waits: list[float]) -> float:
+    """Wall seconds of one bare workflow whose activities wait, less their waits."""
+    WAITS.extend(waits)
+    WAITED.clear()
+    [wall] = await bare(client, len(waits), 1)
+    return wall - sum(WAITED)
 
 
 class Bench:
@@ -110,7 +127,7 @@ class Bench:
         return Measured(
             wall=completed - created,
             outside=sum(line["outside_milliseconds"] for line in own) / 1000,
-            activities=sum(not line["is_local"] for line in own),
+            waits=[line["outside_milliseconds"] / 1000 for line in own if not line["is_local"]],
             first_turn=min(_moment(line["timestamp"]) - line["milliseconds"] / 1000 for line in turns)
             - created,
         )
@@ -146,11 +163,13 @@ async def measure(directory: Path) -> dict[str, float]:
         async with Worker(client, task_queue=BARE_QUEUE, workflows=[Bare], activities=[nothing]):
             blueprint = await bench.blueprint()
             await bench.runs(blueprint, 1)  # everything is warm after it
-            alone, bare_alone = [], []
+            alone, bare_alone, waiting = [], [], []
             for _ in range(ALONE):  # in turns, as a machine may be slower a minute later
                 alone += await bench.runs(blueprint, 1)
                 bare_alone += await bare(client, alone[0].activities, 1)
+                waiting.append(await patient(client, alone[-1].waits))
             ratios["alone"] = _say("alone", alone, bare_alone)
+            print(f"alone: as many that wait as long took {statistics.median(waiting) * 1000:.0f} ms besides")
             count, crowd = alone[0].activities, await bench.runs(blueprint, AT_ONCE)
             ratios["at once"] = _say(f"{AT_ONCE} at once", crowd, await bare(client, count, AT_ONCE))
     for part in ("worker", "api"):
