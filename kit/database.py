@@ -40,8 +40,8 @@ class Database:
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncSession]:
-        """Only read: no transaction, each statement sees what is committed by then."""
-        async with AsyncSession(self._autocommitting) as session:
+        """Only read, and nothing else: no transaction, each statement sees what is committed by then."""
+        async with AsyncSession(self._autocommitting, autoflush=False) as session:
             yield session
 
     async def close(self) -> None:
