@@ -1,5 +1,6 @@
 """What comes after the steps: push, pull request, and CI followed until it has spoken."""
 
+import asyncio
 from datetime import timedelta
 from functools import partial
 
@@ -7,13 +8,13 @@ from temporalio import workflow
 
 from activities.ci import Ci, CiReport
 from activities.delivery import Delivery, OpenPullRequest, Pushed
-from activities.sandboxes import SandboxActivities, SandboxRef
+from activities.sandboxes import SandboxRef
 from kit.temporal import PATIENT
 from workflows.calls import WHOLE, patiently
 from workflows.control import Control
 from workflows.news import news
 from workflows.pipeline import Pipeline
-from workflows.sandbox import surviving
+from workflows.sandbox import release_sandbox, surviving
 
 CI_APPEARS_IN = timedelta(minutes=1)
 CI_TAKES = timedelta(hours=2)
@@ -21,7 +22,10 @@ FIRST_LOOK, LONGEST_PAUSE = timedelta(seconds=2), timedelta(minutes=1)
 
 
 async def deliver(pipeline: Pipeline) -> None:
-    """A run that changed nothing opens no pull request; a stopped one only pushes what it has."""
+    """A run that changed nothing opens no pull request; a stopped one only pushes what it has.
+
+    Once the pull request is open, nothing needs the sandbox any more: it goes while CI is looked at.
+    """
     run_id = pipeline.run_id
     pushed, pipeline.sandbox_id = await surviving(run_id, pipeline.sandbox_id, partial(_push, run_id))
     if pushed.sha is None or not pipeline.plan.create_pr or pipeline.control.stopping:
@@ -30,8 +34,7 @@ async def deliver(pipeline: Pipeline) -> None:
     await patiently(
         run_id, Delivery.open_pull_request, ask, PATIENT, summary="open the pull request", cancellation=WHOLE
     )
-    await patiently(run_id, SandboxActivities.release, run_id, PATIENT, summary="kill the sandbox")
-    await _follow_ci(run_id, pipeline.control)
+    await asyncio.gather(release_sandbox(run_id), _follow_ci(run_id, pipeline.control))
 
 
 async def _push(run_id: str, sandbox_id: str) -> Pushed:

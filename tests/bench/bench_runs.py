@@ -126,7 +126,7 @@ class Bench:
         turns = [line for line in own if line["activity"] == "model_turn"]
         return Measured(
             wall=completed - created,
-            outside=sum(line["outside_milliseconds"] for line in own) / 1000,
+            outside=_outside(own),
             waits=[line["outside_milliseconds"] / 1000 for line in own if not line["is_local"]],
             first_turn=min(_moment(line["timestamp"]) - line["milliseconds"] / 1000 for line in turns)
             - created,
@@ -135,6 +135,17 @@ class Bench:
 
 def _parsed(line: str) -> dict[str, Any]:
     return dict(json.loads(line)) if line.startswith("{") else {}
+
+
+def _outside(lines: list[dict[str, Any]]) -> float:
+    """Seconds that activities spent outside; of those at work at the same time, the longest counts."""
+    total = counted = until = 0.0
+    for line in sorted(lines, key=_began):
+        seconds = float(line["outside_milliseconds"]) / 1000
+        counted = counted if _began(line) < until else 0.0
+        total += max(0.0, seconds - counted)
+        counted, until = max(counted, seconds), max(until, _moment(line["timestamp"]))
+    return total
 
 
 def _began(line: dict[str, Any]) -> float:
