@@ -109,6 +109,7 @@ def whoami(data: Path) -> httpx.Response:
     return httpx.get(f"{stack(data)['apiUrl']}/api/v1/whoami", headers=headers)
 
 
+@pytest.mark.soak
 def test_a_detached_stack_survives_kills_and_keeps_its_data(data: Path) -> None:
     said = codecourier("up", "--detach", "--data", str(data))
     assert re.search(r"^api +ready +\d+\.\d\d s  pid \d+$", said, re.MULTILINE)
@@ -139,6 +140,7 @@ def test_a_detached_stack_survives_kills_and_keeps_its_data(data: Path) -> None:
     assert "No stack is running" in codecourier("status", "--data", str(data), status=1)
 
 
+@pytest.mark.soak
 def test_in_the_foreground_it_restarts_what_dies_and_ends_with_ctrl_c(data: Path) -> None:
     with foreground(data) as up:
         assert "already running, in the foreground" in codecourier("up", "--data", str(data))
@@ -151,6 +153,7 @@ def test_in_the_foreground_it_restarts_what_dies_and_ends_with_ctrl_c(data: Path
     assert left_of(data) == []
 
 
+@pytest.mark.soak
 def test_after_a_killed_command_another_goes_on_and_down_stops_it(data: Path) -> None:
     with foreground(data) as up:
         up.kill()
