@@ -12,7 +12,7 @@ from models.run import PrStatus, RunStatus
 from models.run_step import StepStatus
 from models.sandbox import SandboxStatus
 from models.usage import UsageUnit
-from tests.runs.outcome import Outcome, playing
+from tests.runs.outcome import Outcome, outcome_of, playing
 from tests.runs.scenarios import bash, create, finish, scripted
 from tests.runs.site import Site
 
@@ -133,3 +133,15 @@ async def test_no_hidden_ref_is_left(outcomes: Outcomes) -> None:
     for which in ("greeting", "nothing", "without"):
         outcome = await outcomes[which]
         assert outcome.git("for-each-ref", "refs/codecourier") == ""
+
+
+async def test_a_sandbox_that_is_slow_to_go_keeps_nobody_from_ci(site: Site) -> None:
+    run = await site.accept(f"Greet while it goes {GREETING}")
+    trap = f"kill-sandbox@{run.id}"
+    site.set_trap(trap, "hold")
+    await site.send(run)
+    await site.sprung(trap)
+    await site.until(run, EventType.ci_updated)
+    assert EventType.sandbox_killed not in [event.type for event in await site.events(run)]
+    site.release(trap)
+    assert (await outcome_of(site, run)).run.status is RunStatus.completed
