@@ -14,8 +14,8 @@ from activities.prompts import outputs_of
 from activities.pull_request_text import body_of
 from activities.sandboxes import SandboxRef
 from activities.snapshots import snapshot_of
-from activities.workspaces import checkpoint_ref, repository_of
-from gateways.repository import PushRejected, Repository
+from activities.workspaces import repository_of
+from gateways.repository import PushRejected, Repository, checkpoint_ref
 from kit.database import Database
 from kit.shielding import finish_first
 from models import Run, Sandbox

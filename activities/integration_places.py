@@ -7,8 +7,8 @@ from activities.outgoing import holds_secret
 from activities.outside import Outside
 from activities.sandboxes import SandboxRef
 from activities.snapshots import snapshot_of
-from activities.workspaces import checkpoint_ref
 from gateways.integration import Integration
+from gateways.repository import checkpoint_ref
 from gateways.sandbox import SandboxHandle
 from kit.database import Database
 from models import MergeJob, Sandbox

@@ -19,29 +19,27 @@ def marker_of(run_id: str) -> str:
     return f"<!-- codecourier:run {run_id} -->"
 
 
-async def opened(session: AsyncSession, run: Run, facts: PullRequestFacts) -> bool:
-    """It is open; False when that was written before.  The caller holds the run's row."""
+async def opened(session: AsyncSession, run: Run, facts: PullRequestFacts) -> None:
+    """It is open; written once.  The caller holds the run's row."""
     if run.pr_url:
-        return False
+        return
     data: JsonObject = {"url": facts.url, "number": facts.number}
     await _close_intent(session, run, data)
     run.pr_status, run.pr_url, run.pr_number = PrStatus.created, facts.url, facts.number
     event = append(session, run, EventType.pr_created, data)
     title = f"Run {run.run_number} opened a pull request"
     await notify(session, event, NotificationType.pr_created, title, facts.url, {"runId": run.id, **data})
-    return True
 
 
-async def not_opened(session: AsyncSession, run: Run, reason: str) -> bool:
-    """It never came to be; False when that was written before.  The caller holds the run's row."""
+async def not_opened(session: AsyncSession, run: Run, reason: str) -> None:
+    """It never came to be; written once.  The caller holds the run's row."""
     if run.pr_url or run.pr_status is PrStatus.failed:
-        return False
+        return
     run.pr_status = PrStatus.failed
     await _close_intent(session, run, {"reason": reason})
     event = append(session, run, EventType.pr_failed, {"reason": reason})
     title = f"Run {run.run_number} opened no pull request"
     await notify(session, event, NotificationType.pr_failed, title, reason, {"runId": run.id})
-    return True
 
 
 async def _close_intent(session: AsyncSession, run: Run, result: JsonObject) -> None:

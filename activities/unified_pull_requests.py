@@ -7,9 +7,10 @@ from temporalio import activity
 
 from activities.outside import Outside, outside
 from activities.sandboxes import SandboxRef
-from activities.workspaces import checkpoint_ref, repository_of
+from activities.workspaces import repository_of
 from gateways.conversation import cut
 from gateways.github_pulls import PullRequests
+from gateways.repository import checkpoint_ref
 from kit.database import Database
 from kit.shielding import finish_first
 from models import MergeJob, Sandbox

@@ -13,7 +13,7 @@ from activities.outside import Outside, outside
 from activities.project_files import project_files
 from activities.sandboxes import SandboxRef
 from activities.snapshots import snapshot_of
-from gateways.repository import CHECKPOINTS, Repository
+from gateways.repository import Repository, checkpoint_ref
 from gateways.sandbox import SandboxHandle
 from kit.database import Database
 from kit.logs import logger
@@ -74,8 +74,9 @@ class Workspaces:
             }  # fmt: skip
             if is_new:
                 append(session, job, EventType.repository_cloned, data)
-                installing = f"Put {files} project files in place."
-                session.add(said(sandbox.id, SandboxEventType.install, installing))
+                session.add(
+                    said(sandbox.id, SandboxEventType.install, f"Put {files} project files in place.")
+                )
 
     @activity.defn
     async def run_scripts(self, ask: StepScripts) -> None:
@@ -145,7 +146,3 @@ def repository_of(outside: Outside, credentials: Credentials, handle: SandboxHan
     """The clone in the job's sandbox; the token is passed to the one git command that needs it."""
     url, token = outside.clone_url(job.repository_slug), outside.github_token(credentials)
     return Repository(handle, url, token)
-
-
-def checkpoint_ref(job_id: str) -> str:
-    return f"{CHECKPOINTS}/{job_id}"

@@ -20,11 +20,10 @@ from gateways.sandbox import PRIVATE, TIMED_OUT, Completed, SandboxHandle
 
 __all__ = [
     "BaseBranchMissing", "ChangedFile", "Cloned", "Diff", "GitAuthenticationRefused", "PushRejected",
-    "Repository", "RepositoryNotFound", "WorkTreeDamaged", "branch_name",
+    "Repository", "RepositoryNotFound", "WorkTreeDamaged", "branch_name", "checkpoint_ref",
 ]  # fmt: skip
 
 REPOSITORY: Final = "/home/user/repo"
-CHECKPOINTS: Final = "refs/codecourier/checkpoints"
 MOST_FILES: Final = 3000
 LOCAL_SECONDS: Final = 120
 NETWORK_SECONDS: Final = 900
@@ -69,6 +68,11 @@ def branch_name(name: str) -> str:
             f"{name[:200]!r} is not a branch name: use letters, digits and . _ - between slashes."
         )
     return name
+
+
+def checkpoint_ref(job_id: str) -> str:
+    """Where a job's work tree is kept, out of everybody's sight."""
+    return f"refs/codecourier/checkpoints/{job_id}"
 
 
 class Repository:

@@ -92,6 +92,6 @@ async def connect(settings: Settings) -> Client:
         api_key=key.get_secret_value() if key else None,
         tls=True if key else None,
         data_converter=CONVERTER,
-        # To a server next door, packing takes longer than sending: 4 % of a run's own time (ADR 11).
+        # To a server next door, packing takes longer than sending (ADR 11).
         grpc_compression=GrpcCompression.GZIP if key else GrpcCompression.NONE,
     )

@@ -10,7 +10,6 @@ import pytest
 
 from gateways.errors import UpstreamFailed, UpstreamRefused
 from gateways.repository import (
-    CHECKPOINTS,
     BaseBranchMissing,
     GitAuthenticationRefused,
     PushRejected,
@@ -18,6 +17,7 @@ from gateways.repository import (
     RepositoryNotFound,
     WorkTreeDamaged,
     branch_name,
+    checkpoint_ref,
 )
 from gateways.sandboxes import Sandboxes, SandboxHandle
 from local.forge.seed import seed
@@ -119,7 +119,7 @@ async def test_what_a_push_would_add_is_read_to_its_last_byte(
 async def test_a_lost_sandbox_is_rebuilt_from_its_checkpoint(
     sandboxes: Sandboxes, repository: Repository, handle: SandboxHandle, url: str, marker: dict[str, str]
 ) -> None:
-    ref = f"{CHECKPOINTS}/r_1"
+    ref = checkpoint_ref("r_1")
     cloned = await repository.clone(None, "work", restore=ref)
     await repository.identity("Agent", "agent@example.com")
     await in_repo(
@@ -181,7 +181,7 @@ async def test_what_the_agent_left_behind_never_sees_the_token(
     assert sha is not None
     await repository.push(sha, "refs/heads/work")
     checkpoint = await repository.snapshot("Checkpoint")
-    await repository.push(checkpoint, f"{CHECKPOINTS}/r_1", force=True)
+    await repository.push(checkpoint, checkpoint_ref("r_1"), force=True)
     basic = base64.b64encode(f"x-access-token:{FORGE_TOKEN}".encode()).decode()
     assert await handle.read("seen", 100), "the spy was run by our own git add, without the token"
     searched = await handle.run(

@@ -9,6 +9,12 @@ from e2b.exceptions import AuthenticationException, TimeoutException
 from tests.local.sandboxes.server import Server
 
 
+async def _appears(sandbox: AsyncSandbox, path: str) -> None:
+    async with asyncio.timeout(20):
+        while not await sandbox.files.exists(path):
+            await asyncio.sleep(0.05)
+
+
 async def test_output_exit_code_environment_and_directory(server: Server) -> None:
     sandbox = await AsyncSandbox.create("base", envs={"A": "of the sandbox", "B": "b"}, **server.options)
     result = await sandbox.commands.run("echo $A; echo $B; pwd; echo no >&2", envs={"A": "mine"}, cwd="/tmp")
@@ -71,12 +77,6 @@ async def test_a_command_ends_with_its_timeout_and_not_with_its_client(sandbox: 
     await _appears(sandbox, "begun")
     task.cancel()
     await _appears(sandbox, "done")
-
-
-async def _appears(sandbox: AsyncSandbox, path: str) -> None:
-    async with asyncio.timeout(20):
-        while not await sandbox.files.exists(path):
-            await asyncio.sleep(0.05)
 
 
 async def test_input_reaches_a_command_until_it_is_closed(sandbox: AsyncSandbox) -> None:
