@@ -34,5 +34,6 @@ def api(
         access_log=False,
         log_config=None,
         server_header=False,
+        timeout_keep_alive=75,  # longer than the 60 s of usual proxies: none meets a connection just closed
         timeout_graceful_shutdown=10,
     )

@@ -39,7 +39,7 @@ SQLMODEL_PREFERS_EXEC = r"ignore:\s*.*You probably want to use .session.exec:Dep
 
 FIRST_PORT, PORTS_EACH = 7_000, 2_000
 """Below those that the commands choose from which these tests start."""
-ON_THE_STACK = ("tests/tutorial/", "tests/stack/test_isolation.py")
+ON_THE_STACK = ("tests/tutorial/", "tests/stack/test_idle_connections.py", "tests/stack/test_isolation.py")
 """What shares the one running stack."""
 
 

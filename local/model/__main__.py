@@ -32,7 +32,11 @@ def main() -> None:
     except ScenarioError as error:
         sys.exit(str(error))
     uvicorn.run(
-        ScriptedModel(api_key, scenarios).app(), host=options.host, port=options.port, log_level="warning"
+        ScriptedModel(api_key, scenarios).app(),
+        host=options.host,
+        port=options.port,
+        log_level="warning",
+        timeout_keep_alive=120,  # longer than clients pause: none meets a connection just closed
     )
 
 

@@ -108,6 +108,7 @@ def main() -> None:
         ws="none",
         log_config=None,
         access_log=False,
+        timeout_keep_alive=600,  # E2B's client keeps connections for 300 s: it meets none just closed
         timeout_graceful_shutdown=1,
     )
 
