@@ -6,12 +6,11 @@ from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from activities.prompts import system_prompt
-from activities.snapshots import snapshot_of
 from models import AgentSession, Message
 from models.agent_session import MessageRole
 from models.base import JsonObject
 from models.job import Job
-from models.job_snapshot import StepSnapshot
+from models.job_snapshot import Snapshot, StepSnapshot
 from models.session_kind import SessionKind
 
 
@@ -28,6 +27,7 @@ class Opened(BaseModel):
 async def open_session(
     session: AsyncSession,
     job: Job,
+    snapshot: Snapshot,
     agent: StepSnapshot,
     kind: SessionKind,
     prompt: str,
@@ -36,11 +36,10 @@ async def open_session(
     step_id: str | None = None,
 ) -> AgentSession:
     """A new session with its first message; the caller holds the job's row and has looked for an old one."""
-    system = system_prompt(await snapshot_of(session, job.id), agent)
     row = AgentSession(
         project_id=job.project_id, job_id=job.id, step_id=step_id, sandbox_id=sandbox_id, kind=kind,
-        label=agent.label, model=agent.model, thinking_effort=agent.thinking_effort, system=system,
-        max_turns=agent.max_turns,
+        label=agent.label, model=agent.model, thinking_effort=agent.thinking_effort,
+        system=system_prompt(snapshot, agent), max_turns=agent.max_turns,
     )  # fmt: skip
     session.add(row)
     await session.flush()

@@ -74,7 +74,7 @@ class AgentTurns:
         turn = await self._ask(credentials, request)
         message.completed_at = now()
         rate = await self._rate(turn.model)
-        kept = await store(self.database, speaker, message, turn, rate, credentials.scrubber)
+        kept = await store(self.database.direct, speaker, message, turn, rate, credentials.scrubber)
         if kept is None:  # by another execution of this very turn
             conversation = await read(self.database.direct, agent)
             kept = Stored(conversation.standing, conversation.said[place], conversation.answered)

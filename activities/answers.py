@@ -6,12 +6,12 @@ from pydantic import JsonValue
 
 from activities.conversations import Said, Speaker, Standing
 from activities.recording import Record, Spending, record
-from activities.user_words import queued
+from activities.user_words import has_queued
 from gateways.agent import ToolCall as Asked
 from gateways.agent import Turn
 from gateways.finishing import Finish
 from gateways.tools import Fault, Request, parse
-from kit.database import Database
+from kit.direct import Direct
 from kit.scrub import Scrubber, storable
 from models import CostRate, RunStep, ToolCall
 from models import Message as MessageRow
@@ -34,7 +34,7 @@ class Stored(NamedTuple):
 
 
 async def store(
-    database: Database, speaker: Speaker, message: MessageRow, turn: Turn, rate: CostRate | None,
+    direct: Direct, speaker: Speaker, message: MessageRow, turn: Turn, rate: CostRate | None,
     scrubber: Scrubber,
 ) -> Stored | None:  # fmt: skip
     """The answer, what it used, and its events; None, and nothing is written, when it is there already.
@@ -48,7 +48,8 @@ async def store(
     spent = Spending.of(speaker, turn.usage, rate, message.id)
     message.cost_usd = spent.total
     requests = [_parsed(speaker, call, scrubber) for call in turn.tool_calls]
-    waits = any(isinstance(each, Finish) for each in requests) and await _has_queued(database, agent.job_id)
+    finishes = any(isinstance(each, Finish) for each in requests)
+    waits = finishes and await has_queued(direct, agent.job_id)
     answers = [
         _answer(message, call, asked, alone=len(requests) == 1, waits=waits)
         for call, asked in zip(turn.tool_calls, requests, strict=True)
@@ -71,17 +72,11 @@ async def store(
         closing=step.model_dump(mode="json", include=CLOSING) if step else {},
         result=result, progress=f"{agent.label}: turn {number}",
     )  # fmt: skip
-    if (total := await record(database.direct, speaker, spent, said)) is None:
+    if (total := await record(direct, speaker, spent, said)) is None:
         return None
     standing = Standing.of(total, result)
     answer = Said(message.sequence, message.role, message.content, None, turn.stop_reason, message.usage)
     return Stored(standing, answer, {row.tool_use_id for row in answers})
-
-
-async def _has_queued(database: Database, job_id: str) -> bool:
-    """A message from the user waits that no agent was told yet."""
-    async with database.reading() as session:
-        return bool(await queued(session, job_id))
 
 
 def _parsed(speaker: Speaker, call: Asked, scrubber: Scrubber) -> Request:

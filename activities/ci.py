@@ -1,6 +1,6 @@
 """What CI says of a run's commit."""
 
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import BaseModel
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -13,6 +13,8 @@ from kit.wire import iso
 from models import Run
 from models.base import JsonObject, now
 from models.event import EventType, append
+
+_COMMIT: Final = "SELECT project_id, repository_slug, head_sha FROM run WHERE id = %(run)s"
 
 
 class CiReport(BaseModel):
@@ -29,14 +31,11 @@ class Ci:
     @activity.defn
     async def read_checks(self, run_id: str) -> CiReport:
         """What CI says of the run's commit; read only, and its row and event are written when it changed."""
-        async with self.database.reading() as session:
-            run = await session.get_one(Run, run_id)
-        credentials = await self.outside.credentials(run.project_id)
-        assert run.head_sha, "known since the push"
-        github = self.outside.github(credentials)
+        [[project_id, slug, sha]] = await self.database.direct.fetch(_COMMIT, {"run": run_id})
+        github = self.outside.github(await self.outside.credentials(project_id))
         with outside():
-            facts = await github.checks(run.repository_slug, run.head_sha)
-            expected = facts.status != "none" or await github.has_ci(run.repository_slug, run.head_sha)
+            facts = await github.checks(slug, sha)
+            expected = facts.status != "none" or await github.has_ci(slug, sha)
         async with self.database.transaction() as session:
             keep_checks(session, await session.get_one(Run, run_id, with_for_update=True), facts)
         return CiReport(status=facts.status, expected=expected)

@@ -14,11 +14,11 @@ from activities.prompts import outputs_of
 from activities.pull_request_text import body_of
 from activities.sandboxes import SandboxRef
 from activities.snapshots import snapshot_of
-from activities.workspaces import repository_of
+from activities.workplaces import repository_of, workplace
 from gateways.repository import PushRejected, Repository, checkpoint_ref
 from kit.database import Database
 from kit.shielding import finish_first
-from models import Run, Sandbox
+from models import Run
 from models.base import JsonObject
 from models.effect import intend
 from models.event import EventType, append
@@ -51,29 +51,27 @@ class Delivery:
         return await finish_first(self._push(ref))
 
     async def _push(self, ref: SandboxRef) -> Pushed:
-        async with self.database.reading() as session:
-            run = await session.get_one(Run, ref.job_id)
-            snapshot = await snapshot_of(session, run.id)
-            sandbox = await session.get_one(Sandbox, ref.sandbox_id)
-        credentials = await self.outside.credentials(run.project_id)
-        assert run.base_sha, "known since the clone"
+        place = await workplace(self.database.direct, ref.job_id, ref.sandbox_id)
+        snapshot = await snapshot_of(self.database.direct, ref.job_id)
+        credentials = await self.outside.credentials(place.project_id)
+        assert place.base_sha, "known since the clone"
         with outside():
-            handle = await self.outside.attach(credentials, sandbox)
-            repository = repository_of(self.outside, credentials, handle, run)
+            handle = await self.outside.attach(credentials, place)
+            repository = repository_of(self.outside, credentials, handle, place.repository_slug)
             sha = await repository.commit(
-                run.base_sha, run.name, name=snapshot.git_name, email=snapshot.git_email,
-                trailers={"CodeCourier-Run": run.id},
+                place.base_sha, place.name, name=snapshot.git_name, email=snapshot.git_email,
+                trailers={"CodeCourier-Run": ref.job_id},
             )  # fmt: skip
             if sha is not None:
-                if await holds_secret(repository, credentials.scrubber, run.base_sha, sha):
+                if await holds_secret(repository, credentials.scrubber, place.base_sha, sha):
                     raise ApplicationError(
                         "The change holds one of the project's secrets: it was not pushed. Tell the agent "
                         "in the prompt to read it from the environment instead, and start the run again.",
                         type="SECRET_IN_CHANGE",
                         non_retryable=True,
                     )
-                branch = await _push_to_own_branch(repository, sha, run.id, snapshot.branch_name)
-            await repository.delete_ref(checkpoint_ref(run.id))
+                branch = await _push_to_own_branch(repository, sha, ref.job_id, snapshot.branch_name)
+            await repository.delete_ref(checkpoint_ref(ref.job_id))
         async with self.database.transaction() as session:
             run = await session.get_one(Run, ref.job_id, with_for_update=True)
             if sha is None:
@@ -100,7 +98,7 @@ class Delivery:
             run = await session.get_one(Run, ask.run_id, with_for_update=True)
             if run.pr_url:
                 return
-            snapshot = await snapshot_of(session, run.id)
+            snapshot = await snapshot_of(self.database.direct, run.id)
             run.pr_status = PrStatus.creating
             await intend(session, effect_key(run.id), run.id, "pull-request")
             outputs = await outputs_of(session, run.id)

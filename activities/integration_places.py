@@ -44,8 +44,8 @@ class Place:
 async def place_of(database: Database, outside: Outside, ref: SandboxRef) -> Place:
     async with database.reading() as session:
         job = await session.get_one(MergeJob, ref.job_id)
-        snapshot = await snapshot_of(session, job.id)
         sandbox = await session.get_one(Sandbox, ref.sandbox_id)
+    snapshot = await snapshot_of(database.direct, job.id)
     credentials = await outside.credentials(job.project_id)
     handle = await outside.attach(credentials, sandbox)
     url, token = outside.clone_url(job.repository_slug), outside.github_token(credentials)

@@ -66,9 +66,10 @@ class Integrations:
             )
             found: AgentSession | None = (await session.execute(statement)).scalar_one_or_none()
             if found is None:
-                agent = (await snapshot_of(session, job.id)).steps[0].model_copy(update={"label": label})
+                snapshot = await snapshot_of(self.database.direct, job.id)
+                agent = snapshot.steps[0].model_copy(update={"label": label})
                 found = await open_session(
-                    session, job, agent, SessionKind.worker, _prompt(job, conflict),
+                    session, job, snapshot, agent, SessionKind.worker, _prompt(job, conflict),
                     sandbox_id=conflict.sandbox_id,
                 )  # fmt: skip
             return Opened.of(found)

@@ -47,11 +47,12 @@ class IssueSessions:
             row = await session.get_one(IssueSession, ref.job_id, with_for_update=True)
             found = await session_of(session, row.id, SessionKind.scout)
             if found is None:
-                agent = (await snapshot_of(session, row.id)).steps[0]
+                snapshot = await snapshot_of(self.database.direct, row.id)
                 prompt = f"<task>\n{row.prompt}\n</task>" + await _known(session, row.project_id)
                 found = await open_session(
-                    session, row, agent, SessionKind.scout, prompt, sandbox_id=ref.sandbox_id
-                )
+                    session, row, snapshot, snapshot.steps[0], SessionKind.scout, prompt,
+                    sandbox_id=ref.sandbox_id,
+                )  # fmt: skip
             return Opened.of(found)
 
     @activity.defn

@@ -43,7 +43,7 @@ class MergeJobs:
                 return None
             if job.take():
                 append(session, job, EventType.merge_started)
-            snapshot = await snapshot_of(session, str(job.run_id))
+            snapshot = await snapshot_of(self.database.direct, str(job.run_id))
             return MergePlan(delete_branch=snapshot.config.delete_branch_on_merge)
 
     @activity.defn

@@ -17,7 +17,7 @@ from models import CostRate, Message, ToolCall, UsageRecord
 from models.base import JsonObject, now
 from models.event import EventType
 from models.jobs import table_of
-from models.usage import Tokens, cost
+from models.usage import Tokens, UsageUnit, cost
 
 _STORED: Final = """
     INSERT INTO message SELECT * FROM jsonb_populate_record(NULL::message, %(message)s)
@@ -72,20 +72,24 @@ class Spending:
 
     source_id: str
     tokens: Tokens
-    rows: list[UsageRecord]
+    rows: list[JsonObject]
+    """One a unit that was used."""
     total: Decimal
 
     @classmethod
     def of(cls, speaker: Speaker, usage: Usage, rate: CostRate | None, source_id: str) -> "Spending":
         agent, tokens = speaker.agent, Tokens(**usage.model_dump())
+        costs = cost(rate, tokens)
+        total = sum((usd for _, usd in costs.values()), Decimal(0))
+        turn = UsageRecord(
+            project_id=agent.project_id, service="anthropic", quantity=0, unit=UsageUnit.input_tokens,
+            cost_usd=total, sandbox_id=agent.sandbox_id, chain_id=speaker.chain_id, source_id=source_id,
+        ).by(agent.job_id).model_dump(mode="json")  # fmt: skip
         rows = [
-            UsageRecord(
-                project_id=agent.project_id, service="anthropic", quantity=quantity, unit=unit, cost_usd=usd,
-                sandbox_id=agent.sandbox_id, chain_id=speaker.chain_id, source_id=source_id,
-            ).by(agent.job_id)
-            for unit, (quantity, usd) in cost(rate, tokens).items()
-        ]  # fmt: skip
-        return cls(source_id, tokens, rows, sum((row.cost_usd for row in rows), Decimal(0)))
+            {**turn, "id": new_id("use"), "quantity": quantity, "unit": unit, "cost_usd": str(usd)}
+            for unit, (quantity, usd) in costs.items()
+        ]
+        return cls(source_id, tokens, rows, total)
 
 
 @dataclass(frozen=True)
@@ -116,7 +120,7 @@ async def record(direct: Direct, speaker: Speaker, spent: Spending, said: Record
         "cost": spent.total,
         "input": tokens.input, "output": tokens.output, "cache_read": tokens.cache_read,
         "cache_write": tokens.cache_write_5m + tokens.cache_write_1h,
-        "used": jsonb([row.model_dump(mode="json") for row in spent.rows]),
+        "used": jsonb(spent.rows),
         "answers": jsonb([row.model_dump(mode="json") for row in said.answers]),
         "closing": jsonb(said.closing), "events": jsonb(events), "progress": said.progress,
         "result": None if said.result is None else jsonb(said.result), "now": now(),

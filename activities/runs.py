@@ -12,7 +12,7 @@ from temporalio import activity
 
 from activities.jobs import CloseJob
 from activities.snapshots import snapshot_of
-from activities.user_words import queued
+from activities.user_words import has_queued
 from kit.database import Database
 from models import Run, RunStep
 from models.event import EventType, append
@@ -63,13 +63,12 @@ class RunActivities:
                 return None
             if run.take():
                 append(session, run, EventType.run_started)
-            return _plan(await snapshot_of(session, run_id))
+            return _plan(await snapshot_of(self.database.direct, run_id))
 
     @activity.defn
     async def has_follow_ups(self, run_id: str) -> bool:
         """Whether a client's message waits that no agent was told yet; read only."""
-        async with self.database.reading() as session:
-            return bool(await queued(session, run_id))
+        return await has_queued(self.database.direct, run_id)
 
     @activity.defn
     async def note(self, note: Note) -> None:

@@ -1,6 +1,7 @@
 """A job's sandbox: made once, filled with the repository and the project's files, kept safe, and killed."""
 
 from decimal import Decimal
+from typing import Final
 
 from pydantic import BaseModel
 from sqlalchemy import select
@@ -14,11 +15,18 @@ from kit.database import Database
 from kit.shielding import finish_first
 from models import Run, Sandbox, UsageRecord
 from models.base import now
+from models.blueprint import SandboxConfig
 from models.event import EventType, append
 from models.job import Job
-from models.jobs import job_of
+from models.jobs import job_of, table_of
 from models.sandbox import SandboxEventType, SandboxStatus, said
 from models.usage import UsageUnit
+
+_TO_RELEASE: Final = """
+    SELECT project_id, EXISTS (
+        SELECT FROM sandbox WHERE job_id = job.id AND status IN ('creating', 'running', 'paused'))
+    FROM {job} AS job WHERE id = %(job)s
+"""
 
 
 class Provision(BaseModel):
@@ -48,7 +56,8 @@ class SandboxActivities:
     async def _provision(self, ask: Provision) -> str:
         async with self.database.transaction() as session:
             job = await job_of(session, ask.job_id, lock=True)
-            sandbox = await _current(session, job, ask.lost)
+            snapshot = await snapshot_of(self.database.direct, job.id)
+            sandbox = await _current(session, job, snapshot.config.sandbox, ask.lost)
         credentials = await self.outside.credentials(job.project_id)
         if sandbox.status is SandboxStatus.running:
             return sandbox.id
@@ -71,11 +80,11 @@ class SandboxActivities:
     @activity.defn
     async def release(self, job_id: str) -> None:
         """Kill every sandbox of the job; one that is gone already is fine, so repeating is harmless."""
-        async with self.database.reading() as session:
-            job = await job_of(session, job_id)
-            if not await _live(session, job_id):
-                return
-        credentials = await self.outside.credentials(job.project_id)
+        statement = _TO_RELEASE.format(job=table_of(job_id))
+        [[project_id, has_live]] = await self.database.direct.fetch(statement, {"job": job_id})
+        if not has_live:
+            return
+        credentials = await self.outside.credentials(project_id)
         with outside():
             await self.outside.sandboxes(credentials).kill_all({"job": job_id})
         async with self.database.transaction() as session:
@@ -91,14 +100,12 @@ async def _live(session: AsyncSession, job_id: str) -> list[Sandbox]:
     return list((await session.execute(statement)).scalars())
 
 
-async def _current(session: AsyncSession, job: Job, lost: str | None) -> Sandbox:
+async def _current(session: AsyncSession, job: Job, wanted: SandboxConfig, lost: str | None) -> Sandbox:
     """The job's live sandbox, or a new row for one; the lost one is marked first."""
     for sandbox in await _live(session, job.id):
         if sandbox.id != lost:
             return sandbox
         close_sandbox(session, job, sandbox, SandboxStatus.error, "The sandbox was lost.")
-    snapshot = await snapshot_of(session, job.id)
-    wanted = snapshot.config.sandbox
     sandbox = Sandbox(
         project_id=job.project_id, job_id=job.id, name=job.name, template_id=wanted.template_id,
         memory_mb=wanted.memory_mb, cpu_count=wanted.cpu_count, timeout_ms=wanted.timeout_ms,

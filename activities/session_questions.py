@@ -18,6 +18,7 @@ from models import AnsweringSession, Issue, IssueSession, Run, SessionQuestion
 from models.answering_session import AnsweringStatus
 from models.event import EventType, append
 from models.job import Job
+from models.job_snapshot import Snapshot
 from models.notification import NotificationType, notify
 from models.session_kind import SessionKind
 
@@ -33,7 +34,8 @@ class SessionQuestions:
             row = await session.get_one(AnsweringSession, ref.job_id, with_for_update=True)
             scan = await session.get_one(IssueSession, row.issue_session_id)
             prompt = asker_prompt(scan, await issues_of(session, row))
-            return await _opened(session, row, SessionKind.asker, prompt, ref.sandbox_id)
+            snapshot = await snapshot_of(self.database.direct, row.id)
+            return await _opened(session, row, snapshot, SessionKind.asker, prompt, ref.sandbox_id)
 
     @activity.defn
     async def ask_questions(self, id: str) -> int:
@@ -67,7 +69,8 @@ class SessionQuestions:
             row = await session.get_one(AnsweringSession, ref.job_id, with_for_update=True)
             questions = await questions_of(session, row.id)
             prompt = answerer_prompt(questions, await issues_of(session, row))
-            return await _opened(session, row, SessionKind.answerer, prompt, ref.sandbox_id)
+            snapshot = await snapshot_of(self.database.direct, row.id)
+            return await _opened(session, row, snapshot, SessionKind.answerer, prompt, ref.sandbox_id)
 
     @activity.defn
     async def keep_answers(self, id: str) -> list[str]:
@@ -114,9 +117,11 @@ async def issues_of(session: AsyncSession, row: AnsweringSession) -> list[Issue]
     return list((await session.execute(statement)).scalars())
 
 
-async def _opened(session: AsyncSession, row: Job, kind: SessionKind, prompt: str, sandbox_id: str) -> Opened:
+async def _opened(
+    session: AsyncSession, row: Job, snapshot: Snapshot, kind: SessionKind, prompt: str, sandbox_id: str
+) -> Opened:
     agent = await session_of(session, row.id, kind)
     if agent is None:
-        told = (await snapshot_of(session, row.id)).steps[0 if kind is SessionKind.asker else 1]
-        agent = await open_session(session, row, told, kind, prompt, sandbox_id=sandbox_id)
+        told = snapshot.steps[0 if kind is SessionKind.asker else 1]
+        agent = await open_session(session, row, snapshot, told, kind, prompt, sandbox_id=sandbox_id)
     return Opened.of(agent)

@@ -2,17 +2,17 @@
 
 from typing import Final
 
-from sqlmodel.ext.asyncio.session import AsyncSession
-
+from kit.direct import Direct
 from kit.recent import Recent
-from models import JobSnapshot
 from models.job_snapshot import Snapshot
 
+_READ: Final = "SELECT document FROM job_snapshot WHERE job_id = %(job)s"
 _KEPT: Final[Recent[str, Snapshot]] = Recent(seconds=600, most=200)
 
 
-async def snapshot_of(session: AsyncSession, job_id: str) -> Snapshot:
+async def snapshot_of(direct: Direct, job_id: str) -> Snapshot:
     async def read() -> Snapshot:
-        return Snapshot.model_validate((await session.get_one(JobSnapshot, job_id)).document)
+        [[document]] = await direct.fetch(_READ, {"job": job_id})
+        return Snapshot.model_validate(document)
 
     return await _KEPT.get(job_id, read)

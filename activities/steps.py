@@ -44,7 +44,7 @@ class StepActivities:
         """The step's row, its agent session and its prompt; found again by run, index and iteration."""
         async with self.database.transaction() as session:
             run = await session.get_one(Run, begin.run_id, with_for_update=True)
-            snapshot = await snapshot_of(session, run.id)
+            snapshot = await snapshot_of(self.database.direct, run.id)
             step = snapshot.steps[begin.index]
             begun_steps = select(col(RunStep.id), AgentSession).join(AgentSession)
             statement = begun_steps.where(
@@ -63,8 +63,8 @@ class StepActivities:
             await session.flush()
             told = StepPrompt(snapshot, step, begin.iteration, await outputs_of(session, run.id))
             agent = await open_session(
-                session, run, step, step.role.kind, user_prompt(told), sandbox_id=begin.sandbox_id,
-                step_id=row.id,
+                session, run, snapshot, step, step.role.kind, user_prompt(told),
+                sandbox_id=begin.sandbox_id, step_id=row.id,
             )  # fmt: skip
             run.current_iteration = begin.iteration
             run.progress(f"{step.label}, iteration {begin.iteration}")

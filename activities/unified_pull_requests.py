@@ -7,7 +7,7 @@ from temporalio import activity
 
 from activities.outside import Outside, outside
 from activities.sandboxes import SandboxRef
-from activities.workspaces import repository_of
+from activities.workplaces import repository_of
 from gateways.conversation import cut
 from gateways.github_pulls import PullRequests
 from gateways.repository import checkpoint_ref
@@ -38,7 +38,7 @@ class UnifiedPullRequests:
             return False
         with outside():
             handle = await self.outside.attach(credentials, sandbox)
-            repository = repository_of(self.outside, credentials, handle, job)
+            repository = repository_of(self.outside, credentials, handle, job.repository_slug)
             await repository.push(job.integrated_sha, f"refs/heads/{job.branch_name}")
             await repository.delete_ref(checkpoint_ref(job.id))
         return True

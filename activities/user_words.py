@@ -1,10 +1,13 @@
 """What the user adds to a conversation before a turn: messages of the client, and words of our own."""
 
+from typing import Final
+
 from sqlalchemy import select
 from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from activities.conversations import Conversation, Said
+from kit.direct import Direct
 from models import AgentSession, FollowUp
 from models import Message as MessageRow
 from models.agent_session import FollowUpStatus, MessageRole, addition_place, answer_place
@@ -16,7 +19,14 @@ CUT_OFF = (
     "Your last answer was cut off at its limit. Calls that were not whole were not carried out: send them "
     "again, in smaller pieces."
 )
+_HAS_QUEUED: Final = "SELECT EXISTS (SELECT FROM follow_up WHERE run_id = %(job)s AND status = 'queued')"
 NUDGE = "Go on with the task. When nothing is left to do, end by calling the `finish` tool, alone."
+
+
+async def has_queued(direct: Direct, job_id: str) -> bool:
+    """Whether a client's message waits that no agent was told yet."""
+    [[waits]] = await direct.fetch(_HAS_QUEUED, {"job": job_id})
+    return bool(waits)
 
 
 async def queued(session: AsyncSession, job_id: str) -> list[FollowUp]:
