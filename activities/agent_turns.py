@@ -1,5 +1,7 @@
 """One model turn is one activity.  It takes and gives references; the words stay in the database."""
 
+from functools import partial
+
 from pydantic import BaseModel
 from temporalio import activity
 
@@ -116,10 +118,7 @@ class AgentTurns:
         return pays
 
     async def _speaker(self, session_id: str) -> Speaker:
-        async def read_once() -> Speaker:
-            async with self.database.reading() as session:
-                return await speaker(session, session_id)
-
+        read_once = partial(speaker, self.database.direct, session_id)
         known = await self._speakers.get(session_id, read_once)
         bind_job(known.agent.job_id)
         return known

@@ -3,15 +3,11 @@
 What every turn reads and writes goes past the ORM (`kit.direct`): it is most of what a run costs by itself.
 """
 
-from typing import NamedTuple
-
-from sqlalchemy import select
-from sqlmodel import col
-from sqlmodel.ext.asyncio.session import AsyncSession
+from typing import Final, NamedTuple
 
 from gateways.conversation import AssistantTurn, Compaction, Entry, Message, ToolResult, UserText, assemble
 from kit.direct import Direct
-from models import AgentSession, Run, RunStep
+from models import AgentSession, RunStep
 from models.agent_session import MessageRole
 from models.base import JsonObject
 from models.jobs import table_of
@@ -71,17 +67,22 @@ class Conversation(NamedTuple):
         return assemble([*map(_entry, self.said.values()), *self.results])
 
 
-async def speaker(session: AsyncSession, session_id: str) -> Speaker:
-    statement = (
-        select(AgentSession, RunStep, col(Run.chain_id))
-        .outerjoin(RunStep, col(RunStep.id) == AgentSession.step_id)
-        .outerjoin(Run, col(Run.id) == AgentSession.job_id)
-        .where(col(AgentSession.id) == session_id)
-    )
-    return Speaker(*(await session.execute(statement)).one())
+_SPEAKER: Final = """
+    SELECT to_jsonb(agent_session), to_jsonb(run_step), run.chain_id
+    FROM agent_session
+    LEFT JOIN run_step ON run_step.id = agent_session.step_id
+    LEFT JOIN run ON run.id = agent_session.job_id
+    WHERE agent_session.id = %(session)s
+"""
 
 
-_READ = """
+async def speaker(direct: Direct, session_id: str) -> Speaker:
+    [[agent, step, chain_id]] = await direct.fetch(_SPEAKER, {"session": session_id})
+    begun = RunStep.model_validate(step) if step else None
+    return Speaker(AgentSession.model_validate(agent), begun, chain_id)
+
+
+_READ: Final = """
     SELECT
       (SELECT coalesce(json_agg(
            json_build_array(sequence, role, content, compaction_point, stop_reason, usage) ORDER BY sequence

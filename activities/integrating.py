@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import BaseModel
 from temporalio import activity
 
+from activities.checkpoints import checkpoint_kept
 from activities.integration_places import Place, place_of
 from activities.outside import Outside, outside
 from activities.sandboxes import SandboxRef
@@ -13,7 +14,6 @@ from gateways.github_pulls import PullRequests
 from gateways.integration import Merged
 from kit.database import Database
 from models import MergeJob
-from models.effect import checkpoint_kept
 from models.merge_ending import settle_pull
 from models.merge_start import MergeConfig
 
@@ -108,10 +108,10 @@ class Integrating:
             return await self._leave_out(ask, place, failure)
         if not await place.keep():
             return await self._leave_out(ask, place, "It holds one of the project's secrets.")
+        await checkpoint_kept(self.database.direct, ask.job_id)
         async with self.database.transaction() as session:
             job = await session.get_one(MergeJob, ask.job_id, with_for_update=True)
             job.integrated_sha = sha
-            await checkpoint_kept(session, job.id)
             settle_pull(session, job, ask.number, "merged")
         return PullOutcome(outcome="merged")
 

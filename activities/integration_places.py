@@ -2,13 +2,12 @@
 
 from dataclasses import dataclass
 
+from activities.checkpoints import save
 from activities.credentials import Credentials
-from activities.outgoing import holds_secret
 from activities.outside import Outside
 from activities.sandboxes import SandboxRef
 from activities.snapshots import snapshot_of
 from gateways.integration import Integration
-from gateways.repository import checkpoint_ref
 from gateways.sandbox import SandboxHandle
 from kit.database import Database
 from models import MergeJob, Sandbox
@@ -34,11 +33,8 @@ class Place:
 
     async def keep(self) -> bool:
         """Save what is integrated before it counts, for a new sandbox to go on from; False for a secret."""
-        sha = await self.integration.snapshot(f"Checkpoint of {self.job.id}")
-        if await holds_secret(self.integration, self.credentials.scrubber, str(self.job.base_sha), sha):
-            return False
-        await self.integration.push(sha, checkpoint_ref(self.job.id), force=True)
-        return True
+        scrubber, base = self.credentials.scrubber, str(self.job.base_sha)
+        return await save(self.integration, scrubber, self.job.id, base)
 
 
 async def place_of(database: Database, outside: Outside, ref: SandboxRef) -> Place:

@@ -6,8 +6,8 @@ from pydantic import BaseModel
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
+from activities.checkpoints import checkpoint_kept, save
 from activities.credentials import Credentials
-from activities.outgoing import holds_secret
 from activities.outside import Outside, outside
 from activities.project_files import project_files
 from activities.sandboxes import SandboxRef
@@ -19,7 +19,6 @@ from kit.database import Database
 from kit.logs import logger
 from models.asset import ScriptLanguage
 from models.base import JsonObject
-from models.effect import checkpoint_kept
 from models.event import EventType, append
 from models.job_snapshot import ScriptSnapshot
 from models.jobs import job_of
@@ -104,13 +103,11 @@ class Workspaces:
         with outside():
             handle = await self.outside.attach(credentials, place)
             repository = repository_of(self.outside, credentials, handle, place.repository_slug)
-            sha = await repository.snapshot(f"Checkpoint of {ref.job_id}")
-            if await holds_secret(repository, credentials.scrubber, place.base_sha, sha):
-                log.warning("no checkpoint was taken, as the work tree holds a secret", job_id=ref.job_id)
-                return
-            await repository.push(sha, checkpoint_ref(ref.job_id), force=True)
-        async with self.database.transaction() as session:
-            await checkpoint_kept(session, ref.job_id)
+            saved = await save(repository, credentials.scrubber, ref.job_id, place.base_sha)
+        if saved:
+            await checkpoint_kept(self.database.direct, ref.job_id)
+        else:
+            log.warning("no checkpoint was taken, as the work tree holds a secret", job_id=ref.job_id)
 
     async def _find(self, ref: SandboxRef | StepScripts) -> tuple[Workplace, Credentials]:
         place = await workplace(self.database.direct, ref.job_id, ref.sandbox_id)

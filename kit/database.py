@@ -25,6 +25,7 @@ class Database:
             max_overflow=pool_size,
             pool_pre_ping=pre_ping,
             pool_timeout=10,
+            pool_use_lifo=True,
             connect_args={"prepare_threshold": 1},  # our statements are few and come again and again
         )
         self._autocommitting = self.engine.execution_options(isolation_level="AUTOCOMMIT")

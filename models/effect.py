@@ -27,10 +27,3 @@ async def intend(session: AsyncSession, key: str, subject_id: str, kind: str) ->
     """Write down what is about to be done, unless it was written before."""
     row = Effect(key=key, subject_id=subject_id, kind=kind)
     await session.execute(insert(Effect).values(row.model_dump(exclude_none=True)).on_conflict_do_nothing())
-
-
-async def checkpoint_kept(session: AsyncSession, job_id: str) -> None:
-    """Write down that a job has a checkpoint, from which a new sandbox can go on; again is harmless."""
-    row = Effect(key=f"{job_id}:checkpoint", subject_id=job_id, kind="checkpoint", done_at=now())
-    made = insert(Effect).values(row.model_dump(exclude_none=True))
-    await session.execute(made.on_conflict_do_update(index_elements=["key"], set_={"done_at": row.done_at}))
