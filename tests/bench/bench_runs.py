@@ -79,8 +79,8 @@ async def patient(client: Client, waits: list[float]) -> float:
 
 
 class Bench:
-    def __init__(self, stack: StackFile, log: Path, http: httpx.AsyncClient) -> None:
-        self.stack, self.log, self.http = stack, log, http
+    def __init__(self, client: Client, log: Path, http: httpx.AsyncClient) -> None:
+        self.client, self.log, self.http = client, log, http
 
     async def blueprint(self) -> str:
         body = {"name": "Bench", "pipelineSteps": [{"role": "designer", "label": "Work"}]}
@@ -108,12 +108,11 @@ class Bench:
         return data
 
     async def _finished(self, run_id: str) -> dict[str, object]:
-        while True:
-            row = (await self.http.get("/runs/get", params={"id": run_id})).json()["data"]
-            if row["status"] in ("completed", "failed", "cancelled"):
-                assert row["status"] == "completed", row["error"]
-                return dict(row)
-            await asyncio.sleep(0.5)
+        """The row of a run that has ended, awaited as the bare workflow is."""
+        await self.client.get_workflow_handle(run_id).result()
+        row = (await self.http.get("/runs/get", params={"id": run_id})).json()["data"]
+        assert row["status"] == "completed", row["error"]
+        return dict(row)
 
     def _measured(self, row: dict[str, object]) -> Measured:
         lines = [
@@ -169,8 +168,8 @@ async def measure(directory: Path) -> dict[str, float]:
     headers = {"Authorization": f"Bearer {stack.api_key}"}
     ratios: dict[str, float] = {}
     async with httpx.AsyncClient(base_url=f"{stack.api_url}/api/v1", headers=headers, timeout=60) as http:
-        bench = Bench(stack, directory / "logs" / "worker.log", http)
         client = await Client.connect(stack.temporal_address)
+        bench = Bench(client, directory / "logs" / "worker.log", http)
         async with Worker(client, task_queue=BARE_QUEUE, workflows=[Bare], activities=[nothing]):
             blueprint = await bench.blueprint()
             await bench.runs(blueprint, 1)  # everything is warm after it
