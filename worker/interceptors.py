@@ -2,8 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -22,23 +23,25 @@ log = logs.logger("worker.activity")
 BEAT_SECONDS = 1.0
 
 
-@asynccontextmanager
-async def _beating(info: activity.Info) -> AsyncIterator[None]:
+@contextmanager
+def _beating(info: activity.Info) -> Iterator[None]:
     """A heartbeat every second from the activity's first line to its last; a cancel comes back with it."""
     if info.heartbeat_timeout is None:
         yield
         return
+    loop = asyncio.get_running_loop()
+    next_beat: asyncio.TimerHandle
 
-    async def beat() -> None:
-        while True:
-            await asyncio.sleep(BEAT_SECONDS)
-            activity.heartbeat()
+    def beat() -> None:
+        nonlocal next_beat
+        activity.heartbeat()
+        next_beat = loop.call_later(BEAT_SECONDS, beat)
 
-    beating = asyncio.create_task(beat())
+    next_beat = loop.call_later(BEAT_SECONDS, beat)
     try:
         yield
     finally:
-        beating.cancel()
+        next_beat.cancel()
 
 
 class ActivityInterceptor(Interceptor):
@@ -66,7 +69,7 @@ class _Inbound(ActivityInboundInterceptor):
         started = time.perf_counter()
         outcome = "cancelled"
         try:
-            async with _beating(info):
+            with _beating(info):
                 result = await super().execute_activity(input)
             outcome = "completed"
         except Exception as error:
@@ -80,10 +83,11 @@ class _Inbound(ActivityInboundInterceptor):
             raise failure from None  # an error of our own may be its own cause, and causes tell of the inside
         finally:
             seconds = time.perf_counter() - started
-            log.info(
-                "activity", outcome=outcome, is_local=info.is_local, milliseconds=round(seconds * 1000, 1),
-                outside_milliseconds=round(sum(outside) * 1000, 1),
+            line = partial(
+                log.info, "activity", outcome=outcome, is_local=info.is_local,
+                milliseconds=round(seconds * 1000, 1), outside_milliseconds=round(sum(outside) * 1000, 1),
             )  # fmt: skip
+            asyncio.get_running_loop().call_soon(line)  # once the engine has the result
         return result
 
     async def _show(self, info: activity.Info, failure: ApplicationError) -> None:
