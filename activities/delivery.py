@@ -10,7 +10,7 @@ from temporalio.exceptions import ApplicationError
 from activities.opened_pull_requests import effect_key, marker_of, opened
 from activities.outgoing import holds_secret
 from activities.outside import Outside, outside
-from activities.prompts import outputs_of
+from activities.prompts import outputs_of, steps_of
 from activities.pull_request_text import body_of
 from activities.sandboxes import SandboxRef
 from activities.snapshots import snapshot_of
@@ -101,7 +101,7 @@ class Delivery:
             snapshot = await snapshot_of(self.database.direct, run.id)
             run.pr_status = PrStatus.creating
             await intend(session, effect_key(run.id), run.id, "pull-request")
-            outputs = await outputs_of(session, run.id)
+            outputs = outputs_of(await steps_of(session, run.id))
         credentials = await self.outside.credentials(run.project_id)
         assert run.base_branch, "known since the clone"
         assert run.branch_name, "known since the start"

@@ -43,5 +43,6 @@ async def not_opened(session: AsyncSession, run: Run, reason: str) -> None:
 
 
 async def _close_intent(session: AsyncSession, run: Run, result: JsonObject) -> None:
-    effect = await session.get_one(Effect, effect_key(run.id))
+    with session.no_autoflush:  # what changed on the run's row goes out with the rest
+        effect = await session.get_one(Effect, effect_key(run.id))
     effect.done_at, effect.result = now(), result

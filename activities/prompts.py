@@ -1,5 +1,6 @@
 """What an agent is told: a system prompt that stays as it is, and the task with what came before."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from sqlalchemy import select
@@ -86,16 +87,18 @@ def user_prompt(told: StepPrompt) -> str:
     return "\n\n".join(parts)
 
 
-async def outputs_of(session: AsyncSession, run_id: str) -> list[StepOutput]:
-    """What the finished steps of a run put out, in the order of their work."""
-    statement = (
-        select(RunStep)
-        .where(col(RunStep.run_id) == run_id, col(RunStep.status) == StepStatus.completed)
-        .order_by(col(RunStep.id))
-    )
+async def steps_of(session: AsyncSession, run_id: str) -> list[RunStep]:
+    """A run's steps in the order in which they began."""
+    statement = select(RunStep).where(col(RunStep.run_id) == run_id).order_by(col(RunStep.id))
+    return list((await session.execute(statement)).scalars())
+
+
+def outputs_of(steps: Iterable[RunStep]) -> list[StepOutput]:
+    """What those of them put out that are finished."""
     return [
         StepOutput(step.index, step.iteration, step.label, step.output or "", step.verdict, step.feedback)
-        for step in (await session.execute(statement)).scalars()
+        for step in steps
+        if step.status is StepStatus.completed
     ]
 
 

@@ -6,10 +6,11 @@ Safe to repeat: a step is found again by run, index and iteration, and ends only
 from pydantic import BaseModel
 from sqlalchemy import select
 from sqlmodel import col
+from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio import activity
 
 from activities.agent_sessions import open_session
-from activities.prompts import StepPrompt, outputs_of, user_prompt
+from activities.prompts import StepPrompt, outputs_of, steps_of, user_prompt
 from activities.snapshots import snapshot_of
 from kit.database import Database
 from models import AgentSession, Run, RunStep
@@ -46,14 +47,9 @@ class StepActivities:
             run = await session.get_one(Run, begin.run_id, with_for_update=True)
             snapshot = await snapshot_of(self.database.direct, run.id)
             step = snapshot.steps[begin.index]
-            begun_steps = select(col(RunStep.id), AgentSession).join(AgentSession)
-            statement = begun_steps.where(
-                col(RunStep.run_id) == run.id, col(RunStep.index) == step.index,
-                col(RunStep.iteration) == begin.iteration,
-            )  # fmt: skip
-            if found := (await session.execute(statement)).one_or_none():
-                step_id, begun = found
-                return StepBegun(step_id=step_id, session_id=begun.id, max_turns=begun.max_turns)
+            begun = await steps_of(session, run.id)
+            if found := [row for row in begun if (row.index, row.iteration) == (step.index, begin.iteration)]:
+                return await _found(session, found[0])
             row = RunStep(
                 project_id=run.project_id, run_id=run.id, index=step.index, iteration=begin.iteration,
                 role=step.role, label=step.label, persona_id=step.persona_id, model=step.model,
@@ -61,7 +57,7 @@ class StepActivities:
             )  # fmt: skip
             session.add(row)
             await session.flush()
-            told = StepPrompt(snapshot, step, begin.iteration, await outputs_of(session, run.id))
+            told = StepPrompt(snapshot, step, begin.iteration, outputs_of(begun))
             agent = await open_session(
                 session, run, snapshot, step, step.role.kind, user_prompt(told),
                 sandbox_id=begin.sandbox_id, step_id=row.id,
@@ -81,3 +77,9 @@ class StepActivities:
         async with self.database.transaction() as session:
             step = await session.get_one(RunStep, finish.step_id, with_for_update=True)
             step.close(finish.status)
+
+
+async def _found(session: AsyncSession, step: RunStep) -> StepBegun:
+    statement = select(AgentSession).where(col(AgentSession.step_id) == step.id)
+    agent: AgentSession = (await session.execute(statement)).scalar_one()
+    return StepBegun(step_id=step.id, session_id=agent.id, max_turns=agent.max_turns)
