@@ -24,9 +24,9 @@ class Opened(BaseModel):
         return cls(session_id=agent.id, label=agent.label, max_turns=agent.max_turns)
 
 
-async def open_session(
-    session: AsyncSession,
-    job: Job,
+def new_session(
+    project_id: str,
+    job_id: str,
     snapshot: Snapshot,
     agent: StepSnapshot,
     kind: SessionKind,
@@ -34,17 +34,26 @@ async def open_session(
     *,
     sandbox_id: str,
     step_id: str | None = None,
-) -> AgentSession:
-    """A new session with its first message; the caller holds the job's row and has looked for an old one."""
+) -> tuple[AgentSession, Message]:
+    """The rows of a new session and of its first message."""
     row = AgentSession(
-        project_id=job.project_id, job_id=job.id, step_id=step_id, sandbox_id=sandbox_id, kind=kind,
+        project_id=project_id, job_id=job_id, step_id=step_id, sandbox_id=sandbox_id, kind=kind,
         label=agent.label, model=agent.model, thinking_effort=agent.thinking_effort,
         system=system_prompt(snapshot, agent), max_turns=agent.max_turns,
     )  # fmt: skip
+    content: list[JsonObject] = [{"type": "text", "text": prompt}]
+    return row, Message(session_id=row.id, sequence=0, role=MessageRole.user, content=content)
+
+
+async def open_session(
+    session: AsyncSession, job: Job, snapshot: Snapshot, agent: StepSnapshot, kind: SessionKind, prompt: str,
+    *, sandbox_id: str,
+) -> AgentSession:  # fmt: skip
+    """Add a new session to a job; the caller holds the job's row and has looked for an old one."""
+    row, message = new_session(job.project_id, job.id, snapshot, agent, kind, prompt, sandbox_id=sandbox_id)
     session.add(row)
     await session.flush()
-    content: list[JsonObject] = [{"type": "text", "text": prompt}]
-    session.add(Message(session_id=row.id, sequence=0, role=MessageRole.user, content=content))
+    session.add(message)
     job.current_step_label = agent.label
     return row
 

@@ -3,6 +3,8 @@
 Every effect is looked up before it is made and carries the run's id, so that repeating finds it.
 """
 
+from typing import Final
+
 from pydantic import BaseModel
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
@@ -10,10 +12,11 @@ from temporalio.exceptions import ApplicationError
 from activities.opened_pull_requests import effect_key, marker_of, opened
 from activities.outgoing import holds_secret
 from activities.outside import Outside, outside
-from activities.prompts import outputs_of, steps_of
+from activities.prompts import outputs_of
 from activities.pull_request_text import body_of
 from activities.sandboxes import SandboxRef
 from activities.snapshots import snapshot_of
+from activities.telling import PROGRESSED, TELL, told
 from activities.workplaces import repository_of, workplace
 from gateways.repository import PushRejected, Repository, checkpoint_ref
 from kit.database import Database
@@ -21,8 +24,21 @@ from kit.shielding import finish_first
 from models import Run
 from models.base import JsonObject
 from models.effect import intend
-from models.event import EventType, append
+from models.event import EventType
 from models.run import PrStatus
+
+_PUSHED: Final = """
+    WITH changed AS (
+        UPDATE run SET event_seq = event_seq + 1, head_sha = %(sha)s, branch_name = %(branch)s, {progressed}
+        WHERE id = %(run)s AND head_sha IS DISTINCT FROM %(sha)s RETURNING project_id, id, event_seq
+    ) {tell}
+"""
+_SKIPPED: Final = """
+    WITH changed AS (
+        UPDATE run SET event_seq = event_seq + 1, pr_status = 'skipped'
+        WHERE id = %(run)s AND pr_status IS DISTINCT FROM 'skipped' RETURNING project_id, id, event_seq
+    ) {tell}
+"""
 
 
 class Pushed(BaseModel):
@@ -72,17 +88,14 @@ class Delivery:
                     )
                 branch = await _push_to_own_branch(repository, sha, ref.job_id, snapshot.branch_name)
             await repository.delete_ref(checkpoint_ref(ref.job_id))
-        async with self.database.transaction() as session:
-            run = await session.get_one(Run, ref.job_id, with_for_update=True)
-            if sha is None:
-                if run.pr_status is not PrStatus.skipped:
-                    run.pr_status = PrStatus.skipped
-                    append(session, run, EventType.pr_skipped, {"reason": "Nothing was changed."})
-            elif run.head_sha != sha:
-                run.head_sha, run.branch_name = sha, branch
-                run.progress("The branch is pushed.")
-                data: JsonObject = {"branch": branch, "sha": sha}
-                append(session, run, EventType.branch_pushed, data)
+        if sha is None:
+            values = told(EventType.pr_skipped, {"reason": "Nothing was changed."})
+            await self.database.direct.fetch(_SKIPPED.format(tell=TELL), {"run": ref.job_id, **values})
+        else:
+            data: JsonObject = {"branch": branch, "sha": sha}
+            values = {**data, "progress": "The branch is pushed.", **told(EventType.branch_pushed, data)}
+            statement = _PUSHED.format(progressed=PROGRESSED, tell=TELL)
+            await self.database.direct.fetch(statement, {"run": ref.job_id, **values})
         return Pushed(sha=sha)
 
     @activity.defn
@@ -101,7 +114,7 @@ class Delivery:
             snapshot = await snapshot_of(self.database.direct, run.id)
             run.pr_status = PrStatus.creating
             await intend(session, effect_key(run.id), run.id, "pull-request")
-            outputs = outputs_of(await steps_of(session, run.id))
+            outputs = await outputs_of(session, run.id)
         credentials = await self.outside.credentials(run.project_id)
         assert run.base_branch, "known since the clone"
         assert run.branch_name, "known since the start"

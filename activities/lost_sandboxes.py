@@ -9,7 +9,7 @@ from sqlmodel import col
 from activities.damage import GRACE, PAGE, Damage, Finding, is_settled
 from activities.outside import Outside
 from activities.sandbox_accounts import Account, account_of, accounts_of
-from activities.sandboxes import close_sandbox
+from activities.sandbox_ends import close_sandbox
 from gateways.errors import GatewayError
 from kit.database import Database
 from models import Sandbox

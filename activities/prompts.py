@@ -1,6 +1,5 @@
 """What an agent is told: a system prompt that stays as it is, and the task with what came before."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from sqlalchemy import select
@@ -87,18 +86,16 @@ def user_prompt(told: StepPrompt) -> str:
     return "\n\n".join(parts)
 
 
-async def steps_of(session: AsyncSession, run_id: str) -> list[RunStep]:
-    """A run's steps in the order in which they began."""
-    statement = select(RunStep).where(col(RunStep.run_id) == run_id).order_by(col(RunStep.id))
-    return list((await session.execute(statement)).scalars())
-
-
-def outputs_of(steps: Iterable[RunStep]) -> list[StepOutput]:
-    """What those of them put out that are finished."""
+async def outputs_of(session: AsyncSession, run_id: str) -> list[StepOutput]:
+    """What the finished steps of a run put out, in the order of their work."""
+    statement = (
+        select(RunStep)
+        .where(col(RunStep.run_id) == run_id, col(RunStep.status) == StepStatus.completed)
+        .order_by(col(RunStep.id))
+    )
     return [
         StepOutput(step.index, step.iteration, step.label, step.output or "", step.verdict, step.feedback)
-        for step in steps
-        if step.status is StepStatus.completed
+        for step in (await session.execute(statement)).scalars()
     ]
 
 

@@ -1,6 +1,5 @@
 """A job's sandbox: made once, filled with the repository and the project's files, kept safe, and killed."""
 
-from decimal import Decimal
 from typing import Final
 
 from pydantic import BaseModel
@@ -10,18 +9,33 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio import activity
 
 from activities.outside import Outside, outside
+from activities.sandbox_ends import close_sandbox
 from activities.snapshots import snapshot_of
+from activities.telling import PROGRESSED, TELL, told
 from kit.database import Database
+from kit.direct import jsonb
 from kit.shielding import finish_first
-from models import Run, Sandbox, UsageRecord
-from models.base import now
+from models import Sandbox
 from models.blueprint import SandboxConfig
 from models.event import EventType, append
 from models.job import Job
 from models.jobs import job_of, table_of
 from models.sandbox import SandboxEventType, SandboxStatus, said
-from models.usage import UsageUnit
 
+_RUNS: Final = """
+    WITH held AS (SELECT id FROM {job} WHERE id = %(job)s FOR UPDATE), ran AS (
+        UPDATE sandbox SET status = 'running', provider_id = %(provider)s,
+            started_at = coalesce(started_at, %(now)s)
+        FROM held WHERE sandbox.id = %(sandbox)s AND status = 'creating' RETURNING sandbox.id
+    ), logged AS (
+        INSERT INTO sandbox_event
+        SELECT line.* FROM ran, jsonb_populate_record(NULL::sandbox_event, %(line)s) AS line
+    ), changed AS (
+        UPDATE {job} AS job SET event_seq = event_seq + 1, {progressed}
+        FROM ran WHERE job.id = %(job)s RETURNING project_id, job.id, event_seq
+    ) {tell}
+"""
+"""The job's row is held first, as everywhere."""
 _TO_RELEASE: Final = """
     SELECT project_id, EXISTS (
         SELECT FROM sandbox WHERE job_id = job.id AND status IN ('creating', 'running', 'paused'))
@@ -67,14 +81,14 @@ class SandboxActivities:
                 template=sandbox.template_id,
                 timeout_seconds=sandbox.timeout_ms // 1000,
             )
-        async with self.database.transaction() as session:
-            job = await job_of(session, ask.job_id, lock=True)
-            sandbox = await session.get_one(Sandbox, sandbox.id)
-            if sandbox.status is SandboxStatus.creating:
-                sandbox.run_as(handle.id)
-                job.progress("The sandbox runs.")
-                session.add(said(sandbox.id, SandboxEventType.sandbox_create, f"{handle.id} runs."))
-                append(session, job, EventType.sandbox_running, {"sandboxId": sandbox.id})
+        line = said(sandbox.id, SandboxEventType.sandbox_create, f"{handle.id} runs.")
+        values = {
+            "job": job.id, "sandbox": sandbox.id, "provider": handle.id, "progress": "The sandbox runs.",
+            "line": jsonb(line.model_dump(mode="json")),
+            **told(EventType.sandbox_running, {"sandboxId": sandbox.id}),
+        }  # fmt: skip
+        statement = _RUNS.format(job=table_of(job.id), progressed=PROGRESSED, tell=TELL)
+        await self.database.direct.fetch(statement, values)
         return sandbox.id
 
     @activity.defn
@@ -113,31 +127,3 @@ async def _current(session: AsyncSession, job: Job, wanted: SandboxConfig, lost:
     session.add(sandbox)
     append(session, job, EventType.sandbox_creating, {"sandboxId": sandbox.id})
     return sandbox
-
-
-def close_sandbox(
-    session: AsyncSession,
-    job: Job,
-    sandbox: Sandbox,
-    status: SandboxStatus = SandboxStatus.killed,
-    error: str | None = None,
-) -> bool:
-    """Mark a sandbox gone, with what was used of it, and tell its job; False when it was marked before."""
-    if not sandbox.end(status, error):
-        return False
-    session.add(_used(job, sandbox))
-    if not job.is_over:
-        lost = status is SandboxStatus.error
-        kind = EventType.sandbox_lost if lost else EventType.sandbox_killed
-        append(session, job, kind, {"sandboxId": sandbox.id})
-    return True
-
-
-def _used(job: Job, sandbox: Sandbox) -> UsageRecord:
-    """How long a sandbox that just ended has lived; sandboxes have no price of their own yet."""
-    ended, started = sandbox.killed_at or now(), sandbox.started_at or sandbox.created_at
-    return UsageRecord(
-        project_id=job.project_id, service="e2b", quantity=round((ended - started).total_seconds()),
-        unit=UsageUnit.sandbox_seconds, cost_usd=Decimal(0), sandbox_id=sandbox.id,
-        chain_id=job.chain_id if isinstance(job, Run) else None, source_id=sandbox.id,
-    ).by(job.id)  # fmt: skip

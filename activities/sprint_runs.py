@@ -2,7 +2,7 @@
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from activities.prompts import outputs_of, steps_of
+from activities.prompts import outputs_of
 from gateways.conversation import cut
 from kit.settings import Settings
 from models import Run, SprintChain
@@ -48,7 +48,7 @@ async def _earlier(session: AsyncSession, chain: SprintChain, index: int) -> lis
     for place, (run_id, pr_url) in done[-TOLD_SPRINTS:]:
         if run_id is None:
             continue
-        outputs = outputs_of(await steps_of(session, run_id))
+        outputs = await outputs_of(session, run_id)
         summary = cut(outputs[-1].output, TOLD) if outputs else ""
         where = f' pull-request="{pr_url}"' if pr_url else ""
         told.append(f'<sprint number="{chain.sprint_start + place}"{where}>\n{summary}\n</sprint>')

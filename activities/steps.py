@@ -1,21 +1,57 @@
-"""A step of a run: its row, its agent session and its prompt, in one short transaction.
+"""A step of a run: its row, its agent session and its prompt, as one statement past the session (ADR 7).
 
 Safe to repeat: a step is found again by run, index and iteration, and ends only once.
 """
 
+from typing import Final
+
 from pydantic import BaseModel
-from sqlalchemy import select
-from sqlmodel import col
-from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio import activity
 
-from activities.agent_sessions import open_session
-from activities.prompts import StepPrompt, outputs_of, steps_of, user_prompt
+from activities.agent_sessions import new_session
+from activities.prompts import StepOutput, StepPrompt, user_prompt
 from activities.snapshots import snapshot_of
+from activities.telling import PROGRESSED, TELL, told
 from kit.database import Database
-from models import AgentSession, Run, RunStep
-from models.event import EventType, append
-from models.run_step import StepStatus
+from kit.direct import jsonb
+from models import AgentSession, RunStep
+from models.base import JsonObject
+from models.event import EventType
+from models.job_snapshot import Snapshot
+from models.run_step import StepStatus, Verdict
+
+_BEFORE: Final = """
+    SELECT project_id, (
+        SELECT coalesce(json_agg(json_build_array(
+            step.index, step.iteration, step.label, coalesce(output, ''), verdict, feedback) ORDER BY step.id
+        ) FILTER (WHERE status = 'completed'), '[]') FROM run_step AS step WHERE run_id = run.id
+    ), (
+        SELECT json_build_array(step.id, agent.id, agent.max_turns)
+        FROM run_step AS step JOIN agent_session AS agent ON agent.step_id = step.id
+        WHERE run_id = run.id AND step.index = %(index)s AND iteration = %(iteration)s
+    )
+    FROM run WHERE id = %(run)s
+"""
+"""Whose run it is, what its finished steps put out, and this step if it has begun."""
+Output = tuple[int, int, str, str, str | None, str | None]
+_BEGIN: Final = """
+    WITH step AS (
+        INSERT INTO run_step SELECT * FROM jsonb_populate_record(NULL::run_step, %(step)s)
+        ON CONFLICT (run_id, index, iteration) DO NOTHING RETURNING id
+    ), agent AS (
+        INSERT INTO agent_session
+        SELECT given.* FROM step, jsonb_populate_record(NULL::agent_session, %(agent)s) AS given
+    ), told AS (
+        INSERT INTO message
+        SELECT given.* FROM step, jsonb_populate_record(NULL::message, %(prompt)s) AS given
+    ), changed AS (
+        UPDATE run SET event_seq = event_seq + 1, current_iteration = %(iteration)s,
+            current_step_label = %(label)s, {progressed}
+        FROM step WHERE run.id = %(run)s
+        RETURNING project_id, run.id, event_seq
+    )
+    {tell} RETURNING id
+"""
 
 
 class BeginStep(BaseModel):
@@ -43,33 +79,17 @@ class StepActivities:
     @activity.defn
     async def begin_step(self, begin: BeginStep) -> StepBegun:
         """The step's row, its agent session and its prompt; found again by run, index and iteration."""
-        async with self.database.transaction() as session:
-            run = await session.get_one(Run, begin.run_id, with_for_update=True)
-            snapshot = await snapshot_of(self.database.direct, run.id)
-            step = snapshot.steps[begin.index]
-            begun = await steps_of(session, run.id)
-            if found := [row for row in begun if (row.index, row.iteration) == (step.index, begin.iteration)]:
-                return await _found(session, found[0])
-            row = RunStep(
-                project_id=run.project_id, run_id=run.id, index=step.index, iteration=begin.iteration,
-                role=step.role, label=step.label, persona_id=step.persona_id, model=step.model,
-                thinking_effort=step.thinking_effort, sandbox_ids=[begin.sandbox_id],
-            )  # fmt: skip
-            session.add(row)
-            await session.flush()
-            told = StepPrompt(snapshot, step, begin.iteration, outputs_of(begun))
-            agent = await open_session(
-                session, run, snapshot, step, step.role.kind, user_prompt(told),
-                sandbox_id=begin.sandbox_id, step_id=row.id,
-            )  # fmt: skip
-            run.current_iteration = begin.iteration
-            run.progress(f"{step.label}, iteration {begin.iteration}")
-            data: dict[str, object] = {
-                "stepId": row.id, "index": step.index, "role": step.role, "label": step.label,
-                "iteration": begin.iteration,
-            }  # fmt: skip
-            append(session, run, EventType.step_started, data)
-        return StepBegun(step_id=row.id, session_id=agent.id, max_turns=step.max_turns)
+        direct = self.database.direct
+        asked = {"run": begin.run_id, "index": begin.index, "iteration": begin.iteration}
+        [[project_id, outputs, begun]] = await direct.fetch(_BEFORE, asked)
+        if begun is None:
+            snapshot = await snapshot_of(direct, begin.run_id)
+            step, session, values = _rows(begin, project_id, snapshot, outputs)
+            if await direct.fetch(_BEGIN.format(progressed=PROGRESSED, tell=TELL), {**asked, **values}):
+                return StepBegun(step_id=step.id, session_id=session.id, max_turns=session.max_turns)
+            [[_, _, begun]] = await direct.fetch(_BEFORE, asked)  # another execution was quicker
+        step_id, session_id, max_turns = begun
+        return StepBegun(step_id=step_id, session_id=session_id, max_turns=max_turns)
 
     @activity.defn
     async def finish_step(self, finish: FinishStep) -> None:
@@ -79,7 +99,31 @@ class StepActivities:
             step.close(finish.status)
 
 
-async def _found(session: AsyncSession, step: RunStep) -> StepBegun:
-    statement = select(AgentSession).where(col(AgentSession.step_id) == step.id)
-    agent: AgentSession = (await session.execute(statement)).scalar_one()
-    return StepBegun(step_id=step.id, session_id=agent.id, max_turns=agent.max_turns)
+def _rows(
+    begin: BeginStep, project_id: str, snapshot: Snapshot, outputs: list[Output]
+) -> tuple[RunStep, AgentSession, dict[str, object]]:
+    """What a step leaves when it begins: its row, its session's, and all of it by the names of `_BEGIN`."""
+    step = snapshot.steps[begin.index]
+    earlier = [
+        StepOutput(index, iteration, label, output, Verdict(verdict) if verdict else None, feedback)
+        for index, iteration, label, output, verdict, feedback in outputs
+    ]
+    row = RunStep(
+        project_id=project_id, run_id=begin.run_id, index=step.index, iteration=begin.iteration,
+        role=step.role, label=step.label, persona_id=step.persona_id, model=step.model,
+        thinking_effort=step.thinking_effort, sandbox_ids=[begin.sandbox_id],
+    )  # fmt: skip
+    session, prompt = new_session(
+        project_id, begin.run_id, snapshot, step, step.role.kind,
+        user_prompt(StepPrompt(snapshot, step, begin.iteration, earlier)),
+        sandbox_id=begin.sandbox_id, step_id=row.id,
+    )  # fmt: skip
+    data: JsonObject = {
+        "stepId": row.id, "index": step.index, "role": step.role, "label": step.label,
+        "iteration": begin.iteration,
+    }  # fmt: skip
+    return row, session, {
+        "step": jsonb(row.model_dump(mode="json")), "agent": jsonb(session.model_dump(mode="json")),
+        "prompt": jsonb(prompt.model_dump(mode="json")), "label": step.label,
+        "progress": f"{step.label}, iteration {begin.iteration}", **told(EventType.step_started, data),
+    }  # fmt: skip

@@ -9,7 +9,7 @@ from sqlmodel import col
 from activities.damage import GRACE, PAGE, Damage, Finding, is_settled
 from activities.outside import Outside
 from activities.sandbox_accounts import accounts_of
-from activities.sandboxes import close_sandbox
+from activities.sandbox_ends import close_sandbox
 from gateways.errors import GatewayError
 from gateways.sandboxes import Sandboxes, SandboxFacts
 from kit.database import Database

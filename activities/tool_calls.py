@@ -8,12 +8,12 @@ from temporalio import activity
 from activities.issue_reports import report_issue
 from activities.jobs import bind_job
 from activities.outside import Outside, outside
+from activities.telling import TELL, told
 from gateways.sandbox import ToolResult
 from gateways.tools import ReportIssue, ToolRequest, parse
 from kit.database import Database
-from kit.direct import jsonb
 from kit.ids import new_id
-from models.base import JsonObject, now
+from models.base import JsonObject
 from models.event import EventType
 from models.jobs import table_of
 from models.session_kind import SessionKind
@@ -41,14 +41,13 @@ _STORE = """
         VALUES (%(tool)s, %(session_id)s, %(sequence)s, %(tool_use_id)s, %(name)s, %(result)s, %(is_error)s,
             %(duration_ms)s, %(now)s)
         ON CONFLICT DO NOTHING RETURNING name
-    ), bumped AS (
+    ), changed AS (
         UPDATE {job} SET event_seq = event_seq + 1, last_progress_at = %(now)s, waiting = NULL,
             current_step_progress = concat(current_step_label, ': ', %(name)s::text)
         WHERE id = %(job)s AND EXISTS (SELECT FROM stored)
         RETURNING project_id, id, event_seq
     )
-    INSERT INTO event (id, project_id, subject_id, seq, type, data, created_at)
-    SELECT %(event)s, project_id, id, event_seq, %(type)s, %(data)s, %(now)s FROM bumped
+    {tell}
 """
 """Result, progress and event as one statement, which does nothing if the result is there already."""
 
@@ -104,9 +103,9 @@ class ToolCalls:
         row = {
             **call.model_dump(), "tool": new_id("tool"), "name": name, "result": text,
             "is_error": result.is_error, "duration_ms": result.duration_ms, "job": loaded.job_id,
-            "event": new_id("evt"), "type": EventType.tool_completed, "data": jsonb(data), "now": now(),
+            **told(EventType.tool_completed, data),
         }  # fmt: skip
-        await self.database.direct.fetch(_STORE.format(job=table_of(loaded.job_id)), row)
+        await self.database.direct.fetch(_STORE.format(job=table_of(loaded.job_id), tell=TELL), row)
 
     async def _report(self, call: ToolCallInput, loaded: "_Loaded", said: ReportIssue) -> ToolResult:
         """Needs no sandbox; the call's id keeps a repetition from making a second issue."""

@@ -37,10 +37,6 @@ class Sandbox(Record, table=True):
     started_at: datetime | None = Field(default=None, sa_type=Timestamp)
     killed_at: datetime | None = Field(default=None, sa_type=Timestamp)
 
-    def run_as(self, provider_id: str) -> None:
-        self.provider_id, self.status = provider_id, SandboxStatus.running
-        self.started_at = self.started_at or now()
-
     def end(self, status: SandboxStatus = SandboxStatus.killed, error: str | None = None) -> bool:
         """Mark it gone; False when it was already."""
         if self.status in (SandboxStatus.killed, SandboxStatus.error):

@@ -9,9 +9,9 @@ import pytest
 from kit.database import Database
 from models import AgentSession, Message, RunStep, Sandbox, SandboxEvent, ToolCall
 from models.agent_session import MessageRole, answer_place
-from models.base import JsonObject
+from models.base import JsonObject, now
 from models.persona import StepRole, ThinkingEffort
-from models.sandbox import SandboxEventType
+from models.sandbox import SandboxEventType, SandboxStatus
 from models.session_kind import SessionKind
 from tests.api.checked import Checked
 from tests.conftest import TestProject
@@ -32,7 +32,7 @@ async def talk(
     run_id = str((await client.post("/runs/start", json=run_body)).json()["data"]["id"])
     shared: dict[str, Any] = {"model": "m", "thinking_effort": ThinkingEffort.low}
     sandbox = Sandbox(project_id=project.id, job_id=run_id, name="s", template_id="base", timeout_ms=1000)
-    sandbox.run_as("provider")
+    sandbox.provider_id, sandbox.status, sandbox.started_at = "provider", SandboxStatus.running, now()
     rows: list[Any] = [sandbox]
     kinds = (SandboxEventType.sandbox_create, SandboxEventType.clone, SandboxEventType.agent_cli)
     rows += [

@@ -47,7 +47,8 @@ async def test_a_sandbox_whose_run_is_over_is_killed_and_its_row_says_so(site: S
     await site.add(box)
     box_id = await _a_sandbox(site, {"job": run.id, "sandbox": box.id})
     async with site.database.transaction() as session:
-        (await session.get_one(Sandbox, box.id)).run_as(box_id)
+        row = await session.get_one(Sandbox, box.id)
+        row.provider_id, row.status = box_id, SandboxStatus.running
     assert await repair(site, Damage.stray_sandbox, box_id) == "killed"
     async with site.database.transaction() as session:
         assert (await session.get_one(Sandbox, box.id)).status is SandboxStatus.killed
@@ -68,7 +69,7 @@ async def test_a_sandbox_of_another_owner_is_never_seen(site: Site) -> None:
 async def test_a_row_whose_sandbox_is_gone_is_marked(site: Site) -> None:
     run = await site.accept(f"Without a sandbox {WORK}")
     box = Sandbox(project_id=run.project_id, job_id=run.id, name="box", template_id="base", timeout_ms=60_000)
-    box.run_as("i-was-there-once")
+    box.provider_id, box.status = "i-was-there-once", SandboxStatus.running
     await site.add(box)
     assert await find(site, Damage.lost_sandbox, box.id, GRACE) is None
     assert await repair(site, Damage.lost_sandbox, box.id) == "marked as lost"

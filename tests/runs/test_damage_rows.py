@@ -92,7 +92,8 @@ async def test_what_a_lost_run_leaves_behind_goes_with_it(site: Site) -> None:
         {"job": run.id, "sandbox": box.id}, template="base", timeout_seconds=60
     )
     async with site.database.transaction() as session:
-        (await session.get_one(Sandbox, box.id)).run_as(handle.id)
+        row = await session.get_one(Sandbox, box.id)
+        row.provider_id, row.status = handle.id, SandboxStatus.running
     await repair(site, Damage.lost_row, run.id)
     assert await site.sandboxes.find({"job": run.id}) == []
     async with site.database.transaction() as session:

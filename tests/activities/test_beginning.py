@@ -1,0 +1,110 @@
+"""What begins in a run begins once, however often and at whatever same moment it is asked for."""
+
+import asyncio
+from decimal import Decimal
+
+import pytest
+from sqlmodel import col, select
+
+from activities.runs import RunActivities
+from activities.steps import BeginStep, StepActivities
+from kit.database import Database
+from models import AgentSession, Blueprint, Event, Message, Run, RunStep, Sandbox
+from models.blueprint import BlueprintConfig
+from models.event import EventType
+from models.job_snapshot import Snapshot, StepSnapshot, add_job
+from models.persona import StepRole, ThinkingEffort
+from models.run import RunStatus
+from models.run_step import StepStatus, Verdict
+from tests.conftest import TestProject
+
+AT_ONCE = 8
+
+
+def a_step(index: int, role: StepRole, label: str) -> StepSnapshot:
+    return StepSnapshot(
+        index=index, role=role, label=label, model="m", thinking_effort=ThinkingEffort.low,
+        instructions="Be good.", loop_id="loop", loop_max_iterations=3, max_turns=7,
+    )  # fmt: skip
+
+
+@pytest.fixture
+async def begin(database: Database, project: TestProject) -> BeginStep:
+    """The first step of a run with a designer and a checker that repeat."""
+    blueprint = Blueprint(project_id=project.id, name="b", pipeline_steps=[], config={})
+    run = Run(
+        project_id=project.id, run_number=1, name="n", status=RunStatus.running, prompt="p",
+        github_repo_url="u", repository_slug="o/r", blueprint_id=blueprint.id, blueprint_name="b",
+    )  # fmt: skip
+    sandbox = Sandbox(project_id=project.id, job_id=run.id, name="n", template_id="base", timeout_ms=1)
+    snapshot = Snapshot(
+        prompt="Add a toggle", config=BlueprintConfig(), base_branch=None, branch_name="b", claude_md=None,
+        steps=[a_step(0, StepRole.designer, "Design"), a_step(1, StepRole.checker, "Check")],
+        sandbox_system_prompt=None, git_name="n", git_email="e",
+    )  # fmt: skip
+    async with database.transaction() as session:
+        session.add(blueprint)
+        await session.flush()
+        await add_job(session, run, snapshot)
+        session.add(sandbox)
+    return BeginStep(run_id=run.id, sandbox_id=sandbox.id, index=0, iteration=1)
+
+
+async def told_to(database: Database, session_id: str) -> str:
+    async with database.transaction() as session:
+        [message] = (await session.exec(select(Message).where(col(Message.session_id) == session_id))).all()
+    return str(message.content[0]["text"])
+
+
+async def test_a_step_begins_once(database: Database, begin: BeginStep) -> None:
+    activities = StepActivities(database)
+    begun = await asyncio.gather(*(activities.begin_step(begin) for _ in range(AT_ONCE)))
+    assert [each for each in begun if each != begun[0]] == []
+    async with database.transaction() as session:
+        run = await session.get_one(Run, begin.run_id)
+        [step] = (await session.exec(select(RunStep).where(col(RunStep.run_id) == run.id))).all()
+        [agent] = (await session.exec(select(AgentSession).where(col(AgentSession.job_id) == run.id))).all()
+        [event] = (await session.exec(select(Event).where(col(Event.subject_id) == run.id))).all()
+    assert (step.id, agent.id, agent.step_id, agent.max_turns) == (
+        begun[0].step_id, begun[0].session_id, step.id, 7,
+    )  # fmt: skip
+    assert (step.status, step.cost_usd, step.sandbox_ids) == (
+        StepStatus.running, Decimal(0), [begin.sandbox_id],
+    )  # fmt: skip
+    assert (event.type, event.seq, run.event_seq) == (EventType.step_started, 1, 1)
+    assert event.data == {
+        "stepId": step.id,
+        "index": 0,
+        "role": "designer",
+        "label": "Design",
+        "iteration": 1,
+    }
+    assert (run.current_iteration, run.current_step_label) == (1, "Design")
+    assert run.current_step_progress == "Design, iteration 1"
+    assert "Add a toggle" in await told_to(database, agent.id)
+
+
+async def test_a_step_is_told_what_those_before_it_said(database: Database, begin: BeginStep) -> None:
+    activities = StepActivities(database)
+    for index, verdict, said in ((0, None, "Blue it is."), (1, Verdict.failed, "I looked at it.")):
+        begun = await activities.begin_step(begin.model_copy(update={"index": index}))
+        async with database.transaction() as session:
+            step = await session.get_one(RunStep, begun.step_id)
+            step.close(
+                StepStatus.completed, output=said, verdict=verdict, feedback="Too blue." * bool(verdict)
+            )
+    again = await activities.begin_step(begin.model_copy(update={"iteration": 2}))
+    prompt = await told_to(database, again.session_id)
+    assert [said in prompt for said in ("Blue it is.", "I looked at it.", "Too blue.")] == [True] * 3
+    assert "Iteration 2 of 3." in prompt
+
+
+async def test_a_run_is_taken_once(database: Database, begin: BeginStep) -> None:
+    async with database.transaction() as session:
+        (await session.get_one(Run, begin.run_id)).status = RunStatus.pending
+    activities = RunActivities(database)
+    plans = await asyncio.gather(*(activities.begin_run(begin.run_id) for _ in range(AT_ONCE)))
+    assert [plan for plan in plans if plan is None or plan != plans[0]] == []
+    async with database.transaction() as session:
+        events = (await session.exec(select(Event.type).where(col(Event.subject_id) == begin.run_id))).all()
+    assert list(events) == [EventType.run_started]
