@@ -9,13 +9,14 @@ from sqlmodel import col, select
 from activities.runs import RunActivities
 from activities.steps import BeginStep, StepActivities
 from kit.database import Database
-from models import AgentSession, Blueprint, Event, Message, Run, RunStep, Sandbox
+from models import AgentSession, Event, Message, Run, RunStep
 from models.blueprint import BlueprintConfig
 from models.event import EventType
 from models.job_snapshot import Snapshot, StepSnapshot, add_job
 from models.persona import StepRole, ThinkingEffort
 from models.run import RunStatus
 from models.run_step import StepStatus, Verdict
+from tests.activities.rows import run_at_work
 from tests.conftest import TestProject
 
 AT_ONCE = 8
@@ -31,12 +32,7 @@ def a_step(index: int, role: StepRole, label: str) -> StepSnapshot:
 @pytest.fixture
 async def begin(database: Database, project: TestProject) -> BeginStep:
     """The first step of a run with a designer and a checker that repeat."""
-    blueprint = Blueprint(project_id=project.id, name="b", pipeline_steps=[], config={})
-    run = Run(
-        project_id=project.id, run_number=1, name="n", status=RunStatus.running, prompt="p",
-        github_repo_url="u", repository_slug="o/r", blueprint_id=blueprint.id, blueprint_name="b",
-    )  # fmt: skip
-    sandbox = Sandbox(project_id=project.id, job_id=run.id, name="n", template_id="base", timeout_ms=1)
+    blueprint, run, sandbox = run_at_work(project)
     snapshot = Snapshot(
         prompt="Add a toggle", config=BlueprintConfig(), base_branch=None, branch_name="b", claude_md=None,
         steps=[a_step(0, StepRole.designer, "Design"), a_step(1, StepRole.checker, "Check")],

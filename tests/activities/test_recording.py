@@ -9,14 +9,14 @@ from activities.conversations import Speaker, read
 from activities.recording import Record, Spending, record
 from gateways.conversation import Usage
 from kit.database import Database
-from models import AgentSession, Blueprint, CostRate, Event, Message, Run, RunStep, Sandbox, UsageRecord
+from models import AgentSession, CostRate, Event, Message, Run, RunStep, UsageRecord
 from models.agent_session import MessageRole, answer_place
 from models.base import JsonObject
 from models.event import EventType
 from models.persona import StepRole, ThinkingEffort
-from models.run import RunStatus
 from models.run_step import StepStatus
 from models.session_kind import SessionKind
+from tests.activities.rows import run_at_work
 from tests.conftest import TestProject
 
 USAGE = Usage(input=1_000_000, output=500_000)
@@ -30,12 +30,7 @@ TURN: tuple[EventType, JsonObject] = (EventType.turn_completed, {"turn": 1})
 @pytest.fixture
 async def speaker(database: Database, project: TestProject) -> Speaker:
     """A session in the middle of a run of its own."""
-    blueprint = Blueprint(project_id=project.id, name="b", pipeline_steps=[], config={})
-    run = Run(
-        project_id=project.id, run_number=1, name="n", status=RunStatus.running, prompt="p",
-        github_repo_url="u", repository_slug="o/r", blueprint_id=blueprint.id, blueprint_name="b",
-    )  # fmt: skip
-    sandbox = Sandbox(project_id=project.id, job_id=run.id, name="n", template_id="base", timeout_ms=1)
+    blueprint, run, sandbox = run_at_work(project)
     step = RunStep(
         project_id=project.id, run_id=run.id, index=0, iteration=1, role=StepRole.designer, label="Work",
         model="m", thinking_effort=ThinkingEffort.low,
