@@ -7,7 +7,9 @@ from tests.runs.scenarios import create, finish, scripted
 from tests.runs.site import Site, eventually
 
 CHECKED = scripted("checked-by-ci", create("checked.txt", "done\n"), finish("Wrote what is checked."))
-SECONDS = 2.0
+TOLD, POLLED = 5.0, 6.0
+"""Seconds: what is told of CI has looked by the first, on the busiest machine; by itself it would after more
+than the second."""
 
 
 async def test_a_webhook_ends_the_wait_and_without_one_it_looks_by_itself(site: Site) -> None:
@@ -25,7 +27,7 @@ async def test_a_webhook_ends_the_wait_and_without_one_it_looks_by_itself(site: 
         for each in ids.values():
             await github.end_check(each)
         await api.tell_of_check(slug.upper(), str((await site.read(told)).head_sha))
-        ended = await site.ended(told, SECONDS)
+        ended = await site.ended(told, TOLD)
     assert (ended.status, (ended.ci_checks or {})["status"]) == (RunStatus.completed, "passed")
     assert (await site.ended(untold, 30)).status is RunStatus.completed
 
@@ -37,6 +39,6 @@ async def _looks_rarely(site: Site, workflow_id: str) -> None:
     async def is_slow() -> bool:
         events = (await handle.fetch_history()).events
         timers = [each.timer_started_event_attributes.start_to_fire_timeout for each in events]
-        return any(timer.ToTimedelta().total_seconds() > 3 * SECONDS for timer in timers)
+        return any(timer.ToTimedelta().total_seconds() > POLLED for timer in timers)
 
     await eventually(is_slow, "its pauses have grown", 60)

@@ -1,7 +1,6 @@
 """A merge waits for CI: told of it or not, at the very commit that is merged, whoever dies meanwhile."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -21,7 +20,9 @@ from tests.runs.parts import Parts
 from tests.runs.scenarios import create, finish, scripted
 from tests.runs.site import Site, eventually, opened
 
-SECONDS = 2.0
+TOLD, POLLED = 5.0, 6.0
+"""Seconds: what is told of CI has looked by the first, on the busiest machine; by itself it would after more
+than the second."""
 MERGED_LIVE = scripted("merged-live", create("live.txt", "done\n"), finish("Wrote live.txt."))
 
 
@@ -45,7 +46,7 @@ async def is_merged(pull: Pull, job_id: str, patience: float = 20) -> None:
     assert [each.seq for each in events] == list(range(1, len(events) + 1))
 
 
-async def test_merged_by_a_webhook_within_two_seconds(site: Site, api: Api) -> None:
+async def test_merged_by_a_webhook_before_it_would_look_by_itself(site: Site, api: Api) -> None:
     pull = await a_pull(site, api)
     check = await pull.github.begin_check(pull.sha)
     job_id = await pull.merge()
@@ -53,12 +54,10 @@ async def test_merged_by_a_webhook_within_two_seconds(site: Site, api: Api) -> N
     assert blocked["waiting"] == {"code": "BLOCKED_ON_CI", "message": "CI is at work: test."}
     again = await api.http.post(f"/api/v1/pull-requests/{pull.run.id}/merge", headers=pull.headers)
     assert again.status_code == 409
-    await pull.looks_rarely(job_id, 3 * SECONDS)
+    await pull.looks_rarely(job_id, POLLED)
     await pull.github.end_check(check)
-    began = time.monotonic()
     await api.tell_of_check(pull.github.slug, pull.sha)
-    await is_merged(pull, job_id, SECONDS)
-    assert time.monotonic() - began < SECONDS
+    await is_merged(pull, job_id, TOLD)
     [event] = await pull.events(EventType.pr_blocked_on_ci)
     assert event.data["sha"] == pull.sha
     assert (await pull.site.read(pull.run)).ci_checks is not None
@@ -72,9 +71,9 @@ async def test_merged_by_what_the_repository_itself_tells(site: Site, api: Api) 
     check = await pull.github.begin_check(pull.sha)
     job_id = await pull.merge()
     await pull.blocked(job_id)
-    await pull.looks_rarely(job_id, 3 * SECONDS)
+    await pull.looks_rarely(job_id, POLLED)
     await pull.github.end_check(check)
-    await is_merged(pull, job_id, SECONDS)
+    await is_merged(pull, job_id, TOLD)
 
 
 async def test_merged_by_looking_when_no_webhook_comes(site: Site, api: Api) -> None:
@@ -173,7 +172,7 @@ async def test_asked_while_the_run_itself_follows_ci(site: Site, api: Api) -> No
     await pull.blocked(job_id)
     await github.end_check(check)
     await api.tell_of_check(run.repository_slug, pull.sha)
-    await pull.reaches(job_id, MergeStatus.completed, SECONDS)
+    await pull.reaches(job_id, MergeStatus.completed, TOLD)
     ended = await site.ended(run, 10)
     assert (ended.status, ended.pr_status) == (RunStatus.completed, PrStatus.merged)
     types = [event.type for event in await site.events(run)]
