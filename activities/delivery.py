@@ -111,10 +111,10 @@ class Delivery:
             run = await session.get_one(Run, ask.run_id, with_for_update=True)
             if run.pr_url:
                 return
-            snapshot = await snapshot_of(self.database.direct, run.id)
             run.pr_status = PrStatus.creating
             await intend(session, effect_key(run.id), run.id, "pull-request")
             outputs = await outputs_of(session, run.id)
+        snapshot = await snapshot_of(self.database.direct, run.id)
         credentials = await self.outside.credentials(run.project_id)
         assert run.base_branch, "known since the clone"
         assert run.branch_name, "known since the start"

@@ -59,6 +59,7 @@ class Integrations:
     async def open_solver(self, conflict: Conflict) -> Opened:
         """The session of the agent that solves a pull request's conflicts, told what all sides wanted."""
         label = f"Conflicts of #{conflict.number}"
+        snapshot = await snapshot_of(self.database.direct, conflict.job_id)
         async with self.database.transaction() as session:
             job = await session.get_one(MergeJob, conflict.job_id, with_for_update=True)
             statement = select(AgentSession).where(
@@ -66,7 +67,6 @@ class Integrations:
             )
             found: AgentSession | None = (await session.execute(statement)).scalar_one_or_none()
             if found is None:
-                snapshot = await snapshot_of(self.database.direct, job.id)
                 agent = snapshot.steps[0].model_copy(update={"label": label})
                 found = await open_session(
                     session, job, snapshot, agent, SessionKind.worker, _prompt(job, conflict),

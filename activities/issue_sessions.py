@@ -43,11 +43,11 @@ class IssueSessions:
     @activity.defn
     async def open_scout(self, ref: SandboxRef) -> Opened:
         """The scout's session, told what to look for and what is known already."""
+        snapshot = await snapshot_of(self.database.direct, ref.job_id)
         async with self.database.transaction() as session:
             row = await session.get_one(IssueSession, ref.job_id, with_for_update=True)
             found = await session_of(session, row.id, SessionKind.scout)
             if found is None:
-                snapshot = await snapshot_of(self.database.direct, row.id)
                 prompt = f"<task>\n{row.prompt}\n</task>" + await _known(session, row.project_id)
                 found = await open_session(
                     session, row, snapshot, snapshot.steps[0], SessionKind.scout, prompt,

@@ -43,8 +43,8 @@ class MergeJobs:
                 return None
             if job.take():
                 append(session, job, EventType.merge_started)
-            snapshot = await snapshot_of(self.database.direct, str(job.run_id))
-            return MergePlan(delete_branch=snapshot.config.delete_branch_on_merge)
+        snapshot = await snapshot_of(self.database.direct, str(job.run_id))
+        return MergePlan(delete_branch=snapshot.config.delete_branch_on_merge)
 
     @activity.defn
     async def close_merge(self, end: MergeEnd) -> MergeStatus:

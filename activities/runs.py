@@ -63,7 +63,7 @@ class RunActivities:
                 return None
             if run.take():
                 append(session, run, EventType.run_started)
-            return _plan(await snapshot_of(self.database.direct, run_id))
+        return _plan(await snapshot_of(self.database.direct, run_id))
 
     @activity.defn
     async def has_follow_ups(self, run_id: str) -> bool:

@@ -68,9 +68,9 @@ class SandboxActivities:
         return await finish_first(self._provision(ask))
 
     async def _provision(self, ask: Provision) -> str:
+        snapshot = await snapshot_of(self.database.direct, ask.job_id)
         async with self.database.transaction() as session:
             job = await job_of(session, ask.job_id, lock=True)
-            snapshot = await snapshot_of(self.database.direct, job.id)
             sandbox = await _current(session, job, snapshot.config.sandbox, ask.lost)
         credentials = await self.outside.credentials(job.project_id)
         if sandbox.status is SandboxStatus.running:

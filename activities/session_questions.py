@@ -30,11 +30,11 @@ class SessionQuestions:
     @activity.defn
     async def open_asker(self, ref: SandboxRef) -> Opened:
         """The session of the agent that asks, told what the scan found."""
+        snapshot = await snapshot_of(self.database.direct, ref.job_id)
         async with self.database.transaction() as session:
             row = await session.get_one(AnsweringSession, ref.job_id, with_for_update=True)
             scan = await session.get_one(IssueSession, row.issue_session_id)
             prompt = asker_prompt(scan, await issues_of(session, row))
-            snapshot = await snapshot_of(self.database.direct, row.id)
             return await _opened(session, row, snapshot, SessionKind.asker, prompt, ref.sandbox_id)
 
     @activity.defn
@@ -65,11 +65,11 @@ class SessionQuestions:
     @activity.defn
     async def open_answerer(self, ref: SandboxRef) -> Opened:
         """The session of the agent that answers for good, told what was decided."""
+        snapshot = await snapshot_of(self.database.direct, ref.job_id)
         async with self.database.transaction() as session:
             row = await session.get_one(AnsweringSession, ref.job_id, with_for_update=True)
             questions = await questions_of(session, row.id)
             prompt = answerer_prompt(questions, await issues_of(session, row))
-            snapshot = await snapshot_of(self.database.direct, row.id)
             return await _opened(session, row, snapshot, SessionKind.answerer, prompt, ref.sandbox_id)
 
     @activity.defn

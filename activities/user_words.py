@@ -19,8 +19,9 @@ CUT_OFF = (
     "Your last answer was cut off at its limit. Calls that were not whole were not carried out: send them "
     "again, in smaller pieces."
 )
-_HAS_QUEUED: Final = "SELECT EXISTS (SELECT FROM follow_up WHERE run_id = %(job)s AND status = 'queued')"
 NUDGE = "Go on with the task. When nothing is left to do, end by calling the `finish` tool, alone."
+
+_HAS_QUEUED: Final = "SELECT EXISTS (SELECT FROM follow_up WHERE run_id = %(job)s AND status = 'queued')"
 
 
 async def has_queued(direct: Direct, job_id: str) -> bool:

@@ -10,7 +10,7 @@ from kit.direct import Direct
 from models.jobs import table_of
 
 _READ: Final = """
-    SELECT job.id, job.name, job.project_id, job.repository_slug, job.base_branch, job.base_sha,
+    SELECT job.name, job.project_id, job.repository_slug, job.base_branch, job.base_sha,
         sandbox.provider_id, sandbox.timeout_ms,
         EXISTS (SELECT FROM effect WHERE key = job.id || ':checkpoint' AND done_at IS NOT NULL)
     FROM {job} AS job JOIN sandbox ON sandbox.job_id = job.id
@@ -21,7 +21,6 @@ _READ: Final = """
 class Workplace(NamedTuple):
     """A job and the sandbox that it uses."""
 
-    job_id: str
     name: str
     project_id: str
     repository_slug: str

@@ -87,7 +87,7 @@ class _Inbound(ActivityInboundInterceptor):
                 log.info, "activity", outcome=outcome, is_local=info.is_local,
                 milliseconds=round(seconds * 1000, 1), outside_milliseconds=round(sum(outside) * 1000, 1),
             )  # fmt: skip
-            asyncio.get_running_loop().call_soon(line)  # once the engine has the result
+            asyncio.get_running_loop().call_soon(line)  # as a rule the result is on its way by then
         return result
 
     async def _show(self, info: activity.Info, failure: ApplicationError) -> None:

@@ -78,17 +78,6 @@ class Pull:
         [row] = await self.site.rows(MergeJob, col(MergeJob.id) == job_id, col(MergeJob.id))
         return row
 
-    async def looks_rarely(self, job_id: str, seconds: float) -> None:
-        """Wait until its polling is slower than this."""
-        handle = self.site.client.get_workflow_handle(job_id)
-
-        async def is_slow() -> bool:
-            events = (await handle.fetch_history()).events
-            timers = [each.timer_started_event_attributes.start_to_fire_timeout for each in events]
-            return any(timer.ToTimedelta().total_seconds() > seconds for timer in timers)
-
-        await eventually(is_slow, "its pauses have grown", 60)
-
 
 async def a_pull(
     site: Site, api: Api, *, ci: bool = True, draft: bool = False, config: BlueprintConfig | None = None

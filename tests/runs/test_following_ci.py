@@ -3,13 +3,11 @@
 from models.event import EventType
 from models.run import RunStatus
 from tests.runs.github import CI, GitHub, serving_api
+from tests.runs.looking import TOLD, looks_rarely
 from tests.runs.scenarios import create, finish, scripted
-from tests.runs.site import Site, eventually
+from tests.runs.site import Site
 
 CHECKED = scripted("checked-by-ci", create("checked.txt", "done\n"), finish("Wrote what is checked."))
-TOLD, POLLED = 5.0, 6.0
-"""Seconds: what is told of CI has looked by the first, on the busiest machine; by itself it would after more
-than the second."""
 
 
 async def test_a_webhook_ends_the_wait_and_without_one_it_looks_by_itself(site: Site) -> None:
@@ -23,22 +21,10 @@ async def test_a_webhook_ends_the_wait_and_without_one_it_looks_by_itself(site: 
     looked = [await site.until(run, EventType.ci_updated, count=1, patience=60) for run in (told, untold)]
     assert [event.data["status"] for event in looked] != ["passed", "passed"]
     async with serving_api(site) as api:
-        await _looks_rarely(site, told.id)
+        await looks_rarely(site, told.id)
         for each in ids.values():
             await github.end_check(each)
         await api.tell_of_check(slug.upper(), str((await site.read(told)).head_sha))
         ended = await site.ended(told, TOLD)
     assert (ended.status, (ended.ci_checks or {})["status"]) == (RunStatus.completed, "passed")
     assert (await site.ended(untold, 30)).status is RunStatus.completed
-
-
-async def _looks_rarely(site: Site, workflow_id: str) -> None:
-    """Wait until its polling is slower than what the webhook is held to."""
-    handle = site.client.get_workflow_handle(workflow_id)
-
-    async def is_slow() -> bool:
-        events = (await handle.fetch_history()).events
-        timers = [each.timer_started_event_attributes.start_to_fire_timeout for each in events]
-        return any(timer.ToTimedelta().total_seconds() > POLLED for timer in timers)
-
-    await eventually(is_slow, "its pauses have grown", 60)

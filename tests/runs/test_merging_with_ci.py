@@ -15,14 +15,12 @@ from models.merge_job import MergeStatus
 from models.notification import NotificationType
 from models.run import PrStatus, RunStatus
 from tests.runs.github import CI, Api, GitHub, serving_api
+from tests.runs.looking import TOLD, looks_rarely
 from tests.runs.merges import Pull, a_pull, headers_of
 from tests.runs.parts import Parts
 from tests.runs.scenarios import create, finish, scripted
 from tests.runs.site import Site, eventually, opened
 
-TOLD, POLLED = 5.0, 6.0
-"""Seconds: what is told of CI has looked by the first, on the busiest machine; by itself it would after more
-than the second."""
 MERGED_LIVE = scripted("merged-live", create("live.txt", "done\n"), finish("Wrote live.txt."))
 
 
@@ -54,7 +52,7 @@ async def test_merged_by_a_webhook_before_it_would_look_by_itself(site: Site, ap
     assert blocked["waiting"] == {"code": "BLOCKED_ON_CI", "message": "CI is at work: test."}
     again = await api.http.post(f"/api/v1/pull-requests/{pull.run.id}/merge", headers=pull.headers)
     assert again.status_code == 409
-    await pull.looks_rarely(job_id, POLLED)
+    await looks_rarely(site, job_id)
     await pull.github.end_check(check)
     await api.tell_of_check(pull.github.slug, pull.sha)
     await is_merged(pull, job_id, TOLD)
@@ -71,7 +69,7 @@ async def test_merged_by_what_the_repository_itself_tells(site: Site, api: Api) 
     check = await pull.github.begin_check(pull.sha)
     job_id = await pull.merge()
     await pull.blocked(job_id)
-    await pull.looks_rarely(job_id, POLLED)
+    await looks_rarely(site, job_id)
     await pull.github.end_check(check)
     await is_merged(pull, job_id, TOLD)
 
