@@ -6,9 +6,9 @@ A run of one step: ten turns with a tool call each, and one that finishes.  Its 
 the time that its activities spent inside model, sandbox, git and GitHub calls, which they measure and log
 themselves.  `--check` fails above the agreed ratios.
 
-The bare activities do nothing.  For a run alone, the same is told of bare ones that wait as long as the run's
-did outside, less that wait: an engine that was left alone for a moment answers more slowly than one that is
-kept busy, and that is not the run's own.
+A bare activity does nothing.  For a run alone it waits as long as the run's did outside, and its workflow's
+overhead too is its wall time less these waits (ADR 12); what the same take without a wait is told besides.
+Of many at once somebody is always at work, so there they do not wait.
 """
 
 import asyncio
@@ -34,7 +34,8 @@ from local.state import StackFile
 from tests.bench.bare_workflow import WAITED, WAITS, Bare, nothing
 
 SCENARIOS = Path(__file__).parent / "scenarios"
-ALONE, AT_ONCE = 9, 50
+WARMING, ALONE, AT_ONCE = 3, 21, 50
+"""Runs before anything is measured, runs one by one, and runs together."""
 RATIOS = {"alone": 1.5, "at once": 2.5}
 BARE_QUEUE = "bench-bare"
 
@@ -172,33 +173,43 @@ async def measure(directory: Path) -> dict[str, float]:
         bench = Bench(client, directory / "logs" / "worker.log", http)
         async with Worker(client, task_queue=BARE_QUEUE, workflows=[Bare], activities=[nothing]):
             blueprint = await bench.blueprint()
-            await bench.runs(blueprint, 1)  # everything is warm after it
-            alone, bare_alone, waiting = [], [], []
+            for _ in range(WARMING):
+                await bench.runs(blueprint, 1)
+            alone, waiting, busy = [], [], []
             for _ in range(ALONE):  # in turns, as a machine may be slower a minute later
                 alone += await bench.runs(blueprint, 1)
-                bare_alone += await bare(client, alone[0].activities, 1)
                 waiting.append(await patient(client, alone[-1].waits))
-            ratios["alone"] = _say("alone", alone, bare_alone)
-            print(f"alone: as many that wait as long took {statistics.median(waiting) * 1000:.0f} ms besides")
+                busy += await bare(client, alone[0].activities, 1)
+            ratios["alone"] = _say("alone", alone, waiting, "wait as long")
+            print(f"alone: {_against('do not wait', alone, busy)}")
             count, crowd = alone[0].activities, await bench.runs(blueprint, AT_ONCE)
-            ratios["at once"] = _say(f"{AT_ONCE} at once", crowd, await bare(client, count, AT_ONCE))
+            together = await bare(client, count, AT_ONCE)
+            ratios["at once"] = _say(f"{AT_ONCE} at once", crowd, together, "do not wait")
     for part in ("worker", "api"):
         print(f"memory of the {part}: {_megabytes(stack.pids[part]):.0f} MB")
     return ratios
 
 
-def _say(name: str, runs: list[Measured], bare: list[float]) -> float:
-    """Print medians; the ratio of a run's own overhead to the bare activities."""
-    overhead, baseline = statistics.median(run.overhead for run in runs), statistics.median(bare)
+def _say(name: str, runs: list[Measured], bare: list[float], which: str) -> float:
+    """Print medians; the ratio of a run's own overhead to that of bare activities, of which `which` tells."""
     wall, first = (
         statistics.median(run.wall for run in runs),
         statistics.median(run.first_turn for run in runs),
     )
-    ratio = overhead / baseline
-    print(f"{name}: a run took {wall:.2f} s, {overhead * 1000:.0f} ms of it its own overhead")
-    print(f"{name}: {runs[0].activities} bare activities took {baseline * 1000:.0f} ms, ratio {ratio:.2f}")
+    print(f"{name}: a run took {wall:.2f} s, {_overhead(runs) * 1000:.0f} ms of it its own overhead")
+    print(f"{name}: {_against(which, runs, bare)}")
     print(f"{name}: the first model turn began after {first * 1000:.0f} ms")
-    return ratio
+    return _overhead(runs) / statistics.median(bare)
+
+
+def _against(which: str, runs: list[Measured], bare: list[float]) -> str:
+    baseline = statistics.median(bare)
+    count, ratio = runs[0].activities, _overhead(runs) / baseline
+    return f"that of {count} bare activities that {which} was {baseline * 1000:.0f} ms, ratio {ratio:.2f}"
+
+
+def _overhead(runs: list[Measured]) -> float:
+    return statistics.median(run.overhead for run in runs)
 
 
 def codecourier(*words: str) -> None:
