@@ -9,10 +9,9 @@ from pydantic import BaseModel
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from activities.opened_pull_requests import effect_key, marker_of, opened
+from activities.opened_pull_requests import marker_of, meant, opened
 from activities.outgoing import holds_secret
 from activities.outside import Outside, outside
-from activities.prompts import outputs_of
 from activities.pull_request_text import body_of
 from activities.sandboxes import SandboxRef
 from activities.snapshots import snapshot_of
@@ -23,9 +22,7 @@ from kit.database import Database
 from kit.shielding import finish_first
 from models import Run
 from models.base import JsonObject
-from models.effect import intend
 from models.event import EventType
-from models.run import PrStatus
 
 _PUSHED: Final = """
     WITH changed AS (
@@ -107,13 +104,10 @@ class Delivery:
         await finish_first(self._open(ask))
 
     async def _open(self, ask: OpenPullRequest) -> None:
-        async with self.database.transaction() as session:
-            run = await session.get_one(Run, ask.run_id, with_for_update=True)
-            if run.pr_url:
-                return
-            run.pr_status = PrStatus.creating
-            await intend(session, effect_key(run.id), run.id, "pull-request")
-            outputs = await outputs_of(session, run.id)
+        found = await meant(self.database.direct, ask.run_id)
+        if found is None:
+            return
+        run, outputs = found
         snapshot = await snapshot_of(self.database.direct, run.id)
         credentials = await self.outside.credentials(run.project_id)
         assert run.base_branch, "known since the clone"

@@ -1,13 +1,36 @@
-"""What became of the intent to open a pull request, on the run's row, in the ledger and in the log."""
+"""The intent to open a pull request and what became of it, on the run's row, in the ledger and in the log."""
 
+from typing import Final, NamedTuple
+
+from sqlalchemy import update
+from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from activities.step_outputs import OUTPUTS, StepOutput, step_outputs
 from gateways.github import PullRequestFacts
+from kit.direct import Direct
 from models import Effect, Run
 from models.base import JsonObject, now
 from models.event import EventType, append
 from models.notification import NotificationType, notify
 from models.run import PrStatus
+
+_MEANT: Final = """
+    WITH run AS (
+        UPDATE run SET pr_status = 'creating' WHERE id = %(run)s AND pr_url IS NULL RETURNING *
+    ), intended AS (
+        INSERT INTO effect (key, subject_id, kind, intended_at)
+        SELECT %(key)s, id, 'pull-request', %(now)s FROM run ON CONFLICT DO NOTHING
+    )
+    SELECT to_jsonb(run), {outputs} FROM run
+"""
+
+
+class Meant(NamedTuple):
+    """What a pull request is made of."""
+
+    run: Run
+    outputs: list[StepOutput]
 
 
 def effect_key(run_id: str) -> str:
@@ -17,6 +40,13 @@ def effect_key(run_id: str) -> str:
 def marker_of(run_id: str) -> str:
     """By which a run's pull request is known, whatever became of its title and text."""
     return f"<!-- codecourier:run {run_id} -->"
+
+
+async def meant(direct: Direct, run_id: str) -> Meant | None:
+    """Write down that it is about to be opened, once; None when it is open."""
+    values = {"run": run_id, "key": effect_key(run_id), "now": now()}
+    found = await direct.fetch(_MEANT.format(outputs=OUTPUTS), values)
+    return Meant(Run.model_validate(found[0][0]), step_outputs(found[0][1])) if found else None
 
 
 async def opened(session: AsyncSession, run: Run, facts: PullRequestFacts) -> None:
@@ -43,6 +73,6 @@ async def not_opened(session: AsyncSession, run: Run, reason: str) -> None:
 
 
 async def _close_intent(session: AsyncSession, run: Run, result: JsonObject) -> None:
+    statement = update(Effect).where(col(Effect.key) == effect_key(run.id))
     with session.no_autoflush:  # what changed on the run's row goes out with the rest
-        effect = await session.get_one(Effect, effect_key(run.id))
-    effect.done_at, effect.result = now(), result
+        await session.execute(statement.values(done_at=now(), result=result))

@@ -2,14 +2,10 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import select
-from sqlmodel import col
-from sqlmodel.ext.asyncio.session import AsyncSession
-
+from activities.step_outputs import StepOutput
 from gateways.conversation import cut
-from models import RunStep
 from models.job_snapshot import Snapshot, StepSnapshot, iterations
-from models.run_step import StepStatus, Verdict
+from models.run_step import Verdict
 
 OUTPUT_LIMIT = 20_000
 """Characters of an earlier step's output that later steps are told."""
@@ -21,16 +17,6 @@ You work in a sandbox. The repository is in /home/user/repo, on the run's own br
 - Work without asking: nobody answers questions. Where the task is silent, choose what its user would expect
   and say so in your summary.
 - When the work is done, call `finish`, alone."""
-
-
-@dataclass(frozen=True)
-class StepOutput:
-    index: int
-    iteration: int
-    label: str
-    output: str
-    verdict: Verdict | None
-    feedback: str | None
 
 
 @dataclass(frozen=True)
@@ -84,19 +70,6 @@ def user_prompt(told: StepPrompt) -> str:
             and output.verdict is Verdict.failed
         ]  # fmt: skip
     return "\n\n".join(parts)
-
-
-async def outputs_of(session: AsyncSession, run_id: str) -> list[StepOutput]:
-    """What the finished steps of a run put out, in the order of their work."""
-    statement = (
-        select(RunStep)
-        .where(col(RunStep.run_id) == run_id, col(RunStep.status) == StepStatus.completed)
-        .order_by(col(RunStep.id))
-    )
-    return [
-        StepOutput(step.index, step.iteration, step.label, step.output or "", step.verdict, step.feedback)
-        for step in (await session.execute(statement)).scalars()
-    ]
 
 
 def _latest(outputs: list[StepOutput]) -> list[StepOutput]:

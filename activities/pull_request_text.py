@@ -1,6 +1,6 @@
 """What a pull request says: what was asked, what was done, and how it was checked."""
 
-from activities.prompts import StepOutput
+from activities.step_outputs import StepOutput
 from gateways.conversation import cut
 from models.run import Run
 from models.run_step import Verdict

@@ -1,13 +1,15 @@
 """The run of a sprint: the chain's prompt with the sprint's number, and what the sprints before it did."""
 
+from sqlalchemy import select
+from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from activities.prompts import outputs_of
 from gateways.conversation import cut
 from kit.settings import Settings
-from models import Run, SprintChain
+from models import Run, RunStep, SprintChain
 from models.run import RunSource
 from models.run_start import RunStart, create_run, title
+from models.run_step import StepStatus
 
 TOLD = 2_000
 """Characters of an earlier sprint's summary that later ones are told."""
@@ -48,8 +50,16 @@ async def _earlier(session: AsyncSession, chain: SprintChain, index: int) -> lis
     for place, (run_id, pr_url) in done[-TOLD_SPRINTS:]:
         if run_id is None:
             continue
-        outputs = await outputs_of(session, run_id)
-        summary = cut(outputs[-1].output, TOLD) if outputs else ""
+        summary = cut(await _last_output(session, run_id), TOLD)
         where = f' pull-request="{pr_url}"' if pr_url else ""
         told.append(f'<sprint number="{chain.sprint_start + place}"{where}>\n{summary}\n</sprint>')
     return told
+
+
+async def _last_output(session: AsyncSession, run_id: str) -> str:
+    statement = (
+        select(col(RunStep.output))
+        .where(col(RunStep.run_id) == run_id, col(RunStep.status) == StepStatus.completed)
+        .order_by(col(RunStep.id).desc())
+    )
+    return (await session.execute(statement.limit(1))).scalar_one_or_none() or ""

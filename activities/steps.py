@@ -9,8 +9,9 @@ from pydantic import BaseModel
 from temporalio import activity
 
 from activities.agent_sessions import new_session
-from activities.prompts import StepOutput, StepPrompt, user_prompt
+from activities.prompts import StepPrompt, user_prompt
 from activities.snapshots import snapshot_of
+from activities.step_outputs import OUTPUTS, Row, step_outputs
 from activities.telling import PROGRESSED, TELL, told
 from kit.database import Database
 from kit.direct import jsonb
@@ -18,14 +19,10 @@ from models import AgentSession, RunStep
 from models.base import JsonObject
 from models.event import EventType
 from models.job_snapshot import Snapshot
-from models.run_step import StepStatus, Verdict
+from models.run_step import StepStatus
 
 _BEFORE: Final = """
-    SELECT project_id, (
-        SELECT coalesce(json_agg(json_build_array(
-            step.index, step.iteration, step.label, coalesce(output, ''), verdict, feedback) ORDER BY step.id
-        ) FILTER (WHERE status = 'completed'), '[]') FROM run_step AS step WHERE run_id = run.id
-    ), (
+    SELECT project_id, {outputs}, (
         SELECT json_build_array(step.id, agent.id, agent.max_turns)
         FROM run_step AS step JOIN agent_session AS agent ON agent.step_id = step.id
         WHERE run_id = run.id AND step.index = %(index)s AND iteration = %(iteration)s
@@ -33,7 +30,6 @@ _BEFORE: Final = """
     FROM run WHERE id = %(run)s
 """
 """Whose run it is, what its finished steps put out, and this step if it has begun."""
-Output = tuple[int, int, str, str, str | None, str | None]
 _BEGIN: Final = """
     WITH step AS (
         INSERT INTO run_step SELECT * FROM jsonb_populate_record(NULL::run_step, %(step)s)
@@ -81,13 +77,14 @@ class StepActivities:
         """The step's row, its agent session and its prompt; found again by run, index and iteration."""
         direct = self.database.direct
         asked = {"run": begin.run_id, "index": begin.index, "iteration": begin.iteration}
-        [[project_id, outputs, begun]] = await direct.fetch(_BEFORE, asked)
+        before = _BEFORE.format(outputs=OUTPUTS)
+        [[project_id, outputs, begun]] = await direct.fetch(before, asked)
         if begun is None:
             snapshot = await snapshot_of(direct, begin.run_id)
             step, session, values = _rows(begin, project_id, snapshot, outputs)
             if await direct.fetch(_BEGIN.format(progressed=PROGRESSED, tell=TELL), {**asked, **values}):
                 return StepBegun(step_id=step.id, session_id=session.id, max_turns=session.max_turns)
-            [[_, _, begun]] = await direct.fetch(_BEFORE, asked)  # another execution was quicker
+            [[_, _, begun]] = await direct.fetch(before, asked)  # another execution was quicker
         step_id, session_id, max_turns = begun
         return StepBegun(step_id=step_id, session_id=session_id, max_turns=max_turns)
 
@@ -100,14 +97,10 @@ class StepActivities:
 
 
 def _rows(
-    begin: BeginStep, project_id: str, snapshot: Snapshot, outputs: list[Output]
+    begin: BeginStep, project_id: str, snapshot: Snapshot, outputs: list[Row]
 ) -> tuple[RunStep, AgentSession, dict[str, object]]:
     """What a step leaves when it begins: its row, its session's, and all of it by the names of `_BEGIN`."""
     step = snapshot.steps[begin.index]
-    earlier = [
-        StepOutput(index, iteration, label, output, Verdict(verdict) if verdict else None, feedback)
-        for index, iteration, label, output, verdict, feedback in outputs
-    ]
     row = RunStep(
         project_id=project_id, run_id=begin.run_id, index=step.index, iteration=begin.iteration,
         role=step.role, label=step.label, persona_id=step.persona_id, model=step.model,
@@ -115,7 +108,7 @@ def _rows(
     )  # fmt: skip
     session, prompt = new_session(
         project_id, begin.run_id, snapshot, step, step.role.kind,
-        user_prompt(StepPrompt(snapshot, step, begin.iteration, earlier)),
+        user_prompt(StepPrompt(snapshot, step, begin.iteration, step_outputs(outputs))),
         sandbox_id=begin.sandbox_id, step_id=row.id,
     )  # fmt: skip
     data: JsonObject = {

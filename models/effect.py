@@ -3,9 +3,7 @@
 from datetime import datetime
 
 from sqlalchemy import Index
-from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import Field
-from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models.base import Json, JsonObject, Table, Timestamp, now
 
@@ -21,9 +19,3 @@ class Effect(Table, table=True):
     intended_at: datetime = Field(default_factory=now, sa_type=Timestamp)
     done_at: datetime | None = Field(default=None, sa_type=Timestamp)
     result: JsonObject | None = Field(default=None, sa_type=Json)
-
-
-async def intend(session: AsyncSession, key: str, subject_id: str, kind: str) -> None:
-    """Write down what is about to be done, unless it was written before."""
-    row = Effect(key=key, subject_id=subject_id, kind=kind)
-    await session.execute(insert(Effect).values(row.model_dump(exclude_none=True)).on_conflict_do_nothing())

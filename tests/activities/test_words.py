@@ -4,8 +4,9 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from activities.failures import as_application_error
-from activities.prompts import StepOutput, StepPrompt, folder, system_prompt, user_prompt
+from activities.prompts import StepPrompt, folder, system_prompt, user_prompt
 from activities.pull_request_text import LONGEST, body_of
+from activities.step_outputs import StepOutput
 from gateways.agent_errors import ContextTooLong, TurnCut
 from gateways.errors import CredentialRefused, ProviderLimit, SandboxGone, UpstreamFailed
 from kit.errors import Conflict, Unavailable
