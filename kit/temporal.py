@@ -80,7 +80,7 @@ class _Converter(CompositePayloadConverter):
 
 
 CONVERTER: Final = DataConverter(payload_converter_class=_Converter)
-"""How arguments and results are written; all their types are imported once (`kit.workflow_runner`)."""
+"""How arguments and results are written."""
 
 
 async def connect(settings: Settings) -> Client:

@@ -9,14 +9,13 @@ from importlib.metadata import version
 
 import uvloop
 from temporalio.client import Client
-from temporalio.worker import Worker
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from activities.jobs import JobActivities
 from kit import logs
 from kit.database import Database
 from kit.settings import Settings, settings
 from kit.temporal import AGENTS_QUEUE, TASK_QUEUE, connect
-from kit.workflow_runner import RUNNER
 from worker.activities import all_activities
 from worker.interceptors import ActivityInterceptor
 from worker.registry import WORKFLOWS
@@ -45,7 +44,7 @@ def build_workers(client: Client, settings: Settings, database: Database) -> lis
             task_queue=queue,
             workflows=WORKFLOWS,
             activities=activities,
-            workflow_runner=RUNNER,
+            workflow_runner=UnsandboxedWorkflowRunner(),  # ADR 12
             interceptors=[ActivityInterceptor(waits.wait)],
             build_id=BUILD,
             max_concurrent_activities=most,

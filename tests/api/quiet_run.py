@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 from temporalio import workflow
 from temporalio.client import Client
-from temporalio.worker import Worker
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from activities.answering_sessions import AnsweringSessions
 from activities.chains import Chains
@@ -23,7 +23,6 @@ from kit.database import Database
 from kit.settings import Settings
 from kit.shielding import finish_first
 from kit.temporal import TASK_QUEUE
-from kit.workflow_runner import RUNNER
 from models.answering_session import AnsweringStatus
 from models.run import RunStatus
 from tests.api.quiet_agents import ANSWERED, ASKED, QuietAgents, Spoken
@@ -87,7 +86,7 @@ async def quiet_worker(client: Client, database: Database, settings: Settings) -
         task_queue=TASK_QUEUE,
         workflows=[QuietRun, SprintChainWorkflow, WorkChainWorkflow, QuietAnswering],
         activities=activities,
-        workflow_runner=RUNNER,
+        workflow_runner=UnsandboxedWorkflowRunner(),
         interceptors=[ActivityInterceptor(jobs.wait)],
     ):
         yield

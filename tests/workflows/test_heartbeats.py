@@ -8,11 +8,10 @@ from temporalio import activity, workflow
 from temporalio.client import Client, WorkflowFailureError
 from temporalio.common import RetryPolicy
 from temporalio.exceptions import CancelledError
-from temporalio.worker import Worker
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from activities.jobs import Wait
 from kit.ids import new_id
-from kit.workflow_runner import RUNNER
 from worker.interceptors import ActivityInterceptor
 
 QUEUE = "beating"
@@ -43,7 +42,7 @@ async def _told(wait: Wait) -> None:
 def working(engine: Client) -> Worker:
     return Worker(
         engine, task_queue=QUEUE, workflows=[Silence], activities=[be_silent],
-        workflow_runner=RUNNER,
+        workflow_runner=UnsandboxedWorkflowRunner(),
         interceptors=[ActivityInterceptor(_told)], max_heartbeat_throttle_interval=timedelta(seconds=1),
     )  # fmt: skip
 

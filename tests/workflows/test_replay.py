@@ -13,9 +13,9 @@ from temporalio.client import WorkflowHistory
 from temporalio.worker import Replayer
 
 from kit.temporal import CONVERTER
-from kit.workflow_runner import RUNNER
 from tests.workflows.changed import CHANGED
 from tests.workflows.record import HISTORIES, PLAYS
+from tests.workflows.sandbox import SANDBOX
 from worker.registry import WORKFLOWS
 
 FILES = sorted(HISTORIES.glob("*.json"))
@@ -35,7 +35,7 @@ KINDS = {
 
 
 def replayer(workflows: list[type]) -> Replayer:
-    return Replayer(workflows=workflows, workflow_runner=RUNNER, data_converter=CONVERTER)
+    return Replayer(workflows=workflows, workflow_runner=SANDBOX, data_converter=CONVERTER)
 
 
 def recorded(path: Path) -> WorkflowHistory:
