@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from activities.opened_pull_requests import marker_of, meant, opened
+from activities.opened_pull_requests import intend, marker_of, opened
 from activities.outgoing import holds_secret
 from activities.outside import Outside, outside
 from activities.pull_request_text import body_of
@@ -104,7 +104,7 @@ class Delivery:
         await finish_first(self._open(ask))
 
     async def _open(self, ask: OpenPullRequest) -> None:
-        found = await meant(self.database.direct, ask.run_id)
+        found = await intend(self.database.direct, ask.run_id)
         if found is None:
             return
         run, outputs = found

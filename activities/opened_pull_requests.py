@@ -15,7 +15,7 @@ from models.event import EventType, append
 from models.notification import NotificationType, notify
 from models.run import PrStatus
 
-_MEANT: Final = """
+_INTEND: Final = """
     WITH run AS (
         UPDATE run SET pr_status = 'creating' WHERE id = %(run)s AND pr_url IS NULL RETURNING *
     ), intended AS (
@@ -26,7 +26,7 @@ _MEANT: Final = """
 """
 
 
-class Meant(NamedTuple):
+class Intent(NamedTuple):
     """What a pull request is made of."""
 
     run: Run
@@ -42,11 +42,11 @@ def marker_of(run_id: str) -> str:
     return f"<!-- codecourier:run {run_id} -->"
 
 
-async def meant(direct: Direct, run_id: str) -> Meant | None:
+async def intend(direct: Direct, run_id: str) -> Intent | None:
     """Write down that it is about to be opened, once; None when it is open."""
     values = {"run": run_id, "key": effect_key(run_id), "now": now()}
-    found = await direct.fetch(_MEANT.format(outputs=OUTPUTS), values)
-    return Meant(Run.model_validate(found[0][0]), step_outputs(found[0][1])) if found else None
+    found = await direct.fetch(_INTEND.format(outputs=OUTPUTS), values)
+    return Intent(Run.model_validate(found[0][0]), step_outputs(found[0][1])) if found else None
 
 
 async def opened(session: AsyncSession, run: Run, facts: PullRequestFacts) -> None:
