@@ -6,9 +6,9 @@ A run of one step: ten turns with a tool call each, and one that finishes.  Its 
 the time that its activities spent inside model, sandbox, git and GitHub calls, which they measure and log
 themselves.  `--check` fails above the agreed ratios.
 
-A bare activity does nothing.  For a run alone it waits as long as the run's did outside, and its workflow's
-overhead too is its wall time less these waits (ADR 12); what the same take without a wait is told besides.
-Of many at once somebody is always at work, so there they do not wait.
+The bare activities do nothing.  For a run alone, the same is told of bare ones that wait as long as the run's
+did outside, less that wait: on some machines an engine that was left alone for a moment answers more slowly
+than one that is kept busy, and that is not the run's own.
 """
 
 import asyncio
@@ -180,24 +180,24 @@ async def measure(directory: Path) -> dict[str, float]:
                 alone += await bench.runs(blueprint, 1)
                 waiting.append(await patient(client, alone[-1].waits))
                 busy += await bare(client, alone[0].activities, 1)
-            ratios["alone"] = _say("alone", alone, waiting, "wait as long")
-            print(f"alone: {_against('do not wait', alone, busy)}")
+            ratios["alone"] = _say("alone", alone, busy)
+            print(f"alone: {_against('wait as long', alone, waiting)}")
             count, crowd = alone[0].activities, await bench.runs(blueprint, AT_ONCE)
             together = await bare(client, count, AT_ONCE)
-            ratios["at once"] = _say(f"{AT_ONCE} at once", crowd, together, "do not wait")
+            ratios["at once"] = _say(f"{AT_ONCE} at once", crowd, together)
     for part in ("worker", "api"):
         print(f"memory of the {part}: {_megabytes(stack.pids[part]):.0f} MB")
     return ratios
 
 
-def _say(name: str, runs: list[Measured], bare: list[float], which: str) -> float:
-    """Print medians; the ratio of a run's own overhead to that of bare activities, of which `which` tells."""
+def _say(name: str, runs: list[Measured], bare: list[float]) -> float:
+    """Print medians; the ratio of a run's own overhead to that of bare activities that do nothing."""
     wall, first = (
         statistics.median(run.wall for run in runs),
         statistics.median(run.first_turn for run in runs),
     )
     print(f"{name}: a run took {wall:.2f} s, {_overhead(runs) * 1000:.0f} ms of it its own overhead")
-    print(f"{name}: {_against(which, runs, bare)}")
+    print(f"{name}: {_against('do nothing', runs, bare)}")
     print(f"{name}: the first model turn began after {first * 1000:.0f} ms")
     return _overhead(runs) / statistics.median(bare)
 
