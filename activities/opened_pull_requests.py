@@ -24,6 +24,7 @@ _INTEND: Final = """
     )
     SELECT to_jsonb(run), {outputs} FROM run
 """
+"""Harmless to repeat: the run's own column says whether it is open, and the ledger's key is unique."""
 
 
 class Intent(NamedTuple):

@@ -26,6 +26,7 @@ class StepOutput:
 
 
 def step_outputs(rows: list[Row]) -> list[StepOutput]:
+    """What `OUTPUTS` gave."""
     return [
         StepOutput(index, iteration, label, output, Verdict(verdict) if verdict else None, feedback)
         for index, iteration, label, output, verdict, feedback in rows
