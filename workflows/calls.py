@@ -4,6 +4,7 @@ A provider's limit is a wait, not an attempt: durable, and visible on the job.
 """
 
 import asyncio
+from collections.abc import Coroutine
 from datetime import timedelta
 from typing import TypeVar
 
@@ -72,6 +73,17 @@ async def patiently(
             waits += 1
             await _announce(job_id, limit.message, seconds)
             await workflow.sleep(timedelta(seconds=seconds * (1 + 0.1 * workflow.random().random())))
+
+
+async def together(*works: Coroutine[object, object, None]) -> None:
+    """Do all of it at once; what fails first, or a cancel, ends the rest before it is raised."""
+    tasks = [asyncio.create_task(work) for work in works]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def heed_cancel() -> None:

@@ -1,6 +1,5 @@
 """What comes after the steps: push, pull request, and CI followed until it has spoken."""
 
-import asyncio
 from datetime import timedelta
 from functools import partial
 
@@ -10,7 +9,7 @@ from activities.ci import Ci, CiReport
 from activities.delivery import Delivery, OpenPullRequest, Pushed
 from activities.sandboxes import SandboxRef
 from kit.temporal import PATIENT
-from workflows.calls import WHOLE, patiently
+from workflows.calls import WHOLE, patiently, together
 from workflows.control import Control
 from workflows.news import news
 from workflows.pipeline import Pipeline
@@ -24,17 +23,15 @@ FIRST_LOOK, LONGEST_PAUSE = timedelta(seconds=2), timedelta(minutes=1)
 async def deliver(pipeline: Pipeline) -> None:
     """A run that changed nothing opens no pull request; a stopped one only pushes what it has.
 
-    Once the pull request is open, nothing needs the sandbox any more: it goes while CI is looked at.
+    Once the branch is pushed, nothing needs the sandbox any more and CI may begin: the sandbox goes and CI is
+    looked at while the pull request is opened.
     """
     run_id = pipeline.run_id
     pushed, pipeline.sandbox_id = await surviving(run_id, pipeline.sandbox_id, partial(_push, run_id))
     if pushed.sha is None or not pipeline.plan.create_pr or pipeline.control.stopping:
         return
     ask = OpenPullRequest(run_id=run_id, draft=pipeline.unpassed)
-    await patiently(
-        run_id, Delivery.open_pull_request, ask, PATIENT, summary="open the pull request", cancellation=WHOLE
-    )
-    await asyncio.gather(release_sandbox(run_id), _follow_ci(run_id, pipeline.control))
+    await together(_open(ask), release_sandbox(run_id), _follow_ci(run_id, pipeline.control))
 
 
 async def _push(run_id: str, sandbox_id: str) -> Pushed:
@@ -44,9 +41,17 @@ async def _push(run_id: str, sandbox_id: str) -> Pushed:
     )
 
 
+async def _open(ask: OpenPullRequest) -> None:
+    workflow.set_current_details("The branch is pushed; opening the pull request and looking at CI.")
+    await patiently(
+        ask.run_id, Delivery.open_pull_request, ask, PATIENT, summary="open the pull request",
+        cancellation=WHOLE,
+    )  # fmt: skip
+    workflow.set_current_details("The pull request is open; waiting for CI.")
+
+
 async def _follow_ci(run_id: str, control: Control) -> None:
     """Look at CI until it has spoken, or there is none: when GitHub tells of it, else less and less often."""
-    workflow.set_current_details("The pull request is open; waiting for CI.")
     started, pause = workflow.now(), FIRST_LOOK
     while workflow.now() - started < CI_TAKES:
         control.checks_changed = False

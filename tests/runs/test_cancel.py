@@ -107,6 +107,7 @@ async def _held_at(site: Site, seam: str, config: BlueprintConfig | None = None)
 
 async def _waiting_for_ci(site: Site) -> Cancelled:
     run = await site.start(f"Cancel {QUICK}", repository=await site.repository(CI))
+    await site.until(run, EventType.pr_created)
     await site.until(run, EventType.ci_updated)
     return await _cancel(site, run)
 

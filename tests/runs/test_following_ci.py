@@ -1,4 +1,7 @@
-"""A run follows CI: it looks at once when GitHub tells of it, and by itself when nothing is told."""
+"""A run follows CI: it looks at once when GitHub tells of it, and by itself when nothing is told.
+
+It begins to look while its pull request is opened, and stops when that cannot be.
+"""
 
 from models.event import EventType
 from models.run import RunStatus
@@ -28,3 +31,18 @@ async def test_a_webhook_ends_the_wait_and_without_one_it_looks_by_itself(site: 
         ended = await site.ended(told, TOLD)
     assert (ended.status, (ended.ci_checks or {})["status"]) == (RunStatus.completed, "passed")
     assert (await site.ended(untold, 30)).status is RunStatus.completed
+
+
+async def test_a_pull_request_that_cannot_be_opened_ends_the_look_at_ci(site: Site) -> None:
+    slug = await site.repository(CI)
+    run = await site.accept(f"Checked {CHECKED}", repository=slug)
+    trap = f"pull-request@{run.id}"
+    site.set_trap(trap, "hold")
+    await site.send(run)
+    await site.sprung(trap)
+    await site.until(run, EventType.ci_updated)
+    await GitHub(site, slug).ask("DELETE", f"/git/refs/heads/{run.branch_name}")
+    site.release(trap)
+    ended = await site.ended(run, 30)
+    assert (ended.status, ended.error_code) == (RunStatus.failed, "UPSTREAM_REFUSED")
+    assert (await site.events(run))[-1].type == EventType.run_failed
