@@ -3,18 +3,28 @@
 from typing import Final, Literal
 
 from pydantic import BaseModel
-from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio import activity
 
 from activities.outside import Outside, outside
+from activities.telling import TELL, told
 from gateways.github_checks import Check, ChecksFacts
 from kit.database import Database
+from kit.direct import Direct, jsonb
 from kit.wire import iso
-from models import Run
 from models.base import JsonObject, now
-from models.event import EventType, append
+from models.event import EventType
 
 _COMMIT: Final = "SELECT project_id, repository_slug, head_sha FROM run WHERE id = %(run)s"
+_KEEP: Final = """
+    WITH held AS (
+        SELECT id, nullif(ci_checks, 'null') - 'checkedAt' IS DISTINCT FROM %(checks)s AS is_news
+        FROM run WHERE id = %(run)s FOR UPDATE
+    ), kept AS (
+        UPDATE run SET ci_checks = %(checks)s || %(looked)s, event_seq = event_seq + is_news::int
+        FROM held WHERE run.id = held.id RETURNING project_id, run.id, event_seq, is_news
+    ), changed AS (SELECT project_id, id, event_seq FROM kept WHERE is_news)
+    {tell}
+"""
 
 
 class CiReport(BaseModel):
@@ -36,18 +46,18 @@ class Ci:
         with outside():
             facts = await github.checks(slug, sha)
             expected = facts.status != "none" or await github.has_ci(slug, sha)
-        async with self.database.transaction() as session:
-            keep_checks(session, await session.get_one(Run, run_id, with_for_update=True), facts)
+        await keep_checks(self.database.direct, run_id, facts)
         return CiReport(status=facts.status, expected=expected)
 
 
-def keep_checks(session: AsyncSession, run: Run, facts: ChecksFacts) -> None:
-    """On the run's row, and in its log when they changed; the caller holds the row."""
+async def keep_checks(direct: Direct, run_id: str, facts: ChecksFacts) -> None:
+    """On the run's row, and in its log when they changed."""
     checks: JsonObject = {"status": facts.status, "checks": [_wire(check) for check in facts.checks]}
-    before = {key: value for key, value in (run.ci_checks or {}).items() if key != "checkedAt"}
-    run.ci_checks = {**checks, "checkedAt": iso(now())}
-    if before != checks:
-        append(session, run, EventType.ci_updated, checks)
+    values = {
+        "run": run_id, "checks": jsonb(checks), "looked": jsonb({"checkedAt": iso(now())}),
+        **told(EventType.ci_updated, checks),
+    }  # fmt: skip
+    await direct.fetch(_KEEP.format(tell=TELL), values)
 
 
 def _wire(check: Check) -> JsonObject:

@@ -122,10 +122,10 @@ class PullRequestMerging:
     async def _blocked(
         self, job: MergeJob, pull: PullRequestNow, message: str, facts: ChecksFacts | None = None
     ) -> MergeLook:
+        if facts:
+            await keep_checks(self.database.direct, str(job.run_id), facts)
         async with self.database.transaction() as session:
             run, job = await _held(session, job)
-            if facts:
-                keep_checks(session, run, facts)
             if run.pr_status is not PrStatus.merged and job.block(pull.head_sha, BLOCKED, message):
                 run.pr_status = PrStatus.blocked_on_ci
                 data: JsonObject = {"mergeJobId": job.id, "sha": pull.head_sha, "message": message}

@@ -4,14 +4,16 @@ Each is safe to repeat: a status that is already there, a step that is already c
 exists is left as it is, and its event is not written again.
 """
 
+from typing import Final
+
 from pydantic import BaseModel
 from sqlalchemy import select
 from sqlmodel import col
-from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio import activity
 
 from activities.jobs import CloseJob
 from activities.snapshots import snapshot_of
+from activities.telling import TELL, told
 from activities.user_words import has_queued
 from kit.database import Database
 from models import Run, RunStep
@@ -19,6 +21,22 @@ from models.event import EventType, append
 from models.job_snapshot import Snapshot, iterations
 from models.run import RunStatus
 from models.run_ending import announce
+
+_TAKE: Final = """
+    WITH changed AS (
+        UPDATE run SET event_seq = event_seq + 1, status = 'running', started_at = %(now)s
+        WHERE id = %(run)s AND status = 'pending' RETURNING project_id, id, event_seq
+    ), told AS ({tell})
+    SELECT completed_at IS NOT NULL FROM run WHERE id = %(run)s
+"""
+_LAST_SCORE: Final = (
+    select(col(RunStep.quality_score))
+    .where(col(RunStep.run_id) == col(Run.id), col(RunStep.quality_score).is_not(None))
+    .order_by(col(RunStep.id).desc())
+    .limit(1)
+    .scalar_subquery()
+)
+"""What the run's last evaluator or judge gave it."""
 
 
 class StepPlan(BaseModel):
@@ -57,13 +75,9 @@ class RunActivities:
     @activity.defn
     async def begin_run(self, run_id: str) -> RunPlan | None:
         """Take the run, unless the API already did; None when it was cancelled before it began."""
-        async with self.database.transaction() as session:
-            run = await session.get_one(Run, run_id, with_for_update=True)
-            if run.status.is_final:
-                return None
-            if run.take():
-                append(session, run, EventType.run_started)
-        return _plan(await snapshot_of(self.database.direct, run_id))
+        values = {"run": run_id, **told(EventType.run_started, {})}
+        [[is_over]] = await self.database.direct.fetch(_TAKE.format(tell=TELL), values)
+        return None if is_over else _plan(await snapshot_of(self.database.direct, run_id))
 
     @activity.defn
     async def has_follow_ups(self, run_id: str) -> bool:
@@ -92,8 +106,10 @@ class RunActivities:
     async def close_run(self, close: CloseJob) -> RunStatus:
         """The last word: status, event and notifications in one transaction; the first ending stays."""
         async with self.database.transaction() as session:
-            run = await session.get_one(Run, close.job_id, with_for_update=True)
-            ending, score = close.ending, await last_score(session, run.id)
+            held = select(Run, _LAST_SCORE).where(col(Run.id) == close.job_id).with_for_update(of=Run)
+            run: Run
+            run, score = (await session.execute(held)).one()
+            ending = close.ending
             if run.close(RunStatus(ending.status), code=ending.code, message=ending.message):
                 run.quality_score = score
                 await announce(session, run)
@@ -121,13 +137,3 @@ def _plan(snapshot: Snapshot) -> RunPlan:
         max_cost_usd=float(cost) if cost else None,
         time_limit_seconds=snapshot.config.sandbox.timeout_ms // 1000,
     )
-
-
-async def last_score(session: AsyncSession, run_id: str) -> float | None:
-    """What the run's last evaluator or judge gave it."""
-    statement = (
-        select(col(RunStep.quality_score))
-        .where(col(RunStep.run_id) == run_id, col(RunStep.quality_score).is_not(None))
-        .order_by(col(RunStep.id).desc())
-    )
-    return (await session.execute(statement)).scalars().first()
