@@ -9,6 +9,7 @@ from activities.recording import Record, Spending, record
 from activities.user_words import has_queued
 from gateways.agent import ToolCall as Asked
 from gateways.agent import Turn
+from gateways.conversation import ToolResult
 from gateways.finishing import Finish
 from gateways.tools import Fault, Request, parse
 from kit.direct import Direct
@@ -27,10 +28,10 @@ SHOWN_TEXT = 2_000
 
 
 class Stored(NamedTuple):
-    standing: Standing
     answer: Said
-    answered: set[str]
-    """The ids of the calls that were answered at once."""
+    results: list[ToolResult]
+    """Of the calls that were answered at once."""
+    standing: Standing
 
 
 async def store(
@@ -72,11 +73,13 @@ async def store(
         closing=step.model_dump(mode="json", include=CLOSING) if step else {},
         result=result, progress=f"{agent.label}: turn {number}",
     )  # fmt: skip
-    if (total := await record(direct, speaker, spent, said)) is None:
+    if (recorded := await record(direct, speaker, spent, said)) is None:
         return None
-    standing = Standing.of(total, result)
-    answer = Said(message.sequence, message.role, message.content, None, turn.stop_reason, message.usage)
-    return Stored(standing, answer, {row.tool_use_id for row in answers})
+    answer = Said(message.sequence, message.role, recorded.content, None, turn.stop_reason, message.usage)
+    results = [
+        ToolResult(tool_use_id=row.tool_use_id, content=row.result, is_error=row.is_error) for row in answers
+    ]
+    return Stored(answer, results, Standing.of(recorded.cost_usd, result))
 
 
 def _parsed(speaker: Speaker, call: Asked, scrubber: Scrubber) -> Request:

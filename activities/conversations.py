@@ -3,6 +3,7 @@
 What every turn reads and writes goes past the ORM (`kit.direct`): it is most of what a run costs by itself.
 """
 
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from gateways.conversation import AssistantTurn, Compaction, Entry, Message, ToolResult, UserText, assemble
@@ -61,6 +62,11 @@ class Conversation(NamedTuple):
     def answered(self) -> set[str]:
         """The ids of calls that have a result."""
         return {result.tool_use_id for result in self.results}
+
+    def with_answer(self, answer: Said, results: Sequence[ToolResult], standing: Standing) -> "Conversation":
+        """The same and an answer that was just stored, with the results of what needs no sandbox."""
+        said = {**self.said, answer.sequence: answer}
+        return self._replace(said=said, results=[*self.results, *results], standing=standing)
 
     def messages(self) -> list[Message]:
         """As the Messages API takes them."""

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import BaseModel
 
-from activities.conversations import Said, Standing
+from activities.conversations import Conversation
 from gateways.conversation import Usage, needs_compaction
 from gateways.profiles import profile
 from models.run_step import Verdict
@@ -30,11 +30,12 @@ class TurnOutcome(BaseModel):
     """The next turn may not fit the model's window: compact first."""
 
 
-def outcome_of(model: str, standing: Standing, answer: Said, answered: set[str]) -> TurnOutcome:
-    """The same for the same rows, so that a repeated activity returns what the first one did.
+def outcome_of(model: str, conversation: Conversation, place: int) -> TurnOutcome:
+    """What the answer in this place asks for; calls that need no sandbox, or have their result, do not.
 
-    answered: ids of the calls that need no sandbox, or have their result already.
+    The same for the same rows, so that a repeated activity returns what the first one did.
     """
+    answer, standing, answered = conversation.said[place], conversation.standing, conversation.answered
     asked = [block for block in answer.content if block["type"] == "tool_use"]
     calls = [Call(id=str(b["id"]), name=str(b["name"])) for b in asked if b["id"] not in answered]
     verb: Verb = "tools" if asked else "nudge"

@@ -7,7 +7,7 @@ time that the same takes through the ORM.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Final
+from typing import Final, NamedTuple
 
 from activities.conversations import Speaker
 from gateways.conversation import Usage
@@ -21,9 +21,11 @@ from models.usage import Tokens, UsageUnit, cost
 
 _STORED: Final = """
     INSERT INTO message SELECT * FROM jsonb_populate_record(NULL::message, %(message)s)
-    ON CONFLICT DO NOTHING RETURNING id
+    ON CONFLICT DO NOTHING RETURNING content
 """
-_UNSPENT: Final = "SELECT WHERE NOT EXISTS (SELECT FROM usage_record WHERE source_id = %(source)s)"
+_UNSPENT: Final = (
+    "SELECT '[]'::jsonb AS content WHERE NOT EXISTS (SELECT FROM usage_record WHERE source_id = %(source)s)"
+)
 """For a turn that leaves no message behind: its price is its mark."""
 _COUNTED: Final = """
     cost_usd = cost_usd + %(cost)s, input_tokens = input_tokens + %(input)s,
@@ -62,7 +64,7 @@ _RECORD: Final = """
             said.event -> 'data' || jsonb_build_object('costUsd', cost_usd), %(now)s
         FROM counted, jsonb_array_elements(%(events)s) WITH ORDINALITY AS said (event, place)
     )
-    SELECT cost_usd FROM counted
+    SELECT cost_usd, content FROM counted, stored
 """
 
 
@@ -107,8 +109,15 @@ class Record:
     progress: str | None = None
 
 
-async def record(direct: Direct, speaker: Speaker, spent: Spending, said: Record) -> float | None:
-    """USD that the whole job has cost so far; None, and nothing is written, if it was recorded before.
+class Recorded(NamedTuple):
+    cost_usd: float
+    """Of the whole job so far."""
+    content: list[JsonObject]
+    """Of the message, as it will be read: the database has an order of its own for the keys of JSON."""
+
+
+async def record(direct: Direct, speaker: Speaker, spent: Spending, said: Record) -> Recorded | None:
+    """None, and nothing is written, if it was recorded before.
 
     The job's row is held while its events are added, so they have no gaps.
     """
@@ -128,4 +137,4 @@ async def record(direct: Direct, speaker: Speaker, spent: Spending, said: Record
     stored = _STORED if said.message else _UNSPENT
     statement = _RECORD.format(stored=stored, counted=_COUNTED, job=table_of(agent.job_id))
     found = await direct.fetch(statement, values)
-    return float(str(found[0][0])) if found else None
+    return Recorded(*found[0]) if found else None

@@ -1,22 +1,26 @@
 """One tool call is one activity, with one effect: the sandbox keeps a journal under the call's id."""
 
+from functools import partial
 from typing import NamedTuple
 
 from pydantic import BaseModel, JsonValue
 from temporalio import activity
 
+from activities.desk import Desk
 from activities.issue_reports import report_issue
 from activities.jobs import bind_job
 from activities.outside import Outside, outside
 from activities.telling import TELL, told
+from gateways.conversation import ToolResult as Answer
 from gateways.sandbox import ToolResult
 from gateways.tools import ReportIssue, ToolRequest, parse
 from kit.database import Database
 from kit.ids import new_id
+from kit.recent import Recent
+from models import AgentSession
 from models.base import JsonObject
 from models.event import EventType
 from models.jobs import table_of
-from models.session_kind import SessionKind
 
 TOOL_SECONDS = 1_800
 """The longest that one tool call may take; the model is told when it was ended."""
@@ -24,16 +28,15 @@ SHOWN_RESULT = 2_000
 """Characters of a result that its event carries."""
 
 
-_LOAD = """
-    SELECT agent_session.job_id, agent_session.project_id, agent_session.kind, block,
-        sandbox.provider_id, sandbox.timeout_ms,
+_CALL = """
+    SELECT to_jsonb(agent_session), block,
         EXISTS (SELECT FROM tool_call WHERE session_id = agent_session.id AND tool_use_id = %(tool_use_id)s)
     FROM agent_session
     JOIN message ON message.session_id = agent_session.id AND message.sequence = %(sequence)s
     JOIN jsonb_array_elements(message.content) AS block ON block ->> 'id' = %(tool_use_id)s
-    JOIN sandbox ON sandbox.id = %(sandbox_id)s
     WHERE agent_session.id = %(session_id)s
 """
+_SANDBOX = "SELECT provider_id, timeout_ms FROM sandbox WHERE id = %(sandbox)s"
 _STORE = """
     WITH stored AS (
         INSERT INTO tool_call
@@ -47,7 +50,7 @@ _STORE = """
         WHERE id = %(job)s AND EXISTS (SELECT FROM stored)
         RETURNING project_id, id, event_seq
     )
-    {tell}
+    {tell} RETURNING EXISTS (SELECT FROM follow_up WHERE run_id = %(job)s AND status = 'queued')
 """
 """Result, progress and event as one statement, which does nothing if the result is there already."""
 
@@ -61,9 +64,11 @@ class ToolCallInput(BaseModel):
 
 
 class ToolCalls:
-    def __init__(self, database: Database, outside: Outside) -> None:
+    def __init__(self, database: Database, outside: Outside, desk: Desk) -> None:
         self.database = database
         self.outside = outside
+        self.desk = desk
+        self._sandboxes: Recent[str, _Sandbox] = Recent(seconds=600)
 
     @activity.defn
     async def tool_call(self, call: ToolCallInput) -> None:
@@ -73,21 +78,21 @@ class ToolCalls:
         for the very same process in the sandbox; killed before the result is stored, the journal tells it
         again; killed after, the stored result ends the second execution at once.
         """
-        found = await self.database.direct.fetch(_LOAD, call.model_dump())
-        loaded = _Loaded(*found[0])
-        bind_job(loaded.job_id)
-        if loaded.is_stored:
+        if (asked := await self._asked(call)) is None:
             return
-        credentials = await self.outside.credentials(loaded.project_id)
-        name, given = str(loaded.block["name"]), loaded.block["input"]
+        agent, block = asked
+        bind_job(agent.job_id)
+        credentials = await self.outside.credentials(agent.project_id)
+        name, given = str(block["name"]), block["input"]
         assert isinstance(given, dict)
-        request = parse(SessionKind(loaded.kind), name, given)
+        request = parse(agent.kind, name, given)
         if isinstance(request, ReportIssue):
-            result = await self._report(call, loaded, request)
+            result = await self._report(call, agent.job_id, request)
         else:
             assert isinstance(request, ToolRequest), "everything else was answered with the turn"
+            sandbox = await self._sandboxes.get(call.sandbox_id, partial(self._sandbox, call.sandbox_id))
             with outside():
-                handle = await self.outside.attach(credentials, loaded)
+                handle = await self.outside.attach(credentials, sandbox)
                 result = await handle.tool(
                     call.tool_use_id,
                     request.wire(),
@@ -102,16 +107,31 @@ class ToolCalls:
         }  # fmt: skip
         row = {
             **call.model_dump(), "tool": new_id("tool"), "name": name, "result": text,
-            "is_error": result.is_error, "duration_ms": result.duration_ms, "job": loaded.job_id,
+            "is_error": result.is_error, "duration_ms": result.duration_ms, "job": agent.job_id,
             **told(EventType.tool_completed, data),
         }  # fmt: skip
-        await self.database.direct.fetch(_STORE.format(job=table_of(loaded.job_id), tell=TELL), row)
+        statement = _STORE.format(job=table_of(agent.job_id), tell=TELL)
+        for [has_queued] in await self.database.direct.fetch(statement, row):
+            stored = Answer(tool_use_id=call.tool_use_id, content=text, is_error=result.is_error)
+            self.desk.answer(call.session_id, stored, has_queued=has_queued)
 
-    async def _report(self, call: ToolCallInput, loaded: "_Loaded", said: ReportIssue) -> ToolResult:
+    async def _asked(self, call: ToolCallInput) -> tuple[AgentSession, JsonObject] | None:
+        """Who asks, and the call's block; None when its result is stored already."""
+        is_first = activity.info().attempt == 1
+        if is_first and (lies := self.desk.call(call.session_id, call.sequence, call.tool_use_id)):
+            return lies
+        [[agent, block, is_stored]] = await self.database.direct.fetch(_CALL, call.model_dump())
+        return None if is_stored else (AgentSession.model_validate(agent), block)
+
+    async def _sandbox(self, sandbox_id: str) -> "_Sandbox":
+        [row] = await self.database.direct.fetch(_SANDBOX, {"sandbox": sandbox_id})
+        return _Sandbox(*row)
+
+    async def _report(self, call: ToolCallInput, job_id: str, said: ReportIssue) -> ToolResult:
         """Needs no sandbox; the call's id keeps a repetition from making a second issue."""
         async with self.database.transaction() as session:
             key = f"{call.session_id}:{call.tool_use_id}"
-            text = await report_issue(session, loaded.job_id, key, said)
+            text = await report_issue(session, job_id, key, said)
         return ToolResult(content=text, is_error=False, duration_ms=0, truncated=False)
 
 
@@ -120,12 +140,8 @@ def shortened(given: dict[str, JsonValue]) -> dict[str, object]:
     return {key: value[:SHOWN_RESULT] if isinstance(value, str) else value for key, value in given.items()}
 
 
-class _Loaded(NamedTuple):
-    job_id: str
-    project_id: str
-    kind: str
-    block: dict[str, JsonValue]
-    """The call, as the model asked for it."""
+class _Sandbox(NamedTuple):
+    """What never changes of a sandbox at work."""
+
     provider_id: str | None
     timeout_ms: int
-    is_stored: bool

@@ -11,6 +11,7 @@ from activities.answering_sessions import AnsweringSessions
 from activities.chains import Chains
 from activities.ci import Ci
 from activities.delivery import Delivery
+from activities.desk import Desk
 from activities.integrating import Integrating
 from activities.integrations import Integrations
 from activities.issue_sessions import IssueSessions
@@ -37,11 +38,11 @@ Activity = Callable[..., object]
 
 
 def all_activities(client: Client, settings: Settings, database: Database) -> list[Activity]:
-    outside = Outside(settings, database)
+    outside, desk = Outside(settings, database), Desk()
     rooms: list[object] = [
         JobActivities(database), RunActivities(database), StepActivities(database),
         SandboxActivities(database, outside), Workspaces(database, outside),
-        AgentTurns(database, outside), ToolCalls(database, outside),
+        AgentTurns(database, outside, desk), ToolCalls(database, outside, desk),
         Delivery(database, outside), Ci(database, outside),
         IssueSessions(database), AnsweringSessions(database), SessionQuestions(database),
         ToldRuns(database, client),

@@ -67,7 +67,7 @@ async def test_an_answer_recorded_twice_counts_once(database: Database, speaker:
     message = an_answer(speaker)
     spent = Spending.of(speaker, USAGE, RATE, message.id)
     said = Record(message, [TURN, (EventType.step_completed, {})], progress="Work: turn 1")
-    assert await record(database.direct, speaker, spent, said) == 10.5
+    assert await record(database.direct, speaker, spent, said) == (10.5, message.content)
     assert await record(database.direct, speaker, spent, said) is None
     other = an_answer(speaker)
     spent = Spending.of(speaker, USAGE, RATE, other.id)
@@ -84,7 +84,7 @@ async def test_an_answer_recorded_twice_counts_once(database: Database, speaker:
 
 async def test_a_turn_that_leaves_no_message_is_paid_for_once(database: Database, speaker: Speaker) -> None:
     spent = Spending.of(speaker, USAGE, RATE, "msg_" + "0" * 32)
-    assert await record(database.direct, speaker, spent, Record(None, [])) == 10.5
+    assert await record(database.direct, speaker, spent, Record(None, [])) == (10.5, [])
     assert await record(database.direct, speaker, spent, Record(None, [])) is None
     run, _, events, used = await counted(database, speaker)
     assert (run.cost_usd, events, used) == (Decimal("10.5"), [], 2)
