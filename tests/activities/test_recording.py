@@ -2,6 +2,7 @@
 
 from decimal import Decimal
 
+import orjson
 import pytest
 from sqlmodel import col, select
 
@@ -67,7 +68,8 @@ async def test_an_answer_recorded_twice_counts_once(database: Database, speaker:
     message = an_answer(speaker)
     spent = Spending.of(speaker, USAGE, RATE, message.id)
     said = Record(message, [TURN, (EventType.step_completed, {})], progress="Work: turn 1")
-    assert await record(database.direct, speaker, spent, said) == (10.5, message.content)
+    recorded = await record(database.direct, speaker, spent, said)
+    assert recorded == (10.5, message.content)
     assert await record(database.direct, speaker, spent, said) is None
     other = an_answer(speaker)
     spent = Spending.of(speaker, USAGE, RATE, other.id)
@@ -78,7 +80,7 @@ async def test_an_answer_recorded_twice_counts_once(database: Database, speaker:
     assert (events, run.event_seq, used) == ([1, 2], 2, 2)
     assert run.current_step_progress == "Work: turn 1"
     conversation = await read(database.direct, speaker.agent)
-    assert conversation.said[answer_place(1)].content == message.content
+    assert orjson.dumps(conversation.said[answer_place(1)].content) == orjson.dumps(recorded.content)
     assert conversation.standing.cost_usd == 10.5
 
 
