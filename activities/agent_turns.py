@@ -12,15 +12,16 @@ from activities.desk import Desk
 from activities.jobs import bind_job
 from activities.outcomes import MOST_OUTPUT, TurnOutcome, outcome_of
 from activities.outside import Outside
-from activities.recording import Record, Spending, record
+from activities.recording import NewMessage, Record, record
+from activities.spending import Spending
 from activities.user_words import add_user_words, user_adds
 from gateways.agent import TurnRequest
 from gateways.conversation import SUMMARY_MAX_TOKENS, compacted, compaction_point, estimate, summary_request
 from gateways.profiles import profile
 from gateways.tools import definitions
 from kit.database import Database
+from kit.ids import new_id
 from kit.recent import Recent
-from models import Message as MessageRow
 from models.agent_session import MessageRole, answer_place, compaction_place
 from models.base import JsonObject, now
 from models.event import EventType
@@ -67,11 +68,10 @@ class AgentTurns:
             thinking_effort=agent.thinking_effort.value,
             max_tokens=min(limits.max_output, MOST_OUTPUT),
         )
-        message = MessageRow(session_id=agent.id, sequence=place, role=MessageRole.assistant, content=[])
+        began = now()
         turn = await self._model.ask(credentials, request)
-        message.completed_at = now()
         rate = await self._model.rate(turn.model)
-        kept = await store(self.database.direct, speaker, message, turn, rate, credentials.scrubber)
+        kept = await store(self.database.direct, speaker, place, began, turn, rate, credentials.scrubber)
         if kept is None:  # another execution of this very turn has
             return outcome_of(agent.model, await read(self.database.direct, agent), place)
         conversation = conversation.with_answer(*kept)
@@ -101,17 +101,18 @@ class AgentTurns:
             model=agent.model, system=(agent.system,), messages=summary_request(messages, point),
             max_tokens=SUMMARY_MAX_TOKENS,
         )  # fmt: skip
+        began = now()
         turn = await self._model.ask(credentials, request)
         summary = credentials.scrubber.text(turn.text)
         pays = compacted(messages, point, summary) is not None
-        row = MessageRow(
-            session_id=agent.id, sequence=place, role=MessageRole.compaction,
-            content=[{"type": "text", "text": summary}], compaction_point=point,
+        message = NewMessage(
+            agent.id, place, MessageRole.compaction, [{"type": "text", "text": summary}], began,
+            new_id("msg"), compaction_point=point,
         )  # fmt: skip
-        spent = Spending.of(speaker, turn.usage, await self._model.rate(turn.model), row.id)
-        row.cost_usd = spent.total
+        rate = await self._model.rate(turn.model)
+        spent = Spending.of(speaker, turn.usage, rate, message.id)
         data: JsonObject = {"sessionId": agent.id, "turn": ask.turn}
-        said = Record(row, [(EventType.context_compacted, data)]) if pays else Record(None, [])
+        said = Record(message, [(EventType.context_compacted, data)]) if pays else Record(None, [])
         await record(self.database.direct, speaker, spent, said)
         return pays
 

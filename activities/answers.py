@@ -1,11 +1,13 @@
 """A model's answer, stored with what it used and what its calls mean."""
 
+from datetime import datetime
 from typing import NamedTuple
 
 from pydantic import JsonValue
 
 from activities.conversations import Said, Speaker, Standing
-from activities.recording import Record, Spending, record
+from activities.recording import NewMessage, Record, record
+from activities.spending import Spending
 from activities.user_words import has_queued
 from gateways.agent import ToolCall as Asked
 from gateways.agent import Turn
@@ -13,10 +15,10 @@ from gateways.conversation import ToolResult
 from gateways.finishing import Finish
 from gateways.tools import Fault, Request, parse
 from kit.direct import Direct
+from kit.ids import new_id
 from kit.scrub import Scrubber, storable
 from models import CostRate, RunStep, ToolCall
-from models import Message as MessageRow
-from models.agent_session import MessageRole
+from models.agent_session import MessageRole, turn_of
 from models.base import JsonObject
 from models.event import EventType
 from models.run_step import StepStatus, Verdict
@@ -35,19 +37,20 @@ class Stored(NamedTuple):
 
 
 async def store(
-    direct: Direct, speaker: Speaker, message: MessageRow, turn: Turn, rate: CostRate | None,
+    direct: Direct, speaker: Speaker, place: int, began: datetime, turn: Turn, rate: CostRate | None,
     scrubber: Scrubber,
 ) -> Stored | None:  # fmt: skip
     """The answer, what it used, and its events; None, and nothing is written, when it is there already.
 
-    message: its session, its place and when it began; the rest of it is filled in.
+    place: the message's sequence; began: when the model was asked.
     """
-    agent, number = speaker.agent, message.sequence // 4
-    message.role, message.stop_reason, message.model = MessageRole.assistant, turn.stop_reason, turn.model
-    message.content = [clean for block in turn.blocks if (clean := _scrubbed(block, scrubber))]
-    message.usage = turn.usage.model_dump()
+    agent, usage = speaker.agent, turn.usage.model_dump()
+    content = [clean for block in turn.blocks if (clean := _scrubbed(block, scrubber))]
+    message = NewMessage(
+        agent.id, place, MessageRole.assistant, content, began, new_id("msg"),
+        stop_reason=turn.stop_reason, model=turn.model, usage=usage,
+    )  # fmt: skip
     spent = Spending.of(speaker, turn.usage, rate, message.id)
-    message.cost_usd = spent.total
     requests = [_parsed(speaker, call, scrubber) for call in turn.tool_calls]
     finishes = any(isinstance(each, Finish) for each in requests)
     waits = finishes and await has_queued(direct, agent.job_id)
@@ -57,7 +60,8 @@ async def store(
         if isinstance(asked, Finish | Fault)
     ]
     told: JsonObject = {
-        "sessionId": agent.id, "stepId": agent.step_id, "turn": number, "stopReason": turn.stop_reason,
+        "sessionId": agent.id, "stepId": agent.step_id, "turn": turn_of(place),
+        "stopReason": turn.stop_reason,
         "text": storable(scrubber.text(turn.text)[:SHOWN_TEXT]),
         "tools": [call.name for call in turn.tool_calls],
     }  # fmt: skip
@@ -71,11 +75,11 @@ async def store(
     said = Record(
         message, events, answers,
         closing=step.model_dump(mode="json", include=CLOSING) if step else {},
-        result=result, progress=f"{agent.label}: turn {number}",
+        result=result, progress=f"{agent.label}: turn {turn_of(place)}",
     )  # fmt: skip
     if (recorded := await record(direct, speaker, spent, said)) is None:
         return None
-    answer = Said(message.sequence, message.role, recorded.content, None, turn.stop_reason, message.usage)
+    answer = Said(place, message.role, recorded.content, None, turn.stop_reason, usage)
     results = [
         ToolResult(tool_use_id=row.tool_use_id, content=row.result, is_error=row.is_error) for row in answers
     ]
@@ -88,7 +92,7 @@ def _parsed(speaker: Speaker, call: Asked, scrubber: Scrubber) -> Request:
     return parse(speaker.agent.kind, call.name, given)
 
 
-def _answer(message: MessageRow, call: Asked, asked: Finish | Fault, *, alone: bool, waits: bool) -> ToolCall:
+def _answer(message: NewMessage, call: Asked, asked: Finish | Fault, *, alone: bool, waits: bool) -> ToolCall:
     """The answer to what needs no sandbox: a call that cannot be made, and `finish`.
 
     waits: a message from the user does, that no agent was told yet.

@@ -6,18 +6,18 @@ time that the same takes through the ORM.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal
+from datetime import datetime
 from typing import Final, NamedTuple
 
 from activities.conversations import Speaker
-from gateways.conversation import Usage
+from activities.spending import Spending
 from kit.direct import Direct, jsonb
 from kit.ids import new_id
-from models import CostRate, Message, ToolCall, UsageRecord
+from models import ToolCall
+from models.agent_session import MessageRole
 from models.base import JsonObject, now
 from models.event import EventType
 from models.jobs import table_of
-from models.usage import Tokens, UsageUnit, cost
 
 _STORED: Final = """
     INSERT INTO message SELECT * FROM jsonb_populate_record(NULL::message, %(message)s)
@@ -68,37 +68,26 @@ _RECORD: Final = """
 """
 
 
-@dataclass(frozen=True)
-class Spending:
-    """What one turn used, and its price in USD."""
+class NewMessage(NamedTuple):
+    """A message's row, but for its price; the columns' meaning is told by `models.Message`."""
 
-    source_id: str
-    tokens: Tokens
-    rows: list[JsonObject]
-    """One a unit that was used."""
-    total: Decimal
-
-    @classmethod
-    def of(cls, speaker: Speaker, usage: Usage, rate: CostRate | None, source_id: str) -> "Spending":
-        agent, tokens = speaker.agent, Tokens(**usage.model_dump())
-        costs = cost(rate, tokens)
-        total = sum((usd for _, usd in costs.values()), Decimal(0))
-        turn = UsageRecord(
-            project_id=agent.project_id, service="anthropic", quantity=0, unit=UsageUnit.input_tokens,
-            cost_usd=total, sandbox_id=agent.sandbox_id, chain_id=speaker.chain_id, source_id=source_id,
-        ).by(agent.job_id).model_dump(mode="json")  # fmt: skip
-        rows = [
-            {**turn, "id": new_id("use"), "quantity": quantity, "unit": unit, "cost_usd": str(usd)}
-            for unit, (quantity, usd) in costs.items()
-        ]
-        return cls(source_id, tokens, rows, total)
+    session_id: str
+    sequence: int
+    role: MessageRole
+    content: list[JsonObject]
+    started_at: datetime
+    id: str
+    compaction_point: int | None = None
+    stop_reason: str | None = None
+    model: str | None = None
+    usage: dict[str, int] | None = None
 
 
 @dataclass(frozen=True)
 class Record:
     """What a turn leaves behind besides its price; every event also tells what the job has cost so far."""
 
-    message: Message | None
+    message: NewMessage | None
     events: Sequence[tuple[EventType, JsonObject]]
     answers: Sequence[ToolCall] = ()
     """To the calls that need no sandbox."""
@@ -121,10 +110,11 @@ async def record(direct: Direct, speaker: Speaker, spent: Spending, said: Record
 
     The job's row is held while its events are added, so they have no gaps.
     """
-    agent, tokens = speaker.agent, spent.tokens
+    agent, tokens, moment = speaker.agent, spent.tokens, now()
+    row = said.message and {**said.message._asdict(), "cost_usd": str(spent.total), "completed_at": moment}
     events = [{"id": new_id("evt"), "type": type, "data": data} for type, data in said.events]  # noqa: A001
     values = {
-        "message": jsonb(said.message.model_dump(mode="json") if said.message else None),
+        "message": jsonb(row),
         "source": spent.source_id, "job": agent.job_id, "step": agent.step_id, "session": agent.id,
         "cost": spent.total,
         "input": tokens.input, "output": tokens.output, "cache_read": tokens.cache_read,
@@ -132,7 +122,7 @@ async def record(direct: Direct, speaker: Speaker, spent: Spending, said: Record
         "used": jsonb(spent.rows),
         "answers": jsonb([row.model_dump(mode="json") for row in said.answers]),
         "closing": jsonb(said.closing), "events": jsonb(events), "progress": said.progress,
-        "result": None if said.result is None else jsonb(said.result), "now": now(),
+        "result": None if said.result is None else jsonb(said.result), "now": moment,
     }  # fmt: skip
     stored = _STORED if said.message else _UNSPENT
     statement = _RECORD.format(stored=stored, counted=_COUNTED, job=table_of(agent.job_id))

@@ -9,7 +9,7 @@ from models.base import now
 from models.event import EventType, append
 from models.job import Job
 from models.sandbox import SandboxStatus
-from models.usage import UsageUnit
+from models.usage import UsageUnit, attribution
 
 
 def close_sandbox(
@@ -33,8 +33,10 @@ def close_sandbox(
 def _used(job: Job, sandbox: Sandbox) -> UsageRecord:
     """How long a sandbox that just ended has lived; sandboxes have no price of their own yet."""
     ended, started = sandbox.killed_at or now(), sandbox.started_at or sandbox.created_at
+    names = attribution(job.id)
     return UsageRecord(
         project_id=job.project_id, service="e2b", quantity=round((ended - started).total_seconds()),
         unit=UsageUnit.sandbox_seconds, cost_usd=Decimal(0), sandbox_id=sandbox.id,
+        run_id=names.get("run_id"), issue_session_id=names.get("issue_session_id"),
         chain_id=job.chain_id if isinstance(job, Run) else None, source_id=sandbox.id,
-    ).by(job.id)  # fmt: skip
+    )  # fmt: skip

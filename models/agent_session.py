@@ -57,6 +57,10 @@ def answer_place(turn: int) -> int:
     return 4 * turn + 2
 
 
+def turn_of(place: int) -> int:
+    return place // 4
+
+
 class Message(Table, table=True):
     __table_args__ = (Index("message_place", "session_id", "sequence", unique=True),)
     id: str = Field(default_factory=prefixed("msg"), primary_key=True)

@@ -40,13 +40,11 @@ class UsageRecord(Record, table=True):
     source_id: str
     """What used it (a message, a sandbox): with the unit unique, so that nothing is counted twice."""
 
-    def by(self, job_id: str) -> "UsageRecord":
-        """The same, attributed to the job whose work used it."""
-        if is_id(job_id, "r"):
-            self.run_id = job_id
-        elif is_id(job_id, "is"):
-            self.issue_session_id = job_id
-        return self
+
+def attribution(job_id: str) -> dict[str, str]:
+    """The column of a usage record that names the job whose work used it."""
+    columns = {"r": "run_id", "is": "issue_session_id"}
+    return {column: job_id for prefix, column in columns.items() if is_id(job_id, prefix)}
 
 
 class CostRate(Table, table=True):

@@ -7,12 +7,14 @@ import pytest
 from sqlmodel import col, select
 
 from activities.conversations import Speaker, read
-from activities.recording import Record, Spending, record
+from activities.recording import NewMessage, Record, record
+from activities.spending import Spending
 from gateways.conversation import Usage
 from kit.database import Database
-from models import AgentSession, CostRate, Event, Message, Run, RunStep, UsageRecord
+from kit.ids import new_id
+from models import AgentSession, CostRate, Event, Run, RunStep, UsageRecord
 from models.agent_session import MessageRole, answer_place
-from models.base import JsonObject
+from models.base import JsonObject, now
 from models.event import EventType
 from models.persona import StepRole, ThinkingEffort
 from models.run_step import StepStatus
@@ -47,10 +49,10 @@ async def speaker(database: Database, project: TestProject) -> Speaker:
     return Speaker(agent, step, None)
 
 
-def an_answer(speaker: Speaker) -> Message:
-    return Message(
-        session_id=speaker.agent.id, sequence=answer_place(1), role=MessageRole.assistant,
-        content=[{"type": "text", "text": "Done."}], usage=USAGE.model_dump(), stop_reason="end_turn",
+def an_answer(speaker: Speaker) -> NewMessage:
+    return NewMessage(
+        speaker.agent.id, answer_place(1), MessageRole.assistant, [{"type": "text", "text": "Done."}], now(),
+        new_id("msg"), usage=USAGE.model_dump(), stop_reason="end_turn",
     )  # fmt: skip
 
 
