@@ -7,6 +7,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from activities.checkpoints import checkpoint_kept, save
+from activities.clones import keep_clone
 from activities.credentials import Credentials
 from activities.outside import Outside, outside
 from activities.project_files import project_files
@@ -22,7 +23,7 @@ from models.base import JsonObject
 from models.event import EventType, append
 from models.job_snapshot import ScriptSnapshot
 from models.jobs import job_of
-from models.sandbox import SandboxEventType, happened, said
+from models.sandbox import SandboxEventType, happened
 
 log = logger(__name__)
 SCRIPT_SECONDS = 1_800
@@ -58,21 +59,7 @@ class Workspaces:
             cloned = await repository.clone(place.base_branch, snapshot.branch_name, restore=kept)
             await repository.identity(snapshot.git_name, snapshot.git_email)
             files = await project_files(handle, snapshot)
-        async with self.database.transaction() as session:
-            job = await job_of(session, ref.job_id, lock=True)
-            cloning = f"Cloned {job.repository_slug} at {cloned.base_sha}."
-            is_new = await happened(session, ref.sandbox_id, SandboxEventType.clone, cloning)
-            job.base_branch, job.base_sha = cloned.base_branch, cloned.base_sha
-            job.progress("The repository is cloned.")
-            data: JsonObject = {
-                "sandboxId": ref.sandbox_id, "branch": snapshot.branch_name, "baseBranch": cloned.base_branch,
-                "baseSha": cloned.base_sha,
-            }  # fmt: skip
-            if is_new:
-                append(session, job, EventType.repository_cloned, data)
-                session.add(
-                    said(ref.sandbox_id, SandboxEventType.install, f"Put {files} project files in place.")
-                )
+        await keep_clone(self.database.direct, ref, place, cloned, snapshot.branch_name, files)
 
     @activity.defn
     async def run_scripts(self, ask: StepScripts) -> None:

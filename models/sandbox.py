@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
 from sqlalchemy import Index, select
 from sqlmodel import Field, col
@@ -19,9 +20,16 @@ class SandboxStatus(StrEnum):
     error = "error"
 
 
+LIVE: Final = "status IN ('creating', 'running', 'paused')"
+CLONED: Final = "type = 'clone'"
+
+
 class Sandbox(Record, table=True):
+    """A job has one that lives, at most."""
+
     __table_args__ = (
-        Index("sandbox_live", "id", postgresql_where="status IN ('creating', 'running', 'paused')"),
+        Index("sandbox_live", "id", postgresql_where=LIVE),
+        Index("sandbox_at_work", "job_id", unique=True, postgresql_where=LIVE),
     )
     id: str = Field(default_factory=prefixed("s"), primary_key=True)
     job_id: str = Field(index=True)
@@ -54,6 +62,9 @@ class SandboxEventType(StrEnum):
 
 
 class SandboxEvent(Table, table=True):
+    __table_args__ = (
+        Index("sandbox_cloned_once", "sandbox_id", "message", unique=True, postgresql_where=CLONED),
+    )
     id: str = Field(default_factory=prefixed("sev"), primary_key=True)
     sandbox_id: str = Field(foreign_key="sandbox.id", index=True, ondelete="CASCADE")
     type: SandboxEventType = Field(sa_type=choice(SandboxEventType))
