@@ -33,7 +33,7 @@ _CLONED: Final = """
 async def keep_clone(
     direct: Direct, ref: SandboxRef, place: Workplace, cloned: Cloned, branch: str, files: int
 ) -> None:
-    """branch: the one to work on; files: how many of the project's were put in place."""
+    """Write down what was cloned; branch: the one to work on; files: how many of the project's came along."""
     clone = said(
         ref.sandbox_id, SandboxEventType.clone, f"Cloned {place.repository_slug} at {cloned.base_sha}."
     )

@@ -21,7 +21,9 @@ class SandboxStatus(StrEnum):
 
 
 LIVE: Final = "status IN ('creating', 'running', 'paused')"
+"""Of sandboxes, for their indexes and for statements that use them."""
 CLONED: Final = "type = 'clone'"
+"""Of the lines of a sandbox's log."""
 
 
 class Sandbox(Record, table=True):
