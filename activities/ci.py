@@ -18,7 +18,7 @@ _COMMIT: Final = "SELECT project_id, repository_slug, head_sha FROM run WHERE id
 _KEEP: Final = """
     WITH held AS (
         SELECT id, nullif(ci_checks, 'null') - 'checkedAt' IS DISTINCT FROM %(checks)s AS is_news
-        FROM run WHERE id = %(run)s FOR UPDATE
+        FROM run WHERE id = %(run)s AND (completed_at IS NULL OR %(ended)s) FOR UPDATE
     ), kept AS (
         UPDATE run SET ci_checks = %(checks)s || %(looked)s, event_seq = event_seq + is_news::int
         FROM held WHERE run.id = held.id RETURNING project_id, run.id, event_seq, is_news
@@ -40,7 +40,10 @@ class Ci:
 
     @activity.defn
     async def read_checks(self, run_id: str) -> CiReport:
-        """What CI says of the run's commit; read only, and its row and event are written when it changed."""
+        """What CI says of the run's commit; read only, and its row and event are written when it changed.
+
+        Nothing is written any more once the run is over: what a cancel left at work may come later.
+        """
         [[project_id, slug, sha]] = await self.database.direct.fetch(_COMMIT, {"run": run_id})
         github = self.outside.github(await self.outside.credentials(project_id))
         with outside():
@@ -50,11 +53,12 @@ class Ci:
         return CiReport(status=facts.status, expected=expected)
 
 
-async def keep_checks(direct: Direct, run_id: str, facts: ChecksFacts) -> None:
-    """On the run's row, and in its log when they changed."""
+async def keep_checks(direct: Direct, run_id: str, facts: ChecksFacts, *, ended: bool = False) -> None:
+    """On the run's row, and in its log when they changed; ended: also when the run is over."""
     checks: JsonObject = {"status": facts.status, "checks": [_wire(check) for check in facts.checks]}
     values = {
         "run": run_id, "checks": jsonb(checks), "looked": jsonb({"checkedAt": iso(now())}),
+        "ended": ended,
         **told(EventType.ci_updated, checks),
     }  # fmt: skip
     await direct.fetch(_KEEP.format(tell=TELL), values)

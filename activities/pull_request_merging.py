@@ -123,7 +123,7 @@ class PullRequestMerging:
         self, job: MergeJob, pull: PullRequestNow, message: str, facts: ChecksFacts | None = None
     ) -> MergeLook:
         if facts:
-            await keep_checks(self.database.direct, str(job.run_id), facts)
+            await keep_checks(self.database.direct, str(job.run_id), facts, ended=True)
         async with self.database.transaction() as session:
             run, job = await _held(session, job)
             if run.pr_status is not PrStatus.merged and job.block(pull.head_sha, BLOCKED, message):

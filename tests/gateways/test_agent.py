@@ -193,7 +193,7 @@ async def test_hidden_thoughts_are_kept_whole() -> None:
 async def test_a_stream_that_stays_silent_is_dead() -> None:
     async with serving(stream(START, 30.0)) as wire:
         with pytest.raises(TurnCut, match="ReadTimeout"):
-            await ask(wire, silence_seconds=0.2)
+            await ask(wire, silence_seconds=1.0)
 
 
 async def test_cancellation_closes_the_connection_promptly() -> None:
