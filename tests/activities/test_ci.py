@@ -2,7 +2,6 @@
 
 import asyncio
 
-import pytest
 from sqlmodel import col, select
 
 from activities.ci import keep_checks
@@ -11,22 +10,10 @@ from kit.database import Database
 from models import Event, Run
 from models.event import EventType
 from models.run import RunStatus
-from tests.activities.rows import run_at_work
-from tests.conftest import TestProject
 
 AT_ONCE = 8
 PENDING = ChecksFacts("pending", [Check("test", "pending", None)])
 PASSED = ChecksFacts("passed", [Check("test", "passed", None)])
-
-
-@pytest.fixture
-async def run(database: Database, project: TestProject) -> Run:
-    blueprint, run, _ = run_at_work(project)
-    async with database.transaction() as session:
-        session.add(blueprint)
-        await session.flush()
-        session.add(run)
-    return run
 
 
 async def kept(database: Database, run: Run) -> tuple[object, list[tuple[int, str, object]]]:

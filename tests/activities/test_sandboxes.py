@@ -2,7 +2,6 @@
 
 import asyncio
 
-import pytest
 from sqlmodel import col, select
 
 from activities.clones import keep_clone
@@ -15,21 +14,8 @@ from models import Event, Run, Sandbox, SandboxEvent
 from models.blueprint import SandboxConfig
 from models.event import EventType
 from models.sandbox import SandboxStatus
-from tests.activities.rows import run_at_work
-from tests.conftest import TestProject
 
 AT_ONCE = 8
-
-
-@pytest.fixture
-async def run(database: Database, project: TestProject) -> Run:
-    """A run at work that has no sandbox yet."""
-    blueprint, run, _ = run_at_work(project)
-    async with database.transaction() as session:
-        session.add(blueprint)
-        await session.flush()
-        session.add(run)
-    return run
 
 
 async def told(database: Database, run: Run) -> list[tuple[int, str]]:
