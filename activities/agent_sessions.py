@@ -6,6 +6,7 @@ from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from activities.prompts import system_prompt
+from activities.runs.images import image_reference
 from models import AgentSession, Message
 from models.agent_session import MessageRole
 from models.base import JsonObject
@@ -37,18 +38,33 @@ def new_session(
 ) -> tuple[AgentSession, Message]:
     """The rows of a new session and of its first message."""
     row = AgentSession(
-        project_id=project_id, job_id=job_id, step_id=step_id, sandbox_id=sandbox_id, kind=kind,
-        label=agent.label, model=agent.model, thinking_effort=agent.thinking_effort,
-        system=system_prompt(snapshot, agent), max_turns=agent.max_turns,
-    )  # fmt: skip
-    content: list[JsonObject] = [{"type": "text", "text": prompt}]
+        project_id=project_id,
+        job_id=job_id,
+        step_id=step_id,
+        sandbox_id=sandbox_id,
+        kind=kind,
+        label=agent.label,
+        model=agent.model,
+        thinking_effort=agent.thinking_effort,
+        system=system_prompt(snapshot, agent, kind),
+        max_turns=agent.max_turns,
+        secrets=agent.secrets,
+    )
+    shown = [image_reference(image.file_id, image.content_type) for image in snapshot.images]
+    content: list[JsonObject] = [*shown, {"type": "text", "text": prompt}]
     return row, Message(session_id=row.id, sequence=0, role=MessageRole.user, content=content)
 
 
 async def open_session(
-    session: AsyncSession, job: Job, snapshot: Snapshot, agent: StepSnapshot, kind: SessionKind, prompt: str,
-    *, sandbox_id: str,
-) -> AgentSession:  # fmt: skip
+    session: AsyncSession,
+    job: Job,
+    snapshot: Snapshot,
+    agent: StepSnapshot,
+    kind: SessionKind,
+    prompt: str,
+    *,
+    sandbox_id: str,
+) -> AgentSession:
     """Add a new session to a job; the caller holds the job's row and has looked for an old one."""
     row, message = new_session(job.project_id, job.id, snapshot, agent, kind, prompt, sandbox_id=sandbox_id)
     session.add(row)

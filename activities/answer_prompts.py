@@ -4,6 +4,9 @@ from collections.abc import Sequence
 
 from gateways.conversation import cut
 from models import Issue, IssueSession, SessionQuestion
+from models.agent.sections import material, section
+from models.assets.named_commands import expand_commands
+from models.job_snapshot import TextAsset
 from models.session_question import QuestionStatus
 
 TOLD = 2_000
@@ -12,13 +15,13 @@ LONGEST = 60_000
 """Characters of all that a scan found."""
 
 
-def asker_prompt(scan: IssueSession, issues: Sequence[Issue]) -> str:
+def asker_prompt(scan: IssueSession, issues: Sequence[Issue], commands: Sequence[TextAsset]) -> str:
     """What the scan found, what it could not know, and what it took for granted."""
-    parts = [f"<scan>\n{scan.prompt}\n</scan>", _issues(issues)]
+    parts = [section("scan", scan.prompt), *expand_commands(commands, scan.prompt), _issues(issues)]
     if scan.questions:
-        parts.append(f"<open-questions>\n{_list(scan.questions)}\n</open-questions>")
+        parts.append(material("open-questions", _list(scan.questions)))
     if scan.assumptions:
-        parts.append(f"<assumptions>\n{_list(scan.assumptions)}\n</assumptions>")
+        parts.append(material("assumptions", _list(scan.assumptions)))
     return "\n\n".join(parts)
 
 
@@ -30,23 +33,21 @@ def answerer_prompt(questions: Sequence[SessionQuestion], issues: Sequence[Issue
 def answers_as_told(questions: Sequence[SessionQuestion]) -> str | None:
     """What runs are told; None when there were no questions."""
     told = "\n\n".join(f"{each.question}\n{each.answer}" for each in questions)
-    return f"<decided>\n{told}\n</decided>" if questions else None
+    return material("decided", told) if questions else None
 
 
 def _decided(question: SessionQuestion) -> str:
     how = "reviewed" if question.status is not QuestionStatus.pending else "assumed, as nobody objected"
-    return (
-        f'<question number="{question.number}">\n{question.question}\n'
-        f"Decided ({how}): {question.decided}\n</question>"
-    )
+    told = f"{question.question}\nDecided ({how}): {question.decided}"
+    return material("question", told, number=question.number)
 
 
 def _issues(issues: Sequence[Issue]) -> str:
     told = "\n".join(
-        f'<issue priority="{issue.priority}">\n{issue.title}\n{cut(issue.description or "", TOLD)}\n</issue>'
+        material("issue", f"{issue.title}\n{cut(issue.description or '', TOLD)}", priority=issue.priority)
         for issue in issues
     )
-    return f"<issues>\n{cut(told, LONGEST)}\n</issues>"
+    return section("issues", cut(told, LONGEST))
 
 
 def _list(lines: Sequence[str]) -> str:

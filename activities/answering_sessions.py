@@ -69,8 +69,10 @@ class AnsweringSessions:
             if question.review(review.status, review.correction, review.reviewed_by):
                 row.reviewed_count += 1
                 data: JsonObject = {
-                    "questionId": question.id, "status": question.status, "reviewedBy": question.reviewed_by
-                }  # fmt: skip
+                    "questionId": question.id,
+                    "status": question.status,
+                    "reviewedBy": question.reviewed_by,
+                }
                 append(session, row, EventType.question_reviewed, data)
             return row.question_count - row.reviewed_count
 

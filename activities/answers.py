@@ -1,141 +1,172 @@
 """A model's answer, stored with what it used and what its calls mean."""
 
+import asyncio
 from datetime import datetime
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
+import psycopg
 from pydantic import JsonValue
+from sqlalchemy.exc import SQLAlchemyError
 
-from activities.conversations import Said, Speaker, Standing
-from activities.recording import NewMessage, Record, record
-from activities.spending import Spending
-from activities.user_words import has_queued
-from gateways.agent import ToolCall as Asked
-from gateways.agent import Turn
-from gateways.conversation import ToolResult
-from gateways.finishing import Finish
+from activities.conversations import Speaker
+from activities.failures import UNAVAILABLE, as_application_error
+from activities.snapshots import snapshot_of
+from activities.spending import spending_of
+from gateways.agent import ToolCall as CallOfModel
+from gateways.agent import Turn as Answer
+from gateways.finishing import Finish, JudgeFinish
 from gateways.tools import Fault, Request, parse
-from kit.direct import Direct
-from kit.ids import new_id
-from kit.scrub import Scrubber, storable
-from models import CostRate, RunStep, ToolCall
+from kit.database import Database
+from kit.errors import AppError
+from kit.logs import logger
+from kit.redaction import Redactor
+from kit.storable import storable
+from models import CostRate, Message, ToolCall
+from models.agent.transcript import StoredMessage, StoredResult
+from models.agent.turn import Turn, record_turn, save_turn
 from models.agent_session import MessageRole, turn_of
 from models.base import JsonObject
 from models.event import EventType
-from models.run_step import StepStatus, Verdict
 
-CLOSING = {"status", "completed_at", "output", "verdict", "feedback", "quality_score"}
-"""Columns of a step that its end changes."""
+log = logger(__name__)
+WRITE_PAUSES: Final = (1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0)
+"""Seconds between the tries to write an answer."""
 SHOWN_TEXT = 2_000
 """Characters of an answer's text that its event carries."""
 
 
-class Stored(NamedTuple):
-    answer: Said
-    results: list[ToolResult]
+class StoredAnswer(NamedTuple):
+    message: StoredMessage
+    results: list[StoredResult]
     """Of the calls that were answered at once."""
-    standing: Standing
 
 
-async def store(
-    direct: Direct, speaker: Speaker, place: int, began: datetime, turn: Turn, rate: CostRate | None,
-    scrubber: Scrubber,
-) -> Stored | None:  # fmt: skip
+async def store_answer(
+    database: Database,
+    speaker: Speaker,
+    sequence: int,
+    began: datetime,
+    answer: Answer,
+    rate: CostRate | None,
+    redactor: Redactor,
+    message_id: str,
+    *,
+    counts_for_quota: bool,
+) -> StoredAnswer | None:
     """The answer, what it used, and its events; None, and nothing is written, when it is there already.
 
-    place: the message's sequence; began: when the model was asked.
+    sequence: the message's, and message_id its id; began: when the model was asked;
+    counts_for_quota: see `spending_of`.
     """
-    agent, usage = speaker.agent, turn.usage.model_dump()
-    content = [clean for block in turn.blocks if (clean := _scrubbed(block, scrubber))]
-    message = NewMessage(
-        agent.id, place, MessageRole.assistant, content, began, new_id("msg"),
-        stop_reason=turn.stop_reason, model=turn.model, usage=usage,
-    )  # fmt: skip
-    spent = Spending.of(speaker, turn.usage, rate, message.id)
-    requests = [_parsed(speaker, call, scrubber) for call in turn.tool_calls]
-    finishes = any(isinstance(each, Finish) for each in requests)
-    waits = finishes and await has_queued(direct, agent.job_id)
-    answers = [
-        _answer(message, call, asked, alone=len(requests) == 1, waits=waits)
-        for call, asked in zip(turn.tool_calls, requests, strict=True)
-        if isinstance(asked, Finish | Fault)
-    ]
-    told: JsonObject = {
-        "sessionId": agent.id, "stepId": agent.step_id, "turn": turn_of(place),
-        "stopReason": turn.stop_reason,
-        "text": storable(scrubber.text(turn.text)[:SHOWN_TEXT]),
-        "tools": [call.name for call in turn.tool_calls],
-    }  # fmt: skip
-    events, step, result = [(EventType.turn_completed, told)], None, None
-    if answers and not answers[0].is_error:
-        assert isinstance(requests[0], Finish)
-        result = requests[0].model_dump(mode="json")
-        if speaker.step:
-            step = _closed(speaker.step, requests[0])
-            events.append((EventType.step_completed, _end_of(step)))
-    said = Record(
-        message, events, answers,
-        closing=step.model_dump(mode="json", include=CLOSING) if step else {},
-        result=result, progress=f"{agent.label}: turn {turn_of(place)}",
-    )  # fmt: skip
-    if (recorded := await record(direct, speaker, spent, said)) is None:
-        return None
-    answer = Said(place, message.role, recorded.content, None, turn.stop_reason, usage)
-    results = [
-        ToolResult(tool_use_id=row.tool_use_id, content=row.result, is_error=row.is_error) for row in answers
-    ]
-    return Stored(answer, results, Standing.of(recorded.cost_usd, result))
-
-
-def _parsed(speaker: Speaker, call: Asked, scrubber: Scrubber) -> Request:
-    given = storable(scrubber.json(dict(call.input)))
-    assert isinstance(given, dict)
-    return parse(speaker.agent.kind, call.name, given)
-
-
-def _answer(message: NewMessage, call: Asked, asked: Finish | Fault, *, alone: bool, waits: bool) -> ToolCall:
-    """The answer to what needs no sandbox: a call that cannot be made, and `finish`.
-
-    waits: a message from the user does, that no agent was told yet.
-    """
-    if isinstance(asked, Fault):
-        text = asked.text
-    elif not alone:
-        text = "Not finished: call `finish` alone, after you have seen the results of the other calls."
-    elif waits:
-        text = "Not finished: a message from the user has arrived. Deal with it first, then finish."
-    else:
-        text = "Finished."
-    return ToolCall(
-        session_id=message.session_id, sequence=message.sequence, tool_use_id=call.id, name=call.name,
-        result=text, is_error=text != "Finished.", duration_ms=0,
-    )  # fmt: skip
-
-
-def _closed(begun: RunStep, said: Finish) -> RunStep:
-    """The step as its agent ends it; a copy, which is written with the answer."""
-    given, step = said.model_dump(), RunStep(**begun.model_dump())
-    step.close(
-        StepStatus.completed,
-        output=said.summary,
-        verdict=Verdict(given["verdict"]) if "verdict" in given else None,
-        feedback=given.get("feedback"),
-        score=given.get("score"),
+    agent, usage = speaker.agent, answer.usage.model_dump()
+    message = Message(
+        id=message_id,
+        session_id=agent.id,
+        sequence=sequence,
+        role=MessageRole.assistant,
+        content=await asyncio.to_thread(_redacted, answer, redactor),
+        stop_reason=answer.stop_reason,
+        model=answer.model,
+        usage=usage,
+        started_at=began,
     )
-    return step
+    spending = spending_of(
+        speaker, answer.usage, rate, message.id, sequence, counts_for_quota=counts_for_quota
+    )
+    message.cost_usd = spending.cost_usd
+    requests = [await _request(database, speaker, call, redactor) for call in answer.tool_calls]
+    tool_calls = [
+        ToolCall(
+            session_id=agent.id,
+            sequence=sequence,
+            tool_use_id=call.id,
+            name=call.name,
+            result=text,
+            is_error=True,
+            duration_ms=0,
+        )
+        for call, request in zip(answer.tool_calls, requests, strict=True)
+        if (text := _refusal(request, is_alone=len(requests) == 1)) is not None
+    ]
+    turn = Turn(
+        agent,
+        spending,
+        message,
+        [(EventType.turn_completed, _shown(speaker, sequence, answer, redactor))],
+        progress=f"{agent.label}: turn {turn_of(sequence)}",
+        tool_calls=tool_calls,
+    )
+    if await _write(database, turn) is None:
+        return None
+    stored = StoredMessage(sequence, message.role, message.content, None, answer.stop_reason, usage)
+    results = [StoredResult(sequence, each.tool_use_id, each.result, each.is_error) for each in tool_calls]
+    return StoredAnswer(stored, results)
 
 
-def _end_of(step: RunStep) -> JsonObject:
+async def _write(database: Database, turn: Turn) -> float | None:
+    """Write what is paid for; while the database is away, again and again for about two minutes."""
+    for pause in WRITE_PAUSES:
+        try:
+            return await _write_once(database, turn)
+        except (SQLAlchemyError, psycopg.Error, AppError) as error:
+            if as_application_error(error).type != UNAVAILABLE:
+                raise
+            log.warning("turn.not_written", session_id=turn.agent.id, again_in_seconds=pause)
+        await asyncio.sleep(pause)
+    return await _write_once(database, turn)
+
+
+async def _write_once(database: Database, turn: Turn) -> float | None:
+    if turn.is_plain:
+        return await save_turn(database.sql, turn)
+    async with database.transaction() as session:
+        return await record_turn(session, turn)
+
+
+async def _request(database: Database, speaker: Speaker, call: CallOfModel, redactor: Redactor) -> Request:
+    """What a call asks for; a judge's ranking has every branch that it was to compare, and no other."""
+    given = storable(redactor.json(dict(call.input)))
+    assert isinstance(given, dict)
+    request = parse(speaker.agent.kind, call.name, given)
+    if not isinstance(request, JudgeFinish):
+        return request
+    wanted = (await snapshot_of(database, speaker.agent.job_id)).compare_branches
+    if sorted(each.branch for each in request.ranking) == sorted(wanted):
+        return request
+    return Fault(f"This call of `finish` was not made. Rank exactly these branches: {', '.join(wanted)}.")
+
+
+def _refusal(request: Request, *, is_alone: bool) -> str | None:
+    """Why a call is not made; None for one that is."""
+    match request:
+        case Fault():
+            return request.text
+        case Finish() if not is_alone:
+            return "Not finished: call `finish` alone, after you have seen the results of the other calls."
+    return None
+
+
+def _shown(speaker: Speaker, sequence: int, answer: Answer, redactor: Redactor) -> JsonObject:
+    """The answer as its event tells it."""
     return {
-        "stepId": step.id, "index": step.index, "iteration": step.iteration, "label": step.label,
-        "verdict": step.verdict, "score": step.quality_score, "summary": (step.output or "")[:SHOWN_TEXT],
-    }  # fmt: skip
+        "sessionId": speaker.agent.id,
+        "stepId": speaker.agent.step_id,
+        "turn": turn_of(sequence),
+        "stopReason": answer.stop_reason,
+        "text": storable(redactor.text(answer.text)[:SHOWN_TEXT]),
+        "tools": [call.name for call in answer.tool_calls],
+    }
 
 
-def _scrubbed(block: dict[str, JsonValue], scrubber: Scrubber) -> JsonObject | None:
+def _redacted(answer: Answer, redactor: Redactor) -> list[JsonObject]:
+    return [clean for block in answer.blocks if (clean := _redacted_block(block, redactor))]
+
+
+def _redacted_block(block: dict[str, JsonValue], redactor: Redactor) -> JsonObject | None:
     """The block without secrets and NULs; a signed thought that holds one is left out, not changed."""
     clean = {str(key): value for key, value in block.items()}
-    scrubbed = storable(scrubber.json(clean))
-    if scrubbed != clean and block.get("type") in ("thinking", "redacted_thinking"):
+    redacted = storable(redactor.json(clean))
+    if redacted != clean and block.get("type") in ("thinking", "redacted_thinking"):
         return None
-    assert isinstance(scrubbed, dict)
-    return scrubbed
+    assert isinstance(redacted, dict)
+    return redacted

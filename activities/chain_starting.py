@@ -1,30 +1,10 @@
-"""How a chain's workflow is started: by the API after its commit, and by the sweep."""
-
-from typing import Final, NamedTuple
+"""What a chain's workflow is told, and how it is started."""
 
 from pydantic import BaseModel
-from temporalio.client import Client
-from temporalio.common import SearchAttributePair, TypedSearchAttributes
 
-from activities.starting import start_once
-from kit.temporal import KIND, PROJECT_ID, REPOSITORY, STATUS
+from activities.starting import Start
 from models.chain import Chain
-
-SPRINT_CHAIN_WORKFLOW: Final = "SprintChain"
-WORK_CHAIN_WORKFLOW: Final = "WorkChain"
-
-
-class _Kind(NamedTuple):
-    workflow: str
-    name: str
-    title: str
-
-
-_KINDS: Final = {
-    "sc": _Kind(SPRINT_CHAIN_WORKFLOW, "sprint-chain", "Sprint chain"),
-    "wc": _Kind(WORK_CHAIN_WORKFLOW, "work-chain", "Work chain"),
-}
-"""By the prefix of a chain's id."""
+from models.job_kinds import JobKind
 
 
 class ChainInput(BaseModel):
@@ -41,21 +21,22 @@ class ChainInput(BaseModel):
     @classmethod
     def of(cls, chain: Chain) -> "ChainInput":
         return cls(
-            chain_id=chain.id, engine_id=chain.engine_id, project_id=chain.project_id,
+            chain_id=chain.id,
+            engine_id=chain.engine_id,
+            project_id=chain.project_id,
             repository=chain.repository_slug,
-        )  # fmt: skip
+        )
 
 
-async def start_chain(client: Client, input: ChainInput) -> None:
-    """Start the workflow of a chain's attempt; one that was started before is left alone."""
-    kind = _KINDS[input.chain_id.partition("_")[0]]
-    attributes = [
-        SearchAttributePair(PROJECT_ID, input.project_id),
-        SearchAttributePair(KIND, kind.name),
-        SearchAttributePair(STATUS, "running"),
-        SearchAttributePair(REPOSITORY, input.repository),
-    ]
-    await start_once(
-        client, kind.workflow, input, id=input.engine_id, project_id=input.project_id,
-        attributes=TypedSearchAttributes(attributes), summary=f"{kind.title} on {input.repository}",
-    )  # fmt: skip
+def chain_start(kind: JobKind, input: ChainInput) -> Start:
+    """Of one attempt: each is a workflow of its own."""
+    [workflow] = kind.workflows
+    return Start(
+        workflow,
+        input,
+        input.engine_id,
+        input.project_id,
+        input.repository,
+        kind=kind.label,
+        summary=f"{kind.noun.capitalize()} on {input.repository}",
+    )

@@ -9,6 +9,7 @@ from temporalio import activity
 from kit.database import Database
 from kit.ids import is_id
 from models import Event, Run, SprintChain, WorkChain
+from models.base import JsonObject
 from models.chain import Chain, ChainStatus
 from models.event import EventType, append
 from models.run import RunStatus
@@ -32,6 +33,8 @@ class CloseChain(BaseModel):
     status: ChainStatus
     code: str | None = None
     message: str | None = None
+    run_id: str | None = None
+    """The run that it failed with."""
 
 
 class Chains:
@@ -51,18 +54,33 @@ class Chains:
 async def end_chain(session: AsyncSession, chain: Chain, close: CloseChain) -> Event | None:
     """The last word of an attempt; None when it was said before.  The caller holds the chain's row.
 
-    A run that was made for it and that no engine has, because the end came in between, ends with it.
+    A run that was made for it and that Temporal does not have, because the end came in between, ends with it.
     """
-    if not chain.close(close.status, close.code, close.message):
+    message = await _reason(session, close)
+    if not chain.close(close.status, close.code, message if close.code else None, close.run_id):
         return None
-    event = append(session, chain, EventType.chain_ended, {"status": chain.status, "code": close.code})
+    data: JsonObject = {"status": chain.status, "code": close.code, "runId": close.run_id}
+    if message:
+        data["message"] = message
+    event = append(session, chain, EventType.chain_ended, data)
     left = select(Run).where(
-        col(Run.chain_id) == chain.id, col(Run.status) == RunStatus.pending, col(Run.restarted_from).is_(None)
+        col(Run.chain_id) == chain.id,
+        col(Run.status) == RunStatus.pending,
+        col(Run.queued_at).is_(None),
+        col(Run.restarted_from).is_(None),
     )
     for run in (await session.execute(left.with_for_update())).scalars():
         run.close(RunStatus.cancelled)
         await announce(session, run)
     return event
+
+
+async def _reason(session: AsyncSession, close: CloseChain) -> str | None:
+    """Why it ended, with the error of the run that it failed with."""
+    run = await session.get(Run, close.run_id) if close.run_id else None
+    if run is None or run.error_message is None:
+        return close.message
+    return f"{close.message} {run.error_code}: {run.error_message}"
 
 
 async def is_told(session: AsyncSession, chain: Chain, kinds: list[EventType], name: str, value: str) -> bool:

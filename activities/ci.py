@@ -1,36 +1,24 @@
 """What CI says of a run's commit."""
 
-from typing import Final, Literal
+from typing import Literal
 
 from pydantic import BaseModel
 from temporalio import activity
 
 from activities.outside import Outside, outside
-from activities.telling import TELL, told
-from gateways.github_checks import Check, ChecksFacts
+from gateways.github.checks import Check, ChecksFacts
 from kit.database import Database
-from kit.direct import Direct, jsonb
-from kit.wire import iso
-from models.base import JsonObject, now
-from models.event import EventType
-
-_COMMIT: Final = "SELECT project_id, repository_slug, head_sha FROM run WHERE id = %(run)s"
-_KEEP: Final = """
-    WITH held AS (
-        SELECT id, nullif(ci_checks, 'null') - 'checkedAt' IS DISTINCT FROM %(checks)s AS is_news
-        FROM run WHERE id = %(run)s AND (completed_at IS NULL OR %(ended)s) FOR UPDATE
-    ), kept AS (
-        UPDATE run SET ci_checks = %(checks)s || %(looked)s, event_seq = event_seq + is_news::int
-        FROM held WHERE run.id = held.id RETURNING project_id, run.id, event_seq, is_news
-    ), changed AS (SELECT project_id, id, event_seq FROM kept WHERE is_news)
-    {tell}
-"""
+from models import Run
+from models.base import JsonObject
+from models.event import EventType, append
 
 
 class CiReport(BaseModel):
     status: Literal["none", "pending", "passed", "failed"]
     expected: bool
     """The repository has CI, so checks will come even if there are none yet."""
+    is_settled: bool = True
+    """Nothing that is known of is still at work; a commit counts as failed before that."""
 
 
 class Ci:
@@ -44,24 +32,28 @@ class Ci:
 
         Nothing is written any more once the run is over: what a cancel left at work may come later.
         """
-        [[project_id, slug, sha]] = await self.database.direct.fetch(_COMMIT, {"run": run_id})
-        github = self.outside.github(await self.outside.credentials(project_id))
+        async with self.database.reading() as session:
+            run = await session.get_one(Run, run_id)
+        slug, sha = run.repository_slug, run.head_sha
+        assert sha, "its branch is pushed"
+        github = await self.outside.github(await self.outside.credentials(run.project_id), slug)
         with outside():
             facts = await github.checks(slug, sha)
             expected = facts.status != "none" or await github.has_ci(slug, sha)
-        await keep_checks(self.database.direct, run_id, facts)
-        return CiReport(status=facts.status, expected=expected)
+        await keep_checks(self.database, run_id, facts)
+        is_settled = all(check.verdict != "pending" for check in facts.checks)
+        return CiReport(status=facts.status, expected=expected, is_settled=is_settled)
 
 
-async def keep_checks(direct: Direct, run_id: str, facts: ChecksFacts, *, ended: bool = False) -> None:
+async def keep_checks(database: Database, run_id: str, facts: ChecksFacts, *, ended: bool = False) -> None:
     """On the run's row, and in its log when they changed; ended: also when the run is over."""
     checks: JsonObject = {"status": facts.status, "checks": [_wire(check) for check in facts.checks]}
-    values = {
-        "run": run_id, "checks": jsonb(checks), "looked": jsonb({"checkedAt": iso(now())}),
-        "ended": ended,
-        **told(EventType.ci_updated, checks),
-    }  # fmt: skip
-    await direct.fetch(_KEEP.format(tell=TELL), values)
+    async with database.transaction() as session:
+        run = await session.get_one(Run, run_id, with_for_update=True)
+        if run.is_over and not ended:
+            return
+        if run.note_checks(checks):
+            append(session, run, EventType.ci_updated, checks)
 
 
 def _wire(check: Check) -> JsonObject:

@@ -1,18 +1,17 @@
-"""A session's conversation in the database, read as the model is told it.
+"""A session's transcript as the conversation that its model is told."""
 
-What every turn reads and writes goes past the ORM (`kit.direct`): it is most of what a run costs by itself.
-"""
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
-from collections.abc import Sequence
-from typing import Final, NamedTuple
+from sqlalchemy import func, select
+from sqlmodel import col
 
 from gateways.conversation import AssistantTurn, Compaction, Entry, Message, ToolResult, UserText, assemble
-from kit.direct import Direct
-from models import AgentSession, RunStep
+from kit.database import Database
+from models import AgentSession, LearningExtraction, Run, RunStep
+from models.agent.transcript import StoredMessage, StoredResult, read_transcript
 from models.agent_session import MessageRole
-from models.base import JsonObject
-from models.jobs import table_of
-from models.run_step import Verdict
 
 
 class Speaker(NamedTuple):
@@ -22,101 +21,75 @@ class Speaker(NamedTuple):
     step: RunStep | None
     """Of a run, as it was when it began."""
     chain_id: str | None
-
-
-class Standing(NamedTuple):
-    """Where a session and its job are now."""
-
-    cost_usd: float
-    """Of the whole job so far."""
-    finished: bool
-    verdict: Verdict | None
-
-    @classmethod
-    def of(cls, cost_usd: float, result: JsonObject | None) -> "Standing":
-        """result: what the agent finished with."""
-        verdict = (result or {}).get("verdict")
-        return cls(cost_usd, result is not None, Verdict(str(verdict)) if verdict else None)
-
-
-class Said(NamedTuple):
-    """A stored message, as far as a turn needs it."""
-
-    sequence: int
-    role: MessageRole
-    content: list[JsonObject]
-    compaction_point: int | None = None
-    stop_reason: str | None = None
-    usage: dict[str, int] | None = None
+    run_id: str | None = None
+    """The run that pays: the one it works for, or whose transcript it reads."""
 
 
 class Conversation(NamedTuple):
-    said: dict[int, Said]
+    stored: dict[int, StoredMessage]
     """By sequence, in order."""
-    results: list[ToolResult]
+    results: list[StoredResult]
     has_queued: bool
     """A client's message waits that no agent was told yet."""
-    standing: Standing
 
-    @property
-    def answered(self) -> set[str]:
-        """The ids of calls that have a result."""
-        return {result.tool_use_id for result in self.results}
+    def answered(self, sequence: int) -> set[str]:
+        """The ids of the calls of this message that have a result."""
+        return {result.tool_use_id for result in self.results if result.sequence == sequence}
 
-    def with_answer(self, answer: Said, results: Sequence[ToolResult], standing: Standing) -> "Conversation":
+    def with_answer(self, answer: StoredMessage, results: Sequence[StoredResult]) -> "Conversation":
         """The same and an answer that was just stored, with the results of what needs no sandbox."""
-        said = {**self.said, answer.sequence: answer}
-        return self._replace(said=said, results=[*self.results, *results], standing=standing)
+        stored = {**self.stored, answer.sequence: answer}
+        return self._replace(stored=stored, results=[*self.results, *results])
 
     def messages(self) -> list[Message]:
         """As the Messages API takes them."""
-        return assemble([*map(_entry, self.said.values()), *self.results])
+        return assemble(self._entries(self.stored.values()))
+
+    def transcript(self) -> list[Message]:
+        """The same, with all that summaries have taken the place of."""
+        spoken = [each for each in self.stored.values() if each.role is not MessageRole.compaction]
+        return assemble(self._entries(spoken))
+
+    def _entries(self, messages: Iterable[StoredMessage]) -> list[Entry]:
+        """Each message, followed by the results of the calls that it asks for."""
+        results = defaultdict(list)
+        for each in self.results:
+            result = ToolResult(tool_use_id=each.tool_use_id, content=each.result, is_error=each.is_error)
+            results[each.sequence].append(result)
+        return [entry for message in messages for entry in (_entry(message), *results[message.sequence])]
 
 
-_SPEAKER: Final = """
-    SELECT to_jsonb(agent_session), to_jsonb(run_step), run.chain_id
-    FROM agent_session
-    LEFT JOIN run_step ON run_step.id = agent_session.step_id
-    LEFT JOIN run ON run.id = agent_session.job_id
-    WHERE agent_session.id = %(session)s
-"""
+async def read_speaker(database: Database, session_id: str) -> Speaker:
+    """Who talks in a session, for whom, and who pays for it."""
+    statement = (
+        select(AgentSession, RunStep, col(Run.chain_id), col(Run.id))
+        .outerjoin(RunStep, col(RunStep.id) == col(AgentSession.step_id))
+        .outerjoin(LearningExtraction, col(LearningExtraction.id) == col(AgentSession.job_id))
+        .outerjoin(
+            Run, col(Run.id) == func.coalesce(col(LearningExtraction.run_id), col(AgentSession.job_id))
+        )
+        .where(col(AgentSession.id) == session_id)
+    )
+    async with database.reading() as session:
+        agent, step, chain_id, run_id = (await session.execute(statement)).one()
+    return Speaker(agent, step, chain_id, run_id)
 
 
-async def speaker(direct: Direct, session_id: str) -> Speaker:
-    [[agent, step, chain_id]] = await direct.fetch(_SPEAKER, {"session": session_id})
-    begun = RunStep.model_validate(step) if step else None
-    return Speaker(AgentSession.model_validate(agent), begun, chain_id)
-
-
-_READ: Final = """
-    SELECT
-      (SELECT coalesce(json_agg(
-           json_build_array(sequence, role, content, compaction_point, stop_reason, usage) ORDER BY sequence
-         ), '[]') FROM message WHERE session_id = %(session)s),
-      (SELECT coalesce(json_agg(json_build_array(tool_use_id, result, is_error)), '[]')
-         FROM tool_call WHERE session_id = %(session)s),
-      EXISTS (SELECT FROM follow_up WHERE run_id = %(job)s AND status = 'queued'),
-      (SELECT cost_usd::float8 FROM {job} WHERE id = %(job)s), agent_session.result
-    FROM agent_session WHERE id = %(session)s
-"""
-
-
-async def read(direct: Direct, agent: AgentSession) -> Conversation:
-    statement = _READ.format(job=table_of(agent.job_id))
-    keys = {"session": agent.id, "job": agent.job_id}
-    [[said, results, has_queued, cost, result]] = await direct.fetch(statement, keys)
+async def read_conversation(database: Database, agent: AgentSession) -> Conversation:
+    """All of it as it is now."""
+    transcript = await read_transcript(database.sql, agent)
     return Conversation(
-        {row[0]: Said(row[0], MessageRole(row[1]), *row[2:]) for row in said},
-        [ToolResult(tool_use_id=call, content=text, is_error=failed) for call, text, failed in results],
-        has_queued,
-        Standing.of(cost, result),
+        {message.sequence: message for message in transcript.messages},
+        transcript.results,
+        transcript.has_queued,
     )
 
 
-def _entry(said: Said) -> Entry:
-    if said.role is MessageRole.assistant:
-        return AssistantTurn.model_validate({"blocks": said.content})
-    text = "\n\n".join(str(block["text"]) for block in said.content)
-    if said.role is MessageRole.compaction and said.compaction_point is not None:
-        return Compaction(point=said.compaction_point, summary=text)
-    return UserText(text=text)
+def _entry(message: StoredMessage) -> Entry:
+    if message.role is MessageRole.assistant:
+        return AssistantTurn.model_validate({"blocks": message.content})
+    text = "\n\n".join(str(block["text"]) for block in message.content if block["type"] == "text")
+    if message.role is MessageRole.compaction and message.compaction_point is not None:
+        return Compaction(point=message.compaction_point, summary=text)
+    images = [block for block in message.content if block["type"] == "image"]
+    return UserText.model_validate({"text": text, "images": images})

@@ -1,17 +1,40 @@
 """From an error to what Temporal is told: a code, a sentence, and whether trying again makes sense."""
 
 import re
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import Final
 
+import psycopg
+from psycopg.errors import IdleInTransactionSessionTimeout, ReadOnlySqlTransaction
+from psycopg_pool import PoolTimeout as DirectPoolTimeout
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from temporalio.exceptions import ApplicationError
+from temporalio.service import RPCError, RPCStatusCode
 
 from gateways.errors import GatewayError, ProviderLimit, SandboxGone, UpstreamFailed
 from kit.errors import AppError
+from kit.redaction import Redactor
 
 PROVIDER_LIMIT = "PROVIDER_LIMIT"
+UNAVAILABLE = "UNAVAILABLE"
+"""Our own database, or Temporal, is away."""
 SANDBOX_GONE = "SANDBOX_GONE"
 CONTEXT_TOO_LONG = "CONTEXT_TOO_LONG"
+UNKNOWN: Final = "INTERNAL"
+"""What nobody foresaw: a bug, as a rule."""
+UNKNOWN_PATIENCE: Final = timedelta(hours=1)
+"""How long an activity that fails of a bug is tried again: time to roll the bad version back."""
+MIN_UNKNOWN_ATTEMPTS: Final = 10
+"""How often it is tried at least, if it was an hour old before it met the bug: some five minutes."""
+TEMPORAL_AWAY: Final = {
+    RPCStatusCode.UNAVAILABLE,
+    RPCStatusCode.DEADLINE_EXCEEDED,
+    RPCStatusCode.RESOURCE_EXHAUSTED,
+    RPCStatusCode.ABORTED,
+    RPCStatusCode.CANCELLED,
+}
 
 
 def code_of(error: GatewayError) -> str:
@@ -23,7 +46,7 @@ def as_application_error(error: Exception) -> ApplicationError:
     """The failure as Temporal's history shows it; holds no secret and nothing of the inside.
 
     A provider's limit and a lost sandbox are for the workflow to deal with, so they are not retried here.
-    What we did not foresee is a bug: repeating it would not help and would hide it.
+    What nobody foresaw is retried until `is_final` says otherwise: a rollback heals it.
     """
     match error:
         case ApplicationError():
@@ -35,11 +58,56 @@ def as_application_error(error: Exception) -> ApplicationError:
             return ApplicationError(error.message, type=code_of(error), non_retryable=not transient)
         case AppError():
             return ApplicationError(error.message, type=error.code, non_retryable=not error.retryable)
-        case OperationalError() | InterfaceError() | PoolTimeout():
-            return ApplicationError("The database cannot be reached.", type="UNAVAILABLE")
-        case DBAPIError() if error.connection_invalidated:
-            return ApplicationError("The database cannot be reached.", type="UNAVAILABLE")
+        case RPCError() if error.status in TEMPORAL_AWAY:
+            return ApplicationError("Temporal cannot be reached.", type=UNAVAILABLE)
+        case _ if _is_database_away(error):
+            return ApplicationError("The database cannot be reached.", type=UNAVAILABLE)
         case TimeoutError() | ConnectionError():
             return ApplicationError(f"A connection failed ({type(error).__name__}).", type="UPSTREAM_FAILED")
     sentence = f"An unexpected error ({type(error).__name__}); the worker's log has the details."
-    return ApplicationError(sentence, type="INTERNAL", non_retryable=True)
+    return ApplicationError(sentence, type=UNKNOWN)
+
+
+def is_final(failure: ApplicationError, age: timedelta, attempt: int) -> bool:
+    """Whether an activity is given up that has failed like this, so long after it was first scheduled."""
+    if failure.type != UNKNOWN:
+        return failure.non_retryable
+    return failure.non_retryable or (age >= UNKNOWN_PATIENCE and attempt >= MIN_UNKNOWN_ATTEMPTS)
+
+
+def final(failure: ApplicationError) -> ApplicationError:
+    """The same failure, not to be retried."""
+    return ApplicationError(failure.message, *failure.details, type=failure.type, non_retryable=True)
+
+
+def redacted(failure: ApplicationError, redactors: Iterable[Redactor]) -> ApplicationError:
+    """The same failure without the secrets of the projects that the activity worked for.
+
+    What it says may be the output of a command, and goes into histories, rows and logs.
+    """
+    message = failure.message
+    for redactor in redactors:
+        message = redactor.text(message)
+    if message == failure.message:
+        return failure
+    return ApplicationError(message, *failure.details, type=failure.type, non_retryable=failure.non_retryable)
+
+
+def _is_database_away(error: Exception) -> bool:
+    """It cannot be reached, is overloaded, or is a standby that takes no writes: it will come back."""
+    if isinstance(error, DBAPIError):
+        cause = error.orig
+        return (
+            isinstance(error, OperationalError | InterfaceError)
+            or error.connection_invalidated
+            or isinstance(cause, ReadOnlySqlTransaction | IdleInTransactionSessionTimeout)
+        )
+    return isinstance(
+        error,
+        PoolTimeout
+        | DirectPoolTimeout
+        | psycopg.OperationalError
+        | psycopg.InterfaceError
+        | ReadOnlySqlTransaction
+        | IdleInTransactionSessionTimeout,
+    )

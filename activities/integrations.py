@@ -10,15 +10,18 @@ from temporalio import activity
 
 from activities.agent_sessions import Opened, open_session
 from activities.jobs import CloseJob
-from activities.sandboxes import SandboxRef
+from activities.sandboxes.lifecycle import SandboxRef
 from activities.snapshots import snapshot_of
 from kit.database import Database
 from models import AgentSession, MergeJob
+from models.agent.sections import material, section
 from models.base import JsonObject
 from models.event import EventType, append
+from models.merge_ending import integrate_pull, settle_pull
 from models.merge_job import MergeStatus
 from models.merge_start import MergeConfig
 from models.notification import NotificationType, notify
+from models.runs.verification import CommandResult
 from models.session_kind import SessionKind
 
 
@@ -26,7 +29,18 @@ class IntegrationPlan(BaseModel):
     numbers: list[int]
     """In the order in which they are merged."""
     time_limit_seconds: int
-    max_cost_usd: float | None
+    check_command: str | None = None
+    """Run on every commit that is integrated."""
+
+
+class Checked(BaseModel):
+    """What the check command said of a commit that merges one pull request."""
+
+    job_id: str
+    number: int
+    commit_sha: str
+    command: str
+    result: CommandResult
 
 
 class Conflict(SandboxRef):
@@ -52,14 +66,27 @@ class Integrations:
             return IntegrationPlan(
                 numbers=job.numbers,
                 time_limit_seconds=config.sandbox.timeout_ms // 1000,
-                max_cost_usd=float(config.max_cost_usd) if config.max_cost_usd else None,
+                check_command=config.check_command,
             )
+
+    @activity.defn
+    async def settle_checked(self, checked: Checked) -> None:
+        """Take a commit on which the check command passed, or leave its pull request out; once."""
+        result = checked.result
+        async with self.database.transaction() as session:
+            job = await session.get_one(MergeJob, checked.job_id, with_for_update=True)
+            if result.passed:
+                integrate_pull(session, job, checked.number, checked.commit_sha)
+                return
+            ending = result.reason or f"ends with exit code {result.exit_code}: {result.output[-500:]}"
+            reason = f"With it `{checked.command}` {ending}"
+            settle_pull(session, job, checked.number, "left_out", reason)
 
     @activity.defn
     async def open_solver(self, conflict: Conflict) -> Opened:
         """The session of the agent that solves a pull request's conflicts, told what all sides wanted."""
         label = f"Conflicts of #{conflict.number}"
-        snapshot = await snapshot_of(self.database.direct, conflict.job_id)
+        snapshot = await snapshot_of(self.database, conflict.job_id)
         async with self.database.transaction() as session:
             job = await session.get_one(MergeJob, conflict.job_id, with_for_update=True)
             statement = select(AgentSession).where(
@@ -69,9 +96,14 @@ class Integrations:
             if found is None:
                 agent = snapshot.steps[0].model_copy(update={"label": label})
                 found = await open_session(
-                    session, job, snapshot, agent, SessionKind.worker, _prompt(job, conflict),
+                    session,
+                    job,
+                    snapshot,
+                    agent,
+                    SessionKind.worker,
+                    _prompt(job, conflict),
                     sandbox_id=conflict.sandbox_id,
-                )  # fmt: skip
+                )
             return Opened.of(found)
 
     @activity.defn
@@ -96,15 +128,15 @@ def _prompt(job: MergeJob, conflict: Conflict) -> str:
     """Both sides' descriptions, and where they meet."""
     wanted = job.descriptions.get(str(conflict.number), "")
     others = [
-        f'<pull-request number="{number}">\n{job.descriptions.get(str(number), "")}\n</pull-request>'
+        material("pull-request", job.descriptions.get(str(number), ""), number=number)
         for number in job.numbers_with("merged")
     ]
     files = "\n".join(f"- {path}" for path in conflict.paths)
     return "\n\n".join(
         [
-            f"<task>\nSolve the conflicts of merging pull request #{conflict.number}.\n</task>",
-            f'<this pull-request="{conflict.number}">\n{wanted}\n</this>',
-            "<merged-before>\n" + "\n".join(others) + "\n</merged-before>",
-            f"<conflicts>\n{files}\n</conflicts>",
+            section("task", f"Solve the conflicts of merging pull request #{conflict.number}."),
+            material("this", wanted, pull_request=conflict.number),
+            section("merged-before", "\n".join(others)),
+            material("conflicts", files),
         ]
     )

@@ -11,6 +11,8 @@ from models import Issue, IssueSession, Project
 from models.event import EventType, append
 from models.issue import OPEN, IssuePriority
 
+SCAN_OVER = "The scan is over: nothing is kept any more."
+
 
 async def report_issue(session: AsyncSession, session_id: str, source_key: str, said: ReportIssue) -> str:
     """Keep the issue, in the caller's transaction; the words in which the scout is answered.
@@ -19,6 +21,8 @@ async def report_issue(session: AsyncSession, session_id: str, source_key: str, 
     project wait for each other, so that two scans cannot report one thing twice.
     """
     scan = await session.get_one(IssueSession, session_id, with_for_update=True)
+    if scan.is_over:
+        return SCAN_OVER
     await session.get_one(Project, scan.project_id, with_for_update={"key_share": True})
     known = await _known(session, scan.project_id, source_key, said.title)
     if known is not None and known.source_key == source_key:
@@ -26,10 +30,14 @@ async def report_issue(session: AsyncSession, session_id: str, source_key: str, 
     if known is not None:
         return f"Known already as {known.id} ('{known.title}'): not kept again. Go on."
     issue = Issue(
-        project_id=scan.project_id, title=said.title, description=said.description,
-        priority=IssuePriority(said.priority), suggested_prompt=said.suggested_prompt, session_id=scan.id,
+        project_id=scan.project_id,
+        title=said.title,
+        description=said.description,
+        priority=IssuePriority(said.priority),
+        suggested_prompt=said.suggested_prompt,
+        session_id=scan.id,
         source_key=source_key,
-    )  # fmt: skip
+    )
     session.add(issue)
     append(session, issue, EventType.issue_created, {"issueSessionId": scan.id})
     scan.issue_count += 1
@@ -41,9 +49,10 @@ async def report_issue(session: AsyncSession, session_id: str, source_key: str, 
 async def _known(session: AsyncSession, project_id: str, source_key: str, title: str) -> Issue | None:
     """The issue of this very call, or an open one of the same words."""
     statement = select(Issue).where(
-        col(Issue.project_id) == project_id, col(Issue.deleted_at).is_(None),
+        col(Issue.project_id) == project_id,
+        col(Issue.deleted_at).is_(None),
         (col(Issue.source_key) == source_key) | col(Issue.status).in_(OPEN),
-    )  # fmt: skip
+    )
     issues = (await session.execute(statement)).scalars().all()
     same = [each for each in issues if words(each.title) == words(title) or each.source_key == source_key]
     return min(same, key=lambda each: each.source_key != source_key, default=None)

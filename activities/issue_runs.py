@@ -14,11 +14,12 @@ async def run_of_issue(
     session: AsyncSession, chain: WorkChain, index: int, issue: Issue, key: str, settings: Settings
 ) -> Run:
     """A pending run for the issue at this index; NotFound, Invalid or Conflict when it cannot be."""
+    base_branch = await _base_branch(session, chain, index)
     request = RunStart(
         workflow_id=chain.workflow_id,
         prompt=issue.prompt,
         name=title(issue.title),
-        base_branch=await _base_branch(session, chain, index),
+        base_branch=base_branch,
     )
     run = await create_run(
         session,
@@ -29,8 +30,10 @@ async def run_of_issue(
         default_model=settings.default_model,
         source=RunSource.work_chain,
         unique_key=key,
+        creates_base_branch=base_branch is not None and base_branch == chain.branch_name,
+        priority=issue.priority.run_priority,
     )
-    run.chain_id = chain.id
+    run.chain_id, run.temporal_namespace = chain.id, chain.temporal_namespace
     return run
 
 

@@ -10,11 +10,13 @@ from temporalio import activity
 
 from activities.agent_sessions import Opened, open_session, session_of
 from activities.jobs import CloseJob, ReadingPlan
-from activities.sandboxes import SandboxRef
+from activities.sandboxes.lifecycle import SandboxRef
 from activities.snapshots import snapshot_of
 from gateways.finishing import ScoutFinish
 from kit.database import Database
 from models import Issue, IssueSession
+from models.agent.sections import material, section
+from models.assets.named_commands import expand_commands
 from models.base import JsonObject
 from models.event import EventType, append
 from models.issue import OPEN
@@ -43,16 +45,23 @@ class IssueSessions:
     @activity.defn
     async def open_scout(self, ref: SandboxRef) -> Opened:
         """The scout's session, told what to look for and what is known already."""
-        snapshot = await snapshot_of(self.database.direct, ref.job_id)
+        snapshot = await snapshot_of(self.database, ref.job_id)
         async with self.database.transaction() as session:
             row = await session.get_one(IssueSession, ref.job_id, with_for_update=True)
             found = await session_of(session, row.id, SessionKind.scout)
             if found is None:
-                prompt = f"<task>\n{row.prompt}\n</task>" + await _known(session, row.project_id)
+                commands = expand_commands(snapshot.commands, row.prompt)
+                task = "\n\n".join([section("task", row.prompt), *commands])
+                prompt = task + await _known(session, row.project_id)
                 found = await open_session(
-                    session, row, snapshot, snapshot.steps[0], SessionKind.scout, prompt,
+                    session,
+                    row,
+                    snapshot,
+                    snapshot.steps[0],
+                    SessionKind.scout,
+                    prompt,
                     sandbox_id=ref.sandbox_id,
-                )  # fmt: skip
+                )
             return Opened.of(found)
 
     @activity.defn
@@ -82,4 +91,4 @@ async def _known(session: AsyncSession, project_id: str) -> str:
     )
     titles = (await session.execute(statement)).scalars().all()
     listed = "\n".join(f"- {title}" for title in titles)
-    return f"\n\n<known-issues>\n{listed}\n</known-issues>" if titles else ""
+    return f"\n\n{material('known-issues', listed)}" if titles else ""

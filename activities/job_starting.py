@@ -1,24 +1,10 @@
-"""How the workflows of jobs other than runs are started: by the API after its commit, and by the sweep."""
-
-from typing import Final
+"""What the workflows of jobs other than runs are told, and how they are started."""
 
 from pydantic import BaseModel
-from temporalio.client import Client
-from temporalio.common import SearchAttributePair, TypedSearchAttributes
 
-from activities.starting import start_once
-from kit.temporal import KIND, PROJECT_ID, REPOSITORY, STATUS
+from activities.starting import Start
 from models.job import Job
-
-ANSWERING_WORKFLOW: Final = "AnsweringSession"
-ISSUE_SESSION_WORKFLOW: Final = "IssueSession"
-INTEGRATION_WORKFLOW: Final = "Merge"
-_WORKFLOWS: Final = {
-    "as": (ANSWERING_WORKFLOW, "answering-session", "Answering session"),
-    "mj": (INTEGRATION_WORKFLOW, "merge", "Merge"),
-    "is": (ISSUE_SESSION_WORKFLOW, "issue-session", "Issue session"),
-}
-"""By the prefix of the job's id: its workflow, its kind as operators search for it, and in words."""
+from models.job_kinds import JobKind
 
 
 class JobInput(BaseModel):
@@ -34,16 +20,13 @@ class JobInput(BaseModel):
         return cls(job_id=job.id, project_id=job.project_id, name=job.name, repository=job.repository_slug)
 
 
-async def start_job(client: Client, input: JobInput) -> None:
-    """Start the job's workflow; one that was started before is left alone."""
-    workflow, kind, noun = _WORKFLOWS[input.job_id.split("_", 1)[0]]
-    attributes = [
-        SearchAttributePair(PROJECT_ID, input.project_id),
-        SearchAttributePair(KIND, kind),
-        SearchAttributePair(STATUS, "running"),
-        SearchAttributePair(REPOSITORY, input.repository),
-    ]
-    await start_once(
-        client, workflow, input, id=input.job_id, project_id=input.project_id,
-        attributes=TypedSearchAttributes(attributes), summary=f"{noun} on {input.repository}: {input.name}",
-    )  # fmt: skip
+def job_start(workflow: str, kind: JobKind, input: JobInput) -> Start:
+    return Start(
+        workflow,
+        input,
+        input.job_id,
+        input.project_id,
+        input.repository,
+        kind=kind.label,
+        summary=f"{kind.noun.capitalize()} on {input.repository}: {input.name}",
+    )

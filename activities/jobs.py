@@ -1,7 +1,7 @@
 """What holds for every job, of whatever kind: its name in the log, and what it waits for."""
 
 from datetime import datetime
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import BaseModel
 from temporalio import activity
@@ -10,9 +10,13 @@ from kit import logs
 from kit.database import Database
 from kit.ids import is_id
 from kit.wire import iso
+from models.agent_session import AgentSession
 from models.base import JsonObject
 from models.event import append
-from models.jobs import job_of
+from models.jobs import TABLES, job_of
+
+RETRYING: Final = "RETRYING"
+"""The code of a wait for another attempt, after an error that nobody foresaw."""
 
 
 class Wait(BaseModel):
@@ -30,6 +34,8 @@ class Ending(BaseModel):
     status: Literal["completed", "failed", "cancelled"]
     code: str | None = None
     message: str | None = None
+    run_id: str | None = None
+    """The run that a chain failed with."""
 
 
 class CloseJob(BaseModel):
@@ -64,3 +70,14 @@ class JobActivities:
             job = await job_of(session, wait.job_id, lock=True)
             if job.wait(reason):
                 append(session, job, job.WAITING, reason)
+
+    async def show_retry(self, wait: Wait) -> None:
+        """Write down what is tried again; `wait.job_id` may also be the id of the workflow that asks for it.
+
+        Nothing is written for workflows that work for no job.
+        """
+        if is_id(wait.job_id, "ses"):
+            async with self.database.transaction() as session:
+                wait.job_id = (await session.get_one(AgentSession, wait.job_id)).job_id
+        if wait.job_id.split("_", 1)[0] in TABLES:
+            await self.wait(wait)

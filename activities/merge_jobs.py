@@ -15,7 +15,7 @@ from models.merge_job import MergeStatus
 
 CLOSED = "PULL_REQUEST_CLOSED"
 CONFLICT = "MERGE_CONFLICT"
-"""What `gateways.github_pulls.MergeConflict` is called in the engine."""
+"""What `gateways.github.pull_requests.MergeConflict` is called in the engine."""
 
 
 class MergePlan(BaseModel):
@@ -43,7 +43,7 @@ class MergeJobs:
                 return None
             if job.take():
                 append(session, job, EventType.merge_started)
-        snapshot = await snapshot_of(self.database.direct, str(job.run_id))
+        snapshot = await snapshot_of(self.database, str(job.run_id))
         return MergePlan(delete_branch=snapshot.config.delete_branch_on_merge)
 
     @activity.defn

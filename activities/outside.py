@@ -9,31 +9,31 @@ from dataclasses import replace
 from functools import partial
 from typing import Literal, Protocol
 
-from pydantic import SecretStr
 from temporalio.exceptions import ApplicationError
 
-from activities.credentials import Credentials
+from activities.credentials import Credentials, read_credentials
 from gateways.agent import Agent
-from gateways.github import GitHub, clone_url
-from gateways.sandbox import SandboxHandle
-from gateways.sandboxes import Sandboxes
+from gateways.git.cache import CloneCache
+from gateways.git.hidden_refs import HiddenRefs
+from gateways.git.process import Git
+from gateways.github.access import GitHubAccess, Token
+from gateways.github.client import GitHub, clone_url
+from gateways.sandboxes.control import Sandboxes
+from gateways.sandboxes.sandbox import SandboxHandle
 from kit.crypto import Vault
 from kit.database import Database
 from kit.pacing import Block, block, blocked
 from kit.recent import Recent
-from kit.scrub import Scrubber
+from kit.redaction import Redactor, Redactors
 from kit.settings import Settings
 from models.base import now
 from models.provider_key import Provider
 
 spent_outside: ContextVar[list[float]] = ContextVar("spent_outside")
 """Seconds this activity spent waiting for a model, a sandbox, git or GitHub."""
-_KEYS = """
-    SELECT env_vars, (SELECT coalesce(json_object_agg(provider, sealed), '{}') FROM provider_key
-        WHERE project_id = project.id)
-    FROM project WHERE id = %(project)s
-"""
-MOST_AGENTS = 100
+redactors: ContextVar[list[Redactor]] = ContextVar("redactors")
+"""Of the projects whose credentials this activity has read: for what its failure says."""
+MAX_AGENTS = 100
 """Clients of the model kept open, one for each key; the one that was not used for longest goes first."""
 
 
@@ -64,34 +64,28 @@ class Outside:
         self.settings = settings
         self.database = database
         self.vault = Vault(settings.encryption_keys.get_secret_value())
+        self.github_access = GitHubAccess(settings, database)
+        self.redactors = Redactors()
         self._credentials: Recent[str, Credentials] = Recent(seconds=1)
         self._blocks: Recent[str, Block | None] = Recent(seconds=1)
+        self._git: CloneCache | None = None
         self._agents: OrderedDict[tuple[str, str], Agent] = OrderedDict()
 
     async def credentials(self, project_id: str) -> Credentials:
         """Read at most a second before they are used."""
-        return await self._credentials.get(project_id, partial(self._read, project_id))
+        credentials = await self._credentials.get(project_id, partial(self._read, project_id))
+        redactors.get([]).append(credentials.redactor)
+        return credentials
 
     async def _read(self, project_id: str) -> Credentials:
-        [[env_vars, sealed]] = await self.database.direct.fetch(_KEYS, {"project": project_id})
-        own = {Provider(provider): self.vault.open(key) for provider, key in sealed.items()}
-        servers: list[tuple[Provider, SecretStr | None]] = [
-            (Provider.e2b, self.settings.e2b_api_key),
-            (Provider.anthropic, self.settings.anthropic_api_key),
-            (Provider.github, self.settings.github_token),
-        ]
-        shared = {provider: key.get_secret_value() for provider, key in servers if key}
-        environment = {name: self.vault.open(str(var["value"])) for name, var in env_vars.items()}
-        secret = tuple(name for name, var in env_vars.items() if var["isSecret"])
-        values = [*own.values(), *(environment[name] for name in secret), *self.settings.secret_values()]
-        return Credentials({**shared, **own}, environment, secret, Scrubber(values))
+        return await read_credentials(self.database, self.vault, self.settings, self.redactors, project_id)
 
     def sandboxes(self, credentials: Credentials) -> Sandboxes:
         return Sandboxes(
             credentials.key(Provider.e2b, "E2B_API_KEY"),
             api_url=self.settings.e2b_api_url,
             sandbox_url=self.settings.e2b_sandbox_url,
-            owner=self.settings.sandbox_owner,
+            owner=credentials.owner,
         )
 
     async def attach(self, credentials: Credentials, sandbox: Attachable) -> SandboxHandle:
@@ -100,16 +94,18 @@ class Outside:
             raise ApplicationError("The sandbox was never created.", type="SANDBOX_GONE", non_retryable=True)
         return await self.sandboxes(credentials).attach(sandbox.provider_id, sandbox.timeout_ms // 1000)
 
-    def agent(self, credentials: Credentials) -> Agent:
+    async def agent(self, credentials: Credentials) -> Agent:
         """The client of a key, kept open: its connections serve the next turn too."""
         auth: Literal["key", "bearer"] = "bearer" if Provider.anthropic_token in credentials.keys else "key"
         key = self.model_key(credentials)
-        if (key, auth) not in self._agents:
-            if len(self._agents) >= MOST_AGENTS:
-                self._agents.popitem(last=False)
-            self._agents[key, auth] = Agent(key, base_url=self.settings.anthropic_base_url, auth=auth)
+        if (agent := self._agents.get((key, auth))) is None:
+            agent = Agent(key, base_url=self.settings.anthropic_base_url, auth=auth)
+            self._agents[key, auth] = agent
         self._agents.move_to_end((key, auth))
-        return self._agents[key, auth]
+        while len(self._agents) > MAX_AGENTS:
+            _, oldest = self._agents.popitem(last=False)
+            await oldest.retire()
+        return agent
 
     async def blocked(self, key: str) -> Block | None:
         """The wait that a provider asked of everybody who uses this key, known within a second.
@@ -129,17 +125,30 @@ class Outside:
         token = credentials.keys.get(Provider.anthropic_token)
         return token or credentials.key(Provider.anthropic, "ANTHROPIC_API_KEY")
 
-    def github(self, credentials: Credentials) -> GitHub:
-        return GitHub(
-            self.github_token(credentials),
-            api_url=self.settings.github_api_url,
-            database=self.database,
-            spacing_seconds=self.settings.github_write_spacing_seconds,
-        )
+    async def github(self, credentials: Credentials, slug: str) -> GitHub:
+        """GitHub's API for one repository; fails as `github_token` does."""
+        return self.github_access.github(await self.github_token(credentials, slug))
 
-    def github_token(self, credentials: Credentials) -> str:
-        return credentials.key(Provider.github, "GITHUB_TOKEN")
+    @property
+    def git(self) -> CloneCache:
+        """git on this side, and what it fetched before.  Raises `GitUnusable`."""
+        if self._git is None:
+            self._git = CloneCache(Git(), self.settings.git_cache_dir, self.settings.git_cache_bytes)
+        return self._git
 
-    def clone_url(self, slug: str) -> str:
-        """Built from our own setting, never from what a client sent."""
-        return clone_url(slug, self.settings.github_url)
+    async def hidden_refs(self, credentials: Credentials, slug: str) -> HiddenRefs:
+        return HiddenRefs(self.git, *await self.remote(credentials, slug))
+
+    async def github_token(self, credentials: Credentials, slug: str) -> Token:
+        """What opens this repository to the project just now.
+
+        RepositoryNotAllowed where the operator did not list it, or does so no longer, and CredentialMissing
+        where there is no token at all; neither is retried.
+        """
+        own = credentials.keys.get(Provider.github)
+        return await self.github_access.token(credentials.project_id, own, slug)
+
+    async def remote(self, credentials: Credentials, slug: str) -> tuple[str, str]:
+        """A repository's address for git, built from our own setting, and the token that opens it."""
+        token = await self.github_token(credentials, slug)
+        return clone_url(slug, self.settings.github_url), token.value

@@ -10,11 +10,12 @@ from temporalio.exceptions import ApplicationError
 from activities.ci import keep_checks
 from activities.merge_jobs import CLOSED
 from activities.outside import Outside, outside
-from gateways.errors import CredentialRefused, UpstreamRefused
-from gateways.github import GitHub
-from gateways.github_checks import ChecksFacts
-from gateways.github_pulls import PullRequestNow, PullRequests
+from gateways.errors import CredentialMissing, CredentialRefused, UpstreamRefused
+from gateways.github.checks import ChecksFacts
+from gateways.github.client import GitHub
+from gateways.github.pull_requests import PullRequestNow, PullRequests
 from kit.database import Database
+from kit.errors import RepositoryNotAllowed
 from kit.shielding import finish_first
 from models import MergeJob, Run
 from models.base import JsonObject
@@ -60,7 +61,7 @@ class PullRequestMerging:
             raise _final("RUN_DELETED", "The run of this pull request was deleted.")
         assert run.pr_number, "a merge is of a pull request"
         with outside():
-            github = self.outside.github(credentials)
+            github = await self.outside.github(credentials, job.repository_slug)
             pulls = PullRequests(github, job.repository_slug)
             pull = await pulls.now(run.pr_number)
             if pull.state == "merged":
@@ -93,9 +94,10 @@ class PullRequestMerging:
         branch, reason = str(run.branch_name), "Commits were added to it."
         try:
             with outside():
-                pulls = PullRequests(self.outside.github(credentials), job.repository_slug)
+                github = await self.outside.github(credentials, job.repository_slug)
+                pulls = PullRequests(github, job.repository_slug)
                 gone = await pulls.delete_branch(branch, str(job.head_sha))
-        except (UpstreamRefused, CredentialRefused) as refused:
+        except (UpstreamRefused, CredentialMissing, CredentialRefused, RepositoryNotAllowed) as refused:
             gone, reason = False, refused.message
         data: JsonObject = {"mergeJobId": job.id, "branch": branch}
         event, data = (
@@ -123,11 +125,11 @@ class PullRequestMerging:
         self, job: MergeJob, pull: PullRequestNow, message: str, facts: ChecksFacts | None = None
     ) -> MergeLook:
         if facts:
-            await keep_checks(self.database.direct, str(job.run_id), facts, ended=True)
+            await keep_checks(self.database, str(job.run_id), facts, ended=True)
         async with self.database.transaction() as session:
             run, job = await _held(session, job)
             if run.pr_status is not PrStatus.merged and job.block(pull.head_sha, BLOCKED, message):
-                run.pr_status = PrStatus.blocked_on_ci
+                run.pr_blocked()
                 data: JsonObject = {"mergeJobId": job.id, "sha": pull.head_sha, "message": message}
                 append(session, run, EventType.pr_blocked_on_ci, data)
         return MergeLook(outcome="blocked", head_sha=pull.head_sha, message=message)
@@ -135,7 +137,7 @@ class PullRequestMerging:
     async def _merged(self, job: MergeJob, pull: PullRequestNow, merge_sha: str | None) -> MergeLook:
         async with self.database.transaction() as session:
             run, job = await _held(session, job)
-            job.head_sha = pull.head_sha
+            job.merged_at(pull.head_sha)
             await complete_merge(session, run, job, merge_sha)
         return MergeLook(outcome="merged", head_sha=pull.head_sha)
 

@@ -1,4 +1,4 @@
-"""Recurring tasks: what a firing does, and schedules held against rows."""
+"""Recurring tasks: what a firing does."""
 
 from datetime import datetime
 
@@ -9,17 +9,17 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio import activity
 from temporalio.client import Client
 
-from activities.starting import RunInput, start_run
-from activities.stray_schedules import StraySchedules
+from activities.row_starting import start_row
 from activities.task_schedules import keep_schedule
-from gateways.github import parse_repository
+from gateways.github.client import parse_repository
 from kit.database import Database
 from kit.errors import AppError, Conflict, Invalid
 from kit.logs import logger
 from kit.settings import Settings
+from kit.wire import iso
 from models import Project, RecurringTask, Run
 from models.base import JsonObject
-from models.event import EventType, append
+from models.event import EventType, append, has_happened
 from models.notification import NotificationType, notify
 from models.run import RunSource
 from models.run_start import RunStart, create_run
@@ -50,7 +50,7 @@ class RecurringTasks:
             if task is not None and task.is_active:
                 run = await self._run_of(session, task, firing.occurrence)
         if run is not None:
-            await start_run(self.client, RunInput.of(run))
+            await start_row(self.client, run)
         await keep_schedule(self.database, self.client, firing.task_id)
         return run.id if run else None
 
@@ -60,11 +60,15 @@ class RecurringTasks:
         run: Run | None = (await session.execute(statement)).scalar_one_or_none()
         if run is not None:
             return run
+        if not task.is_due_at(occurrence):
+            await _skip(session, task, occurrence)
+            return None
         before = await session.get(Run, task.last_run_id) if task.last_run_id else None
         try:
             if before is not None and not before.status.is_final:
                 raise Conflict(f"Run {before.run_number} of this task is still {before.status}.")
             run = await run_of_task(session, task, self.settings, occurrence, key)
+            run.temporal_namespace = self.client.namespace
         except AppError as refused:
             if refused.retryable:
                 raise
@@ -73,19 +77,6 @@ class RecurringTasks:
         task.fired(occurrence, run.id)
         append(session, task, EventType.task_fired, {"runId": run.id})
         return run
-
-    @activity.defn
-    async def reconcile_schedules(self) -> int:
-        """Give every active task its schedule and remove those that have no task; how many were mended.
-
-        What comes of it depends on the rows alone, so repeating it is harmless.
-        """
-        check, mended = StraySchedules(self.database, self.client), 0
-        async for finding in check.find():
-            await check.repair(finding)
-            mended += 1
-            log.info("a schedule was held against its task", task_id=finding.id, what=finding.what)
-        return mended
 
 
 async def run_of_task(
@@ -112,6 +103,16 @@ async def run_of_task(
     run.recurring_task_id, run.scheduled_for = task.id, occurrence
     run.timezone, run.recurrence_pattern = task.timezone, task.frequency
     return run
+
+
+async def _skip(session: AsyncSession, task: RecurringTask, occurrence: datetime) -> None:
+    """A moment of a rule that was changed, which Temporal had not heard of: written down, once."""
+    moment: JsonObject = {"scheduledFor": iso(occurrence)}
+    if await has_happened(session, task.id, EventType.task_not_fired, moment):
+        return
+    log.warning("recurring_task.firing_skipped", task_id=task.id, scheduled_for=iso(occurrence))
+    reason = "The task was changed: this moment is none of its rule's any more."
+    append(session, task, EventType.task_not_fired, {**moment, "reason": reason})
 
 
 async def _tell_why_not(

@@ -10,7 +10,7 @@ from temporalio import activity
 
 from activities.agent_sessions import Opened, open_session, session_of
 from activities.answer_prompts import answerer_prompt, answers_as_told, asker_prompt
-from activities.sandboxes import SandboxRef
+from activities.sandboxes.lifecycle import SandboxRef
 from activities.snapshots import snapshot_of
 from gateways.finishing import AnswererFinish, AskerFinish
 from kit.database import Database
@@ -30,11 +30,11 @@ class SessionQuestions:
     @activity.defn
     async def open_asker(self, ref: SandboxRef) -> Opened:
         """The session of the agent that asks, told what the scan found."""
-        snapshot = await snapshot_of(self.database.direct, ref.job_id)
+        snapshot = await snapshot_of(self.database, ref.job_id)
         async with self.database.transaction() as session:
             row = await session.get_one(AnsweringSession, ref.job_id, with_for_update=True)
             scan = await session.get_one(IssueSession, row.issue_session_id)
-            prompt = asker_prompt(scan, await issues_of(session, row))
+            prompt = asker_prompt(scan, await issues_of(session, row), snapshot.commands)
             return await _opened(session, row, snapshot, SessionKind.asker, prompt, ref.sandbox_id)
 
     @activity.defn
@@ -65,7 +65,7 @@ class SessionQuestions:
     @activity.defn
     async def open_answerer(self, ref: SandboxRef) -> Opened:
         """The session of the agent that answers for good, told what was decided."""
-        snapshot = await snapshot_of(self.database.direct, ref.job_id)
+        snapshot = await snapshot_of(self.database, ref.job_id)
         async with self.database.transaction() as session:
             row = await session.get_one(AnsweringSession, ref.job_id, with_for_update=True)
             questions = await questions_of(session, row.id)
@@ -92,8 +92,9 @@ class SessionQuestions:
             await session.execute(update(Issue).where(col(Issue.id).in_(ids)).values(answers=told))
             at_work = select(col(Run.id)).where(
                 col(Run.id).in_([issue.run_id for issue in found if issue.run_id]),
-                col(Run.completed_at).is_(None), col(Run.deleted_at).is_(None),
-            )  # fmt: skip
+                col(Run.completed_at).is_(None),
+                col(Run.deleted_at).is_(None),
+            )
             return list((await session.execute(at_work.order_by(col(Run.id)))).scalars())
 
 

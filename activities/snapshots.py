@@ -1,18 +1,35 @@
 """What a job uses, frozen at its start: read once a process, as it never changes."""
 
-from typing import Final
+from typing import Final, NamedTuple
 
-from kit.direct import Direct
+from sqlalchemy import Text, cast, func, select
+from sqlmodel import col
+
+from kit.database import Database
 from kit.recent import Recent
+from models import JobSnapshot
 from models.job_snapshot import Snapshot
 
-_READ: Final = "SELECT document FROM job_snapshot WHERE job_id = %(job)s"
-_KEPT: Final[Recent[str, Snapshot]] = Recent(seconds=600, most=200)
+_MAX_CHARS: Final = 50_000_000
+"""Of all that a process remembers; one snapshot may have ten million."""
 
 
-async def snapshot_of(direct: Direct, job_id: str) -> Snapshot:
-    async def read() -> Snapshot:
-        [[document]] = await direct.fetch(_READ, {"job": job_id})
-        return Snapshot.model_validate(document)
+class _Read(NamedTuple):
+    snapshot: Snapshot
+    chars: int
 
-    return await _KEPT.get(job_id, read)
+
+_READ: Final[Recent[str, _Read]] = Recent(seconds=600, most=_MAX_CHARS, size=lambda read: read.chars)
+
+
+async def snapshot_of(database: Database, job_id: str) -> Snapshot:
+    async def read() -> _Read:
+        document = col(JobSnapshot.document)
+        statement = select(document, func.length(cast(document, Text))).where(
+            col(JobSnapshot.job_id) == job_id
+        )
+        async with database.reading() as session:
+            found, chars = (await session.execute(statement)).one()
+        return _Read(Snapshot.model_validate(found), chars)
+
+    return (await _READ.get(job_id, read)).snapshot

@@ -7,6 +7,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from gateways.conversation import cut
 from kit.settings import Settings
 from models import Run, RunStep, SprintChain
+from models.agent.sections import material
 from models.run import RunSource
 from models.run_start import RunStart, create_run, title
 from models.run_step import StepStatus
@@ -38,8 +39,9 @@ async def run_of_sprint(
         default_model=settings.default_model,
         source=RunSource.sprint_chain,
         unique_key=key,
+        creates_base_branch=chain.branch_name is not None,
     )
-    run.chain_id = chain.id
+    run.chain_id, run.temporal_namespace = chain.id, chain.temporal_namespace
     return run
 
 
@@ -51,8 +53,8 @@ async def _earlier(session: AsyncSession, chain: SprintChain, index: int) -> lis
         if run_id is None:
             continue
         summary = cut(await _last_output(session, run_id), TOLD)
-        where = f' pull-request="{pr_url}"' if pr_url else ""
-        told.append(f'<sprint number="{chain.sprint_start + place}"{where}>\n{summary}\n</sprint>')
+        where = {"pull_request": pr_url} if pr_url else {}
+        told.append(material("sprint", summary, number=chain.sprint_start + place, **where))
     return told
 
 

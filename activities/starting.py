@@ -1,9 +1,11 @@
-"""How workflows are started: by the API after its commit, and by the sweep for what was left behind."""
+"""How workflows are started: by the API after its commit, and by the reconciler for what was left behind."""
+
+from typing import NamedTuple
 
 from pydantic import BaseModel
 from temporalio.client import Client
+from temporalio.common import Priority as TemporalPriority
 from temporalio.common import (
-    Priority,
     SearchAttributePair,
     TypedSearchAttributes,
     WorkflowIDConflictPolicy,
@@ -12,9 +14,69 @@ from temporalio.common import (
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
 from kit.temporal import KIND, PROJECT_ID, REPOSITORY, RUN_ID, STATUS, TASK_QUEUE
-from models.run import Run
+from models.job_kinds import RUN_WORKFLOW
+from models.run import Run, RunPriority
 
-RUN_WORKFLOW = "Run"
+
+class Start(NamedTuple):
+    """A workflow to be started."""
+
+    workflow: str
+    """Its type."""
+    input: BaseModel
+    id: str
+    project_id: str
+    repository: str
+    kind: str
+    """By which operators find it."""
+    summary: str
+    run_id: str | None = None
+    priority: int = RunPriority.normal
+    """Among what the project has started."""
+
+    @property
+    def temporal_priority(self) -> TemporalPriority:
+        """Projects take turns; runs below normal priority come after all others.
+
+        Higher priorities count in the project's own queue only: Temporal orders them across projects, so that
+        one project could starve the rest.
+        """
+        return TemporalPriority(
+            priority_key=max(self.priority, RunPriority.normal), fairness_key=self.project_id
+        )
+
+    @property
+    def attributes(self) -> TypedSearchAttributes:
+        pairs = [
+            SearchAttributePair(PROJECT_ID, self.project_id),
+            SearchAttributePair(KIND, self.kind),
+            SearchAttributePair(STATUS, "running"),
+            SearchAttributePair(REPOSITORY, self.repository),
+        ]
+        if self.run_id is not None:
+            pairs.append(SearchAttributePair(RUN_ID, self.run_id))
+        return TypedSearchAttributes(pairs)
+
+
+async def start_once(client: Client, start: Start) -> None:
+    """Start a workflow; one that was started before under this id, even one that has ended, is left alone.
+
+    Raises RPCError when Temporal cannot be reached, or refuses it.
+    """
+    try:
+        await client.start_workflow(
+            start.workflow,
+            start.input,
+            id=start.id,
+            task_queue=TASK_QUEUE,
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+            search_attributes=start.attributes,
+            static_summary=start.summary,
+            priority=start.temporal_priority,
+        )
+    except WorkflowAlreadyStartedError:
+        return
 
 
 class RunInput(BaseModel):
@@ -25,59 +87,29 @@ class RunInput(BaseModel):
     number: int
     name: str
     repository: str
+    priority: int = RunPriority.normal
 
     @classmethod
     def of(cls, run: Run) -> "RunInput":
         return cls(
-            run_id=run.id, project_id=run.project_id, number=run.run_number, name=run.name,
+            run_id=run.id,
+            project_id=run.project_id,
+            number=run.run_number,
+            name=run.name,
             repository=run.repository_slug,
-        )  # fmt: skip
-
-
-async def start_run(client: Client, input: RunInput) -> None:
-    """Start the run's workflow; see `start_once`."""
-    await start_once(
-        client, RUN_WORKFLOW, input, id=input.run_id, project_id=input.project_id,
-        attributes=attributes_of(input), summary=summary_of(input),
-    )  # fmt: skip
-
-
-async def start_once(
-    client: Client, name: str, input: BaseModel, *, id: str, project_id: str,
-    attributes: TypedSearchAttributes, summary: str,
-) -> None:  # fmt: skip
-    """Start a workflow; one that was started before under this id, even one that has ended, is left alone.
-
-    Raises RPCError when the engine cannot be reached.
-    """
-    try:
-        await client.start_workflow(
-            name,
-            input,
-            id=id,
-            task_queue=TASK_QUEUE,
-            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-            id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
-            search_attributes=attributes,
-            static_summary=summary,
-            priority=Priority(fairness_key=project_id),
+            priority=run.priority,
         )
-    except WorkflowAlreadyStartedError:
-        return
 
 
-def attributes_of(input: RunInput) -> TypedSearchAttributes:
-    """By which operators find the run."""
-    return TypedSearchAttributes(
-        [
-            SearchAttributePair(PROJECT_ID, input.project_id),
-            SearchAttributePair(RUN_ID, input.run_id),
-            SearchAttributePair(KIND, "run"),
-            SearchAttributePair(STATUS, "running"),
-            SearchAttributePair(REPOSITORY, input.repository),
-        ]
+def run_start(input: RunInput) -> Start:
+    return Start(
+        RUN_WORKFLOW,
+        input,
+        input.run_id,
+        input.project_id,
+        input.repository,
+        kind="run",
+        summary=f"Run {input.number} on {input.repository}: {input.name}",
+        run_id=input.run_id,
+        priority=input.priority,
     )
-
-
-def summary_of(input: RunInput) -> str:
-    return f"Run {input.number} on {input.repository}: {input.name}"

@@ -1,18 +1,14 @@
 """What the finished steps of a run put out: later steps are told of it, and so is the pull request."""
 
 from dataclasses import dataclass
-from typing import Final
 
-from models.run_step import Verdict
+from sqlalchemy import select
+from sqlmodel import col
+from sqlmodel.ext.asyncio.session import AsyncSession
 
-OUTPUTS: Final = """(
-    SELECT coalesce(json_agg(json_build_array(
-        index, iteration, label, coalesce(output, ''), verdict, feedback) ORDER BY id), '[]')
-    FROM run_step WHERE run_id = run.id AND status = 'completed'
-)"""
-"""A part of a statement past the session (ADR 7) that reads `run`: in the order of their work."""
-Row = tuple[int, int, str, str, str | None, str | None]
-"""One of `OUTPUTS`."""
+from models import RunStep
+from models.job_snapshot import Snapshot
+from models.run_step import StepStatus, Verdict
 
 
 @dataclass(frozen=True)
@@ -25,9 +21,24 @@ class StepOutput:
     feedback: str | None
 
 
-def step_outputs(rows: list[Row]) -> list[StepOutput]:
-    """What `OUTPUTS` gave."""
+def earlier_outputs(snapshot: Snapshot) -> list[StepOutput]:
+    """Of the steps that were done by the run that this one goes on from: as iteration 0."""
+    if snapshot.continues is None:
+        return []
     return [
-        StepOutput(index, iteration, label, output, Verdict(verdict) if verdict else None, feedback)
-        for index, iteration, label, output, verdict, feedback in rows
+        StepOutput(each.index, 0, each.label, each.output, each.verdict, each.feedback)
+        for each in snapshot.continues.outputs
+    ]
+
+
+async def step_outputs(session: AsyncSession, run_id: str) -> list[StepOutput]:
+    """Of the run's completed steps, in the order of their work."""
+    statement = (
+        select(RunStep)
+        .where(col(RunStep.run_id) == run_id, col(RunStep.status) == StepStatus.completed)
+        .order_by(col(RunStep.id))
+    )
+    return [
+        StepOutput(step.index, step.iteration, step.label, step.output or "", step.verdict, step.feedback)
+        for step in (await session.execute(statement)).scalars()
     ]

@@ -1,53 +1,26 @@
-"""A step of a run: its row, its agent session and its prompt, as one statement past the session (ADR 7).
+"""A step of a run: its row, its agent session and its prompt.
 
 Safe to repeat: a step is found again by run, index and iteration, and ends only once.
 """
 
-from typing import Final
-
 from pydantic import BaseModel
+from sqlalchemy import select
+from sqlmodel import col
+from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio import activity
+from temporalio.exceptions import ApplicationError
 
 from activities.agent_sessions import new_session
 from activities.prompts import StepPrompt, user_prompt
+from activities.sandboxes.beginnings import JOB_OVER
 from activities.snapshots import snapshot_of
-from activities.step_outputs import OUTPUTS, Row, step_outputs
-from activities.telling import PROGRESSED, TELL, told
+from activities.step_outputs import earlier_outputs, step_outputs
 from kit.database import Database
-from kit.direct import jsonb
-from models import AgentSession, RunStep
+from models import AgentSession, Run, RunStep
 from models.base import JsonObject
-from models.event import EventType
+from models.event import EventType, append
 from models.job_snapshot import Snapshot
 from models.run_step import StepStatus
-
-_BEFORE: Final = """
-    SELECT project_id, {outputs}, (
-        SELECT json_build_array(step.id, agent.id, agent.max_turns)
-        FROM run_step AS step JOIN agent_session AS agent ON agent.step_id = step.id
-        WHERE run_id = run.id AND step.index = %(index)s AND iteration = %(iteration)s
-    )
-    FROM run WHERE id = %(run)s
-"""
-"""Whose run it is, what its finished steps put out, and this step if it has begun."""
-_BEGIN: Final = """
-    WITH step AS (
-        INSERT INTO run_step SELECT * FROM jsonb_populate_record(NULL::run_step, %(step)s)
-        ON CONFLICT (run_id, index, iteration) DO NOTHING RETURNING id
-    ), agent AS (
-        INSERT INTO agent_session
-        SELECT given.* FROM step, jsonb_populate_record(NULL::agent_session, %(agent)s) AS given
-    ), told AS (
-        INSERT INTO message
-        SELECT given.* FROM step, jsonb_populate_record(NULL::message, %(prompt)s) AS given
-    ), changed AS (
-        UPDATE run SET event_seq = event_seq + 1, current_iteration = %(iteration)s,
-            current_step_label = %(label)s, {progressed}
-        FROM step WHERE run.id = %(run)s
-        RETURNING project_id, run.id, event_seq
-    )
-    {tell} RETURNING id
-"""
 
 
 class BeginStep(BaseModel):
@@ -62,6 +35,10 @@ class StepBegun(BaseModel):
     session_id: str
     max_turns: int
 
+    @classmethod
+    def of(cls, agent: AgentSession) -> "StepBegun":
+        return cls(step_id=str(agent.step_id), session_id=agent.id, max_turns=agent.max_turns)
+
 
 class FinishStep(BaseModel):
     step_id: str
@@ -75,18 +52,14 @@ class StepActivities:
     @activity.defn
     async def begin_step(self, begin: BeginStep) -> StepBegun:
         """The step's row, its agent session and its prompt; found again by run, index and iteration."""
-        direct = self.database.direct
-        asked = {"run": begin.run_id, "index": begin.index, "iteration": begin.iteration}
-        before = _BEFORE.format(outputs=OUTPUTS)
-        [[project_id, outputs, begun]] = await direct.fetch(before, asked)
-        if begun is None:
-            snapshot = await snapshot_of(direct, begin.run_id)
-            step, session, values = _rows(begin, project_id, snapshot, outputs)
-            if await direct.fetch(_BEGIN.format(progressed=PROGRESSED, tell=TELL), {**asked, **values}):
-                return StepBegun(step_id=step.id, session_id=session.id, max_turns=session.max_turns)
-            [[_, _, begun]] = await direct.fetch(before, asked)  # another execution was quicker
-        step_id, session_id, max_turns = begun
-        return StepBegun(step_id=step_id, session_id=session_id, max_turns=max_turns)
+        snapshot = await snapshot_of(self.database, begin.run_id)
+        async with self.database.transaction() as session:
+            run = await session.get_one(Run, begin.run_id, with_for_update=True)
+            if (found := await _find(session, begin)) is not None:
+                return found
+            if run.is_over:
+                raise ApplicationError("The run is over.", type=JOB_OVER, non_retryable=True)
+            return await _begin(session, run, begin, snapshot)
 
     @activity.defn
     async def finish_step(self, finish: FinishStep) -> None:
@@ -96,27 +69,56 @@ class StepActivities:
             step.close(finish.status)
 
 
-def _rows(
-    begin: BeginStep, project_id: str, snapshot: Snapshot, outputs: list[Row]
-) -> tuple[RunStep, AgentSession, dict[str, object]]:
-    """What a step leaves when it begins: its row, its session's, and all of it by the names of `_BEGIN`."""
+async def _find(session: AsyncSession, begin: BeginStep) -> StepBegun | None:
+    statement = (
+        select(AgentSession)
+        .join(RunStep, col(RunStep.id) == col(AgentSession.step_id))
+        .where(
+            col(RunStep.run_id) == begin.run_id,
+            col(RunStep.index) == begin.index,
+            col(RunStep.iteration) == begin.iteration,
+        )
+    )
+    agent: AgentSession | None = (await session.execute(statement)).scalar_one_or_none()
+    return StepBegun.of(agent) if agent is not None else None
+
+
+async def _begin(session: AsyncSession, run: Run, begin: BeginStep, snapshot: Snapshot) -> StepBegun:
+    """The rows that a step leaves when it begins; the caller holds the run's."""
     step = snapshot.steps[begin.index]
     row = RunStep(
-        project_id=project_id, run_id=begin.run_id, index=step.index, iteration=begin.iteration,
-        role=step.role, label=step.label, persona_id=step.persona_id, model=step.model,
-        thinking_effort=step.thinking_effort, sandbox_ids=[begin.sandbox_id],
-    )  # fmt: skip
-    session, prompt = new_session(
-        project_id, begin.run_id, snapshot, step, step.role.kind,
-        user_prompt(StepPrompt(snapshot, step, begin.iteration, step_outputs(outputs))),
-        sandbox_id=begin.sandbox_id, step_id=row.id,
-    )  # fmt: skip
+        project_id=run.project_id,
+        run_id=run.id,
+        index=step.index,
+        iteration=begin.iteration,
+        role=step.role,
+        label=step.label,
+        persona_id=step.persona_id,
+        model=step.model,
+        thinking_effort=step.thinking_effort,
+        sandbox_ids=[begin.sandbox_id],
+    )
+    outputs = [*earlier_outputs(snapshot), *await step_outputs(session, run.id)]
+    agent, prompt = new_session(
+        run.project_id,
+        run.id,
+        snapshot,
+        step,
+        snapshot.kind_of(step),
+        user_prompt(StepPrompt(snapshot, step, begin.iteration, outputs)),
+        sandbox_id=begin.sandbox_id,
+        step_id=row.id,
+    )
+    for each in (row, agent, prompt):  # each refers to the one before
+        session.add(each)
+        await session.flush()
+    run.begin_step(step.label, begin.iteration)
     data: JsonObject = {
-        "stepId": row.id, "index": step.index, "role": step.role, "label": step.label,
+        "stepId": row.id,
+        "index": step.index,
+        "role": step.role,
+        "label": step.label,
         "iteration": begin.iteration,
-    }  # fmt: skip
-    return row, session, {
-        "step": jsonb(row.model_dump(mode="json")), "agent": jsonb(session.model_dump(mode="json")),
-        "prompt": jsonb(prompt.model_dump(mode="json")), "label": step.label,
-        "progress": f"{step.label}, iteration {begin.iteration}", **told(EventType.step_started, data),
-    }  # fmt: skip
+    }
+    append(session, run, EventType.step_started, data)
+    return StepBegun.of(agent)

@@ -1,4 +1,4 @@
-"""The schedule of a recurring task in the engine: the next firings, each as an entry of its own in UTC.
+"""The schedule of a recurring task in Temporal: the next firings, each as an entry of its own in UTC.
 
 The engine's calendars know nothing of "every other day", and skip or double what happens on nights when
 clocks change; so it is told the moments themselves, some weeks ahead, and told more at every firing.
@@ -39,21 +39,29 @@ CATCH_UP: Final = timedelta(minutes=1)
 
 
 async def keep_schedule(database: Database, client: Client, task_id: str) -> None:
-    """Make the engine's schedule what the task's row says, or remove it; again if the row changed meanwhile.
+    """Make Temporal's schedule what the task's row says, or remove it; again if the row changed meanwhile.
 
-    Raises RPCError when the engine cannot be reached.
+    The row then says what Temporal was told: killed before that, the reconciler tells it again.  Raises
+    RPCError when Temporal cannot be reached.
     """
     told: datetime | None = None
     while True:
         async with database.transaction() as session:
             task = await session.get(RecurringTask, task_id)
-        if task is None or not task.is_active:
+        if task is None:
             await _remove(client, task_id)
             return
         if task.updated_at == told:
-            return
-        await _tell(client, task)
+            break
+        if task.is_active:
+            await _tell(client, task)
+        else:
+            await _remove(client, task_id)
         told = task.updated_at
+    async with database.transaction() as session:
+        task = await session.get(RecurringTask, task_id, with_for_update=True)
+        if task is not None:
+            task.mark_scheduled(told)
 
 
 async def firings(client: Client, task_id: str, until: datetime) -> list[datetime]:
@@ -114,6 +122,10 @@ def _entry(moment: datetime) -> ScheduleCalendarSpec:
         return [ScheduleRange(value)]
 
     return ScheduleCalendarSpec(
-        year=only(moment.year), month=only(moment.month), day_of_month=only(moment.day),
-        hour=only(moment.hour), minute=only(moment.minute), second=only(moment.second),
-    )  # fmt: skip
+        year=only(moment.year),
+        month=only(moment.month),
+        day_of_month=only(moment.day),
+        hour=only(moment.hour),
+        minute=only(moment.minute),
+        second=only(moment.second),
+    )

@@ -12,6 +12,7 @@ from activities.session_questions import questions_of
 from kit.database import Database
 from kit.logs import logger
 from models import AnsweringSession, FollowUp, Run
+from models.agent_session import MessageSource
 
 log = logger(__name__)
 
@@ -40,15 +41,35 @@ class ToldRuns:
             if words is None or run.is_over:
                 return False
             if await session.get(FollowUp, message_id) is None:
-                session.add(FollowUp(id=message_id, project_id=run.project_id, run_id=run.id, content=words))
+                session.add(
+                    FollowUp(
+                        id=message_id,
+                        project_id=run.project_id,
+                        job_id=run.id,
+                        source=MessageSource.platform,
+                        content=words,
+                    )
+                )
         try:
             handle = self.client.get_workflow_handle(run.id)
             await handle.execute_update("follow_up", message_id, id=message_id)
         except (WorkflowUpdateFailedError, RPCError) as error:
             if isinstance(error, RPCError) and error.status is not RPCStatusCode.NOT_FOUND:
                 raise ConnectionError("the engine") from error
-            log.info("a run was over before it could be told the answers", run_id=run.id)
-            async with self.database.transaction() as session:
-                await session.delete(await session.get_one(FollowUp, message_id))
-            return False
+            refused = isinstance(error, WorkflowUpdateFailedError)
+            return not await self._take_back(message_id, ask.run_id, was_refused=refused)
+        return True
+
+    async def _take_back(self, message_id: str, run_id: str, *, was_refused: bool) -> bool:
+        """Delete the message if no agent will be told it; False when one will be, or was.
+
+        A run that is not over and has no workflow has yet to begin: it finds the message when it does.
+        """
+        async with self.database.transaction() as session:
+            run = await session.get_one(Run, run_id, with_for_update=True)
+            message = await session.get(FollowUp, message_id, with_for_update=True)
+            if message is None or not message.is_queued or not (run.is_over or was_refused):
+                return False
+            await session.delete(message)
+        log.info("a run was over before it could be told the answers", run_id=run_id)
         return True

@@ -6,11 +6,12 @@ Every effect is looked up before it is made and carries the job's id, so that re
 from temporalio import activity
 
 from activities.outside import Outside, outside
-from activities.sandboxes import SandboxRef
-from activities.workplaces import repository_of
+from activities.sandboxes.lifecycle import SandboxRef
 from gateways.conversation import cut
-from gateways.github_pulls import PullRequests
-from gateways.repository import checkpoint_ref
+from gateways.github.inert_markdown import inert
+from gateways.github.markers import marker, without_markers
+from gateways.github.pull_requests import PullRequests
+from gateways.repository import Cloned, PushPolicy, Repository
 from kit.database import Database
 from kit.shielding import finish_first
 from models import MergeJob, Sandbox
@@ -38,9 +39,11 @@ class UnifiedPullRequests:
             return False
         with outside():
             handle = await self.outside.attach(credentials, sandbox)
-            repository = repository_of(self.outside, credentials, handle, job.repository_slug)
-            await repository.push(job.integrated_sha, f"refs/heads/{job.branch_name}")
-            await repository.delete_ref(checkpoint_ref(job.id))
+            url, token = await self.outside.remote(credentials, job.repository_slug)
+            policy = PushPolicy(credentials.redactor)  # protected paths were held to each pull request's
+            repository = Repository(handle, url, token, self.outside.git, policy)
+            base = Cloned(str(job.base_branch), str(job.base_sha))
+            await repository.push(job.integrated_sha, str(job.branch_name), base)
         return True
 
     @activity.defn
@@ -54,44 +57,49 @@ class UnifiedPullRequests:
         credentials = await self.outside.credentials(job.project_id)
         if job.pr_url:
             return
-        marker = f"<!-- codecourier:merge {job.id} -->"
+        own = marker("merge", job.id)
         config = MergeConfig.model_validate(job.config)
         with outside():
-            facts = await self.outside.github(credentials).ensure_pull_request(
+            github = await self.outside.github(credentials, job.repository_slug)
+            facts = await github.ensure_pull_request(
                 job.repository_slug,
                 head=str(job.branch_name),
                 base=str(job.base_branch),
-                title=credentials.scrubber.text(job.name),
-                body=credentials.scrubber.text(f"{_body(job, config)}\n\n{marker}"),
+                title=credentials.redactor.text(job.name),
+                body=credentials.redactor.text(f"{without_markers(_body(job, config))}\n\n{own}"),
                 draft=config.draft_pr,
-                marker=marker,
+                marker=own,
             )
         async with self.database.transaction() as session:
             job = await session.get_one(MergeJob, job_id, with_for_update=True)
-            job.pr_url, job.head_sha = facts.url, facts.head_sha
+            job.opened(facts.url, facts.head_sha)
 
     @activity.defn
     async def tell_originals(self, job_id: str) -> None:
-        """A comment on each of the pull requests: in what it is held, or why not; one each."""
+        """A comment on each of the pull requests that there are: in what it is held, or why not; one each."""
         async with self.database.transaction() as session:
             job = await session.get_one(MergeJob, job_id)
         credentials = await self.outside.credentials(job.project_id)
         reasons = {entry["prNumber"]: str(entry["message"]) for entry in job.conflicts}
         with outside():
-            pulls = PullRequests(self.outside.github(credentials), job.repository_slug)
-            for number in job.numbers:
+            github = await self.outside.github(credentials, job.repository_slug)
+            pulls = PullRequests(github, job.repository_slug)
+            for number in (number for number in job.numbers if str(number) in job.descriptions):
                 reason = reasons.get(number)
-                told = f"Held by {job.pr_url}." if reason is None else f"Left out of {job.pr_url}: {reason}"
-                marker = f"<!-- codecourier:merge {job.id} -->"
-                await pulls.comment_once(number, credentials.scrubber.text(told), marker)
+                told = (
+                    f"Held by {job.pr_url}."
+                    if reason is None
+                    else f"Left out of {job.pr_url}: {inert(reason)}"
+                )
+                await pulls.comment_once(number, credentials.redactor.text(told), marker("merge", job.id))
 
 
 def _body(job: MergeJob, config: MergeConfig) -> str:
     """Markdown: what it holds, what was left out and why, and how it was checked."""
-    held = "\n".join(f"- #{number}: {job.title_of(number)}" for number in job.numbers_with("merged"))
+    held = "\n".join(f"- #{number}: {inert(job.title_of(number))}" for number in job.numbers_with("merged"))
     parts = [f"## What it holds\n\n{held}"]
     if job.conflicts:
-        left = "\n".join(f"- #{each['prNumber']}: {each['message']}" for each in job.conflicts)
+        left = "\n".join(f"- #{each['prNumber']}: {inert(str(each['message']))}" for each in job.conflicts)
         parts.append(f"## What was left out\n\n{left}")
     command = config.check_command
     how = f"`{command}` passed on every commit." if command else "No check command was given."

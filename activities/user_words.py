@@ -1,19 +1,21 @@
-"""What the user adds to a conversation before a turn: messages of the client, and words of our own."""
-
-from typing import Final
+"""What the user adds to a conversation before a turn: messages to the job, and words of our own."""
 
 from sqlalchemy import select
 from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from activities.conversations import Conversation, Said
-from kit.direct import Direct
-from models import AgentSession, FollowUp
+from activities.agent.sandbox_losses import loss_notice
+from activities.conversations import Conversation
+from models import AgentSession, FollowUp, Sandbox
 from models import Message as MessageRow
-from models.agent_session import FollowUpStatus, MessageRole, addition_place, answer_place
+from models.agent.sections import section
+from models.agent.transcript import StoredMessage
+from models.agent_session import FollowUpStatus, MessageRole, MessageSource, addition_place, answer_place
+from models.assets.job_commands import expand_for_job
 from models.base import JsonObject
 from models.event import EventType, append
 from models.jobs import job_of
+from models.sandboxes.loss import loss_of
 
 CUT_OFF = (
     "Your last answer was cut off at its limit. Calls that were not whole were not carried out: send them "
@@ -21,38 +23,43 @@ CUT_OFF = (
 )
 NUDGE = "Go on with the task. When nothing is left to do, end by calling the `finish` tool, alone."
 
-_HAS_QUEUED: Final = "SELECT EXISTS (SELECT FROM follow_up WHERE run_id = %(job)s AND status = 'queued')"
 
-
-async def has_queued(direct: Direct, job_id: str) -> bool:
+async def has_queued(session: AsyncSession, job_id: str) -> bool:
     """Whether a client's message waits that no agent was told yet."""
-    [[waits]] = await direct.fetch(_HAS_QUEUED, {"job": job_id})
-    return bool(waits)
+    waiting = select(col(FollowUp.id)).where(
+        col(FollowUp.job_id) == job_id, col(FollowUp.status) == FollowUpStatus.queued
+    )
+    return (await session.execute(waiting.limit(1))).first() is not None
 
 
 async def queued(session: AsyncSession, job_id: str) -> list[FollowUp]:
     """The client's messages that no agent was told yet, oldest first."""
     statement = (
         select(FollowUp)
-        .where(col(FollowUp.run_id) == job_id, col(FollowUp.status) == FollowUpStatus.queued)
+        .where(col(FollowUp.job_id) == job_id, col(FollowUp.status) == FollowUpStatus.queued)
         .order_by(col(FollowUp.id))
     )
     return list((await session.execute(statement)).scalars())
 
 
-def user_adds(conversation: Conversation, turn: int, nudge: bool) -> bool:
-    """Whether there is anything to add before a turn that was not added yet."""
-    wanted = nudge or conversation.has_queued or _was_cut_off(conversation, turn)
-    return wanted and addition_place(turn) not in conversation.said
+def user_adds(conversation: Conversation, turn: int, has_words: bool) -> bool:
+    """Whether there is anything to add before a turn that was not added yet; has_words: of our own."""
+    wanted = has_words or conversation.has_queued or _was_cut_off(conversation, turn)
+    return wanted and addition_place(turn) not in conversation.stored
 
 
 def _was_cut_off(conversation: Conversation, turn: int) -> bool:
-    before = conversation.said.get(answer_place(turn - 1))
+    before = conversation.stored.get(answer_place(turn - 1))
     return before is not None and before.stop_reason == "max_tokens"
 
 
 async def add_user_words(
-    session: AsyncSession, agent: AgentSession, conversation: Conversation, turn: int, nudge: bool
+    session: AsyncSession,
+    agent: AgentSession,
+    conversation: Conversation,
+    turn: int,
+    nudge: bool,
+    lost_sandbox: str | None = None,
 ) -> None:
     """What the user adds before a turn, once, to the rows and to `conversation`."""
     job = await job_of(session, agent.job_id, lock=True)
@@ -63,12 +70,17 @@ async def add_user_words(
     row = (await session.execute(statement)).scalar_one_or_none()
     if row is None:
         words = [CUT_OFF] if _was_cut_off(conversation, turn) else [NUDGE] if nudge else []
-        for message in await queued(session, job.id):
-            words.append(f'<message from="user">\n{message.content}\n</message>')
-            message.status, message.sequence = FollowUpStatus.delivered, place
-            message.session_id = agent.id
+        if lost_sandbox is not None:
+            sandbox = await session.get_one(Sandbox, lost_sandbox)
+            words.append(loss_notice(await loss_of(session, sandbox)))
+        messages = [] if job.is_over else await queued(session, job.id)
+        for message in messages:
+            words.append(section("message", message.content, **{"from": message.source.value}))
+            message.deliver(agent.id, place)
             append(session, job, EventType.message_received, {"messageId": message.id})
+        commanding = [each.content for each in messages if each.source is MessageSource.user]
+        words += await expand_for_job(session, job.id, *commanding)
         content: list[JsonObject] = [{"type": "text", "text": "\n\n".join(words)}]
         row = MessageRow(session_id=agent.id, sequence=place, role=MessageRole.user, content=content)
         session.add(row)
-    conversation.said[place] = Said(place, row.role, row.content)
+    conversation.stored[place] = StoredMessage(place, row.role, row.content)

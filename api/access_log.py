@@ -1,6 +1,6 @@
 """One line a request, written on a short path: the usual one would cost a quarter of a request's time.
 
-The lines look like all others (`kit.logs`) and are scrubbed like them.
+The lines look like all others (`kit.logs`) and are redacted like them.
 """
 
 import logging
@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 import orjson
 from starlette.types import Scope
 
-from kit.scrub import Scrubber
+from kit.redaction import Redactor
 
 NAME = "api.access"
 QUIET = ("/healthz", "/readyz")
@@ -21,7 +21,7 @@ _logger = logging.getLogger(NAME)
 def configure(secrets: Iterable[str]) -> None:
     """Write JSON lines to standard error, past the formatter that all other lines share."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_Line(Scrubber(secrets)))
+    handler.setFormatter(_Line(Redactor(secrets)))
     _logger.handlers, _logger.propagate = [handler], False
 
 
@@ -44,9 +44,9 @@ def write(scope: Scope, status: int, seconds: float) -> None:
 
 
 class _Line(logging.Formatter):
-    def __init__(self, scrubber: Scrubber) -> None:
+    def __init__(self, redactor: Redactor) -> None:
         super().__init__()
-        self._scrubber = scrubber
+        self._redactor = redactor
 
     def format(self, record: logging.LogRecord) -> str:
         at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="microseconds")
@@ -57,4 +57,4 @@ class _Line(logging.Formatter):
             "logger": NAME,
             "timestamp": at.replace("+00:00", "Z"),
         }
-        return self._scrubber.text(orjson.dumps(line).decode())
+        return self._redactor.text(orjson.dumps(line).decode())

@@ -2,18 +2,20 @@
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, Protocol, TypeVar, cast
 
 import orjson
 from fastapi import Response
 from pydantic import BaseModel
 
+from api.etags import etag_of
 from api.pages import Cursors, Window
 from kit.errors import NotFound
-from kit.wire import Page
-from models.view import View
+from kit.wire import Page, Read, shows_secret
+from models.view import AMONG, View
 
 R = TypeVar("R", bound=BaseModel)
+S = TypeVar("S", bound=BaseModel, covariant=True)
 Fetch = Callable[[str, Mapping[str, object]], Awaitable[Sequence[Sequence[object]]]]
 
 
@@ -23,28 +25,54 @@ class One(Generic[R]):
 
     view: View[Any, R]
     where: Mapping[str, object]
+    trashed: bool = False
+    """Also when it is in the trash."""
 
     async def render(self, fetch: Fetch) -> bytes:
-        found = await fetch(self.view.select(tuple(self.where)), self.where)
+        found = await fetch(self.view.select(tuple(self.where), self.trashed), self.where)
         if not found:
             raise NotFound(f"{self.view.noun} not found.")
         return b'{"data":' + cast("str", found[0][0]).encode() + b"}"
+
+
+class Paged(Protocol[S]):
+    """What a list is read from: a view of a table, or of several."""
+
+    @property
+    def read(self) -> type[S]:
+        """The wire schema of what is in it."""
+
+    @property
+    def name(self) -> str:
+        """Tells its cursors from those of other lists."""
+
+    @property
+    def key_types(self) -> Sequence[object]:
+        """Of the columns that order it."""
+
+    def page(self, where: tuple[str, ...], many: frozenset[str], after: bool, descending: bool) -> str:
+        """SQL of a stretch of it; see `models.view.View.page`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Many(Generic[R]):
     """One page of the rows that `where` names; a list as value means any of these."""
 
-    view: View[Any, R]
+    view: Paged[R]
     where: Mapping[str, object]
     window: Window = field(default_factory=Window)
     descending: bool = True
     after: Sequence[object] = ()
     """Where the list begins when there is no cursor: the key columns of the row before its first."""
 
+    def beside_data(self) -> Mapping[str, object]:
+        """What else the page holds."""
+        return {}
+
     async def render(self, fetch: Fetch) -> bytes:
         view, limit = self.view, self.window.limit
-        identity = [view.name, self.descending, dict(self.where)]
+        asked = {name: value for name, value in self.where.items() if name != AMONG}
+        identity = [view.name, self.descending, asked]
         parameters = {**self.where, "take": limit + 1}
         cursors = Cursors(identity, view.key_types)
         place = self.after if self.window.cursor is None else cursors.decode(self.window.cursor)
@@ -56,8 +84,25 @@ class Many(Generic[R]):
         more = len(found) > limit
         following = cursors.encode(rows[-1][:-1]) if more else None
         texts = ",".join([cast("str", row[-1]) for row in rows])
-        tail = orjson.dumps({"nextCursor": following, "hasMore": more})
+        tail = orjson.dumps({"nextCursor": following, "hasMore": more, **self.beside_data()})
         return b'{"data":[' + texts.encode() + b"]," + tail[1:]
+
+
+@dataclass(frozen=True, slots=True)
+class Summarised(Many[R]):
+    """A page with more beside its data, by name; its handler declares the schema of the whole page."""
+
+    beside: Mapping[str, BaseModel | None] = field(default_factory=dict)
+
+    def beside_data(self) -> Mapping[str, object]:
+        return {
+            name: value and value.model_dump(mode="json", by_alias=True)
+            for name, value in self.beside.items()
+        }
+
+
+def render_object(answer: BaseModel) -> bytes:
+    return b'{"data":' + answer.model_dump_json(by_alias=True).encode() + b"}"
 
 
 class Unrendered(Response):
@@ -66,6 +111,15 @@ class Unrendered(Response):
     def __init__(self, answer: object, status: int) -> None:
         super().__init__(status_code=status)
         self.answer = answer
+
+    @property
+    def shows_secret(self) -> bool:
+        return shows_secret(type(self.answer))
+
+    @property
+    def id(self) -> str | None:
+        """Of the one object that it is, where that has one."""
+        return self.answer.id if isinstance(self.answer, Read) else None
 
     async def render_with(self, fetch: Fetch) -> Response:
         answer = self.answer
@@ -76,7 +130,8 @@ class Unrendered(Response):
         elif isinstance(answer, Page):
             body = answer.model_dump_json(by_alias=True).encode()
         elif isinstance(answer, BaseModel):
-            body = b'{"data":' + answer.model_dump_json(by_alias=True).encode() + b"}"
+            body = render_object(answer)
         else:
             raise TypeError(f"A handler answered {type(answer).__name__}, which is no answer.")
-        return Response(body, self.status_code, media_type="application/json", background=self.background)
+        headers = {"ETag": etag_of(body)} if isinstance(answer, One | Read) else None
+        return Response(body, self.status_code, headers, "application/json", self.background)

@@ -23,14 +23,18 @@ from api.keys import Keys
 from api.listener import Listener
 from api.openapi import EVERY_ROUTE
 from api.paths import ExactPaths, SharedPath
+from api.rate_limits import RateLimits
+from api.stream_waking import StreamWaker
+from gateways.github.access import GitHubAccess
 from kit.crypto import Vault
 from kit.database import Database
-from kit.direct import Direct
 from kit.errors import AppError, Internal
 from kit.logs import configure
+from kit.redaction import Redactors
 from kit.settings import Settings
 from kit.settings import settings as from_environment
-from models import event
+from kit.sql_pool import SqlPool
+from kit.tenancy import EVERY_PROJECT, DatabaseRole
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -66,21 +70,36 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 def open_api(settings: Settings) -> Api:
     """Everything a process holds; connections are made when first needed, so it starts without them."""
     conninfo = settings.sqlalchemy_url.replace("+psycopg", "", 1)
-    database = Database(settings.sqlalchemy_url, pool_size=settings.database_pool_size)
+    role = DatabaseRole.api
+    database = Database(settings.sqlalchemy_url, role=role, pool_size=settings.database_pool_size)
     vault = Vault(settings.encryption_keys.get_secret_value())
-    keys, events, listener = Keys(database), Events(), Listener(conninfo)
-    listener.on(api_keys.CHANNEL, keys.forget, found=keys.trust, lost=keys.distrust)
-    listener.on(event.CHANNEL, events.wake, found=events.wake_all)
+    reads = SqlPool(
+        conninfo, settings.database_pool_size, name="codecourier-api-reads", role=role, read_only=True
+    )
+    keys = Keys(reads.of(EVERY_PROJECT), database.of(EVERY_PROJECT))
+    events, listener = Events(), Listener(conninfo)
+    waker = StreamWaker(events, reads.of(EVERY_PROJECT))
+    waker.start()
+    listener.on(api_keys.CHANNEL, keys.forget, lost=keys.distrust, confirmed=keys.confirm)
     listener.start()
     return Api(
         settings=settings,
         database=database,
-        reads=Direct(conninfo, settings.database_pool_size, name="codecourier-api-reads", read_only=True),
+        reads=reads,
         listener=listener,
         keys=keys,
+        rate_limits=RateLimits(
+            database.of(EVERY_PROJECT),
+            per_key=settings.rate_limit_per_key,
+            per_address=settings.rate_limit_per_address,
+            streams=settings.streams_per_project,
+        ),
         events=events,
-        engine=Engine(settings),
+        stream_waker=waker,
+        engine=Engine(settings, database),
         vault=vault,
+        github_access=GitHubAccess(settings, database),
+        redactors=Redactors(),
         idempotency=Idempotency(database, vault),
     )
 
@@ -88,6 +107,7 @@ def open_api(settings: Settings) -> Api:
 async def close_api(api: Api) -> None:
     api.events.close()
     await api.listener.close()
+    await api.stream_waker.close()
     await api.reads.close()
     await api.database.close()
 

@@ -5,19 +5,30 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import TypeVar
 
+from sqlalchemy.exc import SQLAlchemyError
 from temporalio.client import Client, WorkflowUpdateFailedError, WorkflowUpdateRPCTimeoutOrCancelledError
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
-from kit.errors import Conflict, Unavailable
+from activities.reconcile.admission import NamespaceTaken, owner_of
+from kit.database import Database
+from kit.errors import Conflict, Internal, Unavailable
+from kit.logs import logger
 from kit.settings import Settings
 from kit.temporal import connect
+from models.reconcile.installation import the_installation
 
 DEADLINE = timedelta(seconds=5)
 """How long a request waits for the engine."""
 UNREACHABLE = "The engine cannot be reached just now; please try again."
+SUSPENDED = "The workers of this version cannot go on with it; please try again when that was corrected."
+SUSPENDED_MARK = b"WorkflowNotReadyFailure"
+"""What Temporal answers for a workflow whose task fails (docs/upgrading.md)."""
 GONE = "The engine is not at work on this: it has ended, or was not begun yet."
+UNBOUND = "No worker of this server has started yet; please try again when one has."
+MISCONFIGURED = "The server is configured for a Temporal namespace that is not its own; its log has more."
 
+log = logger(__name__)
 T = TypeVar("T")
 Operation = Callable[[Client], Awaitable[T]]
 
@@ -25,8 +36,8 @@ Operation = Callable[[Client], Awaitable[T]]
 class Engine:
     """Connects when first needed, and again until it succeeds; afterwards the client reconnects by itself."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+    def __init__(self, settings: Settings, database: Database) -> None:
+        self._settings, self._database = settings, database
         self._client: Client | None = None
         self._connecting = asyncio.Lock()
 
@@ -36,9 +47,13 @@ class Engine:
             async with asyncio.timeout(DEADLINE.total_seconds()):
                 return await operation(await self._connected())
         except WorkflowUpdateFailedError as error:
+            if isinstance(error.cause, ApplicationError) and error.cause.type == Internal.code:
+                raise Internal(error.cause.message) from error
             said = error.cause.message if isinstance(error.cause, ApplicationError) else str(error.cause)
             raise Conflict(said) from error
         except RPCError as error:
+            if SUSPENDED_MARK in error.raw_grpc_status:
+                raise Unavailable(SUSPENDED) from error
             if error.status in (RPCStatusCode.NOT_FOUND, RPCStatusCode.FAILED_PRECONDITION):
                 raise Conflict(GONE) from error
             raise Unavailable(UNREACHABLE) from error
@@ -52,8 +67,32 @@ class Engine:
     async def _connected(self) -> Client:
         if self._client is None:
             async with self._connecting:
-                try:
-                    self._client = self._client or await connect(self._settings)
-                except RuntimeError as error:  # what the SDK raises when nobody answers
-                    raise Unavailable(UNREACHABLE) from error
+                self._client = self._client or await self._connect()
         return self._client
+
+    async def _connect(self) -> Client:
+        """A client that marks what it starts as the installation's; none in a namespace that is not its own.
+
+        Until the first worker has bound the database to its namespace, nothing tells whether ours is right.
+        What is accepted meanwhile stays pending, and a worker of the installation starts it.
+        """
+        try:
+            async with self._database.reading() as session:
+                installation = await the_installation(session)
+        except SQLAlchemyError as error:
+            raise Unavailable(UNREACHABLE) from error
+        if not installation.is_bound:
+            log.warning("engine.unbound", namespace=self._settings.temporal_namespace)
+            raise Unavailable(UNBOUND)
+        reason = installation.why_not(self._settings.temporal_namespace)
+        if reason is None:
+            try:
+                client = await connect(self._settings, installation.id)
+            except RuntimeError as error:  # what the SDK raises when nobody answers
+                raise Unavailable(UNREACHABLE) from error
+            owner = await owner_of(client)
+            if owner in (None, installation.id):
+                return client
+            reason = str(NamespaceTaken(client.namespace, owner))
+        log.error("engine.refused", reason=reason)
+        raise Unavailable(MISCONFIGURED)

@@ -18,6 +18,7 @@ from starlette.types import Scope
 from kit.errors import (
     AppError,
     Conflict,
+    Fault,
     Internal,
     Invalid,
     MethodNotAllowed,
@@ -26,9 +27,13 @@ from kit.errors import (
     Unavailable,
 )
 from kit.logs import logger
-from kit.wire import ErrorBody, ErrorEnvelope
+from kit.wire import ErrorBody, ErrorEnvelope, FieldError
 
 log = logger(__name__)
+NO_OBJECT = ("missing", "model_attributes_type", "model_type", "dict_type")
+"""Pydantic's names for a body that is no object at all."""
+MOST_FAULTS = 100
+"""Of one request that its answer names: a body of a megabyte may have a hundred thousand."""
 NO_DATABASE = "The database cannot be reached just now; nothing was changed, please try again."
 
 
@@ -59,17 +64,27 @@ def named(error: Exception) -> AppError | None:
 
 
 def invalid(faults: Sequence[Any]) -> Invalid:
-    """The first fault of a schema, in words that name the field and never repeat what was sent."""
-    fault = faults[0]
-    kind, place = fault["type"], [str(part) for part in fault["loc"]]
-    if kind == "json_invalid":
-        return Invalid(f"The body is not valid JSON: {fault['ctx']['error']}.")
-    if place == ["body"] and kind in ("missing", "model_attributes_type", "model_type", "dict_type"):
+    """The faults of a schema, in words that name the field and never repeat what was sent."""
+    first = faults[0]
+    if first["type"] == "json_invalid":
+        return Invalid(f"The body is not valid JSON: {first['ctx']['error']}.")
+    if list(first["loc"]) == ["body"] and first["type"] in NO_OBJECT:
         return Invalid("Send a JSON object as the body, with `Content-Type: application/json`.")
-    field = ".".join(place[1:])
-    words = {"missing": "This field is required.", "extra_forbidden": "There is no such field."}
-    said = words.get(kind) or fault["msg"].removeprefix("Value error, ")
-    return Invalid(f"{field}: {said}" if field else said, field=field or None)
+    found = [Fault(".".join(map(str, fault["loc"][1:])), _message(fault)) for fault in faults[:MOST_FAULTS]]
+    named = [fault for fault in found if fault.field]
+    field, message = found[0]
+    return Invalid(f"{field}: {message}" if field else message, field=field or None, faults=named)
+
+
+def _message(fault: Any) -> str:
+    match fault["type"]:
+        case "missing":
+            return "This field is required."
+        case "extra_forbidden":
+            return "There is no such field."
+        case "string_pattern_mismatch" if fault["ctx"]["pattern"] == r"\S":
+            return "This must not be blank."
+    return str(fault["msg"]).removeprefix("Value error, ")
 
 
 def refused(error: ValidationError | ValueError, field: str) -> Invalid:
@@ -101,12 +116,19 @@ def respond(scope: Scope, error: AppError) -> Response:
             code=error.code,
             message=message,
             field=error.field,
+            errors=_faults(error),
             request_id=request_id,
             retryable=True if error.retryable else None,
         )
     )
     content = envelope.model_dump_json(by_alias=True, exclude_none=True)
     return Response(content, error.status, headers, media_type="application/json")
+
+
+def _faults(error: AppError) -> list[FieldError] | None:
+    if not isinstance(error, Invalid) or not error.faults:
+        return None
+    return [FieldError(field=fault.field, message=fault.message) for fault in error.faults]
 
 
 def _http(error: HTTPException) -> AppError:

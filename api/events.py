@@ -1,34 +1,55 @@
-"""Live event streams: the log of a run as server-sent events, from any point of it until its last event.
+"""Live event streams: the log of a run, or the feed of a project, as server-sent events.
 
-A stream reads what is new, sends it, and sleeps until the listener hears of news; it holds no connection
-meanwhile.  News are flags, not queues, so a slow client delays nobody and grows nothing.
+A stream reads what is new, sends it, and sleeps until there are news (`api.stream_waking`); it holds no
+connection meanwhile.  News are flags, not queues, so a slow client delays nobody and grows nothing.
 """
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from contextlib import aclosing, contextmanager, suppress
-from typing import cast
+from typing import NamedTuple, Protocol
 
 from fastapi import Response
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.types import Receive, Scope, Send
 
-from kit.direct import Direct
+from api.rate_limits import Streaming
 from kit.errors import AuthInvalid, Unavailable
-from models.event import EventType
 
 HEARTBEAT_SECONDS = 15.0
 LOOK_SECONDS = 5.0
 """How often a stream looks by itself, in case news was lost."""
 BATCH = 200
-_LAST = [kind.value for kind in EventType if kind.is_last]
-_NEWS = (
-    "SELECT seq, type, json_build_object('seq', seq, 'type', type, 'createdAt',"
-    """ to_char(created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'), 'data', data)::text"""
-    " FROM event WHERE subject_id = %(subject)s AND seq > %(after)s ORDER BY seq LIMIT %(batch)s"
-)
-_LAST_SEQ = "SELECT seq FROM event WHERE subject_id = %(subject)s AND type = ANY(%(last)s) LIMIT 1"
+UNSETTLED_SECONDS = 0.1
+"""How soon it looks again for what is committed and may not be read yet."""
+
+
+class News(NamedTuple):
+    """What a look at a log found."""
+
+    chunks: Sequence[bytes] = ()
+    """Events, as they are sent."""
+    is_over: bool = False
+    """Nothing will follow."""
+    is_unsettled: bool = False
+    """More will follow in a moment, which nobody is told of again."""
+
+
+class Log(Protocol):
+    """What a stream follows; it knows how far it was read."""
+
+    subject: str
+    """The id whose events wake the stream: a run's, or a project's."""
+
+    async def read(self) -> News:
+        """What follows what was read before."""
+        ...
+
+
+def sse(id: object, event: object, data: object) -> bytes:
+    """One server-sent event."""
+    return f"id: {id}\nevent: {event}\ndata: {data}\n\n".encode()
 
 
 class Events:
@@ -36,6 +57,7 @@ class Events:
 
     def __init__(self) -> None:
         self._waiting: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
+        self._awaited = asyncio.Event()
         self.closed = False
 
     def wake(self, subject: str) -> None:
@@ -56,26 +78,33 @@ class Events:
     def streams(self) -> int:
         return sum(map(len, self._waiting.values()))
 
+    async def wait_for_stream(self) -> None:
+        """Come back when any stream is open."""
+        await self._awaited.wait()
+
     @contextmanager
     def waiting(self, subject: str) -> Iterator[asyncio.Event]:
         flag = asyncio.Event()
         self._waiting[subject].add(flag)
+        self._awaited.set()
         try:
             yield flag
         finally:
             self._waiting[subject].discard(flag)
             if not self._waiting[subject]:
                 del self._waiting[subject]
+            if not self._waiting:
+                self._awaited.clear()
 
 
 async def follow(
-    events: Events, reads: Direct, subject: str, after: int, allowed: Callable[[], Awaitable[object]]
+    events: Events, source: Log, allowed: Callable[[], Awaitable[object]]
 ) -> AsyncGenerator[bytes, None]:
-    """Every event of the subject after `after`, with heartbeats, until its last one or the shutdown.
+    """Every event of a log, with heartbeats, until its last one or the shutdown.
 
     allowed: raises AuthInvalid once the key was revoked, which ends the stream too.
     """
-    with events.waiting(subject) as news:
+    with events.waiting(source.subject) as news:
         silent = 0.0
         yield b"retry: 2000\n\n"
         while True:
@@ -84,43 +113,49 @@ async def follow(
                 return
             try:
                 await allowed()
-                rows = await reads.fetch(_NEWS, {"subject": subject, "after": after, "batch": BATCH})
-                last = () if rows else await reads.fetch(_LAST_SEQ, {"subject": subject, "last": _LAST})
+                found = await source.read()
             except (Unavailable, SQLAlchemyError):  # the stream outlives a restart of the database
-                rows = last = ()
+                found = News()
             except AuthInvalid:
                 return
-            for seq, kind, data in rows:
-                after = cast("int", seq)
-                yield f"id: {seq}\nevent: {kind}\ndata: {data}\n\n".encode()
-            if any(kind in _LAST for _, kind, _ in rows):
+            for chunk in found.chunks:
+                yield chunk
+            if found.is_over:
                 return
-            if last and cast("int", last[0][0]) <= after:
-                return
-            if rows:
+            if found.chunks:
                 silent = 0.0
                 continue
+            rest = min(LOOK_SECONDS, HEARTBEAT_SECONDS)
+            if found.is_unsettled:
+                rest = min(rest, UNSETTLED_SECONDS)
             with suppress(TimeoutError):
-                async with asyncio.timeout(min(LOOK_SECONDS, HEARTBEAT_SECONDS)):
+                async with asyncio.timeout(rest):
                     await news.wait()
                 continue
-            silent += min(LOOK_SECONDS, HEARTBEAT_SECONDS)
+            silent += rest
             if silent >= HEARTBEAT_SECONDS:
                 silent = 0.0
                 yield b": heartbeat\n\n"
 
 
 class EventStream(Response):
-    """Sends a stream, and ends it as soon as the client is gone."""
+    """Sends a stream, and ends it as soon as the client is gone.
+
+    Raises RateLimited, before anything is sent, where there is no place for it.
+    """
 
     media_type = "text/event-stream"
 
-    def __init__(self, chunks: AsyncGenerator[bytes, None]) -> None:
+    def __init__(self, chunks: AsyncGenerator[bytes, None], place: Streaming) -> None:
         super().__init__(headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"})
         del self.headers["content-length"]
-        self._chunks = chunks
+        self._chunks, self._place = chunks, place
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with self._place(scope):
+            await self._follow(receive, send)
+
+    async def _follow(self, receive: Receive, send: Send) -> None:
         sending = asyncio.create_task(self._send(send))
         leaving = asyncio.create_task(_left(receive))
         try:

@@ -1,4 +1,5 @@
-"""The outermost layer, plain ASGI: request id, CORS, access log, the answer when nothing else answered."""
+"""The outermost layer, plain ASGI: request id, CORS, how the client stands with its limits, access log, the
+answer when nothing else answered."""
 
 from time import perf_counter
 from uuid import UUID, uuid4
@@ -9,19 +10,20 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api import access_log
 from api.errors import named, report, respond
+from api.rate_limits import headers_of
 from kit.errors import Internal
 
 CORS = [
     (b"access-control-allow-origin", b"*"),
     (
         b"access-control-expose-headers",
-        b"X-Request-ID, Retry-After, RateLimit, RateLimit-Policy, Idempotent-Replayed",
+        b"X-Request-ID, Retry-After, RateLimit, RateLimit-Policy, Idempotent-Replayed, ETag",
     ),
 ]
 PREFLIGHT = {
     "Access-Control-Allow-Methods": "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS",
-    "Access-Control-Allow-Headers": "Authorization, Content-Type, Idempotency-Key, Last-Event-ID, "
-    "X-API-Version, X-Request-ID",
+    "Access-Control-Allow-Headers": "Authorization, Content-Type, Idempotency-Key, If-Match, "
+    "If-None-Match, Last-Event-ID, X-API-Version, X-Request-ID",
     "Access-Control-Max-Age": "86400",
 }
 
@@ -44,7 +46,7 @@ class Front:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message["headers"], *extra]
+                message["headers"] = [*message["headers"], *extra, *headers_of(scope)]
             await send(message)
 
         if scope["method"] == "OPTIONS":

@@ -5,51 +5,39 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from api.context import Unit
-from gateways.errors import GatewayError, ProviderLimit
-from gateways.github import GitHub, parse_repository
+from gateways.errors import CredentialMissing, GatewayError, ProviderLimit
+from gateways.github.client import GitHub, parse_repository
 from kit.errors import AppError, Conflict, RateLimited, UpstreamError
 from models.provider_key import Provider
 
 DEADLINE = 20.0
 """Seconds that a request waits for GitHub."""
 NO_REPOSITORY = "Set the project's repository first: POST /api/v1/project/update with githubRepoUrl."
-NO_KEY = (
-    "There is no github key: set GITHUB_TOKEN for the API, or give the project its own with POST "
-    "/api/v1/project/provider-keys/set."
-)
-_PROJECT = """
-    SELECT project.github_repo_url, provider_key.sealed
-    FROM project LEFT JOIN provider_key
-        ON provider_key.project_id = project.id AND provider_key.provider = %(provider)s
-    WHERE project.id = %(id)s
-"""
+_REPOSITORY = "SELECT github_repo_url FROM project WHERE id = %(id)s"
+_OWN_KEY = "SELECT sealed FROM provider_key WHERE project_id = %(id)s AND provider = %(provider)s"
 
 
-async def repository_of(unit: Unit) -> tuple[str | None, str | None]:
-    """`owner/name` of the project's repository, and the token to use; None for what is not set."""
-    settings = unit.api.settings
-    asked = {"id": unit.key.project_id, "provider": Provider.github.value}
-    [[url, sealed]] = await unit.api.reads.fetch(_PROJECT, asked)
+async def repository_of(unit: Unit) -> str | None:
+    """`owner/name` of the project's repository; None where none is set."""
+    [[url]] = await unit.reads.fetch(_REPOSITORY, {"id": unit.key.project_id})
     try:
-        slug = parse_repository(str(url), settings.github_url) if url else None
+        return parse_repository(str(url), unit.api.settings.github_url) if url else None
     except ValueError:  # the server speaks to another GitHub since it was set
-        slug = None
-    if sealed:
-        return slug, unit.api.vault.open(str(sealed))
-    return slug, settings.github_token.get_secret_value() if settings.github_token else None
+        return None
 
 
-def github_of(unit: Unit, token: str | None) -> GitHub:
-    """The gateway with the project's own key, or the server's; Conflict without any."""
-    if token is None:
-        raise Conflict(NO_KEY)
-    settings = unit.api.settings
-    return GitHub(
-        token,
-        api_url=settings.github_api_url,
-        database=unit.api.database,
-        spacing_seconds=settings.github_write_spacing_seconds,
-    )
+async def github_of(unit: Unit, slug: str) -> GitHub:
+    """The gateway to a repository with the project's own key, or with the server's where it is allowed.
+
+    RepositoryNotAllowed where it is not, Conflict without any key.
+    """
+    project_id, access = unit.key.project_id, unit.api.github_access
+    asked = {"id": project_id, "provider": Provider.github.value}
+    own = [unit.api.vault.open(str(sealed)) for [sealed] in await unit.reads.fetch(_OWN_KEY, asked)]
+    try:
+        return access.github(await access.token(project_id, own[0] if own else None, slug))
+    except CredentialMissing as missing:
+        raise Conflict(missing.message) from missing
 
 
 @asynccontextmanager

@@ -1,21 +1,25 @@
-"""One connection that listens for the whole process: revoked keys, and news of runs.
+"""One connection that listens for the whole process: which keys were revoked.
 
 PostgreSQL's NOTIFY reaches every process, at the commit of the change itself. While the connection is lost
-the listener says so, and whoever relied on it must do without: keys are read from the database each time,
-and event streams look for themselves now and then.
+the listener says so, and keys are read from the database each time. A connection can be dead for long before
+anybody notices, so it is asked again and again, and each answer confirms that nothing was missed until it was
+asked.
 """
 
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
+from time import monotonic
 
 import psycopg
 from psycopg import AsyncConnection
 
 from kit.logs import logger
 
-CHECK_SECONDS = 10.0
-"""How often a silent connection is asked whether it still lives."""
+CHECK_SECONDS = 2.0
+"""How often the connection is asked whether it still lives."""
+ANSWER_SECONDS = 5.0
+"""How long it may take to answer."""
 KEEPALIVE = "keepalives_idle=10 keepalives_interval=5 keepalives_count=2 tcp_user_timeout=15000"
 
 log = logger(__name__)
@@ -27,8 +31,8 @@ class Listener:
     def __init__(self, conninfo: str) -> None:
         self._conninfo = conninfo
         self._heard: dict[str, Callable[[str], None]] = {}
-        self._found: list[Callable[[], None]] = []
         self._lost: list[Callable[[], None]] = []
+        self._confirmed: list[Callable[[float], None]] = []
         self._task: asyncio.Task[None] | None = None
 
     def on(
@@ -36,12 +40,15 @@ class Listener:
         channel: str,
         heard: Callable[[str], None],
         *,
-        found: Callable[[], None] = lambda: None,
         lost: Callable[[], None] = lambda: None,
+        confirmed: Callable[[float], None] = lambda asked_at: None,
     ) -> None:
-        """Call `heard` with each payload, `found` and `lost` as the connection comes and goes."""
+        """Call `heard` with each payload, and `lost` when the connection is gone.
+
+        confirmed: with the moment, of the monotonic clock, until which nothing was missed, every few seconds.
+        """
         self._heard[channel] = heard
-        self._found.append(found)
+        self._confirmed.append(confirmed)
         self._lost.append(lost)
 
     def start(self) -> None:
@@ -70,8 +77,6 @@ class Listener:
                         await connection.execute(
                             psycopg.sql.SQL("LISTEN {}").format(psycopg.sql.Identifier(channel))
                         )
-                    for found in self._found:
-                        found()
                     pause = 0.1
                     await self._hear(connection)
             except (psycopg.Error, OSError, TimeoutError) as error:
@@ -84,7 +89,10 @@ class Listener:
 
     async def _hear(self, connection: AsyncConnection[tuple[object, ...]]) -> None:
         while True:
+            asked_at = monotonic()
+            async with asyncio.timeout(ANSWER_SECONDS):
+                await connection.execute("SELECT 1")
+            for confirmed in self._confirmed:
+                confirmed(asked_at)
             async for notice in connection.notifies(timeout=CHECK_SECONDS):
                 self._heard[notice.channel](notice.payload)
-            async with asyncio.timeout(CHECK_SECONDS):
-                await connection.execute("SELECT 1")

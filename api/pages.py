@@ -1,8 +1,10 @@
 """Lists, page by page: a cursor names the last row seen, and only the list it came from accepts it."""
 
 import binascii
+import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Sequence
+from datetime import datetime
 from hashlib import blake2b
 from typing import Annotated
 
@@ -13,13 +15,16 @@ from kit.errors import Invalid
 from kit.wire import Wire
 
 LARGEST_INTEGER = 2**31 - 1
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", re.ASCII)
 
 
 class Window(Wire):
     """Which stretch of a list; subclasses add the list's filters."""
 
     limit: Annotated[int, Field(ge=1, le=100)] = 25
+    """How many objects a page has at most."""
     cursor: Annotated[str | None, Field(max_length=500)] = None
+    """`nextCursor` of the page before; without it the list begins."""
 
     def filters(self) -> dict[str, object]:
         """The filters that were given, by field name."""
@@ -62,5 +67,15 @@ class Cursors:
 def _fits(value: object, kind: object) -> bool:
     """Whether a column of this kind can be compared with the value."""
     if isinstance(value, str):
-        return kind is str and "\0" not in value
+        return (kind is str and "\0" not in value) or (kind is datetime and _is_moment(value))
     return type(value) is int and kind is int and 0 <= value <= LARGEST_INTEGER
+
+
+def _is_moment(value: str) -> bool:
+    """Whether it is a point in time as `models.analytics.timeline` writes it."""
+    if not _MOMENT.fullmatch(value):
+        return False
+    try:
+        return datetime.fromisoformat(value).year > 0
+    except ValueError:
+        return False

@@ -1,7 +1,9 @@
 """The repository that a client names."""
 
 from api.errors import refused
-from gateways.github import parse_repository
+from gateways.branch_names import is_branch_name
+from gateways.github.client import parse_repository
+from kit.errors import Invalid
 from kit.settings import Settings
 
 
@@ -11,3 +13,9 @@ def repository(url: str, settings: Settings, field: str = "githubRepoUrl") -> st
         return parse_repository(url, settings.github_url)
     except ValueError as error:
         raise refused(error, field) from None
+
+
+def must_be_branch_name(name: str | None, field: str = "branchName") -> None:
+    """Invalid, for this field, when git would not take it as a branch's name."""
+    if name is not None and not is_branch_name(name):
+        raise Invalid(f"{field}: git does not take this as the name of a branch.", field=field)

@@ -1,6 +1,7 @@
 """The request as our routes read it: a bounded body, and strict JSON."""
 
 import json
+from collections.abc import Iterable
 
 import orjson
 from fastapi import Request
@@ -9,6 +10,8 @@ from kit.errors import PayloadTooLarge
 
 LARGEST_BODY = 1024 * 1024
 TOO_LARGE = "The body may have 1 MiB at most."
+MAX_DEPTH = 64
+"""Objects and lists within one another, in a body."""
 
 
 class StrictRequest(Request):
@@ -28,15 +31,32 @@ class StrictRequest(Request):
         return self._body
 
     async def json(self) -> object:
-        """UTF-8 JSON without NaN, lone surrogates and the NUL that PostgreSQL cannot hold."""
+        """UTF-8 JSON without NaN, lone surrogates, deep nesting and the NUL that PostgreSQL cannot hold."""
         body = await self.body()
         try:
             value: object = orjson.loads(body)
         except orjson.JSONDecodeError as error:
             raise json.JSONDecodeError(error.msg, "", 0) from None
+        if _is_deep(value, body):
+            raise json.JSONDecodeError(f"it nests more than {MAX_DEPTH} objects and lists", "", 0)
         if b"\\u0000" in body and _holds_nul(value):
             raise json.JSONDecodeError("it holds the character NUL, which cannot be stored", "", 0)
         return value
+
+
+def _is_deep(value: object, body: bytes) -> bool:
+    if body.count(b"[") + body.count(b"{") <= MAX_DEPTH:
+        return False
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        level = [child for part in level for child in _children(part)]
+    return any(isinstance(part, dict | list) for part in level)
+
+
+def _children(value: object) -> Iterable[object]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
 
 
 def _holds_nul(value: object) -> bool:

@@ -50,6 +50,11 @@ class Router:
     ) -> Callable[[Handler], Handler]:
         return self._add("PUT", path, access, 200, name)
 
+    def patch(
+        self, path: str, access: Access | None, *, name: str | None = None
+    ) -> Callable[[Handler], Handler]:
+        return self._add("PATCH", path, access, 200, name)
+
     def delete(
         self, path: str, access: Access | None, *, name: str | None = None
     ) -> Callable[[Handler], Handler]:
@@ -70,6 +75,7 @@ class Router:
                     self._prefix + path,
                     _unrendered(handler, status),
                     access,
+                    upstream=self._upstream,
                     methods=[method],
                     name=name or handler.__name__,
                     operation_id=to_camel(name or handler.__name__),

@@ -9,6 +9,8 @@ from sqlmodel import col, select
 
 from api.answers import Many, One
 from api.context import Unit, unit_of
+from api.etags import require_match
+from api.filters import SearchWindow, containing
 from api.pages import Window
 from kit.errors import NotFound
 from kit.ids import is_id
@@ -17,6 +19,8 @@ from models.view import View
 
 T = TypeVar("T", bound=Table)
 R = TypeVar("R", bound=BaseModel)
+MAX_CANDIDATES = 500
+"""Names that match a search: so many are looked up by their ids, more are met soon enough in the list."""
 
 
 class Rows(Generic[T, R]):
@@ -24,26 +28,42 @@ class Rows(Generic[T, R]):
 
     def __init__(self, view: View[T, R], unit: Unit) -> None:
         self.view, self.unit = view, unit
-        self._project: dict[str, object] = (
-            {"project_id": unit.key.project_id} if "project_id" in view.columns else {}
-        )
+        self._project: dict[str, object] = {"project_id": unit.key.project_id}
+        """Comes last wherever it is joined with what a client may have named."""
 
     def one(self, id: str) -> One[R]:
         """Answer with the object of this id, or 404."""
-        return One(self.view, {**self._project, "id": self._known(id)})
+        return One(self.view, {"id": self._known(id), **self._project})
+
+    def trashed(self, id: str) -> One[R]:
+        """Answer with the object of this id, although it was just put into the trash, or deleted for good."""
+        return One(self.view, {"id": id, **self._project}, trashed=True)
 
     def the(self, **where: object) -> One[R]:
         """Answer with the one object that matches, or 404."""
-        return One(self.view, {**self._project, **where})
+        return One(self.view, {**where, **self._project})
 
     def page(self, window: Window, *, descending: bool = True, **where: object) -> Many[R]:
         """Answer with a page of those that match `where` and the window's filters, newest first."""
-        return Many(self.view, {**self._project, **where, **window.filters()}, window, descending)
+        return Many(self.view, {**where, **window.filters(), **self._project}, window, descending)
+
+    async def search(self, window: SearchWindow) -> Many[R]:
+        """As `page`; names that contain what is searched for are found by an index where they are few.
+
+        Where they are many, the page is full before much was read.
+        """
+        if window.search is None:
+            return self.page(window)
+        sql = f"SELECT {self.view.name}s_named_like(%(pattern)s, %(most)s)"
+        asked = {"pattern": containing(window.search), "most": MAX_CANDIDATES + 1}
+        ids = [id for [id] in await self.unit.fetch(sql, asked)]  # noqa: A001
+        return self.page(window, among=ids) if len(ids) <= MAX_CANDIDATES else self.page(window)
 
     async def get(self, id: str, *, lock: bool = False, trashed: bool | None = False) -> T:
         """The row itself, to change it; `lock` keeps others from changing it before the commit.
 
-        trashed: None finds it in the trash, too.
+        Whoever locks a row is about to change it, so that `If-Match` is looked at: PreconditionFailed.
+        trashed: None finds it in the trash, too; what is deleted for good, nobody finds.
         """
         columns: Any = self.view.table
         statement = select(self.view.table).where(
@@ -51,11 +71,16 @@ class Rows(Generic[T, R]):
         )
         if "deleted_at" in self.view.columns and trashed is False:
             statement = statement.where(col(columns.deleted_at).is_(None))
+        if "purged_at" in self.view.columns:
+            statement = statement.where(col(columns.purged_at).is_(None))
         if lock:
             statement = statement.with_for_update()
         row = (await self.unit.session.exec(statement)).one_or_none()
         if row is None:
             raise NotFound(f"{self.view.noun} not found.")
+        if lock and self.unit.if_match is not None:
+            shown = self.one(id) if trashed is False else self.trashed(id)
+            require_match(self.unit.if_match, await shown.render(self.unit.fetch))
         return row
 
     async def those(self, ids: Collection[str]) -> Sequence[T]:
@@ -70,7 +95,7 @@ class Rows(Generic[T, R]):
 
     def add(self, **fields: object) -> T:
         """A new row of this project."""
-        row = self.view.table(**self._project, **fields)
+        row = self.view.table(**{**fields, **self._project})
         self.unit.session.add(row)
         return row
 
@@ -82,6 +107,7 @@ class Rows(Generic[T, R]):
 
 def rows(view: View[T, R]) -> Any:
     """A dependency: the project's rows of this view."""
+    _require_project(view)
 
     async def provide(request: Request) -> Rows[T, R]:
         return Rows(view, unit_of(request))
@@ -91,8 +117,17 @@ def rows(view: View[T, R]) -> Any:
 
 def found(view: View[T, R], *, lock: bool = False) -> Any:
     """A dependency: the row named by `{id}` in the path, or 404."""
+    _require_project(view)
 
     async def provide(id: Annotated[str, Path()], request: Request) -> T:
         return await Rows(view, unit_of(request)).get(id, lock=lock)
 
     return Depends(provide)
+
+
+def _require_project(view: View[T, R]) -> None:
+    """Raises TypeError, when the operation is imported, for a view whose rows name no project."""
+    if "project_id" not in view.columns:
+        raise TypeError(
+            f"{view.name} has no project_id: find the row that it belongs to, then answer with One or Many"
+        )

@@ -5,12 +5,14 @@ from typing import TypeVar
 from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio.client import Client
 
-from activities.engine_rows import EngineRow
 from activities.row_starting import start_row
 from api.workflows import Remembered
 from models.event import append
+from models.job_kinds import WorkflowRow
+from models.run import Run
+from models.runs.run_queue import start_or_enqueue
 
-Row = TypeVar("Row", bound=EngineRow)
+Row = TypeVar("Row", bound=WorkflowRow)
 
 
 def hand_over(row: Row, workflows: Remembered) -> None:
@@ -21,7 +23,11 @@ def hand_over(row: Row, workflows: Remembered) -> None:
 
     async def taken(session: AsyncSession) -> None:
         now = await session.get_one(type(row), row.id, with_for_update=True)
-        if now.take() and now.STARTED:  # unless the workflow was quicker, or it ended meanwhile
+        if now.engine_id == row.engine_id:
+            now.temporal_namespace = workflows.namespace
+        if isinstance(now, Run):
+            await start_or_enqueue(session, now)
+        elif now.take() and now.STARTED:  # unless the workflow was quicker, or it ended meanwhile
             append(session, now, now.STARTED)
 
     workflows.start(row.engine_id, start, taken)

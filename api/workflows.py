@@ -20,6 +20,10 @@ from kit.logs import logger
 log = logger(__name__)
 Change = Callable[[AsyncSession], Awaitable[None]]
 """A small transaction of its own."""
+Undo = Callable[[AsyncSession], Awaitable[bool]]
+"""The same; False when it is too late, as what it would undo was carried out."""
+UNDECIDED = "Nobody took the command in time. It may still be carried out: look before you send it again."
+NOT_TAKEN = "Nobody took it in time, so it was taken back; please try again."
 
 
 class Remembered:
@@ -27,7 +31,8 @@ class Remembered:
 
     def __init__(self, unit: Unit) -> None:
         self._unit = unit
-        self._engine, self.database = unit.api.engine, unit.api.database
+        self._engine, self.database = unit.api.engine, unit.database
+        self.namespace = unit.api.settings.temporal_namespace
 
     def start(self, id: str, start: Operation[None], taken: Change) -> None:
         """Start a workflow after the commit, then record by `taken` that the engine has it."""
@@ -55,22 +60,37 @@ class Remembered:
 
         self._unit.after.append(work)
 
-    def update(self, id: str, update: str, *arguments: str | int, undo: Change | None = None) -> None:
+    def update(
+        self,
+        id: str,
+        update: str,
+        *arguments: str | int,
+        update_id: str | None = None,
+        undo: Undo | None = None,
+    ) -> None:
         """Have a running workflow do something after the commit; `undo` what was committed if it does not.
 
+        Temporal keeps what no worker took in time, and has it carried out later: a command is then neither
+        done nor refused, and its answer says so.  `undo` decides what was sent with it.
+
+        update_id: what is told again under it is done once.
         `update` is its name: workflow code brings the SDKs of the agents with it, which no front door needs.
         """
 
         async def tell(client: Client) -> None:
-            await client.get_workflow_handle(id).execute_update(update, args=arguments)
+            await client.get_workflow_handle(id).execute_update(update, args=arguments, id=update_id)
 
         async def work() -> bool:
             try:
                 await self._engine.do(tell)
+            except Unavailable as error:
+                if undo is None:
+                    raise Unavailable(UNDECIDED) from error
+                if await self._undone(undo):
+                    raise Unavailable(NOT_TAKEN) from error
             except AppError:
-                if undo is not None:
-                    await self._change(undo)
-                raise
+                if undo is None or await self._undone(undo):
+                    raise
             return True
 
         self._unit.commands = True
@@ -94,6 +114,10 @@ class Remembered:
 
         self._unit.commands = self._unit.commands or certain
         self._unit.after.append(work)
+
+    async def _undone(self, undo: Undo) -> bool:
+        async with self.database.transaction() as session:
+            return await undo(session)
 
     async def _change(self, change: Change) -> None:
         async with self.database.transaction() as session:

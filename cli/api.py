@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 import uvicorn
 
+from api.protocol import BoundedProtocol
 from kit.imports import uncollected
 
 command = typer.Typer()
@@ -15,6 +16,9 @@ def api(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(envvar="PORT", help="Port to listen on.")] = 8000,
     workers: Annotated[int, typer.Option(min=1, help="Processes to serve with.")] = 1,
+    forwarded_allow_ips: Annotated[
+        str, typer.Option(envvar="FORWARDED_ALLOW_IPS", help="Proxies whose X-Forwarded-For is believed.")
+    ] = "",
 ) -> None:
     """Serve the REST API.  Settings come from the environment: DATABASE_URL, ENCRYPTION_KEYS, ….
 
@@ -30,7 +34,10 @@ def api(
         port=port,
         workers=workers,
         loop="uvloop",
-        http="httptools",
+        http=BoundedProtocol,
+        ws="none",
+        proxy_headers=bool(forwarded_allow_ips),
+        forwarded_allow_ips=forwarded_allow_ips,
         access_log=False,
         log_config=None,
         server_header=False,

@@ -40,6 +40,9 @@ class Client:
     async def put(self, path: str, body: Json) -> JsonValue:
         return _data(await self._http.put(path, json=body))
 
+    async def delete(self, path: str) -> JsonValue:
+        return _data(await self._http.delete(path))
+
     async def all(self, path: str, **query: str) -> list[Json]:
         """Every item of a list, page after page."""
         items: list[Json] = []

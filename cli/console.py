@@ -1,6 +1,7 @@
 """What all commands share: where the stack is kept and how progress is shown, to people and to pipes."""
 
 import time
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -100,3 +101,19 @@ app = typer.Typer(
         " **down** stops it, and the next **up** goes on with the same data."
     ),
 )
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"codecourier {version('codecourier')}")
+        raise typer.Exit
+
+
+@app.callback()
+def program(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit."),
+    ] = False,
+) -> None:
+    pass

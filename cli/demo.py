@@ -43,7 +43,8 @@ def demo(
         bool,
         typer.Option(
             "--all",
-            help="Then all the rest: issues found, questions answered, chains, a recurring task, merges.",
+            help="Then all the rest: issues, questions, chains, a recurring task, merges, learnings, "
+            "a budget, CI fixed by the agent, a webhook.",
         ),
     ] = False,
 ) -> None:
@@ -53,10 +54,14 @@ def demo(
     Without ANTHROPIC_API_KEY the model is scripted; all else is real.  Exits with 0 if the run succeeds, and
     with **--all**, which takes a minute or two, only if everything after it went well, too: an issue scan, an
     answering session, a work chain, a sprint chain that is paused and resumed, a recurring task, a pull
-    request merged when CI passes, and several merged into one.
+    request merged when CI passes, several merged into one, learnings that reach the next run, a budget that
+    is reached and raised, CI fixed by the agent, and a webhook.
     """
-    if os.environ.get("GITHUB_TOKEN") and repository is None:
-        fail("GITHUB_TOKEN is set: say with --repository where the demo may open a pull request.")
+    set_ = [name for name in ("GITHUB_TOKEN", "GITHUB_APP_ID") if os.environ.get(name)]
+    if set_ and repository is None:
+        fail(f"{set_[0]} is set: say with --repository where the demo may open a pull request.")
+    if everything and set_ == ["GITHUB_APP_ID"]:
+        fail("--all plays a CI on GitHub itself: it needs GITHUB_TOKEN, too.")
     try:
         played = _demo(data.absolute(), repository, prompt, keep=keep, everything=everything)
         succeeded = asyncio.run(played)

@@ -5,7 +5,15 @@ from datetime import UTC, datetime
 
 from rich.text import Text
 
-from cli import demo_chains, demo_issues, demo_merges
+from cli import (
+    demo_budget,
+    demo_chains,
+    demo_ci,
+    demo_issues,
+    demo_learnings,
+    demo_merges,
+    demo_webhooks,
+)
 from cli.client import Refused
 from cli.console import out
 from cli.demo_stage import Disappointed, Stage
@@ -39,6 +47,18 @@ PARTS: list[tuple[str, str, Part]] = [
         "The sprints' pull requests become one; an agent solves their conflicts, the tests must pass.",
         demo_merges.several,
     ),
+    (
+        "Learnings",
+        "What is published reaches the agents, and what a run taught reaches the next one.",
+        demo_learnings.learnings,
+    ),
+    ("Budget", "A cap is reached: the run waits for money and goes on when there is some.", demo_budget.cap),
+    (
+        "CI fixed by the agent",
+        "CI fails, the agent reads its log and fixes the cause, CI passes, the pull request is merged.",
+        demo_ci.fix,
+    ),
+    ("Webhook", "An event is sent to a server, signed by the Standard Webhooks.", demo_webhooks.receive),
 ]
 
 

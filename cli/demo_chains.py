@@ -52,8 +52,9 @@ async def sprints(stage: Stage) -> None:
     for place in (1, 2):
         await stage.watch(await stage.run_at(look, "sprintRunIds", place))
     stage.sprints = completed(await stage.until(look, lambda row: row["completedAt"]))
-    for number, url in enumerate(cast("list[str | None]", stage.sprints["sprintPrUrls"]), 1):
-        stage.result(f"Sprint {number}", url or "(nothing was changed)")
+    for sprint in cast("list[Json]", stage.sprints["sprints"]):
+        number = cast("int", sprint["index"]) + 1
+        stage.result(f"Sprint {number}", sprint["prUrl"] or "(nothing was changed)")
     stage.link(stage.sprints["id"])
 
 

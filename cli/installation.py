@@ -12,16 +12,22 @@ from local.stack import make_plan
 from local.state import StackFile
 
 
-def settings_of(directory: Path) -> Settings:
-    """Settings of the stack that runs in the directory; of the environment, where none does.
-
-    Raises `StartError` that says what is missing, without any value.
-    """
+def environment_of(directory: Path) -> dict[str, str]:
+    """The environment, completed by the addresses of the stack that runs in the directory, if one does."""
     environment = dict(os.environ)
     if StackFile.read(directory) is not None:
         plan = make_plan(directory, {}, os.environ)
         environment = plan.application_environment(database_url(plan))
         os.environ["NO_PROXY"] = environment["NO_PROXY"]  # its parts are on this host
+    return environment
+
+
+def settings_of(directory: Path) -> Settings:
+    """Settings of the stack that runs in the directory; of the environment, where none does.
+
+    Raises `StartError` that says what is missing, without any value.
+    """
+    environment = environment_of(directory)
     names = {name: name.upper() for name in Settings.model_fields}
     try:
         return Settings.model_validate(

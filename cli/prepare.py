@@ -2,6 +2,8 @@
 
 import asyncio
 
+from kit.tenancy import DatabaseRole
+from local.parts import login_password
 from local.plan import Plan
 from local.stack import Prepared
 
@@ -12,6 +14,7 @@ async def prepare(plan: Plan, database_url: str) -> Prepared:
     from cli.migrate import upgrade
     from cli.seed import seed_demo
 
-    await asyncio.to_thread(upgrade, database_url)
+    passwords = {role: login_password(plan, role) for role in DatabaseRole}
+    await asyncio.to_thread(upgrade, database_url, passwords if plan.is_embedded("postgres") else None)
     seeded = await seed_demo(plan, database_url, plan.key("api_key"))
     return Prepared(seeded.project_id, seeded.api_key)

@@ -9,17 +9,23 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import text
 from sqlalchemy.exc import ProgrammingError, SQLAlchemyError
 from temporalio.client import Client
-from temporalio.service import RPCError, RPCStatusCode
+from temporalio.service import RPCError
 
+from activities.reconcile.admission import RECONCILE_SCHEDULE, NamespaceTaken, owner_of
 from cli.migrate import CONFIG
 from gateways.agent import Agent
 from gateways.errors import GatewayError
-from gateways.github import GitHub
-from gateways.sandboxes import Sandboxes
+from gateways.git.cache import CloneCache
+from gateways.git.process import Git, GitUnusable, check_version
+from gateways.github.access import github_app
+from gateways.github.client import GitHub
+from gateways.sandboxes.control import Sandboxes
 from kit.database import Database
 from kit.settings import Settings
 from kit.temporal import connect
-from worker.schedules import SWEEP
+from models.reconcile.installation import Installation, the_installation
+from models.reconcile.sweep import last_sweeps
+from models.reconcile.words import words_of
 
 PATIENCE = 15.0
 OWN_KEYS = "the server has no key; projects may bring their own"
@@ -38,13 +44,20 @@ class Reach:
     def __init__(self, settings: Settings, database: Database) -> None:
         self.settings, self.database = settings, database
         self.client: Client | None = None
+        self.is_paused = False
 
     async def all(self) -> list[Reached]:
         parts: dict[str, Callable[[], Awaitable[tuple[str, str]]]] = {
-            "database": self._database, "schema": self._schema, "temporal": self._temporal,
-            "sandboxes": self._sandboxes, "github": self._github, "model": self._model,
-        }  # fmt: skip
-        return list(await asyncio.gather(*(self._ask(part, ask) for part, ask in parts.items())))
+            "database": self._database,
+            "schema": self._schema,
+            "temporal": self._temporal,
+            "sandboxes": self._sandboxes,
+            "git": self._git,
+            "github": self._github,
+            "model": self._model,
+        }
+        reached = list(await asyncio.gather(*(self._ask(part, ask) for part, ask in parts.items())))
+        return [*reached, await self._ask("sweeps", self._sweeps)] if self.client else reached
 
     async def _ask(self, part: str, ask: Callable[[], Awaitable[tuple[str, str]]]) -> Reached:
         try:
@@ -88,35 +101,68 @@ class Reach:
     async def _temporal(self) -> tuple[str, str]:
         client = await connect(self.settings)
         where = f"{self.settings.temporal_address}, namespace {client.namespace}"
-        try:
-            sweep = await client.get_schedule_handle(SWEEP).describe()
-        except RPCError as error:
-            if error.status is not RPCStatusCode.NOT_FOUND:
-                raise
+        owner = await owner_of(client)
+        if owner is None:
             return "wrong", f"{where}: no worker was ever here; start one, or correct TEMPORAL_NAMESPACE"
-        self.client = client
-        return "ok", where + (f"; the schedule {SWEEP} is paused" if sweep.schedule.state.paused else "")
+        try:
+            installation = await self._installation()
+        except SQLAlchemyError:
+            return "wrong", f"{where}: whether it is this installation's, only the database can tell"
+        if owner != installation.id:
+            return "wrong", str(NamespaceTaken(client.namespace, owner))
+        if (reason := installation.why_not(client.namespace)) is not None:
+            return "wrong", reason
+        self.client = await connect(self.settings, installation.id)
+        schedule = await client.get_schedule_handle(RECONCILE_SCHEDULE).describe()
+        self.is_paused = schedule.schedule.state.paused
+        return "ok", where + (f"; the schedule {RECONCILE_SCHEDULE} is paused" if self.is_paused else "")
+
+    async def _sweeps(self) -> tuple[str, str]:
+        """What the reconciler's sweeps came to; while they are paused, nothing is wrong with them."""
+        async with self.database.reading() as session:
+            lines = words_of(await the_installation(session), await last_sweeps(session))
+        is_good = self.is_paused or all(line.is_good for line in lines)
+        return "ok" if is_good else "wrong", "; ".join(line.words for line in lines)
+
+    async def _installation(self) -> Installation:
+        async with self.database.reading() as session:
+            return await the_installation(session)
 
     async def _sandboxes(self) -> tuple[str, str]:
         settings = self.settings
         if settings.e2b_api_key is None:
             return "not set", f"E2B_API_KEY: {OWN_KEYS}"
         sandboxes = Sandboxes(
-            settings.e2b_api_key.get_secret_value(), api_url=settings.e2b_api_url,
-            sandbox_url=settings.e2b_sandbox_url, owner=settings.sandbox_owner,
-        )  # fmt: skip
-        count = len(await sandboxes.find({}))
-        return "ok", f"{settings.e2b_api_url or 'E2B'}, {count} of owner {settings.sandbox_owner}"
+            settings.e2b_api_key.get_secret_value(),
+            api_url=settings.e2b_api_url,
+            sandbox_url=settings.e2b_sandbox_url,
+            owner=(await self._installation()).id,
+        )
+        return "ok", f"{settings.e2b_api_url or 'E2B'}, {len(await sandboxes.find({}))} of ours"
+
+    async def _git(self) -> tuple[str, str]:
+        """Here, as workers of this host have it; others have their own."""
+        try:
+            cache = CloneCache(Git(), self.settings.git_cache_dir, self.settings.git_cache_bytes)
+            return "ok", f"{check_version()}, runs as: {cache.git.isolation.name}, cache in {cache.directory}"
+        except GitUnusable as error:
+            return "wrong", str(error)
 
     async def _github(self) -> tuple[str, str]:
         settings = self.settings
+        app = github_app(settings)
+        words = [] if app is None else [f"as the App {await app.name()}"]
         if settings.github_token is None:
-            return "not set", f"GITHUB_TOKEN: {OWN_KEYS}"
+            if words:
+                return "ok", f"{settings.github_api_url}, {words[0]}"
+            return "not set", f"GITHUB_TOKEN or GITHUB_APP_ID: {OWN_KEYS}"
         github = GitHub(
-            settings.github_token.get_secret_value(), api_url=settings.github_api_url,
-            database=self.database, spacing_seconds=settings.github_write_spacing_seconds,
-        )  # fmt: skip
-        return "ok", f"{settings.github_api_url}, as {await github.login()}"
+            settings.github_token.get_secret_value(),
+            api_url=settings.github_api_url,
+            database=self.database,
+            spacing_seconds=settings.github_write_spacing_seconds,
+        )
+        return "ok", ", ".join([settings.github_api_url, *words, f"as {await github.login()}"])
 
     async def _model(self) -> tuple[str, str]:
         key = self.settings.anthropic_api_key

@@ -8,11 +8,13 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from cli.demo_repository import FILES, NAME, OWNER
 from kit.crypto import digest
 from kit.database import Database, driver_url
+from kit.tenancy import DatabaseRole
 from local.forge.seed import seed as seed_repository
 from local.plan import Plan
-from models.api_key import PREFIXES, SCOPES, SHOWN, ApiKey
+from models.api_key import PREFIX, SCOPES, SHOWN, ApiKey
 from models.blueprint import DEFAULT_STEPS, Blueprint, BlueprintConfig
 from models.project import Member, Project, Role
+from models.projects.allowed_repository import EVERY_REPOSITORY, allow_repository
 
 SLUG = "demo"
 
@@ -32,7 +34,7 @@ async def seed_demo(plan: Plan, database_url: str, api_key: str) -> SeededProjec
     if plan.is_embedded("forge"):
         await seed_repository(plan.directory / "forge", OWNER, NAME, FILES, message="A greeting")
         repository_url = f"{plan.url('forge')}/{OWNER}/{NAME}"
-    database = Database(driver_url(database_url), pool_size=1)
+    database = Database(driver_url(database_url), role=DatabaseRole.worker, pool_size=1)
     try:
         async with database.transaction() as session:
             project = await _project(session)
@@ -52,6 +54,7 @@ async def _project(session: AsyncSession) -> Project:
     session.add(project)
     await session.flush()
     session.add(Member(project_id=project.id, email="owner@localhost", name="Owner", role=Role.owner))
+    await allow_repository(session, project, EVERY_REPOSITORY)  # the stack's own project; others have a list
     await session.flush()
     return project
 
@@ -65,7 +68,7 @@ async def _workflow(session: AsyncSession, project: Project) -> None:
     blueprint = Blueprint(project_id=project.id, name="My Workflow", pipeline_steps=steps, config=config)
     session.add(blueprint)
     await session.flush()
-    session.add(blueprint.as_version())
+    session.add(blueprint.as_version(None))
 
 
 async def _key(session: AsyncSession, project: Project, secret: str) -> None:
@@ -73,14 +76,13 @@ async def _key(session: AsyncSession, project: Project, secret: str) -> None:
         return
     owner = (await session.exec(select(Member).where(Member.project_id == project.id))).first()
     assert owner is not None, "every project has an owner"
-    prefix = next(prefix for prefix in PREFIXES if secret.startswith(prefix))
     session.add(
         ApiKey(
             project_id=project.id,
             member_id=owner.id,
             name="codecourier up",
             hash=digest(secret),
-            key_prefix=secret[: len(prefix) + SHOWN],
+            key_prefix=secret[: len(PREFIX) + SHOWN],
             scopes=SCOPES,
         )
     )

@@ -46,7 +46,8 @@ def up(
 
     No account and no server is needed.  Set DATABASE_URL, TEMPORAL_ADDRESS, E2B_API_KEY, ANTHROPIC_API_KEY or
     GITHUB_TOKEN to use your own instead of the embedded part.  All state is in the data directory: the next
-    **up** goes on with it, whatever was killed.  Stop with Ctrl-C, or **codecourier down**.
+    **up** goes on with it, whatever was killed.  A part that dies is started again as long as this command
+    runs; **codecourier status** tells of it.  Stop with Ctrl-C, or **codecourier down**.
     """
     ports = {
         "api": api_port,
@@ -92,10 +93,8 @@ async def _up(directory: Path, given: dict[str, int], scenarios: tuple[Path, ...
     out.print("\nCtrl-C stops everything.")
     try:
         await stack.watch()
-    except* asyncio.CancelledError:
+    except asyncio.CancelledError:
         pass
-    except* StartError as failures:
-        out.print(str(failures.exceptions[0]))
     finally:
         with progress:
             await stack.stop()

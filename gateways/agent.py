@@ -2,7 +2,9 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, Literal, Self, cast
 
@@ -10,7 +12,7 @@ import anthropic
 import httpx2
 from anthropic import AsyncMessageStream, omit
 from anthropic.types import Message as ApiMessage
-from anthropic.types import MessageParam, TextBlockParam, ToolUnionParam
+from anthropic.types import MessageCountTokensToolParam, MessageParam, TextBlockParam, ToolUnionParam
 from anthropic.types import Usage as ApiUsage
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
@@ -18,9 +20,9 @@ from gateways.agent_errors import LONGEST_MESSAGE, ContextTooLong, TurnCut, name
 from gateways.conversation import Block, Message, Usage, text_block
 from gateways.errors import CredentialRefused, UpstreamFailed
 from gateways.profiles import Effort, thinking_parameters
-from kit.scrub import Scrubber
+from kit.redaction import Redactor
 
-__all__ = ["Agent", "ContextTooLong", "ToolCall", "Turn", "TurnCut", "TurnRequest"]
+__all__ = ["Agent", "ContextTooLong", "Meter", "ToolCall", "Turn", "TurnCut", "TurnRequest"]
 
 DEFAULT_BASE_URL: Final = "https://api.anthropic.com"
 SILENCE_SECONDS: Final = 300.0
@@ -70,6 +72,16 @@ class Turn(_Frozen):
     """Names of tools whose call was cut off half way; it is not in `blocks` and must not be executed."""
 
 
+@dataclass
+class Meter:
+    """What a request has used so far, as the provider says when it begins to answer."""
+
+    model: str | None = None
+    usage: Usage | None = None
+    note: Callable[[], Awaitable[None]] | None = None
+    """Called once the provider has begun to answer, when both are known: from then on it is paid for."""
+
+
 class Agent:
     """A client of the Messages API for one credential; close it, or use it as a context manager."""
 
@@ -84,7 +96,8 @@ class Agent:
         """Raises CredentialRefused for what cannot be a key: it could not even be sent."""
         if not api_key.strip() or not api_key.isascii() or not api_key.isprintable():
             raise CredentialRefused("The model API key is empty, or holds characters that no key has.")
-        self._scrubber = Scrubber([api_key])
+        self._redactor = Redactor([api_key])
+        self._requests, self._is_retired = 0, False
         self._client = anthropic.AsyncAnthropic(
             api_key=api_key if auth == "key" else None,
             auth_token=api_key if auth == "bearer" else None,
@@ -104,18 +117,59 @@ class Agent:
     async def close(self) -> None:
         await self._client.close()
 
+    async def retire(self) -> None:
+        """Close as soon as no request is under way any more; nobody begins another one."""
+        self._is_retired = True
+        if not self._requests:
+            await self.close()
+
+    @asynccontextmanager
+    async def _request(self) -> AsyncIterator[None]:
+        self._requests += 1
+        try:
+            yield
+        finally:
+            self._requests -= 1
+            if self._is_retired and not self._requests:
+                await self.close()
+
     async def reach(self) -> None:
         """Ask which models there are, which costs nothing.  Raises GatewayError when that fails."""
         try:
             await self._client.models.list(limit=1)
         except anthropic.APIStatusError as error:
-            raise named(error, self._scrubber) from None
+            raise named(error, self._redactor) from None
         except (anthropic.APIConnectionError, httpx2.HTTPError) as error:
             raise UpstreamFailed(f"The model API cannot be reached ({type(error).__name__}).") from None
 
-    async def turn(self, request: TurnRequest) -> Turn:
+    async def count(self, request: TurnRequest) -> int:
+        """About how many tokens the request has, by the provider's own count, which costs nothing.
+
+        Raises what `turn` raises.
+        """
+        thinking, output_config = thinking_parameters(
+            request.model, request.thinking_effort, request.max_tokens
+        )
+        system = [text_block(part) for part in request.system if part.strip()]
+        try:
+            counted = await self._client.messages.count_tokens(
+                model=request.model,
+                system=cast("list[TextBlockParam]", system) or omit,
+                tools=cast("list[MessageCountTokensToolParam]", request.tools) or omit,
+                messages=cast("list[MessageParam]", request.messages),
+                thinking=thinking or omit,
+                output_config=output_config or omit,
+            )
+        except anthropic.APIStatusError as error:
+            raise named(error, self._redactor) from None
+        except (anthropic.APIConnectionError, httpx2.HTTPError) as error:
+            raise UpstreamFailed(f"The model API cannot be reached ({type(error).__name__}).") from None
+        return counted.input_tokens
+
+    async def turn(self, request: TurnRequest, meter: Meter | None = None) -> Turn:
         """Ask for one answer and wait until it is whole.
 
+        meter: is told what the answer has cost as soon as that is known, also of one that never gets whole.
         Raises ProviderLimit, CredentialRefused, ContextTooLong, UpstreamRefused or TurnCut.
         When the caller is cancelled, the connection is closed before the cancellation goes on.
         """
@@ -133,15 +187,15 @@ class Agent:
             output_config=output_config or omit,
         )
         try:
-            async with asked as stream:
-                return await self._whole(stream)
+            async with self._request(), asked as stream:
+                return await self._whole(stream, meter)
         except anthropic.APIStatusError as error:
-            raise named(error, self._scrubber) from None
+            raise named(error, self._redactor) from None
         except (anthropic.APIConnectionError, httpx2.HTTPError) as error:
             cause = repr(error.__cause__ or error)
             raise TurnCut(f"The connection to the model API failed: {self._clean(cause)}") from None
 
-    async def _whole(self, stream: AsyncMessageStream[None]) -> Turn:
+    async def _whole(self, stream: AsyncMessageStream[None], meter: Meter | None) -> Turn:
         """The turn, once its last event is there.
 
         The SDK does not check what it reads: an event out of order raises whatever comes of it.
@@ -149,16 +203,22 @@ class Agent:
         inputs: defaultdict[int, str] = defaultdict(str)
         try:
             async for event in stream:
-                if event.type == "content_block_delta" and event.delta.type == "input_json_delta":
+                if event.type == "message_start" and meter is not None:
+                    meter.model, meter.usage = event.message.model, _usage(event.message.usage)
+                    if meter.note is not None:
+                        await meter.note()
+                elif event.type == "content_block_delta" and event.delta.type == "input_json_delta":
                     inputs[event.index] += event.delta.partial_json
                 elif event.type == "message_stop":
+                    if meter is not None:
+                        meter.usage = _usage(event.message.usage)
                     return _turn(event.message, inputs)
         except (ValueError, LookupError, TypeError, AttributeError, RuntimeError) as error:
             raise TurnCut(f"The model's answer was malformed: {self._clean(repr(error))}") from None
         raise TurnCut("The model's answer ended before it was whole.")
 
     def _clean(self, text: str) -> str:
-        return self._scrubber.text(text)[:LONGEST_MESSAGE]
+        return self._redactor.text(text)[:LONGEST_MESSAGE]
 
 
 def _turn(message: ApiMessage, inputs: Mapping[int, str]) -> Turn:

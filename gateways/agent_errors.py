@@ -10,7 +10,7 @@ from typing import Final
 import anthropic
 
 from gateways.errors import CredentialRefused, GatewayError, ProviderLimit, UpstreamFailed, UpstreamRefused
-from kit.scrub import Scrubber
+from kit.redaction import Redactor
 
 LONGEST_MESSAGE: Final = 1_000
 STATUS_IN_STREAM: Final = {
@@ -37,12 +37,12 @@ class ContextTooLong(UpstreamRefused):
     """The conversation does not fit the model's window: compact it, then ask again."""
 
 
-def named(error: anthropic.APIStatusError, scrubber: Scrubber) -> GatewayError:
+def named(error: anthropic.APIStatusError, redactor: Redactor) -> GatewayError:
     """The error that says what to do about this answer, in the API's words without our key."""
     status = error.status_code
     if status < 400:
         status = STATUS_IN_STREAM.get(str(error.type), 500)
-    words = scrubber.text(error.api_message or error.message)[:LONGEST_MESSAGE]
+    words = redactor.text(error.api_message or error.message)[:LONGEST_MESSAGE]
     message = f"The model API answered {status} ({error.type or 'no type'}): {words}"
     wait = retry_after(error.response.headers)
     if status in (429, 529) or (status == 503 and wait is not None):

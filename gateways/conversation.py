@@ -10,6 +10,8 @@ import orjson
 from pydantic import BaseModel, ConfigDict, JsonValue
 from typing_extensions import TypedDict
 
+from models.agent.sections import material, section
+
 Block = dict[str, JsonValue]
 """A content block of the Messages API as plain JSON: `{"type": "text", "text": …}` and so on."""
 
@@ -40,6 +42,8 @@ class Usage(_Frozen):
 
 class UserText(_Frozen):
     text: str
+    images: tuple[Block, ...] = ()
+    """Shown before the text."""
 
 
 class AssistantTurn(_Frozen):
@@ -60,7 +64,7 @@ class Compaction(_Frozen):
 
 
 Entry = UserText | AssistantTurn | ToolResult | Compaction
-"""One stored row, in the order of its sequence."""
+"""One stored row, in the order of its sequence; results follow the turn that asked for them."""
 
 BYTES_PER_TOKEN: Final = 3
 """Low on purpose: an estimate that is too high compacts early, one that is too low overflows."""
@@ -91,13 +95,12 @@ def assemble(entries: Iterable[Entry]) -> list[Message]:
     Raises ValueError when the first words are not the user's.
     """
     rows = list(entries)
-    results = {row.tool_use_id: row for row in reversed(rows) if isinstance(row, ToolResult)}
     messages: list[Message] = []
-    for row in rows:
+    for index, row in enumerate(rows):
         if isinstance(row, UserText):
-            _add(messages, "user", _sendable([text_block(row.text)]))
+            _add(messages, "user", _sendable([*row.images, text_block(row.text)]))
         elif isinstance(row, AssistantTurn):
-            blocks = _sendable(row.blocks)
+            blocks, results = _sendable(row.blocks), _results_after(rows, index)
             _add(messages, "assistant", blocks)
             _add(messages, "user", [_result(call, results.get(call)) for call in _call_ids(blocks)])
         elif isinstance(row, Compaction):
@@ -105,6 +108,17 @@ def assemble(entries: Iterable[Entry]) -> list[Message]:
     if messages and messages[0]["role"] != "user":
         raise ValueError("A conversation must begin with a user's text, not with an assistant's turn.")
     return messages
+
+
+def _results_after(rows: Sequence[Entry], index: int) -> dict[str, ToolResult]:
+    """The results of a turn's calls, the first one of each: models may use an id again in a later turn."""
+    results: dict[str, ToolResult] = {}
+    for row in rows[index + 1 :]:
+        if isinstance(row, AssistantTurn):
+            break
+        if isinstance(row, ToolResult):
+            results.setdefault(row.tool_use_id, row)
+    return results
 
 
 def text_block(text: str) -> Block:
@@ -175,16 +189,19 @@ def summary_request(
     """Messages of a turn without tools that asks for the summary of everything before `point`.
 
     The record is told as one text, as calls and results without tools would be refused.
+    """
+    record = as_record(messages[:point], piece=piece, limit=limit)
+    text = f"{section('record', record)}\n\n{_SUMMARY_INSTRUCTION}"
+    return [{"role": "user", "content": [text_block(text)]}]
+
+
+def as_record(messages: Sequence[Message], *, piece: int, limit: int) -> str:
+    """Messages as one text, without thoughts.
+
     piece, limit: characters that one part of a message and the whole record are cut to.
     """
-    parts = (
-        f"<{message['role']}>\n{cut(told, piece)}\n</{message['role']}>"
-        for message in messages[:point]
-        for told in _told(message)
-    )
-    record = cut("\n".join(parts), limit)
-    text = f"<record>\n{record}\n</record>\n\n{_SUMMARY_INSTRUCTION}"
-    return [{"role": "user", "content": [text_block(text)]}]
+    parts = (material(message["role"], cut(told, piece)) for message in messages for told in _told(message))
+    return cut("\n".join(parts), limit)
 
 
 def _add(messages: list[Message], role: Literal["user", "assistant"], blocks: list[Block]) -> None:

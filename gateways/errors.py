@@ -2,9 +2,11 @@
 
 * GatewayError          `message` is one sentence a user can act on and holds no secret
   x ProviderLimit       the provider asks us to wait: a wait, not an attempt
+  x CredentialMissing   there is no key at all: trying again is useless
   x CredentialRefused   the key or token is wrong, revoked, or lacks a right: trying again is useless
   x UpstreamFailed      a fault on their side or on the way: try again
-    x SandboxGone       the sandbox no longer exists: build it anew, then try again
+    x SandboxNotRunning the sandbox is paused or gone: attach to it again, which resumes it or tells
+    x SandboxGone       the sandbox no longer exists: go on in another one
   x UpstreamRefused     the request itself is wrong: trying the same again is useless
 """
 
@@ -25,6 +27,17 @@ class ProviderLimit(GatewayError):
         self.retry_after = retry_after
 
 
+class CredentialMissing(GatewayError):
+    """Neither the project nor the server has a key for the provider."""
+
+    def __init__(self, key: str, settings: str) -> None:
+        """key: whose, as users call it; settings: those that give the server one, in words."""
+        super().__init__(
+            f"There is no {key} key: set {settings} for the server, or give the project its own with "
+            "POST /api/v1/project/provider-keys/set."
+        )
+
+
 class CredentialRefused(GatewayError):
     """The provider did not accept the credential."""
 
@@ -33,8 +46,18 @@ class UpstreamFailed(GatewayError):
     """The provider could not be reached or failed: transient."""
 
 
+class SandboxNotRunning(UpstreamFailed):
+    """The sandbox was paused, killed or lost; transient, as attaching again resumes it or says `SandboxGone`.
+
+    Also a single answer of the control plane that there is no such sandbox, which decides nothing.
+    """
+
+
 class SandboxGone(UpstreamFailed):
-    """The sandbox was killed, timed out or lost; nothing in it can be reached any more."""
+    """The control plane, asked twice, has no such sandbox, or it came back without its latest files.
+
+    What was in it cannot be reached any more.
+    """
 
 
 class UpstreamRefused(GatewayError):

@@ -1,4 +1,4 @@
-"""How an agent ends its session: the form of `finish` for every kind of session."""
+"""How an agent ends its session: the form of `finish` for every kind of session that ends by it."""
 
 from typing import Annotated, Final, Literal, Self
 
@@ -44,7 +44,41 @@ class CheckerFinish(Finish):
 
 
 class EvaluatorFinish(Finish):
-    score: float = Field(ge=0, le=1, description="0 is useless, 1 could not be better.")
+    score: int = Field(ge=0, le=100, description="0 is useless, 100 could not be better.")
+    reasons: list[Line] = Field(
+        min_length=1, max_length=20, description="What decided the score, with evidence: one reason each."
+    )
+
+
+class RankedBranch(Input):
+    branch: str = Field(min_length=1, max_length=250, description="The branch's name, as the task names it.")
+    score: int = Field(ge=0, le=100, description="0 is useless, 100 could not be better.")
+    reasons: list[Line] = Field(min_length=1, max_length=20, description="What decided it, with evidence.")
+
+
+class JudgeFinish(Finish):
+    ranking: list[RankedBranch] = Field(
+        min_length=2, max_length=10, description="Every alternative once, the best first."
+    )
+
+    @field_validator("ranking")
+    @classmethod
+    def _is_in_order(cls, ranking: list[RankedBranch]) -> list[RankedBranch]:
+        if len({each.branch for each in ranking}) < len(ranking):
+            raise ValueError("names a branch twice")
+        scores = [each.score for each in ranking]
+        if scores != sorted(scores, reverse=True):
+            raise ValueError("must have the best first: order it by score")
+        return ranking
+
+    @property
+    def score(self) -> int:
+        """Of the best alternative."""
+        return self.ranking[0].score
+
+    @property
+    def reasons(self) -> list[str]:
+        return self.ranking[0].reasons
 
 
 class ScoutFinish(Finish):
@@ -85,19 +119,28 @@ FORMS: Final[dict[SessionKind, type[Finish]]] = {
     SessionKind.worker: Finish,
     SessionKind.checker: CheckerFinish,
     SessionKind.evaluator: EvaluatorFinish,
+    SessionKind.judge: JudgeFinish,
     SessionKind.scout: ScoutFinish,
     SessionKind.asker: AskerFinish,
     SessionKind.answerer: AnswererFinish,
+    SessionKind.extractor: Finish,
 }
 HOW_TO_FINISH: Final[dict[SessionKind, str]] = {
     SessionKind.worker: 'Send {"summary": "…"}.',
     SessionKind.checker: (
         'Send {"summary": "…", "verdict": "pass"}, or "fail" and what has to change as "feedback".'
     ),
-    SessionKind.evaluator: 'Send {"summary": "…", "score": 0.8}, the score between 0 and 1.',
+    SessionKind.evaluator: (
+        'Send {"summary": "…", "score": 80, "reasons": ["…"]}, the score a whole number from 0 to 100.'
+    ),
+    SessionKind.judge: (
+        'Send {"summary": "…", "ranking": [{"branch": "…", "score": 80, "reasons": ["…"]}, …]}, every '
+        "alternative once, the best first."
+    ),
     SessionKind.scout: 'Send {"summary": "…", "questions": ["…"], "assumptions": ["…"]}; lists may be empty.',
     SessionKind.asker: (
         'Send {"summary": "…", "questions": [{"question": "…", "assumption": "…"}]}; the list may be empty.'
     ),
     SessionKind.answerer: 'Send {"summary": "…", "answers": [{"number": 1, "answer": "…"}]}.',
+    SessionKind.extractor: 'Send {"summary": "…"}.',
 }

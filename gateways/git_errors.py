@@ -4,8 +4,8 @@ import re
 from typing import Final
 
 from gateways.errors import CredentialRefused, GatewayError, ProviderLimit, UpstreamFailed, UpstreamRefused
-from gateways.sandbox import TIMED_OUT
-from kit.scrub import Scrubber
+from gateways.sandboxes.sandbox import TIMED_OUT
+from kit.redaction import Redactor
 
 
 class GitAuthenticationRefused(CredentialRefused):
@@ -18,6 +18,14 @@ class RepositoryNotFound(UpstreamRefused):
 
 class BaseBranchMissing(UpstreamRefused):
     """The branch to start from does not exist."""
+
+
+class BranchMissing(UpstreamRefused):
+    """A branch that is to be compared, or that the work goes on from, does not exist."""
+
+
+class CommitMissing(UpstreamRefused):
+    """The repository does not have a commit that was asked for by its name."""
 
 
 class PushRejected(UpstreamRefused):
@@ -57,6 +65,11 @@ _RULES: Final[list[tuple[re.Pattern[str], type[GatewayError], str]]] = [
             "The repository was not found. Check its address and that the token may access it.",
         ),
         (
+            r"not our ref|unadvertised object",
+            CommitMissing,
+            "The repository does not have this commit.",
+        ),
+        (
             r"couldn't find remote ref|remote branch .* not found",
             BaseBranchMissing,
             "The branch does not exist in the repository.",
@@ -67,7 +80,7 @@ _RULES: Final[list[tuple[re.Pattern[str], type[GatewayError], str]]] = [
 
 def explain(doing: str, exit_code: int, output: str, token: str) -> GatewayError:
     """The error for a git command that failed; what is not recognised counts as transient."""
-    said = Scrubber([token]).text(output).strip()
+    said = Redactor([token]).text(output).strip()
     last = " ".join(line.strip() for line in said.splitlines()[-6:])[-400:]
     for pattern, error, sentence in _RULES:
         if pattern.search(said):

@@ -3,29 +3,23 @@
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from gateways.git_scripts import RESET
-from gateways.repository import REPOSITORY, Repository, WorkTreeDamaged
-from gateways.sandbox import PRIVATE
+from gateways.git.mirror import Mirror
+from gateways.git_scripts import FREE_INDEX, HAS, RESET
+from gateways.repository import REPOSITORY, BranchMissing, Cloned, Repository, WorkTreeDamaged
 
 PULLS: Final = "refs/codecourier/pulls"
 
-_FETCH: Final = """
-set -e
-rm -rf "$1"
-git init --quiet --bare --template= "$1"
+_TAKE: Final = """
 cd "$1"
-printf '%s\\n' "$2/.git/objects" >objects/info/alternates
-url=$3; shift 3
-git fetch --quiet --no-recurse-submodules "$url" "$@"
+git update-ref "$2" "$3"
 """
-"""`DIRECTORY REPOSITORY URL REFSPEC…`, with the token: the heads, in a directory of their own."""
+"""`REPOSITORY REF COMMIT`: what was sent has a name, and stays."""
 
-_TAKE: Final = 'cd "$1" && git fetch --quiet "$2" "+$3/*:$3/*"'
-"""`REPOSITORY DIRECTORY REFS`: what was fetched, now without the token."""
-
-_MERGE: Final = """
+_MERGE: Final = f"""
 set -e
 cd "$1"
+{FREE_INDEX}
+free_index
 git merge --abort 2>/dev/null || true
 git reset --quiet --hard "$2"
 git clean --quiet -d --force
@@ -42,9 +36,11 @@ fi
 """
 """`REPOSITORY GOOD HEAD MESSAGE`: merges into the good commit; prints how that went, and what conflicts."""
 
-_CONCLUDE: Final = """
+_CONCLUDE: Final = f"""
 set -e
 cd "$1"
+{FREE_INDEX}
+free_index
 if git merge-base --is-ancestor "$2" HEAD; then
   if [ -n "$(git status --porcelain)" ]; then
     git add --all
@@ -80,15 +76,24 @@ class Merged:
 class Integration(Repository):
     """The clone on its integration branch."""
 
-    async def fetch_pull(self, number: int) -> str:
-        """The head of a pull request, as GitHub keeps it; its commit."""
-        directory, refspec = f"{PRIVATE}/pulls", f"+refs/pull/{number}/head:{PULLS}/{number}"
-        fetching = (directory, REPOSITORY, self._url, refspec)
-        await self._git("Fetching a pull request", _FETCH, *fetching, token=True)
-        await self._git("Taking a pull request", _TAKE, REPOSITORY, directory, PULLS)
-        script, ref = 'cd "$1" && git rev-parse --verify "$2"', f"{PULLS}/{number}"
-        done = await self._git("Reading a pull request", script, REPOSITORY, ref)
-        return done.stdout.strip()
+    async def fetch_pull(self, number: int, base: Cloned) -> str:
+        """The head of a pull request, as GitHub keeps it; its commit.  `BranchMissing` without it."""
+
+        async def work(mirror: Mirror) -> str:
+            pull = f"refs/pull/{number}/head"
+            await self._look(mirror, base, pull)
+            refs = await mirror.fetch(self._remote, [pull])
+            if (head := refs.shas.get(pull)) is None:
+                raise BranchMissing(f"The repository has no pull request #{number} any more.")
+            has = await self._git("Looking for the pull request", HAS, REPOSITORY, head, check=False)
+            if has.exit_code != 0:
+                async with mirror.increment([head], [base.base_sha]) as pack:
+                    if pack is not None:
+                        await self._send([pack], REPOSITORY)
+            await self._git("Taking a pull request", _TAKE, REPOSITORY, f"{PULLS}/{number}", head)
+            return head
+
+        return await self._with_mirror(work)
 
     async def merge(self, good: str, head: str, message: str, who: tuple[str, str]) -> Merged:
         """Merge a commit into the good one, from a clean tree; one that conflicts is left half done."""

@@ -1,8 +1,8 @@
 """The tools a model is offered, and what it means when it calls one.
 
 `bash` and the text editor are Anthropic's own tool types, which models are trained on; `search`,
-`report_issue` and `finish` are ours.  A call that does not fit is a `Fault`: words for the model, never an
-exception.
+`report_issue`, `report_learning` and `finish` are ours.  A call that does not fit is a `Fault`: words for the
+model, never an exception.
 """
 
 from collections.abc import Mapping
@@ -23,10 +23,20 @@ from pydantic_core import ErrorDetails
 from pydantic_core.core_schema import NullableSchema, WithDefaultSchema
 
 from gateways.finishing import FORMS, HOW_TO_FINISH, Finish, Input
+from gateways.learnings.report import REPORT_LEARNING, ReportLearning
 from models.session_kind import SessionKind
 
 EDITOR: Final = "str_replace_based_edit_tool"
 REPORT: Final = "report_issue"
+
+
+IN_SANDBOX: Final = ("bash", EDITOR, "search")
+"""The tools whose calls are carried out in the sandbox."""
+
+
+def may_write(name: str, given: Mapping[str, JsonValue]) -> bool:
+    """Whether a call may change files in the sandbox."""
+    return name == "bash" or (name == EDITOR and given.get("command") != "view")
 
 
 class ToolRequest(Input):
@@ -126,7 +136,7 @@ class Fault(NamedTuple):
     text: str
 
 
-Request = ToolRequest | ReportIssue | Finish | Fault
+Request = ToolRequest | ReportIssue | ReportLearning | Finish | Fault
 _EDITS: Final[TypeAdapter[View | Create | StrReplace | Insert]] = TypeAdapter(
     Annotated[View | Create | StrReplace | Insert, Field(discriminator="command")]
 )
@@ -138,12 +148,23 @@ _HOW: Final = {
     "search": 'Send {"pattern": "…"}, and if you like "path", "glob" and "max_results".',
     REPORT: 'Send {"title": "…", "description": "…", "priority": "low|medium|high|critical", '
     '"suggested_prompt": "…"}.',
+    REPORT_LEARNING: 'Send {"description": "…", "trigger": "…", "correct_behavior": "…", '
+    '"severity": "low|medium|high|critical"}, and if you like "category" and "applicable_roles".',
 }
 
 
 @cache
 def definitions(kind: SessionKind) -> list[dict[str, JsonValue]]:
     """`tools` of a request, always in the same order and words, as the prompt cache wants it."""
+    return [
+        *(_in_sandbox() if kind.has_sandbox else []),
+        *([_reporting()] if kind is SessionKind.scout else []),
+        *([_reporting_learnings()] if kind is SessionKind.extractor else []),
+        *([_finishing(kind)] if kind in FORMS else []),
+    ]
+
+
+def _in_sandbox() -> list[dict[str, JsonValue]]:
     return [
         {"type": "bash_20250124", "name": "bash"},
         {"type": "text_editor_20250728", "name": EDITOR},
@@ -152,13 +173,23 @@ def definitions(kind: SessionKind) -> list[dict[str, JsonValue]]:
             "description": "Search files for a regular expression: answers with path, line number and line.",
             "input_schema": _schema(Search),
         },
-        *([_reporting()] if kind is SessionKind.scout else []),
-        {
-            "name": "finish",
-            "description": "End your work and report on it. Call it once, alone, when nothing is left to do.",
-            "input_schema": _schema(FORMS[kind]),
-        },
     ]
+
+
+def _reporting_learnings() -> dict[str, JsonValue]:
+    return {
+        "name": REPORT_LEARNING,
+        "description": "Report one learning, and go on. It is kept at once, or counted if it is known.",
+        "input_schema": _schema(ReportLearning),
+    }
+
+
+def _finishing(kind: SessionKind) -> dict[str, JsonValue]:
+    return {
+        "name": "finish",
+        "description": "End your work and report on it. Call it once, alone, when nothing is left to do.",
+        "input_schema": _schema(FORMS[kind]),
+    }
 
 
 def _reporting() -> dict[str, JsonValue]:
@@ -172,18 +203,20 @@ def _reporting() -> dict[str, JsonValue]:
 def parse(kind: SessionKind, name: str, input: Mapping[str, JsonValue]) -> Request:
     """What a `tool_use` block of a session of this kind asks for; nulls count as left out."""
     given = {field: value for field, value in input.items() if value is not None}
-    how = HOW_TO_FINISH[kind] if name == "finish" else _HOW.get(name)
+    how = HOW_TO_FINISH.get(kind) if name == "finish" else _HOW.get(name)
     try:
         match name:
-            case "bash":
+            case "bash" if kind.has_sandbox:
                 return Bash.model_validate(given)
-            case "str_replace_based_edit_tool":
+            case "str_replace_based_edit_tool" if kind.has_sandbox:
                 return _EDITS.validate_python(given)
-            case "search":
+            case "search" if kind.has_sandbox:
                 return Search.model_validate(given)
             case "report_issue" if kind is SessionKind.scout:
                 return ReportIssue.model_validate(given)
-            case "finish":
+            case "report_learning" if kind is SessionKind.extractor:
+                return ReportLearning.model_validate(given)
+            case "finish" if kind in FORMS:
                 return FORMS[kind].model_validate(given)
             case _:
                 offered = ", ".join(str(tool["name"]) for tool in definitions(kind))

@@ -2,10 +2,14 @@
 
 import hashlib
 import hmac
+from base64 import urlsafe_b64decode
+from typing import Final
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
 from kit.errors import Internal
+
+KEY_BYTES: Final = 32
 
 
 class Vault:
@@ -25,6 +29,21 @@ class Vault:
             raise Internal(
                 "A stored secret cannot be decrypted: ENCRYPTION_KEYS lacks the key it was sealed with."
             ) from None
+
+
+def symmetric_keys(text: str) -> list[bytes]:
+    """Comma-separated keys of 32 bytes, newest first, each in URL-safe base64.  Raises ValueError."""
+    return [_symmetric_key(key) for key in text.split(",")]
+
+
+def _symmetric_key(text: str) -> bytes:
+    try:
+        key = urlsafe_b64decode(text.strip())
+    except ValueError:
+        key = b""
+    if len(key) != KEY_BYTES:
+        raise ValueError(f"each key must be {KEY_BYTES} bytes in URL-safe base64")
+    return key
 
 
 def digest(secret: str) -> str:

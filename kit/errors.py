@@ -6,20 +6,31 @@
   x AuthInvalid          401  AUTH_INVALID          malformed, unknown, expired or revoked
   x ScopeDenied          403  SCOPE_DENIED          the key may not do this
   x Forbidden            403  FORBIDDEN             a rule forbids it
+  x RepositoryNotAllowed 403  REPOSITORY_NOT_ALLOWED  the operator did not list it for the project
   x NotFound             404  NOT_FOUND             unknown, or another project's
   x MethodNotAllowed     405  METHOD_NOT_ALLOWED
   x Conflict             409  CONFLICT              the state does not allow it
   x IdempotencyMismatch  409  IDEMPOTENCY_MISMATCH  same key, other request
+  x SecretShown          409  SECRET_SHOWN          same key again, of an answer that held a secret
+  x PreconditionFailed   412  PRECONDITION_FAILED   If-Match names another state of the object
   x PayloadTooLarge      413  PAYLOAD_TOO_LARGE
   x RateLimited          429  RATE_LIMITED          retryable
   x UpstreamError        502  UPSTREAM_ERROR        retryable; GitHub, E2B or the model refused or failed
-  x Unavailable          503  UNAVAILABLE           retryable; the database or the engine cannot be reached
+  x Unavailable          503  UNAVAILABLE           retryable; the database or Temporal cannot be reached
   x Internal             500  INTERNAL              retryable; a bug
 
 In the worker an `AppError` that is not retryable ends the activity for good (see `kit.temporal`).
 """
 
-from typing import ClassVar
+from collections.abc import Sequence
+from typing import ClassVar, NamedTuple
+
+
+class Fault(NamedTuple):
+    """One field that does not fit, by its camelCase path."""
+
+    field: str
+    message: str
 
 
 class AppError(Exception):
@@ -41,6 +52,11 @@ class AppError(Exception):
 class Invalid(AppError):
     status, code = 400, "VALIDATION"
 
+    def __init__(self, message: str, *, field: str | None = None, faults: Sequence[Fault] = ()) -> None:
+        super().__init__(message, field=field)
+        self.faults = faults
+        """Every field that does not fit, where a schema was checked; `field` is the first."""
+
 
 class AuthMissing(AppError):
     status, code = 401, "AUTH_MISSING"
@@ -58,6 +74,10 @@ class Forbidden(AppError):
     status, code = 403, "FORBIDDEN"
 
 
+class RepositoryNotAllowed(AppError):
+    status, code = 403, "REPOSITORY_NOT_ALLOWED"
+
+
 class NotFound(AppError):
     status, code = 404, "NOT_FOUND"
 
@@ -72,6 +92,14 @@ class Conflict(AppError):
 
 class IdempotencyMismatch(AppError):
     status, code = 409, "IDEMPOTENCY_MISMATCH"
+
+
+class SecretShown(AppError):
+    status, code = 409, "SECRET_SHOWN"
+
+
+class PreconditionFailed(AppError):
+    status, code = 412, "PRECONDITION_FAILED"
 
 
 class PayloadTooLarge(AppError):

@@ -2,6 +2,8 @@
 
 import re
 from collections.abc import Callable
+from datetime import datetime
+from hashlib import sha256
 
 from uuid_utils import uuid7
 
@@ -13,9 +15,20 @@ def new_id(prefix: str) -> str:
     return f"{prefix}_{uuid7().hex}"
 
 
+def derived_id(prefix: str, moment: datetime, cause: str) -> str:
+    """An id that is always the same for the same cause, and sorts as one that was made at the moment."""
+    chance = sha256(cause.encode()).hexdigest()
+    return f"{prefix}_{int(moment.timestamp() * 1000):012x}7{chance[:3]}8{chance[3:18]}"
+
+
 def prefixed(prefix: str) -> Callable[[], str]:
     """A default factory for one table's ids."""
     return lambda: new_id(prefix)
+
+
+def lowest_id(prefix: str, moment: datetime) -> str:
+    """Below every id that was made at or after the moment, and above those made before."""
+    return f"{prefix}_{int(moment.timestamp() * 1000):012x}{'0' * 20}"
 
 
 def is_id(value: str, prefix: str) -> bool:

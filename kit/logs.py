@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import structlog
 
-from kit.scrub import Scrubber
+from kit.redaction import Redactor
 
 bind = structlog.contextvars.bind_contextvars
 """Adds fields (`request_id`, `run_id`, `workflow_id`) to every later line of this task."""
@@ -16,13 +16,13 @@ logger = structlog.stdlib.get_logger
 
 
 def configure(level: str, format: Literal["json", "console"], secrets: Iterable[str]) -> None:
-    """Send our lines and those of every library through one scrubbed formatter."""
-    scrubber = Scrubber(secrets)
+    """Send our lines and those of every library through one redacted formatter."""
+    redactor = Redactor(secrets)
 
-    def scrub(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    def redact(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
         for key, value in event.items():
             if not key.startswith("_"):
-                event[key] = scrubber.json(value)
+                event[key] = redactor.json(value)
         return event
 
     shared: list[Any] = [
@@ -43,7 +43,7 @@ def configure(level: str, format: Literal["json", "console"], secrets: Iterable[
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder()],
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, scrub, last],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, redact, last],
         )
     )
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)

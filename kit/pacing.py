@@ -1,10 +1,11 @@
 """Taking turns at a provider, across all processes: one row per credential, on the database's clock."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, cast
 
-from sqlalchemy import DateTime
+from sqlalchemy import DateTime, func, select
+from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import Field, SQLModel
 
 from kit.crypto import digest
@@ -13,13 +14,40 @@ from kit.database import Database
 _Timestamp = cast("Any", DateTime(timezone=True))
 
 
+LONGEST_TURN = timedelta(seconds=20)
+"""How far ahead slots are given away: whoever holds one waits for it, and holds up a worker meanwhile."""
+
+
+@dataclass(frozen=True)
+class Turn:
+    seconds: float
+    """Until it comes."""
+    is_reserved: bool
+    """False: come again then, and ask anew."""
+
+
 class Pacing(SQLModel, table=True):
     """When the next call may be made, and until when none may."""
 
     key: str = Field(primary_key=True)
     next_at: datetime = Field(sa_type=_Timestamp)
+    expected_at: datetime | None = Field(default=None, sa_type=_Timestamp)
+    """When the next who is sent away is to come again: one after the other, as slots become free."""
     blocked_until: datetime | None = Field(default=None, sa_type=_Timestamp)
     reason: str | None = None
+
+    def take_turn(self, at: datetime, spacing: timedelta) -> Turn:
+        """The next slot if it is near; nothing is reserved for those who are sent away.
+
+        So a slot is never lost with one who gave up, and the queue does not grow by those who ask again.
+        """
+        next_at = max(at, self.next_at, self.blocked_until or at)
+        if next_at - at <= LONGEST_TURN:
+            self.next_at = next_at + spacing
+            return Turn((next_at - at).total_seconds(), is_reserved=True)
+        expected_at = max(next_at, self.expected_at or next_at)
+        self.expected_at = expected_at + spacing
+        return Turn((expected_at - at).total_seconds(), is_reserved=False)
 
 
 @dataclass(frozen=True)
@@ -37,20 +65,14 @@ def fingerprint(provider: str, credential: str) -> str:
     return f"{provider}:{digest(credential)[:24]}"
 
 
-_RESERVE = """
-    INSERT INTO pacing AS row (key, next_at)
-    VALUES (%(key)s, clock_timestamp() + make_interval(secs => %(spacing)s))
-    ON CONFLICT (key) DO UPDATE SET
-        next_at = make_interval(secs => %(spacing)s)
-            + greatest(row.next_at, row.blocked_until, clock_timestamp())
-    RETURNING extract(epoch FROM next_at - make_interval(secs => %(spacing)s) - clock_timestamp())
-"""
-
-
-async def reserve(database: Database, key: str, spacing_seconds: float) -> float:
-    """Take the next slot, `spacing_seconds` after the last and after any block; seconds to wait for it."""
-    [[seconds]] = await database.direct.fetch(_RESERVE, {"key": key, "spacing": spacing_seconds})
-    return max(0.0, float(seconds))
+async def reserve(database: Database, key: str, spacing_seconds: float) -> Turn:
+    """Take the next slot, `spacing_seconds` after the last and after any block, or be told when to come."""
+    async with database.transaction() as session:
+        new = insert(Pacing).values(key=key, next_at=func.clock_timestamp()).on_conflict_do_nothing()
+        await session.execute(new)
+        row = await session.get_one(Pacing, key, with_for_update=True, populate_existing=True)
+        at = (await session.execute(select(func.clock_timestamp()))).scalar_one()
+        return row.take_turn(at, timedelta(seconds=spacing_seconds))
 
 
 _BLOCK = """
@@ -63,7 +85,7 @@ _BLOCK = """
 
 async def block(database: Database, key: str, seconds: float, reason: str) -> None:
     """Let nobody call for `seconds`; never shortens a block that lasts longer."""
-    await database.direct.fetch(_BLOCK, {"key": key, "seconds": seconds, "reason": reason})
+    await database.sql.fetch(_BLOCK, {"key": key, "seconds": seconds, "reason": reason})
 
 
 _BLOCKED = """
@@ -74,5 +96,5 @@ _BLOCKED = """
 
 async def blocked(database: Database, key: str) -> Block | None:
     """The block in force, if any."""
-    found = await database.direct.fetch(_BLOCKED, {"key": key})
+    found = await database.sql.fetch(_BLOCKED, {"key": key})
     return Block(float(found[0][0]), found[0][1], found[0][2]) if found else None

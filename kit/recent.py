@@ -10,11 +10,15 @@ V = TypeVar("V")
 
 
 class Recent(Generic[K, V]):
-    """At most `most` values, none used later than `seconds` after it was read."""
+    """Values of `most` in all, none used later than `seconds` after it was read.
 
-    def __init__(self, seconds: float, most: int = 1_000) -> None:
-        self._seconds, self._most = seconds, most
+    size: what a value counts for; without it, each is one.
+    """
+
+    def __init__(self, seconds: float, most: int = 1_000, size: Callable[[V], int] = lambda value: 1) -> None:
+        self._seconds, self._most, self._size = seconds, most, size
         self._values: OrderedDict[K, tuple[float, V]] = OrderedDict()
+        self._total = 0
 
     async def get(self, key: K, read: Callable[[], Awaitable[V]]) -> V:
         """The value of `key`, read anew when what is remembered is too old; an error is not remembered."""
@@ -23,11 +27,13 @@ class Recent(Generic[K, V]):
             return found[1]
         began = time.monotonic()
         value = await read()
+        self.forget(key)
         self._values[key] = (began, value)
-        self._values.move_to_end(key)
-        while len(self._values) > self._most:
-            self._values.popitem(last=False)
+        self._total += self._size(value)
+        while self._total > self._most:
+            self.forget(next(iter(self._values)))
         return value
 
     def forget(self, key: K) -> None:
-        self._values.pop(key, None)
+        if (found := self._values.pop(key, None)) is not None:
+            self._total -= self._size(found[1])

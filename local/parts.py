@@ -5,11 +5,14 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import quote
 
 import httpx
 
+from kit.tenancy import DatabaseRole
 from local.plan import Plan
 from local.ports import LOOPBACK
+from local.postgres import NAME as DATABASE
 from local.postgres import Postgres
 from local.process import Identity, python, python_environment, spawn
 from local.readiness import Accept, has_status, wait_for_http
@@ -52,6 +55,19 @@ def database_url(plan: Plan) -> str:
     return Postgres(plan.directory / "postgres", plan.ports["postgres"], plan.log("postgres")).url
 
 
+def login_password(plan: Plan, role: DatabaseRole) -> str:
+    """With which a process of ours signs in to the embedded database as its own role."""
+    return plan.key(f"{role}_password")
+
+
+def login_url(plan: Plan, role: DatabaseRole) -> str:
+    """The address of the embedded database for this role, or the caller's own."""
+    if not plan.is_embedded("postgres"):
+        return database_url(plan)
+    password = quote(login_password(plan, role), safe="")
+    return f"postgresql://{role}:{password}@{LOOPBACK}:{plan.ports['postgres']}/{DATABASE}"
+
+
 def temporal(plan: Plan) -> Part:
     ports = plan.ports["temporal"], plan.ports["temporal_ui"]
     server = Temporal(plan.directory / "temporal", *ports, plan.log("temporal"), plan.mark)
@@ -87,14 +103,14 @@ def model(plan: Plan) -> Part:
 
 
 def api(plan: Plan) -> Part:
-    environment = plan.application_environment(database_url(plan))
+    environment = plan.application_environment(login_url(plan, DatabaseRole.api))
     return _http_part(
         plan, "api", python("cli.main", "api", *_served(plan, "api")), environment, "/readyz", 200
     )
 
 
 def worker(plan: Plan) -> Part:
-    environment, log = plan.application_environment(database_url(plan)), plan.log("worker")
+    environment, log = plan.application_environment(login_url(plan, DatabaseRole.worker)), plan.log("worker")
 
     async def start() -> Identity:
         return spawn(python("cli.main", "worker"), {**environment, **plan.mark}, log)

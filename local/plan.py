@@ -25,6 +25,10 @@ REPLACED_BY = {
     "model": "ANTHROPIC_API_KEY",
     "forge": "GITHUB_TOKEN",
 }
+APP = "GITHUB_APP_ID"
+"""A GitHub App replaces the forge as a token does."""
+GRACE_SECONDS = 10
+"""How long an embedded worker lets its activities finish: whoever says `down` waits for it."""
 MARK = "CODECOURIER_STACK"
 PARTS = ("postgres", "temporal", "api", "worker", "sandboxes", "forge", "model")
 
@@ -40,7 +44,8 @@ class Plan:
     """Directories of scenario files for the scripted model, tried before the built-in ones."""
 
     def is_embedded(self, part: str) -> bool:
-        return not self.environment.get(REPLACED_BY.get(part, ""))
+        names = (REPLACED_BY.get(part, ""), *((APP,) if part == "forge" else ()))
+        return not any(self.environment.get(name) for name in names)
 
     def log(self, part: str) -> Path:
         return self.directory / "logs" / f"{part}.log"
@@ -69,8 +74,10 @@ class Plan:
         values = {
             "DATABASE_URL": database_url,
             "ENCRYPTION_KEYS": self.environment.get("ENCRYPTION_KEYS") or self.key("encryption_keys"),
-            "SANDBOX_OWNER": self.environment.get("SANDBOX_OWNER") or f"codecourier-{self.key('stack_id')}",
         }
+        for grace in ("WORKER_GRACE_SECONDS", "AGENTS_GRACE_SECONDS"):
+            values[grace] = self.environment.get(grace) or str(GRACE_SECONDS)
+        values["WEBHOOK_ALLOW_PRIVATE"] = self.environment.get("WEBHOOK_ALLOW_PRIVATE") or "1"
         if self.is_embedded("temporal"):
             values["TEMPORAL_ADDRESS"] = f"{LOOPBACK}:{self.ports['temporal']}"
             values |= {"TEMPORAL_NAMESPACE": NAMESPACE, "TEMPORAL_UI_URL": self.url("temporal_ui")}
@@ -120,6 +127,5 @@ def choose_ports(
 
 _GENERATORS = {
     "encryption_keys": lambda: Fernet.generate_key().decode(),
-    "stack_id": lambda: secrets.token_hex(6),
     "api_key": lambda: f"cc_live_{secrets.token_urlsafe(32)}",
 }

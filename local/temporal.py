@@ -17,7 +17,7 @@ from local.process import Identity, StartError, spawn
 from local.readiness import wait_for_http
 
 NAMESPACE = "default"
-SEARCH_ATTRIBUTES = ("ProjectId", "CourierRunId", "Kind", "Status", "Repository")
+SEARCH_ATTRIBUTES = ("ProjectId", "CourierRunId", "Kind", "Status", "Repository", "Installation")
 DYNAMIC_CONFIG = {
     "history.transferProcessorMaxPollRPS": "1000",
     "history.timerProcessorMaxPollRPS": "1000",

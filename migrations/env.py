@@ -10,11 +10,15 @@ from sqlmodel.sql.sqltypes import AutoString
 import kit.pacing
 import models
 from kit.settings import settings
+from kit.tenancy import EVERY_PROJECT
 
 assert models, "imported for its tables"
 assert kit.pacing, "imported for its table"
 LOCK = 0x636F7572
 """Advisory lock: two deployments that start together migrate one after the other."""
+
+SEES_ALL = f"-c codecourier.project={EVERY_PROJECT}"
+"""The owner of the tables is bound by row-level security as well, unless it is a superuser."""
 
 
 def plain(kind: str, item: Any, _: Any) -> str | Literal[False]:
@@ -26,7 +30,7 @@ def plain(kind: str, item: Any, _: Any) -> str | Literal[False]:
 
 def run() -> None:
     url = context.config.attributes.get("url") or settings().sqlalchemy_url
-    engine = create_engine(url, poolclass=pool.NullPool)
+    engine = create_engine(url, poolclass=pool.NullPool, connect_args={"options": SEES_ALL})
     with engine.connect() as connection:
         connection.execute(text("SELECT pg_advisory_lock(:lock)"), {"lock": LOCK})
         connection.commit()

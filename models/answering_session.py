@@ -7,6 +7,7 @@ The engine makes every step but two: a client may say that all is `reviewed`, an
 """
 
 from enum import StrEnum
+from typing import Final
 
 from sqlalchemy import Index
 from sqlmodel import Field
@@ -16,9 +17,16 @@ from kit.ids import prefixed
 from models.base import choice, now
 from models.event import EventType
 from models.job import Job
+from models.trash.trashable import Trashable, trash_indexes
+
+ARCHIVED: Final = "ARCHIVED"
+"""The error of a session that was archived before it had ended."""
 
 
 class AnsweringStatus(StrEnum):
+    """`pending` until its questions are there, `active` while people review them, `reviewed` while its agent
+    writes the answers; then `completed` or `failed`. `archived` sessions are in the trash."""
+
     pending = "pending"
     active = "active"
     reviewed = "reviewed"
@@ -27,11 +35,15 @@ class AnsweringStatus(StrEnum):
     archived = "archived"
 
 
-class AnsweringSession(Job, table=True):
+class AnsweringSession(Trashable, Job, table=True):
     WAITING = EventType.answering_waiting
 
     __table_args__ = (
+        *trash_indexes("answering_session"),
         Index("answering_session_newest_first", "project_id", "id", postgresql_where="deleted_at IS NULL"),
+        Index(
+            "answering_session_of_status", "project_id", "status", "id", postgresql_where="deleted_at IS NULL"
+        ),
         Index("answering_session_pending", "status", postgresql_where="status = 'pending'"),
         Index(
             "answering_session_one_at_a_time",
@@ -74,11 +86,16 @@ class AnsweringSession(Job, table=True):
         self._end(code, message)
         return True
 
-    def archive(self) -> None:
+    def archive(self, by: str | None = None) -> None:
         """Into the trash, whatever it was doing."""
-        self.close(AnsweringStatus.archived)
+        self.close(AnsweringStatus.failed, code=ARCHIVED, message="It was archived while it was at work.")
         self.status = AnsweringStatus.archived
-        self.trash()
+        self.trash(by)
+
+    def restore(self) -> None:
+        """Out of the trash, as it had ended; what was archived while it was at work has failed."""
+        super().restore()
+        self.status = AnsweringStatus.failed if self.error_code else AnsweringStatus.completed
 
     def _from(self, before: AnsweringStatus, *, to: AnsweringStatus) -> None:
         if self.status is not before:

@@ -9,7 +9,8 @@ from models.issue_session import IssueSession
 from models.job_snapshot import StepSnapshot, add_job, snapshot_for
 from models.persona import StepRole, ThinkingEffort
 from models.project import Project
-from models.shelf import DEFAULT_MAX_TURNS
+from models.projects.agent_config import AgentConfig
+from models.shelf import DEFAULT_MAX_TURNS, Shelf
 
 ASKER = (
     "You prepare work that others will do. Read the issues and the code that they are about, and find what "
@@ -27,22 +28,52 @@ ANSWERER = (
 async def create_answering_session(
     session: AsyncSession, project: Project, scan: IssueSession, *, default_model: str
 ) -> AnsweringSession:
-    """It reads the repository that the scan read, in a sandbox of the same sizes."""
+    """It reads the repository that the scan read, in a sandbox of the same sizes.
+
+    Its template is the scan's, unless the project configures one for answering.
+    """
+    config = AgentConfig.model_validate(project.answering_config)
     sandbox = SandboxConfig(
-        template_id=scan.template_id, memory_mb=scan.memory_mb, cpu_count=scan.cpu_count,
+        template_id=config.template_id or scan.template_id,
+        memory_mb=scan.memory_mb,
+        cpu_count=scan.cpu_count,
         timeout_ms=scan.timeout_ms,
-    )  # fmt: skip
+    )
     row = AnsweringSession(
-        project_id=project.id, issue_session_id=scan.id, name=scan.name, repository_slug=scan.repository_slug,
-        github_repo_url=scan.github_repo_url, time_limit_seconds=scan.timeout_ms // 1000,
-    )  # fmt: skip
+        project_id=project.id,
+        issue_session_id=scan.id,
+        name=scan.name,
+        repository_slug=scan.repository_slug,
+        github_repo_url=scan.github_repo_url,
+        time_limit_seconds=scan.timeout_ms // 1000,
+    )
+    shelf = Shelf(session, project)
+    equipment = await shelf.equip("The project's answeringConfig", config)
+    await shelf.add_named_commands(scan.prompt)
     agents = [
         StepSnapshot(
-            index=index, role=StepRole.answerer, label=label, model=default_model,
-            thinking_effort=ThinkingEffort.medium, instructions=instructions, max_turns=DEFAULT_MAX_TURNS,
+            index=index,
+            role=StepRole.answerer,
+            label=label,
+            model=config.model or default_model,
+            thinking_effort=config.thinking_effort or ThinkingEffort.medium,
+            instructions=instructions,
+            context=equipment.context,
+            skills=equipment.skills,
+            commands=equipment.commands,
+            max_turns=DEFAULT_MAX_TURNS,
         )
         for index, (label, instructions) in enumerate([("Questions", ASKER), ("Answers", ANSWERER)])
-    ]  # fmt: skip
-    await add_job(session, row, snapshot_for(project, agents, scan.prompt, sandbox))
+    ]
+    snapshot = snapshot_for(
+        project,
+        agents,
+        scan.prompt,
+        sandbox,
+        skills=shelf.skills.values(),
+        commands=shelf.commands.values(),
+        setup_scripts=equipment.scripts,
+    )
+    await add_job(session, row, snapshot)
     append(session, row, EventType.answering_created, {"issueSessionId": scan.id})
     return row

@@ -3,11 +3,12 @@
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import UniqueConstraint
+from sqlalchemy import Index, UniqueConstraint, text
 from sqlmodel import Field
 
 from kit.ids import new_id, prefixed
-from models.base import Json, Record, Table, Timestamp, choice, now
+from models.base import Json, Table, Timestamp, choice, now
+from models.trash.trashable import Trashable, trash_indexes
 
 
 class AssetKind(StrEnum):
@@ -26,18 +27,35 @@ PREFIXES = {
 
 
 class ScriptLanguage(StrEnum):
+    """What interprets a script."""
+
     bash = "bash"
     python = "python"
     node = "node"
 
 
-class Asset(Record, table=True):
+class Asset(Trashable, table=True):
+    __table_args__ = (
+        *trash_indexes("asset"),
+        Index(
+            "asset_name",
+            "project_id",
+            "kind",
+            "name",
+            unique=True,
+            postgresql_where=text("deleted_at IS NULL"),
+        ),
+        Index("asset_list", "project_id", "kind", "id"),
+    )
+    updated_at: datetime = Field(default_factory=now, sa_type=Timestamp)
     kind: AssetKind = Field(sa_type=choice(AssetKind))
     name: str
+    """Unique among the project's assets of this kind, apart from those in the trash."""
     description: str | None = None
     language: ScriptLanguage | None = Field(default=None, sa_type=choice(ScriptLanguage))
     """Of scripts only."""
     active_version: int | None = None
+    activated_at: datetime | None = Field(default=None, sa_type=Timestamp)
     latest_version: int = 0
 
     @classmethod
@@ -47,11 +65,22 @@ class Asset(Record, table=True):
     def publish(
         self, by: str, *, content: str | None = None, files: list[dict[str, str]] | None = None
     ) -> "AssetVersion":
-        """A new immutable version, active at once."""
-        self.latest_version = self.active_version = self.latest_version + 1
+        """A new immutable version, active at once.  The caller holds the row, hence no number twice."""
+        self.latest_version += 1
+        self.activate(self.latest_version)
         return AssetVersion(
             asset_id=self.id, version=self.latest_version, content=content, files=files, published_by=by
         )
+
+    def activate(self, version: int) -> None:
+        """Serve this version from now on; one that is active stays so since when it was."""
+        if version != self.active_version:
+            self.active_version = version
+            self.activated_at = self.updated_at = now()
+
+    def change(self, **fields: object) -> None:
+        """Change name and description, which makes no version."""
+        self.sqlmodel_update({**fields, "updated_at": now()})
 
 
 class AssetVersion(Table, table=True):

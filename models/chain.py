@@ -15,6 +15,9 @@ from models.event import Eventful, EventType
 
 
 class ChainStatus(StrEnum):
+    """`pending` until it is started and Temporal has it, `running` or `paused`; `completed`, `failed` and
+    `cancelled` end it, but a failed one can be tried again."""
+
     pending = "pending"
     running = "running"
     paused = "paused"
@@ -34,7 +37,7 @@ class Chain(Eventful):
     """The event that says that the engine has it."""
 
     status: ChainStatus = Field(default=ChainStatus.pending, sa_type=choice(ChainStatus))
-    workflow_id: str = Field(foreign_key="blueprint.id", index=True)
+    workflow_id: str = Field(index=True)
     github_repo_url: str
     repository_slug: str
     branch_name: str | None = None
@@ -43,12 +46,18 @@ class Chain(Eventful):
     """Counts up whenever a failed chain is tried again: each is a workflow of its own."""
     error_code: str | None = None
     error_message: str | None = None
+    error_run_id: str | None = None
+    """The run that the chain failed with."""
     started_at: datetime | None = Field(default=None, sa_type=Timestamp)
     completed_at: datetime | None = Field(default=None, sa_type=Timestamp)
+    temporal_namespace: str | None = None
+    """Where the attempt's workflow was started; None until that is known."""
 
     @property
     def error(self) -> dict[str, str | None] | None:
-        return {"code": self.error_code, "message": self.error_message} if self.error_code else None
+        if self.error_code is None:
+            return None
+        return {"code": self.error_code, "message": self.error_message, "run_id": self.error_run_id}
 
     @property
     def is_over(self) -> bool:
@@ -84,18 +93,28 @@ class Chain(Eventful):
         self.status = wanted
         return True
 
-    def close(self, status: ChainStatus, code: str | None = None, message: str | None = None) -> bool:
-        """End the attempt; its first ending is final.  False when it had ended before."""
+    def close(
+        self,
+        status: ChainStatus,
+        code: str | None = None,
+        message: str | None = None,
+        run_id: str | None = None,
+    ) -> bool:
+        """End the attempt, because of a run if it failed; its first ending is final.
+
+        False when it had ended before.
+        """
         if self.status.is_final:
             return False
         self.status, self.completed_at = status, now()
-        self.error_code, self.error_message = code, message
+        self.error_code, self.error_message, self.error_run_id = code, message, run_id
         return True
 
     def begin_anew(self) -> None:
         """A new attempt, pending."""
         self.status, self.attempt = ChainStatus.pending, self.attempt + 1
-        self.error_code = self.error_message = self.completed_at = None
+        self.error_code = self.error_message = self.error_run_id = self.completed_at = None
+        self.temporal_namespace = None
 
 
 def placed(values: list[str | None], index: int, value: str | None) -> list[str | None]:

@@ -5,30 +5,37 @@ SSE, polling, notifications and webhooks all read this log; sequences are gaples
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Protocol
 
-from sqlalchemy import Index, select
+from sqlalchemy import BigInteger, Column, Identity, Index, select, text
 from sqlmodel import Field, col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from kit.ids import prefixed
 from models.base import Json, JsonObject, Record, Table, Timestamp, now
 
-CHANNEL = "events"
-"""PostgreSQL notification channel; the payload is the subject's id."""
-
 
 class EventType(StrEnum):
+    job_resumed = "job.resumed"
+    """A worker left the job in the middle of an activity, and another attempt has finished it."""
+
     run_created = "run.created"
+    run_queued = "run.queued"
     run_started = "run.started"
     run_waiting = "run.waiting"
     run_paused = "run.paused"
     run_resumed = "run.resumed"
     run_stopping = "run.stopping"
+    budget_reached = "budget.reached"
     sandbox_creating = "sandbox.creating"
     sandbox_running = "sandbox.running"
     sandbox_killed = "sandbox.killed"
     sandbox_lost = "sandbox.lost"
     repository_cloned = "repository.cloned"
+    egress_refused = "egress.refused"
+    """A sandbox asked for a host that it may not reach: `host` (`*` for those beyond the first 20) and
+    `count`, how often this sandbox did; told when the sandbox ends, once for each host of a job."""
+    checkpoint_refused = "checkpoint.refused"
     setup_script = "setup.script"
     step_started = "step.started"
     step_completed = "step.completed"
@@ -37,6 +44,12 @@ class EventType(StrEnum):
     context_compacted = "context.compacted"
     message_received = "message.received"
     branch_pushed = "branch.pushed"
+    verification_started = "verification.started"
+    verification_passed = "verification.passed"
+    verification_failed = "verification.failed"
+    verification_errored = "verification.errored"
+    verification_given_up = "verification.given-up"
+    verification_voided = "verification.voided"
     pr_created = "pr.created"
     pr_skipped = "pr.skipped"
     pr_merge_requested = "pr.merge-requested"
@@ -47,9 +60,21 @@ class EventType(StrEnum):
     branch_kept = "branch.kept"
     pr_failed = "pr.failed"
     ci_updated = "ci.updated"
+    ci_fix_started = "ci.fix-started"
+    ci_rerun_requested = "ci.rerun-requested"
+    ci_fix_stopped = "ci.fix-stopped"
     run_completed = "run.completed"
     run_failed = "run.failed"
     run_cancelled = "run.cancelled"
+
+    sandbox_job_waiting = "sandbox-job.waiting"
+    sandbox_job_started = "sandbox-job.started"
+    sandbox_job_ended = "sandbox-job.ended"
+
+    member_invited = "member.invited"
+    member_joined = "member.joined"
+    member_role_changed = "member.role-changed"
+    member_removed = "member.removed"
 
     merge_created = "merge.created"
     merge_started = "merge.started"
@@ -61,6 +86,7 @@ class EventType(StrEnum):
     chain_started = "chain.started"
     chain_paused = "chain.paused"
     chain_resumed = "chain.resumed"
+    chain_stopping = "chain.stopping"
     chain_ended = "chain.ended"
     sprint_started = "sprint.started"
     sprint_completed = "sprint.completed"
@@ -81,12 +107,20 @@ class EventType(StrEnum):
     answering_reviewed = "answering-session.reviewed"
     answering_ended = "answering-session.ended"
     question_reviewed = "question.reviewed"
+    learning_extraction_created = "learning-extraction.created"
+    learning_extraction_started = "learning-extraction.started"
+    learning_extraction_waiting = "learning-extraction.waiting"
+    learning_extraction_ended = "learning-extraction.ended"
+    learning_found = "learning.found"
+    learning_seen_again = "learning.seen-again"
     chain_issue_started = "chain.issue-started"
     chain_issue_skipped = "chain.issue-skipped"
     chain_issue_completed = "chain.issue-completed"
     chain_issue_failed = "chain.issue-failed"
     task_fired = "recurring-task.fired"
     task_not_fired = "recurring-task.not-fired"
+
+    webhook_disabled = "webhook.disabled"
 
     @property
     def is_last(self) -> bool:
@@ -95,7 +129,11 @@ class EventType(StrEnum):
 
 
 class Event(Table, table=True):
-    __table_args__ = (Index("event_subject_seq", "subject_id", "seq", unique=True),)
+    __table_args__ = (
+        Index("event_subject_seq", "subject_id", "seq", unique=True),
+        Index("event_feed", "project_id", "xact_id", "position"),
+        Index("event_news", "xact_id"),
+    )
     id: str = Field(default_factory=prefixed("evt"), primary_key=True)
     project_id: str
     subject_id: str
@@ -103,6 +141,24 @@ class Event(Table, table=True):
     type: str
     data: JsonObject = Field(default_factory=dict, sa_type=Json)
     created_at: datetime = Field(default_factory=now, sa_type=Timestamp)
+    xact_id: int | None = Field(
+        default=None,
+        sa_column=Column(
+            BigInteger, nullable=False, server_default=text("((pg_current_xact_id())::text)::bigint")
+        ),
+    )
+    """The transaction that wrote it; with `position` its place in the feed (`models.webhooks.feed`)."""
+    position: int | None = Field(
+        default=None, sa_column=Column(BigInteger, Identity(always=True), nullable=False)
+    )
+
+
+class Subject(Protocol):
+    """What has its own event sequence."""
+
+    id: str
+    project_id: str
+    event_seq: int
 
 
 class Eventful(Record):
@@ -111,13 +167,10 @@ class Eventful(Record):
     event_seq: int = Field(default=0)
 
 
-def append(
-    session: AsyncSession, subject: Eventful, type: EventType, data: JsonObject | None = None
-) -> Event:
+def append(session: AsyncSession, subject: Subject, type: EventType, data: JsonObject | None = None) -> Event:
     """Append to the subject's log.  The caller holds the subject's row (`with_for_update`), hence no gaps.
 
-    Whoever does not hold it meets the unique index, never a second event of the same sequence.  A trigger of
-    the database tells the listeners of `CHANNEL` after the commit.
+    Whoever does not hold it meets the unique index, never a second event of the same sequence.
     """
     subject.event_seq += 1
     event = Event(

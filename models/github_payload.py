@@ -1,4 +1,4 @@
-"""What GitHub's webhooks say, as far as we heed it; everything else in a payload is ignored."""
+"""Payloads of GitHub's webhooks, as far as they are used here; the rest of a payload is ignored."""
 
 from typing import Annotated
 
@@ -65,16 +65,35 @@ class PullRequestPart(BaseModel):
 class PullRequestPayload(Payload):
     action: Annotated[str, Field(max_length=100)]
     pull_request: PullRequestPart
+    before: Sha | None = None
+    after: Sha | None = None
+    """Of `synchronize`: where the head was and where it is."""
 
     @property
     def is_merged(self) -> bool:
         return self.action == "closed" and self.pull_request.merged
 
 
-PAYLOADS: dict[str, type[ChecksPayload] | type[PullRequestPayload]] = {
+class PushPayload(Payload):
+    """A branch or a tag moved."""
+
+    ref: Annotated[str, Field(max_length=500)]
+    before: Sha
+    after: Sha
+
+    @property
+    def branch(self) -> str | None:
+        """Its name; None for a tag."""
+        prefix = "refs/heads/"
+        return self.ref.removeprefix(prefix) if self.ref.startswith(prefix) else None
+
+
+WebhookPayload = ChecksPayload | PullRequestPayload | PushPayload
+PAYLOADS: dict[str, type[ChecksPayload] | type[PullRequestPayload] | type[PushPayload]] = {
     "check_run": CheckRunPayload,
     "check_suite": CheckSuitePayload,
     "status": StatusPayload,
     "pull_request": PullRequestPayload,
+    "push": PushPayload,
 }
 """By the name of the event in `X-GitHub-Event`; others are ignored."""

@@ -12,9 +12,13 @@ from kit.ids import prefixed
 from models.base import Json, choice, now
 from models.event import EventType
 from models.job import Job
+from models.trash.trashable import Trashable, trash_indexes
 
 
 class IssueSessionStatus(StrEnum):
+    """`pending` until Temporal has it, `active` while its agent looks for issues; `completed`, `failed` and
+    `cancelled` are final."""
+
     pending = "pending"
     active = "active"
     completed = "completed"
@@ -22,11 +26,13 @@ class IssueSessionStatus(StrEnum):
     cancelled = "cancelled"
 
 
-class IssueSession(Job, table=True):
+class IssueSession(Trashable, Job, table=True):
     WAITING, STARTED = EventType.issue_session_waiting, EventType.issue_session_started
 
     __table_args__ = (
+        *trash_indexes("issue_session"),
         Index("issue_session_newest_first", "project_id", "id", postgresql_where="deleted_at IS NULL"),
+        Index("issue_session_of_status", "project_id", "status", "id", postgresql_where="deleted_at IS NULL"),
         Index("issue_session_pending", "status", postgresql_where="status = 'pending'"),
     )
     id: str = Field(default_factory=prefixed("is"), primary_key=True)

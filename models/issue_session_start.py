@@ -5,14 +5,16 @@ from typing import Annotated
 from pydantic import Field as Bounded
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from kit.wire import Title
 from models.blueprint import SandboxConfig
 from models.event import EventType, append
 from models.issue_session import IssueSession
 from models.job_snapshot import StepSnapshot, add_job, snapshot_for
 from models.persona import StepRole, ThinkingEffort
 from models.project import Project
+from models.projects.agent_config import AgentConfig, choose_sandbox
 from models.run_start import title
-from models.shelf import DEFAULT_MAX_TURNS
+from models.shelf import DEFAULT_MAX_TURNS, Shelf
 
 SCOUT = (
     "You look for issues: bugs, weaknesses, risks and missing tests that matter to the users of this code. "
@@ -27,8 +29,10 @@ SCOUT = (
 class IssueSessionStart(SandboxConfig):
     """What a client says to start an issue session; sizes and the time limit are those of its sandbox."""
 
-    prompt: Annotated[str, Bounded(min_length=1, max_length=100_000)]
-    name: Annotated[str, Bounded(min_length=1, max_length=200)] | None = None
+    prompt: Annotated[str, Bounded(min_length=1, max_length=100_000, pattern=r"\S")]
+    """What to look for, at most 100,000 characters."""
+    name: Title | None = None
+    """What people call it; the first line of the prompt when it is left out."""
 
 
 async def create_issue_session(
@@ -40,16 +44,40 @@ async def create_issue_session(
     repository_url: str,
     default_model: str,
 ) -> IssueSession:
-    sandbox = SandboxConfig(**request.model_dump(exclude={"prompt", "name"}))
+    config = AgentConfig.model_validate(project.issue_config)
+    sandbox = choose_sandbox(request, config)
     row = IssueSession(
-        project_id=project.id, name=request.name or title(request.prompt), prompt=request.prompt,
-        repository_slug=repository_slug, github_repo_url=repository_url, **sandbox.model_dump(),
-    )  # fmt: skip
+        project_id=project.id,
+        name=request.name or title(request.prompt),
+        prompt=request.prompt,
+        repository_slug=repository_slug,
+        github_repo_url=repository_url,
+        **sandbox.model_dump(),
+    )
+    shelf = Shelf(session, project)
+    equipment = await shelf.equip("The project's issueConfig", config)
+    await shelf.add_named_commands(request.prompt)
     agent = StepSnapshot(
-        index=0, role=StepRole.investigator, label="Issue scan", model=default_model,
-        thinking_effort=ThinkingEffort.high, instructions=project.issue_discovery_prompt or SCOUT,
+        index=0,
+        role=StepRole.investigator,
+        label="Issue scan",
+        model=config.model or default_model,
+        thinking_effort=config.thinking_effort or ThinkingEffort.high,
+        instructions=project.issue_discovery_prompt or SCOUT,
+        context=equipment.context,
+        skills=equipment.skills,
+        commands=equipment.commands,
         max_turns=DEFAULT_MAX_TURNS,
-    )  # fmt: skip
-    await add_job(session, row, snapshot_for(project, [agent], request.prompt, sandbox))
+    )
+    snapshot = snapshot_for(
+        project,
+        [agent],
+        request.prompt,
+        sandbox,
+        skills=shelf.skills.values(),
+        commands=shelf.commands.values(),
+        setup_scripts=equipment.scripts,
+    )
+    await add_job(session, row, snapshot)
     append(session, row, EventType.issue_session_created, {"name": row.name})
     return row

@@ -2,12 +2,16 @@
 
 from datetime import datetime
 from decimal import Decimal
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from sqlmodel import Field
 
 from models.base import Dollars, Json, JsonObject, Timestamp, now
+from models.budgets.code import MoneyCode
 from models.event import Eventful, EventType
+
+WORKFLOW_LOST: Final = "WORKFLOW_LOST"
+"""The error code of what ended because no workflow was at work on it any more."""
 
 
 class Job(Eventful):
@@ -17,6 +21,8 @@ class Job(Eventful):
     """The event that says what holds it up."""
     STARTED: ClassVar[EventType | None] = None
     """The event that says that the engine has it, where there is one."""
+    REPLACES_SANDBOX: ClassVar[bool] = True
+    """Whether it goes on in a new sandbox when its own is lost."""
 
     name: str
     github_repo_url: str
@@ -29,7 +35,7 @@ class Job(Eventful):
     current_step_progress: str | None = None
     last_progress_at: datetime | None = Field(default=None, sa_type=Timestamp)
     waiting: JsonObject | None = Field(default=None, sa_type=Json)
-    """{"code", "message", "until"?} while a provider's limit or CI holds it up."""
+    """{"code", "message", "until"?} while a provider's limit, a budget or CI holds it up."""
 
     cost_usd: Decimal = Field(default=Decimal(0), sa_type=Dollars)
     input_tokens: int = 0
@@ -41,6 +47,8 @@ class Job(Eventful):
     error_message: str | None = None
     started_at: datetime | None = Field(default=None, sa_type=Timestamp)
     completed_at: datetime | None = Field(default=None, sa_type=Timestamp)
+    temporal_namespace: str | None = None
+    """Where its workflow was started; None until that is known."""
 
     def take(self) -> bool:
         """The engine has it; False when it had it before, or when it ended while pending."""
@@ -72,11 +80,21 @@ class Job(Eventful):
     @property
     def token_usage(self) -> dict[str, int]:
         return {
-            "input": self.input_tokens, "output": self.output_tokens, "cache_read": self.cache_read_tokens,
+            "input": self.input_tokens,
+            "output": self.output_tokens,
+            "cache_read": self.cache_read_tokens,
             "cache_write": self.cache_write_tokens,
-        }  # fmt: skip
+        }
+
+    def cloned(self, base_branch: str, base_sha: str) -> None:
+        """What it works from: the head of this branch."""
+        self.base_branch, self.base_sha = base_branch, base_sha
+        self.progress("The repository is cloned.")
 
     def progress(self, detail: str) -> None:
+        """Show what was done last; of a job that is over nothing is shown any more."""
+        if self.is_over:
+            return
         self.current_step_progress, self.last_progress_at = detail, now()
         self.waiting = None
 
@@ -86,6 +104,11 @@ class Job(Eventful):
             return False
         self.waiting, self.last_progress_at = reason, now()
         return True
+
+    @property
+    def waits_for_money(self) -> bool:
+        """Whether its next model call cannot be paid for."""
+        return self.waiting is not None and self.waiting.get("code") in list(MoneyCode)
 
     def _end(self, code: str | None, message: str | None) -> None:
         self.completed_at = now()

@@ -1,20 +1,20 @@
-"""Which table holds a job, by the prefix of its id."""
+"""A job of whatever kind, by its id."""
 
 from typing import Final
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from models.answering_session import AnsweringSession
-from models.issue_session import IssueSession
 from models.job import Job
-from models.merge_job import MergeJob
-from models.run import Run
+from models.job_kinds import KINDS
 
-KINDS: Final[dict[str, type[Job]]] = {"r": Run, "is": IssueSession, "as": AnsweringSession, "mj": MergeJob}
+TABLES: Final[dict[str, type[Job]]] = {
+    prefix: kind.table for prefix, kind in KINDS.items() if issubclass(kind.table, Job)
+}
+"""By the prefix of the job's id; chains have no sandbox, and are no jobs."""
 
 
 def kind_of(job_id: str) -> type[Job]:
-    return KINDS[job_id.split("_", 1)[0]]
+    return TABLES[job_id.split("_", 1)[0]]
 
 
 def table_of(job_id: str) -> str:

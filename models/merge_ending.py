@@ -9,14 +9,13 @@ from models.base import JsonObject
 from models.event import EventType, append
 from models.merge_job import MergeJob, MergeStatus
 from models.notification import NotificationType, notify
-from models.run import PrStatus, Run
+from models.run import Run
 
 
 async def note_merged(session: AsyncSession, run: Run, data: JsonObject) -> None:
     """The run's pull request is merged; whoever hears of it first, a job or a webhook, tells."""
-    if run.pr_status is PrStatus.merged:
+    if not run.pr_merged():
         return
-    run.pr_status = PrStatus.merged
     event = append(session, run, EventType.pr_merged, _subject(run) | data)
     title = f"The pull request of run {run.run_number} was merged"
     await notify(session, event, NotificationType.pr_merged, title, run.pr_url or "", event.data)
@@ -39,8 +38,7 @@ async def fail_merge(
         return
     reason: JsonObject = {"code": code, "message": message}
     append(session, job, EventType.merge_ended, {"status": job.status, **reason})
-    if run.pr_status is not PrStatus.merged:
-        run.pr_status = PrStatus.failed if closed else PrStatus.created
+    run.pr_not_merged(closed=closed)
     data: JsonObject = {"mergeJobId": job.id, **reason}
     event = append(session, run, EventType.pr_merge_failed, _subject(run) | data)
     title = f"The pull request of run {run.run_number} could not be merged"
@@ -51,8 +49,15 @@ def _subject(run: Run) -> JsonObject:
     return {"runId": run.id, "prUrl": run.pr_url, "number": run.pr_number}
 
 
+def integrate_pull(session: AsyncSession, job: MergeJob, number: int, sha: str) -> None:
+    """One of several pull requests is merged by this commit, from which the next one starts; once."""
+    if job.outcome_of(number) is None:
+        job.integrated_sha = sha
+        settle_pull(session, job, number, "merged")
+
+
 def settle_pull(session: AsyncSession, job: MergeJob, number: int, outcome: str, reason: str = "") -> None:
-    """What became of one of several pull requests, on the job and in its log, once."""
-    if job.settle(number, outcome, reason):
+    """What became of one of several pull requests, on the job and in its log, once, while that is open."""
+    if not job.is_over and job.settle(number, outcome, reason):
         data: JsonObject = {"prNumber": number, "outcome": outcome, "message": reason}
         append(session, job, EventType.merge_settled, data)

@@ -15,6 +15,9 @@ from models.job import Job
 
 
 class MergeKind(StrEnum):
+    """`pull_request`: the pull request of one run, merged on GitHub as it is; `integration`: several pull
+    requests, merged one by one into a branch that becomes one pull request."""
+
     pull_request = "pull_request"
     """The pull request of one run, merged on GitHub as it is."""
     integration = "integration"
@@ -22,12 +25,16 @@ class MergeKind(StrEnum):
 
 
 class MergeStrategy(StrEnum):
+    """How GitHub merges a pull request: by a merge commit, squashed into one commit, or rebased."""
+
     merge = "merge"
     squash = "squash"
     rebase = "rebase"
 
 
 class MergeStatus(StrEnum):
+    """`pending` until Temporal has it, then `running`; `completed` and `failed` are final."""
+
     pending = "pending"
     running = "running"
     completed = "completed"
@@ -47,13 +54,14 @@ class MergeJob(Job, table=True):
     __table_args__ = (
         Index("merge_job_pending", "status", postgresql_where="status = 'pending'"),
         Index("merge_job_newest_first", "project_id", "id", postgresql_where="deleted_at IS NULL"),
+        Index("merge_job_of_status", "project_id", "status", "id", postgresql_where="deleted_at IS NULL"),
         Index("merge_job_one_a_run", "run_id", unique=True, postgresql_where=_AT_WORK),
         Index("merge_job_by_head_sha", "head_sha", postgresql_where=_AT_WORK),
     )
     id: str = Field(default_factory=prefixed("mj"), primary_key=True)
     kind: MergeKind = Field(sa_type=choice(MergeKind))
     status: MergeStatus = Field(default=MergeStatus.pending, sa_type=choice(MergeStatus))
-    run_id: str | None = Field(default=None, foreign_key="run.id", ondelete="CASCADE")
+    run_id: str | None = Field(default=None, foreign_key="run.id", index=True, ondelete="CASCADE")
     pull_requests: list[JsonObject] = Field(default_factory=list, sa_type=Json)
     """[{"prUrl", "prNumber", "title"?, "outcome"?}]: what is to be merged, and what became of each."""
     descriptions: dict[str, str] = Field(default_factory=dict, sa_type=Json)
@@ -87,6 +95,14 @@ class MergeJob(Job, table=True):
             return False
         self.head_sha, self.waiting = head_sha, said
         return True
+
+    def opened(self, pr_url: str, head_sha: str) -> None:
+        """The pull request that holds the result is open and ends in this commit."""
+        self.pr_url, self.head_sha = pr_url, head_sha
+
+    def merged_at(self, head_sha: str) -> None:
+        """The commit of the pull request that was merged."""
+        self.head_sha = head_sha
 
     def close(self, status: MergeStatus, code: str | None = None, message: str | None = None) -> bool:
         """End the job; its first ending is final.  False when it had ended before."""

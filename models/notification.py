@@ -15,6 +15,8 @@ from models.project import Member
 
 
 class NotificationType(StrEnum):
+    """What the notification tells of."""
+
     run_completed = "run_completed"
     run_failed = "run_failed"
     pr_created = "pr_created"
@@ -26,12 +28,13 @@ class NotificationType(StrEnum):
     sprint_failed = "sprint_failed"
     budget_exceeded = "budget_exceeded"
     question_pending = "question_pending"
+    webhook_disabled = "webhook_disabled"
 
 
 class Notification(Table, table=True):
     __table_args__ = (
         Index("notification_once", "event_id", "member_id", "type", unique=True),
-        Index("notification_newest_first", "member_id", "id"),
+        Index("notification_newest_first", "project_id", "member_id", "id"),
         Index(
             "notification_unread",
             "member_id",
@@ -86,17 +89,30 @@ def _unread(member_id: str) -> tuple[ColumnElement[bool], ...]:
 async def notify(
     session: AsyncSession, event: Event, type: NotificationType, title: str, body: str, data: JsonObject
 ) -> None:
-    """Tell every member of the event's project; telling again for the same event changes nothing."""
+    """Tell every member of the event's project; telling again for the same event changes nothing.
+
+    Who is only invited, or is whom the event is about, is not told.
+    """
     statement = select(col(Member.id)).where(
-        col(Member.project_id) == event.project_id, col(Member.removed_at).is_(None)
+        col(Member.project_id) == event.project_id,
+        col(Member.removed_at).is_(None),
+        col(Member.accepted_at).is_not(None),
+        col(Member.id) != event.subject_id,
     )
     members = (await session.execute(statement)).scalars().all()
     rows = [
         {
-            "id": new_id("notif"), "project_id": event.project_id, "member_id": member, "event_id": event.id,
-            "type": type, "title": title, "body": body, "data": data, "created_at": now(),
+            "id": new_id("notif"),
+            "project_id": event.project_id,
+            "member_id": member,
+            "event_id": event.id,
+            "type": type,
+            "title": title,
+            "body": body,
+            "data": data,
+            "created_at": now(),
         }
         for member in members
-    ]  # fmt: skip
+    ]
     if rows:
         await session.execute(insert(Notification).on_conflict_do_nothing(), rows)

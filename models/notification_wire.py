@@ -17,22 +17,35 @@ class NotificationRead(Read):
     """What a member should know; `data` holds the ids of what it is about."""
 
     model_config = example(
-        id=NOTIFICATION, _id=NOTIFICATION, type="pr_created", title="Run 7 opened a pull request",
-        body="https://github.com/org/repo/pull/42", read=False,
+        id=NOTIFICATION,
+        _id=NOTIFICATION,
+        type="pr_created",
+        title="Run 7 opened a pull request",
+        body="https://github.com/org/repo/pull/42",
+        read=False,
         data={"runId": "r_0198f2c5d3e47a1b9c2d4e6f8a0b1c2d", "number": 42},
         createdAt="2026-01-15T10:09:00.000Z",
-    )  # fmt: skip
+    )
     type: NotificationType
+    """What it tells of."""
     title: str
+    """A sentence that says what happened."""
     body: str
+    """More about it: an address, a message or a reason; may be empty."""
     read: bool
+    """Whether the member has marked it as read."""
     data: JsonObject
+    """The ids and facts that it is about; which ones depends on its type."""
     created_at: Moment
+    """When it was written."""
 
 
 class NotificationRef(Body):
+    """Names a notification."""
+
     model_config = example(notificationId=NOTIFICATION)
     notification_id: Annotated[str, Field(validation_alias=AliasChoices("notificationId", "id"))]
+    """The notification's id; `id` is understood, too."""
 
 
 class UnreadCount(Wire):
@@ -40,6 +53,7 @@ class UnreadCount(Wire):
 
     model_config = example(count=5)
     count: int
+    """The number of unread notifications that were not dismissed."""
 
 
 class MarkedCount(Wire):
@@ -47,6 +61,7 @@ class MarkedCount(Wire):
 
     model_config = example(count=5)
     count: int
+    """The number of notifications that are marked as read now."""
 
 
 SEEN_BY = "notification.dismissed_at IS NULL AND notification.member_id = %(seen_by)s"

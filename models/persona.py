@@ -3,15 +3,20 @@
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import ARRAY, Text
+from sqlalchemy import ARRAY, Index, Text
 from sqlmodel import Field
 
 from kit.ids import prefixed
-from models.base import Record, Timestamp, choice, now
+from models.base import Timestamp, choice, now
+from models.blueprints.copies import copy_name
 from models.session_kind import SessionKind
+from models.trash.trashable import Trashable, trash_indexes
 
 
 class StepRole(StrEnum):
+    """What a step is for. Steps of a `checker` or `reviewer` end an iteration by pass or fail, those of an
+    `evaluator` or `judge` give a score from 0 to 100; all others end with a summary."""
+
     designer = "designer"
     checker = "checker"
     optimizer = "optimizer"
@@ -41,15 +46,30 @@ class StepRole(StrEnum):
     def gives_score(self) -> bool:
         return self in (StepRole.evaluator, StepRole.judge)
 
+    @property
+    def assesses(self) -> bool:
+        """Whether others rely on what the step says of the work, which it does not do itself."""
+        return self.gives_verdict or self.gives_score
+
 
 class ThinkingEffort(StrEnum):
+    """How much a model thinks before it answers, from `low` to `max`."""
+
     low = "low"
     medium = "medium"
     high = "high"
     max = "max"
 
 
-class Persona(Record, table=True):
+class Persona(Trashable, table=True):
+    __table_args__ = (
+        *trash_indexes("persona"),
+        Index("persona_newest_first", "project_id", "id", postgresql_where="deleted_at IS NULL"),
+        Index("persona_by_type", "project_id", "type", "id", postgresql_where="deleted_at IS NULL"),
+        Index(
+            "persona_disabled", "project_id", "id", postgresql_where="NOT is_enabled AND deleted_at IS NULL"
+        ),
+    )
     id: str = Field(default_factory=prefixed("per"), primary_key=True)
     updated_at: datetime = Field(default_factory=now, sa_type=Timestamp)
     name: str
@@ -65,3 +85,9 @@ class Persona(Record, table=True):
     selected_commands: list[str] = Field(default_factory=list, sa_type=ARRAY(Text))
     selected_scripts: list[str] = Field(default_factory=list, sa_type=ARRAY(Text))
     is_enabled: bool = True
+
+    def duplicate(self, name: str | None) -> "Persona":
+        """A new persona that is the same, under another name."""
+        own = {"id", "name", "created_at", "updated_at", "deleted_at", "deleted_by", "purged_at"}
+        same = self.model_dump(exclude=own)
+        return Persona(**same, name=name or copy_name(self.name))

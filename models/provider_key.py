@@ -11,6 +11,9 @@ from models.base import Table, Timestamp, choice, now
 
 
 class Provider(StrEnum):
+    """An outside system: `e2b` (sandboxes), `anthropic` (an API key), `anthropic_token` (a bearer token),
+    `github`, `openrouter` or `openai`."""
+
     e2b = "e2b"
     anthropic = "anthropic"
     anthropic_token = "anthropic_token"  # noqa: S105

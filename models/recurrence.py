@@ -16,6 +16,8 @@ DAY = timedelta(days=1)
 
 
 class Frequency(StrEnum):
+    """How often a task fires: every day, every other day, every week, every two weeks, or every month."""
+
     daily = "daily"
     every_other_day = "every_other_day"
     weekly = "weekly"

@@ -7,8 +7,8 @@ from models.event import EventType, append
 from models.issue import follow_run
 from models.notification import NotificationType, notify
 from models.run import Run, RunStatus
+from models.runs.verification import end_verifications
 
-BUDGET_EXCEEDED = "BUDGET_EXCEEDED"
 _EVENTS = {
     RunStatus.completed: EventType.run_completed,
     RunStatus.failed: EventType.run_failed,
@@ -21,6 +21,7 @@ async def announce(session: AsyncSession, run: Run) -> None:
 
     The members are told of all but a cancel.
     """
+    await end_verifications(session, run)
     data: JsonObject = {"costUsd": float(run.cost_usd), "prUrl": run.pr_url}
     if run.error_code:
         data |= {"code": run.error_code, "message": run.error_message}
@@ -32,6 +33,5 @@ async def announce(session: AsyncSession, run: Run) -> None:
         body = run.pr_url or "Nothing had to be changed."
         await notify(session, event, NotificationType.run_completed, f"{what} completed", body, subject)
     elif run.status is RunStatus.failed:
-        exceeded = run.error_code == BUDGET_EXCEEDED
-        kind = NotificationType.budget_exceeded if exceeded else NotificationType.run_failed
+        kind = NotificationType.run_failed
         await notify(session, event, kind, f"{what} failed", run.error_message or "", subject)

@@ -4,15 +4,19 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
-from sqlalchemy import Index, select
+from sqlalchemy import Index, func, select
 from sqlmodel import Field, col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from kit.ids import prefixed
-from models.base import Record, Table, Timestamp, choice, now
+from models.base import Table, Timestamp, choice, now
+from models.trash.trashable import Trashable, trash_indexes
 
 
 class SandboxStatus(StrEnum):
+    """`creating`, `running` or `paused` while it lives; `killed` when it was removed, `error` when it could
+    not be made or was lost."""
+
     creating = "creating"
     running = "running"
     paused = "paused"
@@ -20,21 +24,40 @@ class SandboxStatus(StrEnum):
     error = "error"
 
 
+class SandboxPurpose(StrEnum):
+    """What a sandbox is for: `work`, which lasts as long as its job, or `verification`: made afresh from one
+    commit to check it, and removed right after."""
+
+    work = "work"
+    verification = "verification"
+
+
+LIVE_STATUSES: Final = (SandboxStatus.creating, SandboxStatus.running, SandboxStatus.paused)
 LIVE: Final = "status IN ('creating', 'running', 'paused')"
 """Of sandboxes, for their indexes and for statements that use them."""
 CLONED: Final = "type = 'clone'"
 """Of the lines of a sandbox's log."""
 
 
-class Sandbox(Record, table=True):
-    """A job has one that lives, at most."""
+class Sandbox(Trashable, table=True):
+    """A job has one that lives for each purpose, at most."""
 
     __table_args__ = (
+        *trash_indexes("sandbox"),
+        Index("sandbox_newest_first", "project_id", "id", postgresql_where="deleted_at IS NULL"),
+        Index("sandbox_of_status", "project_id", "status", "id", postgresql_where="deleted_at IS NULL"),
         Index("sandbox_live", "id", postgresql_where=LIVE),
-        Index("sandbox_at_work", "job_id", unique=True, postgresql_where=LIVE),
+        Index("sandbox_at_work", "job_id", "purpose", unique=True, postgresql_where=LIVE),
     )
     id: str = Field(default_factory=prefixed("s"), primary_key=True)
     job_id: str = Field(index=True)
+    purpose: SandboxPurpose = Field(
+        default=SandboxPurpose.work,
+        sa_type=choice(SandboxPurpose),
+        sa_column_kwargs={"server_default": SandboxPurpose.work},
+    )
+    commit_sha: str | None = None
+    """The commit that a verification is of; None: the job's base commit, as nothing was changed yet."""
     name: str
     status: SandboxStatus = Field(default=SandboxStatus.creating, sa_type=choice(SandboxStatus))
     provider_id: str | None = Field(default=None, index=True)
@@ -47,6 +70,14 @@ class Sandbox(Record, table=True):
     started_at: datetime | None = Field(default=None, sa_type=Timestamp)
     killed_at: datetime | None = Field(default=None, sa_type=Timestamp)
 
+    def runs(self, provider_id: str) -> bool:
+        """The provider has it, under this id of its own; False when the row says so already, or is ended."""
+        if self.status is not SandboxStatus.creating:
+            return False
+        self.status, self.provider_id = SandboxStatus.running, provider_id
+        self.started_at = self.started_at or now()
+        return True
+
     def end(self, status: SandboxStatus = SandboxStatus.killed, error: str | None = None) -> bool:
         """Mark it gone; False when it was already."""
         if self.status in (SandboxStatus.killed, SandboxStatus.error):
@@ -54,8 +85,24 @@ class Sandbox(Record, table=True):
         self.status, self.killed_at, self.error_message = status, now(), error
         return True
 
+    def explain(self, error: str | None) -> None:
+        """Say of one that is gone that it failed, and of what, unless it says so already."""
+        if self.status is SandboxStatus.killed:
+            self.status, self.error_message = SandboxStatus.error, error
+
+
+async def count_lost(session: AsyncSession, job_id: str) -> int:
+    """How many sandboxes a job has lost."""
+    statement = select(func.count()).where(
+        col(Sandbox.job_id) == job_id, col(Sandbox.status) == SandboxStatus.error
+    )
+    return int((await session.execute(statement)).scalar_one())
+
 
 class SandboxEventType(StrEnum):
+    """What happened: the sandbox was created, the repository cloned, project files put in place (`install`),
+    a setup script run, or an agent finished in a sandbox of one's own (`agent-cli`)."""
+
     clone = "clone"
     sandbox_create = "sandbox-create"
     install = "install"
@@ -65,10 +112,11 @@ class SandboxEventType(StrEnum):
 
 class SandboxEvent(Table, table=True):
     __table_args__ = (
+        Index("sandbox_event_in_order", "sandbox_id", "id"),
         Index("sandbox_cloned_once", "sandbox_id", "message", unique=True, postgresql_where=CLONED),
     )
     id: str = Field(default_factory=prefixed("sev"), primary_key=True)
-    sandbox_id: str = Field(foreign_key="sandbox.id", index=True, ondelete="CASCADE")
+    sandbox_id: str = Field(foreign_key="sandbox.id", ondelete="CASCADE")
     type: SandboxEventType = Field(sa_type=choice(SandboxEventType))
     status: str
     """`completed` or `failed`."""
@@ -79,13 +127,34 @@ class SandboxEvent(Table, table=True):
 async def happened(session: AsyncSession, sandbox_id: str, type: SandboxEventType, message: str) -> bool:
     """Write to the sandbox's log; False, and nothing is written, when it says so already."""
     before = select(SandboxEvent).where(
-        col(SandboxEvent.sandbox_id) == sandbox_id, col(SandboxEvent.type) == type,
+        col(SandboxEvent.sandbox_id) == sandbox_id,
+        col(SandboxEvent.type) == type,
         col(SandboxEvent.message) == message,
-    )  # fmt: skip
+    )
     if (await session.execute(before)).first():
         return False
     session.add(said(sandbox_id, type, message))
     return True
+
+
+async def was_cloned(session: AsyncSession, sandbox_id: str) -> bool:
+    """Whether its log says what was cloned into it."""
+    logged = select(SandboxEvent).where(
+        col(SandboxEvent.sandbox_id) == sandbox_id, col(SandboxEvent.type) == SandboxEventType.clone
+    )
+    return (await session.execute(logged.limit(1))).first() is not None
+
+
+async def live_sandboxes(session: AsyncSession, job_id: str) -> list[Sandbox]:
+    """The sandboxes that a job uses, or is to use; its rows have one for each purpose, at most."""
+    statement = select(Sandbox).where(col(Sandbox.job_id) == job_id, col(Sandbox.status).in_(LIVE_STATUSES))
+    return list((await session.execute(statement)).scalars())
+
+
+async def live_sandbox(session: AsyncSession, job_id: str, purpose: SandboxPurpose) -> Sandbox | None:
+    """The one of this purpose."""
+    live = await live_sandboxes(session, job_id)
+    return next((sandbox for sandbox in live if sandbox.purpose is purpose), None)
 
 
 def said(sandbox_id: str, type: SandboxEventType, message: str) -> SandboxEvent:

@@ -5,8 +5,9 @@ pending → approved | declined        (final; an assumption can be changed unti
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
-from sqlalchemy import UniqueConstraint
+from sqlalchemy import Index, UniqueConstraint
 from sqlmodel import Field
 
 from kit.errors import Conflict
@@ -15,13 +16,23 @@ from models.base import Record, Timestamp, choice, now
 
 
 class QuestionStatus(StrEnum):
+    """`pending` until it is reviewed; then `approved` (the assumption holds) or `declined` (the correction
+    holds), for good."""
+
     pending = "pending"
     approved = "approved"
     declined = "declined"
 
 
+PENDING: Final = "status = 'pending'"
+"""Of questions, for their index and for statements that use it."""
+
+
 class SessionQuestion(Record, table=True):
-    __table_args__ = (UniqueConstraint("answering_session_id", "number"),)
+    __table_args__ = (
+        UniqueConstraint("answering_session_id", "number"),
+        Index("question_unread", "project_id", postgresql_where=PENDING),
+    )
     id: str = Field(default_factory=prefixed("sq"), primary_key=True)
     answering_session_id: str = Field(foreign_key="answering_session.id", ondelete="CASCADE")
     number: int

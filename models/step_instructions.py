@@ -26,8 +26,12 @@ INSTRUCTIONS: dict[StepRole, str] = {
     StepRole.investigator: _READ + "Find the causes and the places concerned, with evidence.",
     StepRole.planner: _READ + "Write the plan of the change: steps, files, risks, and how to verify it.",
     StepRole.deep_dive: _READ + "Explain in depth how the part concerned works and what the task touches.",
-    StepRole.evaluator: _READ + "Score the result from 0 to 1 against the task and say why.",
-    StepRole.judge: _READ + "Judge the result from 0 to 1 against the task and say what decided it.",
+    StepRole.evaluator: _READ
+    + "Score the result from 0 to 100 against the task: correctness, completeness, tests, readability. Give "
+    "the reasons, each with its evidence.",
+    StepRole.judge: _READ
+    + "Judge against the task: try what is there, weigh correctness before everything else, and say what "
+    "decided it. Where there are alternatives, compare them with the same measure.",
     StepRole.answerer: _READ
     + "Answer the questions that the task asks, from the code, with references to it.",
 }

@@ -3,10 +3,10 @@
 import datetime as dt
 from decimal import Decimal
 from enum import StrEnum
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
-from sqlalchemy import Index, select
-from sqlmodel import Field
+from sqlalchemy import ColumnElement, Index, select, update
+from sqlmodel import Field, col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from kit.ids import is_id, prefixed
@@ -14,6 +14,8 @@ from models.base import Dollars, Record, Table, Timestamp, choice, now
 
 
 class UsageUnit(StrEnum):
+    """What is counted: tokens by kind, seconds of sandboxes, or calls of an API."""
+
     input_tokens = "input_tokens"
     output_tokens = "output_tokens"
     cache_read_tokens = "cache_read_tokens"
@@ -25,15 +27,27 @@ class UsageUnit(StrEnum):
 class UsageRecord(Record, table=True):
     __table_args__ = (
         Index("usage_source", "source_id", "unit", unique=True),
-        Index("usage_by_day", "project_id", "date"),
+        Index("usage_timeline", "project_id", "created_at", "id"),
+        Index("usage_of_service", "project_id", "service", "created_at", "id"),
+        Index("usage_of_unit", "project_id", "unit", "created_at", "id"),
+        Index("usage_of_run", "run_id", "created_at", "id", postgresql_where="run_id IS NOT NULL"),
+        Index("usage_of_chain", "chain_id", "created_at", "id", postgresql_where="chain_id IS NOT NULL"),
+        Index(
+            "usage_of_issue_session",
+            "issue_session_id",
+            "created_at",
+            "id",
+            postgresql_where="issue_session_id IS NOT NULL",
+        ),
     )
     id: str = Field(default_factory=prefixed("use"), primary_key=True)
+    project_id: str = Field(foreign_key="project.id")
     service: str
     date: dt.date = Field(default_factory=lambda: now().date())
     quantity: int
     unit: UsageUnit = Field(sa_type=choice(UsageUnit))
     cost_usd: Decimal = Field(sa_type=Dollars)
-    run_id: str | None = Field(default=None, index=True)
+    run_id: str | None = None
     sandbox_id: str | None = None
     chain_id: str | None = None
     issue_session_id: str | None = None
@@ -47,10 +61,24 @@ def attribution(job_id: str) -> dict[str, str]:
     return {column: job_id for prefix, column in columns.items() if is_id(job_id, prefix)}
 
 
-class CostRate(Table, table=True):
-    """Prices of a model family in USD per million tokens; the longest matching prefix counts."""
+async def forget_sources(session: AsyncSession, those: ColumnElement[bool]) -> None:
+    """Keep what was used and what it cost, without saying by what: that is deleted for good."""
+    unnamed = {"run_id": None, "issue_session_id": None, "sandbox_id": None, "source_id": col(UsageRecord.id)}
+    await session.execute(update(UsageRecord).where(those).values(unnamed))
 
-    model_prefix: str = Field(primary_key=True)
+
+class CostRate(Table, table=True):
+    """Prices of a model family in USD per million tokens: a project's own, or the installation's."""
+
+    __table_args__ = (
+        Index(
+            "cost_rate_once", "project_id", "model_prefix", unique=True, postgresql_nulls_not_distinct=True
+        ),
+    )
+    id: str = Field(default_factory=prefixed("rate"), primary_key=True)
+    project_id: str | None = Field(default=None, foreign_key="project.id")
+    """Whose price it is; None for the installation's, which counts for every project without its own."""
+    model_prefix: str
     input: Decimal = Field(sa_type=Dollars)
     cache_write_5m: Decimal = Field(sa_type=Dollars)
     cache_write_1h: Decimal = Field(sa_type=Dollars)
@@ -68,12 +96,49 @@ class Tokens(NamedTuple):
     cache_write_5m: int
     cache_write_1h: int
 
+    @property
+    def cache_write(self) -> int:
+        return self.cache_write_5m + self.cache_write_1h
 
-async def rate_of(session: AsyncSession, model: str) -> CostRate | None:
-    """The rate whose prefix fits the model best; None for a model without a price."""
-    rates = (await session.execute(select(CostRate))).scalars().all()
+
+class Charged(Protocol):
+    """A row that counts what was used for it: a job, or a run's step."""
+
+    cost_usd: Decimal
+    input_tokens: int
+    output_tokens: int
+    cache_read_tokens: int
+    cache_write_tokens: int
+
+
+def charge(row: Charged, tokens: Tokens, cost_usd: Decimal) -> None:
+    """Count what one request to a model used and cost, whatever has become of the row meanwhile."""
+    row.cost_usd += cost_usd
+    row.input_tokens += tokens.input
+    row.output_tokens += tokens.output
+    row.cache_read_tokens += tokens.cache_read
+    row.cache_write_tokens += tokens.cache_write
+
+
+async def rate_of(
+    session: AsyncSession, model: str, project_id: str, *, installations_first: bool = False
+) -> CostRate | None:
+    """What the model costs this project; None for a model without a price.
+
+    The project's own rates go before the installation's; of several that fit, the longest prefix counts.
+
+    installations_first: the other way round, where the installation's key pays.
+    """
+    statement = select(CostRate).where(
+        col(CostRate.project_id).is_(None) | (col(CostRate.project_id) == project_id)
+    )
+    rates = (await session.execute(statement)).scalars().all()
     fitting = [rate for rate in rates if model.startswith(rate.model_prefix)]
-    return max(fitting, key=lambda rate: len(rate.model_prefix), default=None)
+
+    def place(rate: CostRate) -> tuple[bool, int]:
+        return (rate.project_id is None) is installations_first, len(rate.model_prefix)
+
+    return max(fitting, key=place, default=None)
 
 
 def cost(rate: CostRate | None, tokens: Tokens) -> dict[UsageUnit, tuple[int, Decimal]]:
@@ -87,6 +152,6 @@ def cost(rate: CostRate | None, tokens: Tokens) -> dict[UsageUnit, tuple[int, De
         UsageUnit.input_tokens: (tokens.input, price.input * tokens.input),
         UsageUnit.output_tokens: (tokens.output, price.output * tokens.output),
         UsageUnit.cache_read_tokens: (tokens.cache_read, price.cache_read * tokens.cache_read),
-        UsageUnit.cache_write_tokens: (tokens.cache_write_5m + tokens.cache_write_1h, written),
+        UsageUnit.cache_write_tokens: (tokens.cache_write, written),
     }
     return {unit: (quantity, usd / 1_000_000) for unit, (quantity, usd) in units.items() if quantity}

@@ -20,6 +20,10 @@ from models.base import Table
 T = TypeVar("T", bound=Table)
 R = TypeVar("R", bound=BaseModel)
 
+AMONG = "among"
+"""A condition that every view has: restricts a list to these ids, which must include every row that the other
+conditions match."""
+
 
 def example(**fields: JsonValue) -> ConfigDict:
     """A `model_config` that shows one example of the object in the API's description."""
@@ -45,11 +49,20 @@ def pairs(**values: str) -> str:
     return "json_build_object(" + ", ".join(f"'{name}', {value}" for name, value in values.items()) + ")"
 
 
+def name_filter(table: str) -> str:
+    """The condition of a search for a part of a name: a filter alone, as `AMONG` brings the few that match.
+
+    Written so that the planner supposes that most rows match, and reads a list in its order.
+    """
+    return f"(CASE WHEN {table}.name ILIKE %(search)s THEN 1 END) IS NOT NULL"
+
+
 class View(Generic[T, R]):
     """One table as one wire schema; `keys` are the fields that order its lists: unique together.
 
-    `shown` and `where` are SQL: of wire fields that are no column, and of conditions by the name of their
-    parameter.
+    `shown`, `where` and `ranks` are SQL: of wire fields that are no column, of conditions by the name of
+    their parameter, and of integers that are keys but no wire fields. `scope` is the column by which a list
+    in the order of ids is a stretch of an index.
     """
 
     def __init__(
@@ -61,15 +74,21 @@ class View(Generic[T, R]):
         keys: tuple[str, ...] = ("id",),
         shown: Mapping[str, str] | None = None,
         where: Mapping[str, str] | None = None,
+        ranks: Mapping[str, str] | None = None,
+        scope: str = "project_id",
     ) -> None:
         self.read, self.table, self.noun, self.keys = read, table, noun, keys
-        self._where = dict(where or {})
+        self._scope = scope if keys == ("id",) else None
+        self._ranks = dict(ranks or {})
         mapped = inspect(table).local_table
         self.columns: dict[str, Column[object]] = {column.name: column for column in mapped.columns}
         self.name = inspect(table).local_table.description
+        self._where = {AMONG: f"{self.name}.id = ANY(%({AMONG})s)", **(where or {})}
         self._shown = self._columns(dict(shown or {}))
-        self._keys = [(shown or {}).get(key) or self._column(key) for key in keys]
-        self.key_types = [read.model_fields[key].annotation for key in keys]
+        self._keys = [{**self._ranks, **(shown or {})}.get(key) or self._column(key) for key in keys]
+        self.key_types: list[object] = [
+            int if key in self._ranks else read.model_fields[key].annotation for key in keys
+        ]
         factory = table.model_fields["id"].default_factory if "id" in table.model_fields else None
         self.prefix: str | None = factory().split("_")[0] if factory else None  # type: ignore[call-arg]
 
@@ -80,10 +99,19 @@ class View(Generic[T, R]):
             f"(SELECT coalesce(json_agg(row_to_json(shown) ORDER BY {order}), '[]') FROM ({rows}) AS shown)"  # noqa: S608
         )
 
+    def first(self, where: str, order: str) -> str:
+        """SQL of one of these objects or null, for a view that holds it; `order` names columns."""
+        row = f"SELECT {self._shown} FROM {self.name} WHERE {where} ORDER BY {order} LIMIT 1"  # noqa: S608
+        return f"(SELECT row_to_json(shown) FROM ({row}) AS shown)"  # noqa: S608
+
     @cache  # noqa: B019 - views live as long as the process
-    def select(self, where: tuple[str, ...]) -> str:
-        """SQL of one object; parameters are named after the columns in `where`."""
-        found = f"SELECT {self._shown} FROM {self.name} WHERE {self._conditions(where, frozenset())}"  # noqa: S608
+    def select(self, where: tuple[str, ...], trashed: bool = False) -> str:
+        """SQL of one object; parameters are named after the columns in `where`.
+
+        trashed: one in the trash, too.
+        """
+        conditions = self._conditions(where, frozenset(), trashed)
+        found = f"SELECT {self._shown} FROM {self.name} WHERE {conditions}"  # noqa: S608
         return f"SELECT row_to_json(shown)::text FROM ({found}) AS shown"  # noqa: S608
 
     @cache  # noqa: B019
@@ -92,26 +120,37 @@ class View(Generic[T, R]):
 
         `many`: those of `where` whose parameter is a list, any of which will do.
         """
-        conditions = self._conditions(where, many)
-        row = ", ".join(self._keys)
+        order_by, place = self._keys, [f"%(after_{index})s" for index in range(len(self.keys))]
+        conditions = [self._conditions([name for name in where if name != self._scope], many)]
+        if self._scope in where:
+            # As a range, the scope stays a part of the order: else PostgreSQL may read the ids of all
+            # projects, newest first, until it has met enough of this one, which may be old.
+            scope, value = self._column(self._scope), f"%({self._scope})s"
+            sides = (">=", "<=") if not after else (">=",) if descending else ("<=",)
+            conditions += [f"{scope} {side} {value}" for side in sides]
+            order_by, place = [scope, *order_by], [value, *place]
         if after:
-            place = ", ".join(f"%(after_{index})s" for index in range(len(self.keys)))
-            conditions += f" AND ({row}) {'<' if descending else '>'} ({place})"
-        order = ", ".join(f"{key} {'DESC' if descending else 'ASC'}" for key in self._keys)
-        found = f"SELECT {self._shown} FROM {self.name} WHERE {conditions} ORDER BY {order} LIMIT %(take)s"  # noqa: S608
+            conditions.append(f"({', '.join(order_by)}) {'<' if descending else '>'} ({', '.join(place)})")
+        chosen = " AND ".join(filter(None, conditions))
+        order = ", ".join(f"{key} {'DESC' if descending else 'ASC'}" for key in order_by)
+        ranks = "".join(f', {sql} AS "{to_camel(key)}"' for key, sql in self._ranks.items())
+        found = f"SELECT {self._shown}{ranks} FROM {self.name} WHERE {chosen} ORDER BY {order}"  # noqa: S608
         keys = ", ".join(f'shown."{to_camel(key)}"' for key in self.keys)
-        return f"SELECT {keys}, row_to_json(shown)::text FROM ({found}) AS shown"  # noqa: S608
+        json = (
+            "row_to_json(shown)" if not ranks else f"(to_jsonb(shown) - ARRAY{[*map(to_camel, self._ranks)]})"
+        )
+        return f"SELECT {keys}, {json}::text FROM ({found} LIMIT %(take)s) AS shown"  # noqa: S608
 
     def _column(self, name: str) -> str:
         return f'{self.name}."{self.columns[name].name}"'
 
-    def _conditions(self, where: Iterable[str], many: frozenset[str]) -> str:
+    def _conditions(self, where: Iterable[str], many: frozenset[str], trashed: bool = False) -> str:
         conditions = [
             self._where.get(name)
             or f"{self._column(name)} = " + (f"ANY(%({name})s)" if name in many else f"%({name})s")
             for name in where
         ]
-        if "deleted_at" in self.columns:
+        if "deleted_at" in self.columns and not trashed:
             conditions.append(f"{self._column('deleted_at')} IS NULL")
         return " AND ".join(conditions)
 

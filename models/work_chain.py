@@ -17,6 +17,7 @@ class WorkChain(Chain, table=True):
     __table_args__ = (
         Index("work_chain_pending", "status", postgresql_where="status = 'pending' AND asked_at IS NOT NULL"),
         Index("work_chain_newest_first", "project_id", "id", postgresql_where="deleted_at IS NULL"),
+        Index("work_chain_of_status", "project_id", "status", "id", postgresql_where="deleted_at IS NULL"),
     )
     id: str = Field(default_factory=prefixed("wc"), primary_key=True)
     title: str

@@ -22,13 +22,15 @@ from kit.database import Database
 from kit.ids import new_id
 from kit.settings import Settings
 from kit.temporal import connect
+from kit.tenancy import DatabaseRole
 from local import ports
 from local.ports import free_ports
 from local.postgres import Postgres
 from local.temporal import NAMESPACE, Temporal
-from models import ApiKey, Member, Project
+from models import AllowedRepository, ApiKey, Member, Project
 from models.api_key import SCOPES
 from models.project import Role
+from models.projects.allowed_repository import EVERY_REPOSITORY
 from tests.runs.fixtures import parts, site
 
 __all__ = ["parts", "site"]
@@ -130,7 +132,7 @@ def settings(postgres: Postgres, temporal: Temporal) -> Settings:
 
 @pytest.fixture(scope="session")
 async def database(settings: Settings) -> AsyncIterator[Database]:
-    database = Database(settings.sqlalchemy_url)
+    database = Database(settings.sqlalchemy_url, role=DatabaseRole.worker)
     yield database
     await database.close()
 
@@ -141,9 +143,16 @@ async def engine(settings: Settings) -> Client:
     return await connect(settings)
 
 
-async def make_project(database: Database, *, scopes: list[str] | None = None) -> TestProject:
-    """A new project whose key has the scopes, all of them unless given."""
-    project = Project(name="Test", slug=new_id("slug").replace("_", "-"))
+async def make_project(
+    database: Database, *, scopes: list[str] | None = None, repository: str | None = EVERY_REPOSITORY
+) -> TestProject:
+    """A new project whose key has the scopes, all of them unless given; nothing is learned from its runs.
+
+    repository: what is allowed to it; None for nothing.
+    """
+    project = Project(
+        name="Test", slug=new_id("slug").replace("_", "-"), learning_config={"isEnabled": False}
+    )
     member = Member(project_id=project.id, email="dev@example.com", name="Dev", role=Role.owner)
     key, secret = ApiKey.generate(
         project_id=project.id, member_id=member.id, name="test", scopes=scopes or [*SCOPES]
@@ -152,6 +161,8 @@ async def make_project(database: Database, *, scopes: list[str] | None = None) -
         for row in (project, member, key):
             session.add(row)
             await session.flush()
+        if repository is not None:
+            session.add(AllowedRepository(project_id=project.id, pattern=repository))
     return TestProject(project.id, member.id, key.id, secret)
 
 

@@ -12,8 +12,7 @@ from pathlib import Path
 import httpx
 
 from local.ports import LOOPBACK, free_ports
-
-PATIENCE = 20.0
+from tests.patience import PATIENCE
 
 
 @contextmanager

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
@@ -13,11 +14,15 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
-from activities.failures import as_application_error
-from activities.jobs import Wait, bind_job
-from activities.outside import spent_outside
+from activities.agent.active_time import Timed
+from activities.agent.resumption import Resumption, watch_found
+from activities.failures import UNKNOWN, as_application_error, final, is_final, redacted
+from activities.jobs import RETRYING, Wait, bind_job
+from activities.outside import redactors, spent_outside
 from kit import logs
-from kit.ids import is_id
+from kit.redaction import Redactor
+from models.jobs import TABLES
+from worker.losses import loss_of
 
 log = logs.logger("worker.activity")
 BEAT_SECONDS = 1.0
@@ -45,58 +50,104 @@ def _beating(info: activity.Info) -> Iterator[None]:
 
 
 class ActivityInterceptor(Interceptor):
-    """tell: writes down that a job waits because an activity of it has to be tried again."""
+    """tell: writes down that a job waits because an activity of it has to be tried again.
 
-    def __init__(self, tell: Callable[[Wait], Awaitable[None]]) -> None:
-        self._tell = tell
+    resume: writes down that a job goes on after a worker had left it in the middle.
+    """
+
+    def __init__(
+        self, tell: Callable[[Wait], Awaitable[None]], resume: Callable[[Resumption], Awaitable[None]]
+    ) -> None:
+        self._tell, self._resume = tell, resume
 
     def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:
-        return _Inbound(next, self._tell)
+        return _Inbound(next, self._tell, self._resume)
 
 
 class _Inbound(ActivityInboundInterceptor):
-    def __init__(self, next: ActivityInboundInterceptor, tell: Callable[[Wait], Awaitable[None]]) -> None:
+    def __init__(
+        self,
+        next: ActivityInboundInterceptor,
+        tell: Callable[[Wait], Awaitable[None]],
+        resume: Callable[[Resumption], Awaitable[None]],
+    ) -> None:
         super().__init__(next)
-        self._tell = tell
+        self._tell, self._resume = tell, resume
 
     async def execute_activity(self, input: ExecuteActivityInput) -> Any:
         info = activity.info()
         logs.bind(workflow_id=info.workflow_id, activity=info.activity_type, attempt=info.attempt)
-        if is_id(info.workflow_id or "", "r"):
-            bind_job(info.workflow_id or "")
+        if info.workflow_id and info.workflow_id.partition("_")[0] in TABLES:
+            bind_job(info.workflow_id)
+        found = watch_found()
         outside: list[float] = []
         spent_outside.set(outside)
-        started = time.perf_counter()
+        own: list[Redactor] = []
+        redactors.set(own)
+        started = time.monotonic()
         outcome = "cancelled"
         try:
             with _beating(info):
+                loss = await loss_of(info)
                 result = await super().execute_activity(input)
+                if loss is not None:
+                    await self._say_resumed(info, loss, found)
+            if isinstance(result, Timed):
+                result.active_seconds = time.monotonic() - started
             outcome = "completed"
         except Exception as error:
-            failure = as_application_error(error)
+            failure = redacted(as_application_error(error), own)
             outcome = failure.type or "failed"
-            if failure.type == "INTERNAL":
+            if failure.type == UNKNOWN:
                 log.exception("an activity failed of a bug")
             else:
                 log.warning("an activity failed", code=failure.type, message=failure.message)
-                await self._show(info, failure)
+            if is_final(failure, datetime.now(UTC) - info.scheduled_time, info.attempt):
+                failure = final(failure)
+            await self._show(info, failure)
             raise failure from None  # an error of our own may be its own cause, and causes tell of the inside
         finally:
-            seconds = time.perf_counter() - started
+            seconds = time.monotonic() - started
             line = partial(
-                log.info, "activity", outcome=outcome, is_local=info.is_local,
-                milliseconds=round(seconds * 1000, 1), outside_milliseconds=round(sum(outside) * 1000, 1),
-            )  # fmt: skip
+                log.info,
+                "activity",
+                outcome=outcome,
+                is_local=info.is_local,
+                milliseconds=round(seconds * 1000, 1),
+                outside_milliseconds=round(sum(outside) * 1000, 1),
+            )
             asyncio.get_running_loop().call_soon(line)  # as a rule the result is on its way by then
         return result
 
+    async def _say_resumed(self, info: activity.Info, loss: str, found: list[str]) -> None:
+        """The work is done by now: the job says that it had been left in the middle."""
+        job_id = get_contextvars().get("job_id")
+        if job_id is None:
+            return
+        resumption = Resumption(
+            job_id=job_id,
+            activity=info.activity_type,
+            activity_id=f"{info.workflow_run_id}/{info.activity_id}",
+            attempt=info.attempt,
+            reason=loss,
+            found=found,
+        )
+        try:
+            await self._resume(resumption)
+        except (SQLAlchemyError, OSError) as error:
+            log.warning("job.resumption_untold", reason=type(error).__name__)
+
     async def _show(self, info: activity.Info, failure: ApplicationError) -> None:
         """From the second failure on, the job says what is tried again."""
-        job_id = get_contextvars().get("job_id")
-        if job_id is None or failure.non_retryable or info.is_local or info.attempt < 2:
+        if failure.non_retryable or info.attempt < 2:
             return
+        if info.is_local and failure.type != UNKNOWN:
+            return  # the database is away, so nothing can be written down
+        job_id = get_contextvars().get("job_id") or info.workflow_id or ""
+        code = RETRYING if failure.type == UNKNOWN else failure.type or RETRYING
         message = f"{info.activity_type.replace('_', ' ')} is tried again: {failure.message}"
         try:
-            await self._tell(Wait(job_id=job_id, code=failure.type or "INTERNAL", message=message))
-        except (SQLAlchemyError, OSError) as error:
-            log.warning("the job could not be told what it waits for", reason=type(error).__name__)
+            await self._tell(Wait(job_id=job_id, code=code, message=message))
+        except Exception:
+            log.exception("the job could not be told what it waits for")
+            raise failure from None  # it is what matters, whatever went wrong here besides

@@ -7,12 +7,13 @@ from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from activities.answering_sessions import AnsweringSessions, Review
-    from activities.job_starting import ANSWERING_WORKFLOW, JobInput
+    from activities.job_starting import JobInput
     from activities.jobs import CloseJob, Ending
     from activities.session_questions import SessionQuestions
     from activities.told_runs import TellRun, ToldRuns
     from kit.temporal import PATIENT, STATUS
     from models.answering_session import AnsweringStatus
+    from models.job_kinds import ANSWERING_WORKFLOW
     from models.session_question import QuestionStatus
     from workflows.calls import instantly, patiently
     from workflows.conversing import Opening, read_repository
@@ -80,10 +81,11 @@ class AnsweringSessionWorkflow:
         """A member's review of a question; the last one lets the session go on."""
         await workflow.wait_condition(lambda: self.over or self.waiting is not None)
         self._may_still_review()
-        self.waiting = await instantly(
+        left = await instantly(
             AnsweringSessions.record_review,
             Review(question_id=question_id, status=status, correction=correction or None, reviewed_by=by),
         )
+        self.waiting = min(self.waiting or 0, left)  # of two at once, the first may hear of its own last
 
     @workflow.update
     async def accept(self) -> None:

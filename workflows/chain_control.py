@@ -1,5 +1,6 @@
 """What both kinds of chains do alike: hold between two runs, and end once, whatever happens."""
 
+import asyncio
 from collections.abc import Coroutine
 from typing import TypeVar
 
@@ -22,6 +23,7 @@ class ChainControl:
     def __init__(self, chain: ChainInput) -> None:
         self.chain = chain
         self.over = False
+        self._changing = asyncio.Lock()
 
     def must_be_at_work(self) -> None:
         """Refuse a command that comes too late."""
@@ -30,11 +32,12 @@ class ChainControl:
 
     async def hold(self, paused: bool) -> None:
         """Let the active run finish, then hold; or go on."""
-        if self.over or self.chain.paused is paused:
-            return
-        self.chain.paused = paused
-        await instantly(Chains.note_chain, ChainNote(chain_id=self.chain.chain_id, paused=paused))
-        workflow.upsert_search_attributes([STATUS.value_set("paused" if paused else "running")])
+        async with self._changing:
+            if self.over or self.chain.paused is paused:
+                return
+            self.chain.paused = paused
+            await instantly(Chains.note_chain, ChainNote(chain_id=self.chain.chain_id, paused=paused))
+            workflow.upsert_search_attributes([STATUS.value_set("paused" if paused else "running")])
 
     async def play(
         self,
@@ -47,9 +50,12 @@ class ChainControl:
             self.over = True
             await workflow.wait_condition(workflow.all_handlers_finished)
             said = CloseChain(
-                chain_id=self.chain.chain_id, status=ChainStatus(ending.status), code=ending.code,
+                chain_id=self.chain.chain_id,
+                status=ChainStatus(ending.status),
+                code=ending.code,
                 message=ending.message,
-            )  # fmt: skip
+                run_id=ending.run_id,
+            )
             status = await instantly(close, said)
             show_end(status, ending.message)
             return status

@@ -1,25 +1,57 @@
 """A run as a part of something larger: the same workflow, waited for."""
 
+import asyncio
+from datetime import timedelta
+
 from temporalio import workflow
-from temporalio.common import Priority
+from temporalio.common import WorkflowIDReusePolicy
+from temporalio.exceptions import ChildWorkflowError, WorkflowAlreadyStartedError, is_cancelled_exception
 from temporalio.workflow import ParentClosePolicy
 
-from activities.starting import RUN_WORKFLOW, RunInput, attributes_of, summary_of
-from kit.temporal import TASK_QUEUE
+from activities.runs.lifecycle import RunActivities
+from activities.starting import RunInput, run_start
+from kit.temporal import TASK_QUEUE, fit_summary
+from workflows.calls import instantly
+
+FIRST_LOOK, LONGEST_PAUSE = timedelta(seconds=2), timedelta(minutes=5)
 
 
 async def play_run(input: RunInput) -> None:
-    """Play a pending run to its end; how it ended is on its row.
+    """Play a run to its end; how it ended is on its row.
 
-    It outlives a parent that is terminated, and is cancelled with one that is cancelled.
+    It outlives a parent that is terminated, and is cancelled with one that is cancelled.  One that was
+    started before, as by a chain that was lost, is waited for; one whose workflow failed or was terminated is
+    over when its row says so.
     """
-    await workflow.execute_child_workflow(
-        RUN_WORKFLOW,
-        input,
-        id=input.run_id,
-        task_queue=TASK_QUEUE,
-        parent_close_policy=ParentClosePolicy.ABANDON,
-        search_attributes=attributes_of(input),
-        static_summary=summary_of(input),
-        priority=Priority(fairness_key=input.project_id),
-    )
+    start = run_start(input)
+    own = workflow.info().typed_search_attributes
+    try:
+        await workflow.execute_child_workflow(
+            start.workflow,
+            start.input,
+            id=start.id,
+            id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+            task_queue=TASK_QUEUE,
+            parent_close_policy=ParentClosePolicy.ABANDON,
+            search_attributes=own.updated(*start.attributes),  # the installation's id is the parent's
+            static_summary=fit_summary(start.summary),
+            priority=start.temporal_priority,
+        )
+    except WorkflowAlreadyStartedError:
+        await _await_end(input.run_id)
+    except ChildWorkflowError as error:
+        if is_cancelled_exception(error):
+            raise
+        await _await_end(input.run_id)
+
+
+async def _await_end(run_id: str) -> None:
+    """Until its row says that it is over; a cancel is passed on to it."""
+    pause = FIRST_LOOK
+    try:
+        while not await instantly(RunActivities.is_run_over, run_id):
+            await workflow.sleep(pause)
+            pause = min(pause * 1.5, LONGEST_PAUSE)
+    except asyncio.CancelledError:
+        await workflow.get_external_workflow_handle(run_id).cancel()
+        raise

@@ -1,18 +1,22 @@
-"""What operators and clients may do to a run at work: hold it, let it go on, stop it, add a message."""
+"""What operators and clients may do to a run at work: hold it, let it go on, stop it, add a message.
 
-from collections.abc import AsyncIterator
+One command at a time: each is written down and handed on to the session at work before the next is looked at,
+so that the last one holds, however long the first took.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from datetime import datetime, timedelta
 
 from temporalio import workflow
-from temporalio.exceptions import ApplicationError
+from temporalio.exceptions import ActivityError, ApplicationError, FailureError
 
-from activities.runs import Note, RunActivities
+from activities.runs.lifecycle import Note, RunActivities
 from kit.temporal import STATUS
 from models.event import EventType
 from models.run import RunStatus
 from workflows.agent_session import AgentSessionWorkflow
-from workflows.calls import instantly
+from workflows.calls import cause, instantly
 from workflows.conversing import Session
 
 
@@ -22,11 +26,11 @@ class Control:
         self.paused = self.stopping = self.steps_over = False
         self.checks_changed = False
         """GitHub told of CI since it was last looked at."""
+        self.has_webhooks = False
+        """GitHub has told of it before."""
         self.follow_ups = 0
-        self.held = timedelta(0)
-        """How long the run was paused in all: that time does not count against its limit."""
-        self._paused_at: datetime | None = None
         self._session: Session | None = None
+        self._changing = asyncio.Lock()
 
     @asynccontextmanager
     async def of(self, session: Session) -> AsyncIterator[None]:
@@ -34,15 +38,24 @@ class Control:
         self._session = session
         try:
             if self.paused:
-                await session.signal(AgentSessionWorkflow.pause)
+                await self._hand_on(AgentSessionWorkflow.pause)
             if self.stopping:
-                await session.signal(AgentSessionWorkflow.stop)
+                await self._hand_on(AgentSessionWorkflow.stop)
             yield
         finally:
             self._session = None
 
     async def may_go_on(self) -> None:
-        await workflow.wait_condition(lambda: self.stopping or not self.paused)
+        """Wait until no command is being taken and none holds the run."""
+        while not self._may_go_on():
+            await workflow.wait_condition(self._may_go_on)
+
+    def _may_go_on(self) -> bool:
+        return not self._changing.locked() and (self.stopping or not self.paused)
+
+    def open_steps(self) -> None:
+        """Steps follow once more, so that commands are taken again."""
+        self.steps_over = False
 
     def close_steps(self) -> None:
         self.steps_over = True
@@ -55,31 +68,45 @@ class Control:
             )
 
     async def pause(self) -> None:
-        if self.paused:
-            return
-        self.paused, self._paused_at = True, workflow.now()
-        await self._note(EventType.run_paused, RunStatus.paused)
-        if self._session:
-            await self._session.signal(AgentSessionWorkflow.pause)
+        async with self._changing:
+            if self.paused:
+                return
+            self.must_be_at_work("paused")
+            await self._note(EventType.run_paused, RunStatus.paused)
+            self.paused = True
+            await self._hand_on(AgentSessionWorkflow.pause)
 
     async def resume(self) -> None:
-        if self._paused_at is None:
-            return
-        self.held += workflow.now() - self._paused_at
-        self.paused, self._paused_at = False, None
-        await self._note(EventType.run_resumed, RunStatus.running)
-        if self._session:
-            await self._session.signal(AgentSessionWorkflow.resume)
+        async with self._changing:
+            if not self.paused:
+                return
+            await self._note(EventType.run_resumed, RunStatus.running)
+            self.paused = False
+            await self._hand_on(AgentSessionWorkflow.resume)
 
     async def stop(self) -> None:
-        if self.stopping:
-            return
-        self.stopping = True
-        await self._note(EventType.run_stopping, RunStatus.running)
-        if self._session:
-            await self._session.signal(AgentSessionWorkflow.stop)
+        async with self._changing:
+            if self.stopping:
+                return
+            self.must_be_at_work("stopped")
+            await self._note(EventType.run_stopping, RunStatus.running)
+            self.stopping = True
+            await self._hand_on(AgentSessionWorkflow.stop)
 
     async def _note(self, event: EventType, status: RunStatus) -> None:
+        """Write it down, or raise an ApplicationError that says why not."""
         note = Note(run_id=self.run_id, event=event)
-        await instantly(RunActivities.note, note)
+        try:
+            await instantly(RunActivities.note, note)
+        except ActivityError as error:
+            raise cause(error) or error from None
         workflow.upsert_search_attributes([STATUS.value_set(status)])
+
+    async def _hand_on(self, command: Callable[[AgentSessionWorkflow], None]) -> None:
+        """Signal the session at work; one that has ended by itself needs no command any more."""
+        if self._session is None:
+            return
+        try:
+            await self._session.signal(command)
+        except FailureError as error:
+            workflow.logger.info("the session has ended before it was told: %s", error)

@@ -11,15 +11,12 @@ from temporalio.exceptions import FailureError, is_cancelled_exception
 from activities.jobs import Ending
 from kit.shielding import begun
 from kit.temporal import STATUS
+from workflows.bugs import BUG_CODE, BUG_MESSAGE, is_bug
 from workflows.calls import cause
 
 T = TypeVar("T")
-BUG = Ending(
-    status="failed",
-    code="INTERNAL",
-    message="The workflow failed of a bug; its history in Temporal's Web UI has the details.",
-)
-"""What is written when an exception that nobody foresaw ends a workflow."""
+BUG = Ending(status="failed", code=BUG_CODE, message=BUG_MESSAGE)
+"""What is written on a job's row when a bug ends its workflow."""
 
 
 def ending_of(error: FailureError | asyncio.CancelledError) -> Ending:
@@ -42,14 +39,17 @@ async def played(
 ) -> T:
     """Do a job's work, then what ends it, once and whatever happened; what `close` gives.
 
-    A cancel that comes while it is closed comes too late.  A bug closes the job and fails the workflow.
+    A cancel that comes while it is closed comes too late.  A bug closes the job and is raised again, for the
+    workflow to fail (`workflows.bugs`); what suspends the workflow task closes nothing.
     """
     bug: Exception | None = None
     try:
         ending = await work
     except (FailureError, asyncio.CancelledError) as error:
         ending = ending_of(error)
-    except Exception as error:  # noqa: BLE001  raised again below
+    except Exception as error:
+        if not is_bug(error):
+            raise
         ending, bug = BUG, error
     closing = begun(close(ending))
     with suppress(asyncio.CancelledError):

@@ -4,9 +4,10 @@ from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from activities.issue_sessions import IssueSessions
-    from activities.job_starting import ISSUE_SESSION_WORKFLOW, JobInput
+    from activities.job_starting import JobInput
     from activities.jobs import CloseJob, Ending
     from models.issue_session import IssueSessionStatus
+    from models.job_kinds import ISSUE_SESSION_WORKFLOW
     from workflows.calls import instantly
     from workflows.conversing import read_repository
     from workflows.ending import played, show_end

@@ -8,13 +8,14 @@ from temporalio.exceptions import ApplicationError
 with workflow.unsafe.imports_passed_through():
     from activities.jobs import Ending
     from activities.merge_jobs import MergeEnd, MergeJobs
-    from activities.merge_starting import FIRST_PAUSE, MERGE_WORKFLOW, MergeInput
+    from activities.merge_starting import FIRST_PAUSE, MergeInput
     from activities.pull_request_merging import MergeAsk, MergeLook, PullRequestMerging
     from kit.temporal import PATIENT
+    from models.job_kinds import MERGE_WORKFLOW
     from models.merge_job import MergeStatus
     from workflows.calls import WHOLE, instantly, patiently
     from workflows.ending import played, show_end
-    from workflows.news import news
+    from workflows.news import news, next_pause
 
 LONGEST_WAIT = timedelta(days=7)
 LONGEST_PAUSE = timedelta(minutes=5)
@@ -45,15 +46,21 @@ class PullRequestMergeWorkflow:
                     f"Not within {LONGEST_WAIT.days} days. {look.message}", type="TIME_LIMIT"
                 )
             workflow.set_current_details(f"Waits to merge {look.head_sha[:12]}. {look.message}")
-            await news(lambda: self.changed, told.pause)
-            told.pause = min(told.pause * 1.5, LONGEST_PAUSE)
+            is_told = (
+                told.has_webhooks and look.outcome == "blocked"
+            )  # of what moves its base, no webhook tells
+            if not await news(lambda: self.changed, told.pause):
+                told.pause = next_pause(told.pause, LONGEST_PAUSE, has_webhooks=is_told)
             if workflow.info().is_continue_as_new_suggested():
                 workflow.continue_as_new(told)  # which looks at once, so no word is lost
         if plan.delete_branch:
             await patiently(
-                told.run_id, PullRequestMerging.delete_merged_branch, told.job_id, PATIENT,
+                told.run_id,
+                PullRequestMerging.delete_merged_branch,
+                told.job_id,
+                PATIENT,
                 summary="delete the branch",
-            )  # fmt: skip
+            )
         return Ending(status="completed")
 
     async def _look(self) -> MergeLook:
@@ -62,9 +69,13 @@ class PullRequestMergeWorkflow:
         silent = told.head_since is not None and workflow.now() - told.head_since > CI_APPEARS_IN
         ask = MergeAsk(job_id=told.job_id, silent=told.head_sha if silent else None)
         look = await patiently(
-            told.job_id, PullRequestMerging.attempt_merge, ask, PATIENT, summary="look, and merge if it may",
+            told.job_id,
+            PullRequestMerging.attempt_merge,
+            ask,
+            PATIENT,
+            summary="look, and merge if it may",
             cancellation=WHOLE,
-        )  # fmt: skip
+        )
         if look.head_sha != told.head_sha:
             told.head_sha, told.head_since, told.pause = look.head_sha, workflow.now(), FIRST_PAUSE
         return look
@@ -82,4 +93,4 @@ class PullRequestMergeWorkflow:
     @workflow.signal
     async def checks_changed(self) -> None:
         """GitHub told of the commit's checks, or of the pull request: look at once."""
-        self.changed = True
+        self.changed = self.told.has_webhooks = True

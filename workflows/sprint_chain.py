@@ -1,16 +1,22 @@
 """A sprint chain: one run after another, held between two of them, and ended after the one at work."""
 
 from temporalio import workflow
+from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
-    from activities.chain_starting import SPRINT_CHAIN_WORKFLOW, ChainInput
+    from activities.chain_starting import ChainInput
     from activities.jobs import Ending
     from activities.sprint_chains import Sprint, SprintChains, SprintEnd
+    from activities.starting import RunInput
     from models.chain import ChainStatus
+    from models.job_kinds import SPRINT_CHAIN_WORKFLOW
     from models.run import RunStatus
     from workflows.calls import heed_cancel, instantly
     from workflows.chain_control import ChainControl
     from workflows.child_run import play_run
+
+
+STOPPED_LATE = "It was told to stop during its last sprint: all of them are done."
 
 
 @workflow.defn(name=SPRINT_CHAIN_WORKFLOW)
@@ -41,22 +47,26 @@ class SprintChainWorkflow:
                 chain.index, self.jump = self.jump, None
             if workflow.info().is_continue_as_new_suggested():
                 workflow.continue_as_new(chain)  # nothing was awaited since: no command is lost on the way
-            status = await self._play(Sprint(chain_id=chain.chain_id, index=chain.index))
+            sprint = Sprint(chain_id=chain.chain_id, index=chain.index)
+            run = await instantly(SprintChains.begin_sprint, sprint)
+            status = await self._play(run, sprint)
             heed_cancel()
-            if status is not RunStatus.completed and not self.stopping:
-                message = f"The run of sprint index {chain.index} is {status}: look at it, then resume."
-                return Ending(status="failed", code="SPRINT_FAILED", message=message)
+            if status is not RunStatus.completed:
+                return Ending(status="cancelled") if self.stopping else self._failure(run, status)
             chain.index += 1
-        return Ending(status="cancelled" if self.stopping else "completed")
+        return Ending(status="completed", message=STOPPED_LATE if self.stopping else None)
 
     def _may_go_on(self) -> bool:
         return (self.stopping or not self.chain.paused) and workflow.all_handlers_finished()
 
-    async def _play(self, sprint: Sprint) -> RunStatus:
+    async def _play(self, run: RunInput, sprint: Sprint) -> RunStatus:
         workflow.set_current_details(f"Sprint index {sprint.index} of {self.chain.count} is at work.")
-        run = await instantly(SprintChains.begin_sprint, sprint)
         await play_run(run)
         return await instantly(SprintChains.end_sprint, SprintEnd(run_id=run.run_id, **sprint.model_dump()))
+
+    def _failure(self, run: RunInput, status: RunStatus) -> Ending:
+        message = f"Run {run.number} of sprint index {self.chain.index} is {status}: look at it, then resume."
+        return Ending(status="failed", code="SPRINT_FAILED", message=message, run_id=run.run_id)
 
     @workflow.update(name="pause")
     async def pause(self) -> None:
@@ -71,12 +81,19 @@ class SprintChainWorkflow:
 
     @workflow.update(name="stop")
     async def stop(self) -> None:
-        """Let the active sprint finish, then end as cancelled."""
+        """Let the active sprint finish, then end as cancelled; as completed if that was the last one."""
         self.stopping = True
+        if workflow.patched("sprint-chain-stopping"):
+            await instantly(SprintChains.mark_stopping, self.chain.chain_id)
 
     @pause.validator
+    def _may_pause(self) -> None:
+        self.control.must_be_at_work()
+        if self.stopping:
+            raise ApplicationError("The chain is stopping: it cannot be paused any more.", type="CONFLICT")
+
     @stop.validator
-    def _may_change(self) -> None:
+    def _may_stop(self) -> None:
         self.control.must_be_at_work()
 
     @workflow.signal(name="pause")

@@ -3,11 +3,12 @@
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from activities.chain_starting import WORK_CHAIN_WORKFLOW, ChainInput
+    from activities.chain_starting import ChainInput
     from activities.jobs import Ending
     from activities.starting import RunInput
     from activities.work_chains import IssueEnd, IssuePlace, WorkChains
     from models.chain import ChainStatus
+    from models.job_kinds import WORK_CHAIN_WORKFLOW
     from models.run import RunStatus
     from workflows.calls import heed_cancel, instantly
     from workflows.chain_control import ChainControl
@@ -42,7 +43,7 @@ class WorkChainWorkflow:
                 status = await self._play(run, place)
                 heed_cancel()
                 if status is not RunStatus.completed:
-                    return Ending(status="failed", code="ISSUE_FAILED", message=self._reason(run, status))
+                    return self._failure(run, status)
             chain.index += 1
         return Ending(status="completed")
 
@@ -54,11 +55,12 @@ class WorkChainWorkflow:
         await play_run(run)
         return await instantly(WorkChains.end_issue, IssueEnd(run_id=run.run_id, **place.model_dump()))
 
-    def _reason(self, run: RunInput, status: RunStatus) -> str:
-        return (
+    def _failure(self, run: RunInput, status: RunStatus) -> Ending:
+        message = (
             f"Run {run.number} on issue index {self.chain.index}, “{run.name}”, is {status}: "
             "look at it, then start the chain again."
         )
+        return Ending(status="failed", code="ISSUE_FAILED", message=message, run_id=run.run_id)
 
     @workflow.update(name="pause")
     async def pause(self) -> None:

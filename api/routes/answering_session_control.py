@@ -19,13 +19,13 @@ async def update_answering_status(
 ) -> One[AnsweringSessionRead] | AnsweringSessionRead:
     """Say that all is `reviewed`, so that the agent goes on; or archive the session.
 
-    pending → active → reviewed → completed, and archived from anywhere. The other steps are the engine's own:
+    pending → active → reviewed → completed, and archived from anywhere. All other steps happen by themselves:
     409. Questions without a review are answered by their assumption.
     """
     row = await sessions.get(id, lock=True)
     wanted = AnsweringStatus(body.status)
     if wanted is AnsweringStatus.archived:
-        return _archive(row, workflows)
+        return _archive(row, sessions, workflows)
     if wanted is row.status:
         return sessions.one(row.id)
     if (row.status, wanted) != (AnsweringStatus.active, AnsweringStatus.reviewed):
@@ -39,11 +39,11 @@ async def archive_answering_session(
     id: str, sessions: Sessions, workflows: Workflows
 ) -> AnsweringSessionRead:
     """Archive an answering session: it moves to the trash, and stops if it is at work."""
-    return _archive(await sessions.get(id, lock=True), workflows)
+    return _archive(await sessions.get(id, lock=True), sessions, workflows)
 
 
-def _archive(row: AnsweringSession, workflows: Workflows) -> AnsweringSessionRead:
+def _archive(row: AnsweringSession, sessions: Sessions, workflows: Workflows) -> AnsweringSessionRead:
     if not row.is_over:
         workflows.cancel(row.id, certain=False)
-    row.archive()
+    row.archive(sessions.unit.key.member_id)
     return AnsweringSessionRead.model_validate(row)

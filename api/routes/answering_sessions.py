@@ -30,7 +30,9 @@ Sessions = Annotated[Rows[AnsweringSession, AnsweringSessionRead], rows(ANSWERIN
 
 class AnsweringSessionList(Window):
     issue_session_id: str | None = None
+    """Only those of this issue session."""
     status: AnsweringStatus | None = None
+    """Only answering sessions of this status."""
 
 
 @router.get("", READ)

@@ -10,7 +10,7 @@ from api.github import NO_REPOSITORY, answered, github_of, repository_of
 from api.keys import needs
 from api.pages import Cursors, Window
 from api.router import Router
-from gateways.github_branches import Branches, BranchProtected
+from gateways.github.branches import Branches, BranchProtected
 from kit.errors import Conflict, Forbidden, NotFound
 from kit.wire import Page
 from models.branch_wire import BranchRead
@@ -21,7 +21,9 @@ UNKNOWN = "Branch not found."
 
 class BranchList(Window):
     limit: Annotated[int, Field(ge=1, le=100)] = 100
+    """How many branches a page has at most."""
     prefix: Annotated[str, Field(max_length=250)] = ""
+    """Only branches whose names begin with it."""
 
 
 @router.get("", needs("github:read"))
@@ -32,13 +34,13 @@ async def list_branches(request: Request, window: Annotated[BranchList, Query()]
     more: go by `hasMore`.
     """
     unit = unit_of(request)
-    slug, token = await repository_of(unit)
+    slug = await repository_of(unit)
     cursors = Cursors(["branches", unit.key.project_id, slug, window.prefix], [str])
     after = None if window.cursor is None else str(cursors.decode(window.cursor)[0])
     if slug is None:
         raise Conflict(NO_REPOSITORY)
     async with answered():
-        page = await Branches(github_of(unit, token), slug).page(window.prefix, window.limit, after)
+        page = await Branches(await github_of(unit, slug), slug).page(window.prefix, window.limit, after)
     return Page(
         data=[BranchRead(id=branch.name, **vars(branch)) for branch in page.branches],
         next_cursor=cursors.encode([page.after]) if page.after else None,
@@ -53,11 +55,11 @@ async def delete_branch(name: str, request: Request) -> BranchRead:
     The name is URL-encoded (`feature%2Fdark-mode`). The default branch and protected ones are kept: 403.
     """
     unit = unit_of(request)
-    slug, token = await repository_of(unit)
+    slug = await repository_of(unit)
     if slug is None:
         raise Conflict(NO_REPOSITORY)
     async with answered():
-        branches = Branches(github_of(unit, token), slug)
+        branches = Branches(await github_of(unit, slug), slug)
         if (branch := await branches.get(name)) is None:
             raise NotFound(UNKNOWN)
         if branch.is_default or branch.is_protected:

@@ -1,21 +1,47 @@
 """GitHub's webhook."""
 
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from fastapi import BackgroundTasks, Header, Request
+from fastapi import BackgroundTasks, Depends, Header, Path, Request
 from pydantic import ValidationError
 
 from api.context import api_of
 from api.errors import invalid
-from api.github_webhook import hear, must_be_signed, wake
+from api.github_webhook import (
+    Delivery,
+    Source,
+    find_source,
+    operator_source,
+    record_delivery,
+    require_signature,
+    send_follow_ups,
+)
 from api.router import Router
-from kit.errors import Invalid, NotFound
+from kit.errors import Invalid
 from kit.wire import Wire
 from models.github_payload import PAYLOADS
 from models.view import example
 
 router = Router("/github", "Webhooks", base="")
-Text = Annotated[str | None, Header(max_length=200)]
+
+
+@dataclass(frozen=True)
+class DeliveryHeaders:
+    """What GitHub says of a delivery beside its body; FastAPI makes it of the request."""
+
+    x_hub_signature_256: Annotated[
+        str | None,
+        Header(max_length=200, description="`sha256=` and the HMAC of the body, made with the secret."),
+    ] = None
+    x_github_event: Annotated[str | None, Header(max_length=200, description="The name of the event.")] = None
+    x_github_delivery: Annotated[
+        str | None,
+        Header(max_length=200, description="The id of the delivery; a repeated one changes nothing."),
+    ] = None
+
+
+Headers = Annotated[DeliveryHeaders, Depends()]
 
 
 class Received(Wire):
@@ -23,37 +49,53 @@ class Received(Wire):
 
     model_config = example(status="accepted")
     status: Literal["accepted", "ignored", "repeated"]
+    """What became of it."""
 
 
 @router.post("/webhook", None)
-async def receive_github_webhook(
-    request: Request,
-    background: BackgroundTasks,
-    x_hub_signature_256: Text = None,
-    x_github_event: Text = None,
-    x_github_delivery: Text = None,
-) -> Received:
-    """Take an event of GitHub's webhook, signed with the server's secret.
+async def receive_github_webhook(request: Request, background: BackgroundTasks, headers: Headers) -> Received:
+    """Take an event of the operator's own webhook, as of a GitHub App, signed with the server's secret.
 
     `check_run`, `check_suite` and `status` wake the runs and merges that wait for the commit; `pull_request`
-    tells of merges and wakes those under way. Everything else is ignored. 404 as long as the server has no
-    `GITHUB_WEBHOOK_SECRET`. Choose the content type `application/json` on GitHub.
+    wakes the merges under way. `push` and `pull_request` are hints: GitHub is asked whether the pull request
+    is merged, and whether the branch has left a verified commit. Everything else is ignored. It concerns
+    every project. 404 as long as the server has no `GITHUB_WEBHOOK_SECRET`.
     """
-    api = api_of(request)
-    if api.settings.github_webhook_secret is None:
-        raise NotFound("No webhooks are taken here: GITHUB_WEBHOOK_SECRET is not set.")
+    return await _receive(request, background, operator_source(api_of(request)), headers)
+
+
+@router.post("/webhook/{id}", None)
+async def receive_project_github_webhook(
+    id: Annotated[str, Path(description="The hook's id.")],
+    request: Request,
+    background: BackgroundTasks,
+    headers: Headers,
+) -> Received:
+    """Take an event of a webhook of GitHub's, signed with the secret of a hook of a project.
+
+    The same as `POST /github/webhook`, for the rows of the hook's project alone, whatever it says of others.
+    `POST /api/v1/github/hooks` makes hooks. Choose the content type `application/json` on GitHub.
+    """
+    return await _receive(request, background, await find_source(api_of(request), id), headers)
+
+
+async def _receive(
+    request: Request, background: BackgroundTasks, source: Source, headers: DeliveryHeaders
+) -> Received:
     body = await request.body()
-    must_be_signed(api.settings.github_webhook_secret.get_secret_value(), body, x_hub_signature_256)
-    if x_github_event not in PAYLOADS:
+    require_signature(source, body, headers.x_hub_signature_256)
+    event, delivery_id = headers.x_github_event, headers.x_github_delivery
+    if event not in PAYLOADS:
         return Received(status="ignored")
-    if not x_github_delivery:
+    if not delivery_id:
         raise Invalid("X-GitHub-Delivery: This header is required.", field="X-GitHub-Delivery")
     try:
-        told = PAYLOADS[x_github_event].model_validate_json(body)
+        payload = PAYLOADS[event].model_validate_json(body)
     except ValidationError as error:
         raise invalid([{**fault, "loc": ("body", *fault["loc"])} for fault in error.errors()]) from None
-    ids = await hear(api.database, x_github_delivery, x_github_event, told)
-    if ids is None:
+    api = api_of(request)
+    follow_ups = await record_delivery(api.database, Delivery(source, delivery_id, event, body), payload)
+    if follow_ups is None:
         return Received(status="repeated")
-    background.add_task(wake, api.engine, ids)
+    background.add_task(send_follow_ups, api.engine, follow_ups)
     return Received(status="accepted")

@@ -1,5 +1,6 @@
 """Who calls, and whether the service is up."""
 
+import asyncio
 from typing import Literal
 
 from fastapi import Request
@@ -7,9 +8,14 @@ from fastapi import Request
 from api.context import api_of, unit_of
 from api.keys import ANY_KEY
 from api.router import Router
-from kit.wire import Wire
+from kit.errors import Unavailable
+from kit.wire import Moment, Wire
 from models.api_key_wire import WhoAmI
+from models.reconcile.sweep import last_good_sweep
 from models.view import example
+
+TEMPORAL_SECONDS = 1.0
+"""How long a probe waits for Temporal."""
 
 router = Router("", "Discovery, identity and others")
 probes = Router("", "Probes", base="")
@@ -17,8 +23,24 @@ routers = [router, probes]
 
 
 class Health(Wire):
+    """That the service is up."""
+
     model_config = example(status="ok")
     status: Literal["ok"] = "ok"
+    """Always `ok`; anything else is an error."""
+
+
+class Readiness(Wire):
+    """That the service can work, and how what it works with is."""
+
+    model_config = example(status="ok", temporal="reachable", lastGoodSweepAt="2026-01-15T10:05:12.345Z")
+    status: Literal["ok"] = "ok"
+    """Always `ok`; anything else is an error."""
+    temporal: Literal["reachable", "unreachable"]
+    """Whether Temporal answers. Without it what is accepted stays pending, and commands are refused."""
+    last_good_sweep_at: Moment | None = None
+    """Since when the sweeps, which start what is pending and repair what does not agree, are known to have
+    succeeded; null if one of them never did."""
 
 
 @router.get("/whoami", ANY_KEY)
@@ -46,12 +68,17 @@ async def healthz() -> Health:
 
 
 @probes.get("/readyz", None)
-async def readyz(request: Request) -> Health:
-    """Tell whether the database and the engine can be reached.
+async def readyz(request: Request) -> Readiness:
+    """Tell whether the service can work: whether it reaches its database; 503 with the reason otherwise.
 
-    503 with the reason otherwise.
+    Without Temporal it accepts runs and serves reads, so that is only told.
     """
     api = api_of(request)
-    await api.reads.fetch("SELECT 1", {})
-    await api.engine.reachable()
-    return Health()
+    async with api.database.reading() as session:
+        swept = await last_good_sweep(session)
+    try:
+        async with asyncio.timeout(TEMPORAL_SECONDS):
+            await api.engine.reachable()
+    except (Unavailable, TimeoutError):
+        return Readiness(temporal="unreachable", last_good_sweep_at=swept)
+    return Readiness(temporal="reachable", last_good_sweep_at=swept)

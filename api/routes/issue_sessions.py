@@ -32,6 +32,7 @@ Sessions = Annotated[Rows[IssueSession, IssueSessionRead], rows(ISSUE_SESSIONS)]
 
 class IssueSessionList(Window):
     status: IssueSessionStatus | None = None
+    """Only issue sessions of this status."""
 
 
 @router.get("/list", READ)
@@ -54,7 +55,7 @@ async def start_issue_session(
 ) -> One[IssueSessionRead]:
     """Start an issue session: an agent reads the project's repository and reports the issues it finds.
 
-    Issues appear while it works. `active` as soon as the engine has it, `pending` when it cannot be reached
+    Issues appear while it works. `active` as soon as Temporal has it, `pending` when it cannot be reached
     just now: it is then started later, without another request.
     """
     unit = sessions.unit

@@ -34,7 +34,9 @@ Runs = Annotated[Rows[Run, RunRead], rows(RUNS)]
 
 class IssueList(Window):
     status: IssueFilter | None = None
+    """Only issues of this status; `open` means new or running."""
     session_id: str | None = None
+    """Only issues of this issue session."""
 
     def filters(self) -> dict[str, object]:
         is_open = {"status": [each for each in IssueStatus if each.is_open]}

@@ -19,7 +19,9 @@ MergeJobs = Annotated[Rows[MergeJob, MergeJobRead], rows(MERGE_JOBS)]
 
 class MergeJobList(Window):
     status: MergeStatus | None = None
+    """Only merge jobs of this status."""
     run_id: str | None = None
+    """Only merges of this run's pull request."""
 
 
 @router.get("/list", READ)

@@ -10,7 +10,7 @@ from api.router import Router
 from api.routes.merging import MergeJobs
 from api.starting import hand_over
 from api.workflows import Session, Workflows
-from gateways.github import parse_pull_request
+from gateways.github.client import parse_pull_request
 from kit.errors import Invalid
 from models.merge_job_wire import MergeJobRead, MergeStartBody
 from models.merge_start import create_merge
@@ -27,7 +27,7 @@ async def start_merge_of_pull_requests(
     """Merge several pull requests of one repository into one: one by one, conflicts solved by an agent.
 
     What cannot be merged, or breaks `config.checkCommand`, is left out and named in `conflicts`; the rest
-    becomes one pull request. `running` as soon as the engine has it, `pending` when it cannot be reached now.
+    becomes one pull request. `running` as soon as Temporal has it, `pending` when it cannot be reached now.
     """
     unit = unit_of(request)
     project = await session.get_one(Project, unit.key.project_id)

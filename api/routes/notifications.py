@@ -30,7 +30,9 @@ Notifications = Annotated[Rows[Notification, NotificationRead], rows(NOTIFICATIO
 
 class NotificationList(Window):
     limit: Annotated[int, Field(ge=1, le=100)] = 50
+    """How many notifications a page has at most."""
     filter: Filter = "all"
+    """`unread`: only those that are not marked as read."""
 
 
 @router.get("", READ, name="list_notifications_rest")

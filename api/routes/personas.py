@@ -9,6 +9,8 @@ from api.keys import needs
 from api.pages import Window
 from api.router import Router
 from api.rows import Rows, rows
+from kit.wire import QueryFlag
+from models.assets.references import references_of, require_assets
 from models.base import now
 from models.persona import Persona, StepRole
 from models.persona_wire import PERSONAS, PersonaCreate, PersonaRead, PersonaUpdate
@@ -20,7 +22,9 @@ Personas = Annotated[Rows[Persona, PersonaRead], rows(PERSONAS)]
 
 class PersonaList(Window):
     type: StepRole | None = None
-    is_enabled: bool | None = None
+    """Personas for this role."""
+    is_enabled: QueryFlag | None = None
+    """Only enabled, or only disabled ones."""
 
 
 @router.get("", READ, name="list_personas_legacy")
@@ -38,15 +42,25 @@ async def get_persona(id: str, personas: Personas) -> One[PersonaRead]:
 
 @router.post("/create", WRITE, creates=True)
 async def create_persona(body: PersonaCreate, personas: Personas) -> One[PersonaRead]:
-    """Create a persona."""
-    return personas.one(personas.add(**body.model_dump()).id)
+    """Create a persona; the assets that it names, by id or by name, have to exist."""
+    persona = personas.add(**body.model_dump())
+    await require_assets(
+        personas.unit.session, persona.project_id, references_of(persona, body.model_fields_set)
+    )
+    return personas.one(persona.id)
 
 
 @router.post("/update", WRITE)
 async def update_persona(body: PersonaUpdate, personas: Personas) -> One[PersonaRead]:
-    """Change a persona; runs in flight keep the one they started with."""
+    """Change a persona; runs in flight keep the one they started with.
+
+    The assets that are named anew, by id or by name, have to exist.
+    """
     persona = await personas.get(body.persona_id, lock=True)
     persona.sqlmodel_update(
         body.model_dump(exclude_unset=True, exclude={"persona_id"}) | {"updated_at": now()}
+    )
+    await require_assets(
+        personas.unit.session, persona.project_id, references_of(persona, body.model_fields_set)
     )
     return personas.one(persona.id)

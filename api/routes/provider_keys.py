@@ -12,16 +12,18 @@ from api.keys import needs
 from api.pages import Window
 from api.router import Router
 from api.rows import Rows, rows
+from api.sandboxes.accounts import must_keep_sandboxes
 from api.workflows import Session
 from kit.crypto import last_four
 from kit.errors import NotFound
 from kit.ids import new_id
 from models.api_key_wire import PROVIDER_KEYS, ProviderKeyDelete, ProviderKeyRead, ProviderKeySet
 from models.base import now
-from models.provider_key import ProviderKey
+from models.project import Role
+from models.provider_key import Provider, ProviderKey
 
 router = Router("/project/provider-keys", "Provider Keys")
-WRITE = needs("api-keys:write")
+WRITE = needs("api-keys:write", Role.admin)
 ProviderKeys = Annotated[Rows[ProviderKey, ProviderKeyRead], rows(PROVIDER_KEYS)]
 
 
@@ -37,8 +39,13 @@ async def list_provider_keys(
 async def set_provider_key(
     body: ProviderKeySet, provider_keys: ProviderKeys, session: Session, request: Request
 ) -> One[ProviderKeyRead]:
-    """Set or replace the key of a provider; it is stored encrypted."""
+    """Set or replace the key of a provider; it is stored encrypted.
+
+    A key of another E2B account is refused while sandboxes of the project live in the present one.
+    """
     unit = unit_of(request)
+    if body.provider is Provider.e2b:
+        await must_keep_sandboxes(unit, session, body.key)
     given = {"sealed": unit.api.vault.seal(body.key), "last_four": last_four(body.key), "updated_at": now()}
     row = {
         "id": new_id("pvk"),
@@ -54,7 +61,10 @@ async def set_provider_key(
 
 @router.post("/delete", WRITE)
 async def delete_provider_key(body: ProviderKeyDelete, session: Session, request: Request) -> ProviderKeyRead:
-    """Delete the key of a provider; the server's own is used from then on, if it has one."""
+    """Delete the key of a provider; the server's own is used from then on, if it has one.
+
+    That of an E2B account is refused while sandboxes of the project live in it.
+    """
     statement = select(ProviderKey).where(
         col(ProviderKey.project_id) == unit_of(request).key.project_id,
         col(ProviderKey.provider) == body.provider,
@@ -62,5 +72,7 @@ async def delete_provider_key(body: ProviderKeyDelete, session: Session, request
     key = (await session.exec(statement)).one_or_none()
     if key is None:
         raise NotFound("Provider key not found.")
+    if body.provider is Provider.e2b:
+        await must_keep_sandboxes(unit_of(request), session, None)
     await session.delete(key)
     return ProviderKeyRead.model_validate(key)

@@ -18,7 +18,9 @@ PullRequests = Annotated[Rows[Run, PullRequestRead], rows(PULL_REQUESTS)]
 
 class PullRequestList(Window):
     status: PrStatus | None = None
+    """Only pull requests of this status."""
     run_id: str | None = None
+    """Only the pull request of this run."""
 
 
 @router.get("", needs("github:read"))

@@ -29,7 +29,10 @@ LONGEST_VIEW = timedelta(days=3 * 366)
 
 
 class Ahead(Wire):
+    """How far to look ahead."""
+
     count: Annotated[int, Field(ge=1, le=24)] = 10
+    """How many times to tell at most."""
 
 
 @router.put("/toggle", WRITE)
@@ -47,9 +50,9 @@ async def toggle_recurring_task(
 async def preview_recurring_task(
     task: Annotated[RecurringTask, found(RECURRING_TASKS)], ahead: Annotated[Ahead, Query()], request: Request
 ) -> Preview:
-    """Tell the next times at which the engine will fire the task; none while it is inactive."""
+    """Tell the next times at which Temporal will fire the task; none while it is inactive."""
     if not task.is_active:
-        return Preview(times=[])  # the engine still answers for a schedule that was removed
+        return Preview(times=[])  # Temporal still answers for a schedule that was removed
     until = now() + LONGEST_VIEW
     times = await unit_of(request).api.engine.do(lambda client: firings(client, task.id, until))
     return Preview(times=times[: ahead.count])

@@ -33,6 +33,7 @@ Blueprints = Annotated[Rows[Blueprint, WorkflowRead], rows(WORKFLOWS)]
 
 class TaskList(Window):
     is_active: bool | None = None
+    """Only active tasks, or only inactive ones; both when it is left out."""
 
 
 @router.get("", READ)

@@ -1,21 +1,22 @@
-"""Commands to runs: each is checked against the row, then told to the engine, which writes the row."""
+"""Commands to runs: each is checked against the row, then sent to the workflow, which writes it."""
 
 from typing import Annotated
 
-from sqlmodel.ext.asyncio.session import AsyncSession
-
 from api.answers import One
 from api.keys import needs
+from api.messages import queue_message
 from api.router import Router
+from api.routes.budgets.caps import wake
 from api.rows import Rows, rows
 from api.starting import hand_over
 from api.workflows import Session, Workflows
 from kit.errors import Conflict
 from models.agent_session import FollowUp
+from models.budgets.standing import shortage
 from models.run import Run, RunStatus
 from models.run_ending import announce
 from models.run_start import restart_run
-from models.run_wire import RUN_MESSAGES, RUNS, RunMessage, RunMessageRead, RunRead
+from models.run_wire import RUN_MESSAGES, RUNS, RunMessage, RunMessageRead, RunRead, RunRestart
 
 router = Router("/runs/{id}", "Runs (lifecycle actions)")
 WRITE, CANCEL = needs("runs:write"), needs("runs:cancel")
@@ -27,7 +28,7 @@ Messages = Annotated[Rows[FollowUp, RunMessageRead], rows(RUN_MESSAGES)]
 async def cancel_run(id: str, runs: Runs, session: Session, workflows: Workflows) -> One[RunRead]:
     """Cancel a run: its agent stops, its sandbox is removed, and nothing is pushed any more.
 
-    A run that no engine has yet is cancelled at once; a running one within seconds.
+    A pending run, queued or not, is cancelled at once; a running one within seconds.
     """
     run = await runs.get(id, lock=True)
     if run.status is RunStatus.pending:
@@ -42,19 +43,33 @@ async def cancel_run(id: str, runs: Runs, session: Session, workflows: Workflows
 
 @router.post("/pause", WRITE)
 async def pause_run(id: str, runs: Runs, workflows: Workflows) -> One[RunRead]:
-    """Pause a run after the turn in hand, for as long as wished."""
+    """Pause a run after the turn in hand, for as long as wished.
+
+    A run that is paused because its budget is reached then stays paused when there is money again.
+    """
     run = await runs.get(id)
-    _must_be(run, "paused", RunStatus.running, RunStatus.pending)
+    if not run.waits_for_money or run.paused_at is not None:
+        _must_be(run, "paused", RunStatus.running, RunStatus.pending)
     workflows.update(run.id, "pause")
     return runs.one(run.id)
 
 
 @router.post("/resume", WRITE)
-async def resume_run(id: str, runs: Runs, workflows: Workflows) -> One[RunRead]:
-    """Let a paused run go on."""
+async def resume_run(id: str, runs: Runs, session: Session, workflows: Workflows) -> One[RunRead]:
+    """Let a paused run go on.
+
+    One that is paused because its budget is reached goes on when there is enough by now; 409 when there is
+    not, with how to raise it.
+    """
     run = await runs.get(id)
     _must_be(run, "resumed", RunStatus.paused)
-    workflows.update(run.id, "resume")
+    if run.paused_at is not None or not run.waits_for_money:
+        workflows.update(run.id, "resume")
+        return runs.one(run.id)
+    sessions, missing = await shortage(session, run.id)
+    if missing:
+        raise Conflict(" ".join(missing))
+    wake(workflows, sessions)
     return runs.one(run.id)
 
 
@@ -68,11 +83,18 @@ async def stop_run_gracefully(id: str, runs: Runs, workflows: Workflows) -> One[
 
 
 @router.post("/restart", WRITE, creates=True, name="restart_run")
-async def restart(id: str, runs: Runs, session: Session, workflows: Workflows) -> One[RunRead]:
-    """Start a new run that does the same work as an ended one was asked for."""
+async def restart(
+    id: str, runs: Runs, session: Session, workflows: Workflows, body: RunRestart = RunRestart()
+) -> One[RunRead]:
+    """Start a new run that does the same work as an ended one was asked for.
+
+    The new one goes on from what a failed or stopped run had pushed, or from the last checkpoint of a lost
+    run that had pushed nothing: its work tree is the old one's, and steps that were completed are not done
+    again. `fromScratch` does all of it again.
+    """
     old = await runs.get(id)
     _must_be(old, "restarted", RunStatus.completed, RunStatus.failed, RunStatus.cancelled)
-    run = await restart_run(session, old)
+    run = await restart_run(session, old, from_scratch=body.from_scratch)
     hand_over(run, workflows)
     return runs.one(run.id)
 
@@ -84,12 +106,7 @@ async def send_run_message(
     """Send a message to the agent of a live run; it is told before its next turn."""
     run = await runs.get(id)
     _must_be(run, "sent a message", RunStatus.pending, RunStatus.running, RunStatus.paused)
-    message = messages.add(run_id=run.id, content=body.content)
-
-    async def take_back(session: AsyncSession) -> None:
-        await session.delete(await session.get_one(FollowUp, message.id))
-
-    workflows.update(run.id, "follow_up", message.id, undo=take_back)
+    message = await queue_message(runs.unit, workflows, run, body.content)
     return messages.one(message.id)
 
 

@@ -12,6 +12,8 @@ from api.keys import needs
 from api.pages import LARGEST_INTEGER, Window
 from api.router import Router
 from api.rows import Rows, rows
+from api.runs.run_log import RunLog
+from kit.wire import QueryFlag
 from models.run import Run
 from models.run_wire import RUNS, RunRead
 from models.sandbox_wire import EVENTS, EventRead
@@ -22,8 +24,12 @@ Seq = Annotated[int, Field(ge=0, le=LARGEST_INTEGER)]
 
 
 class EventList(Window):
+    """Where in a run's log to begin, and how to read it."""
+
     after: Seq = 0
-    follow: bool = True
+    """The sequence after which to begin; 0 for the whole log."""
+    follow: QueryFlag = True
+    """Whether to follow the log as server-sent events; `false` answers it in pages."""
 
 
 @router.get("/events", needs("runs:read"))
@@ -32,7 +38,9 @@ async def follow_run_events(
     runs: Runs,
     window: Annotated[EventList, Query()],
     request: Request,
-    last_event_id: Annotated[Seq | None, Header()] = None,
+    last_event_id: Annotated[
+        Seq | None, Header(description="The sequence of the last event received; goes before `after`.")
+    ] = None,
 ) -> Many[EventRead] | EventStream:
     """Follow a run's log as server-sent events, from its beginning or from any point, until the run ends.
 
@@ -40,10 +48,17 @@ async def follow_run_events(
     "data"}`). `Last-Event-ID` or `?after=` resume; a comment is sent every 15 seconds of silence; the
     stream ends with the run's last event. With `?follow=false` the same log is answered in pages, oldest
     first.
+
+    `job.resumed` tells that a worker had left the run in the middle of something and another has ended it:
+    `activity`, `attempt`, `reason`, `repeated` (whether it was carried out again) and `found` (what of it was
+    found done).
     """
     run = await runs.get(id)
     after = window.after if last_event_id is None else last_event_id
     if not window.follow or request.scope.get("head"):
         return Many(EVENTS, {"subject_id": run.id}, window, descending=False, after=[after])
-    api, key = unit_of(request).api, request.headers.get("authorization")
-    return EventStream(follow(api.events, api.reads, run.id, after, lambda: api.keys.check(key)))
+    unit = unit_of(request)
+    api, key = unit.api, request.headers.get("authorization")
+    log = RunLog(unit.reads, run.id, after)
+    chunks = follow(api.events, log, lambda: api.keys.check(key))
+    return EventStream(chunks, api.rate_limits.streaming(run.project_id))

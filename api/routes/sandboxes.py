@@ -9,6 +9,7 @@ from api.keys import needs
 from api.pages import Window
 from api.router import Router
 from api.rows import Rows, rows
+from kit.wire import QueryFlag
 from models.sandbox import Sandbox, SandboxStatus
 from models.sandbox_wire import (
     BRIEF_MESSAGES,
@@ -27,16 +28,21 @@ Sandboxes = Annotated[Rows[Sandbox, SandboxRead], rows(SANDBOXES)]
 
 class SandboxList(Window):
     run_id: str | None = None
+    """Only sandboxes of this run."""
     status: SandboxStatus | None = None
+    """Only sandboxes of this status."""
 
 
 class SandboxEventList(Window):
     id: str
+    """The sandbox's id."""
     order: Literal["asc", "desc"] = "asc"
+    """`asc`: oldest first; `desc`: newest first."""
 
 
 class MessageList(SandboxEventList):
-    include_transcript_events: bool = True
+    include_transcript_events: QueryFlag = True
+    """Whether messages hold their blocks and the results of tool calls."""
 
 
 @router.get("", READ, name="list_sandboxes_legacy")

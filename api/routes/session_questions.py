@@ -28,6 +28,7 @@ Questions = Annotated[Rows[SessionQuestion, SessionQuestionRead], rows(SESSION_Q
 
 class SessionQuestionList(Window):
     answering_session_id: str
+    """The answering session's id."""
 
 
 @router.get("", READ)

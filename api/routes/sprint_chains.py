@@ -7,7 +7,7 @@ from fastapi import Query
 from api.answers import Many, One
 from api.keys import needs
 from api.pages import Window
-from api.repository import repository
+from api.repository import must_be_branch_name, repository
 from api.router import Router
 from api.rows import Rows, rows
 from api.starting import hand_over
@@ -15,8 +15,10 @@ from api.workflows import Session, Workflows
 from kit.errors import Invalid
 from models.blueprint import Blueprint
 from models.blueprint_wire import WORKFLOWS, WorkflowRead
+from models.budgets.chain_start import open_chain_budget
 from models.chain import ChainStatus
 from models.event import EventType, append
+from models.projects.allowed_repository import require_repository
 from models.sprint_chain import SprintChain
 from models.sprint_chain_wire import SPRINT_CHAINS, SprintChainCreate, SprintChainRead
 
@@ -28,6 +30,7 @@ Blueprints = Annotated[Rows[Blueprint, WorkflowRead], rows(WORKFLOWS)]
 
 class ChainList(Window):
     status: ChainStatus | None = None
+    """Only sprint chains of this status."""
 
 
 @router.get("", READ)
@@ -49,14 +52,19 @@ async def create_sprint_chain(
     """Create and start a sprint chain: a run and a pull request for each sprint, one after another.
 
     Each sprint is told the master prompt and what the sprints before it did; all work from the same base
-    branch. `running` as soon as the engine has it, `pending` when it cannot be reached just now.
+    branch. `running` as soon as Temporal has it, `pending` when it cannot be reached just now.
     """
-    await blueprints.get(body.workflow_id)
+    blueprint = await blueprints.get(body.workflow_id)
     start, end = body.sprint_range
-    given = body.model_dump(exclude={"sprint_range"})
+    given = body.model_dump(exclude={"sprint_range", "max_cost_usd"})
     slug = repository(body.github_repo_url, chains.unit.api.settings)
+    await require_repository(session, chains.unit.key.project_id, slug)
+    must_be_branch_name(body.branch_name)
     chain = chains.add(**given, repository_slug=slug, sprint_start=start, sprint_end=end)
     must_be_within(chain, body.resume_from_sprint)
+    await open_chain_budget(
+        session, chain, blueprint, body.max_cost_usd, chains.unit.api.settings.default_model
+    )
     append(session, chain, EventType.chain_created)
     hand_over(chain, workflows)
     return chains.one(chain.id)

@@ -1,4 +1,4 @@
-"""Commands to work chains: checked against the row, then told to the engine, which writes the row."""
+"""Commands to work chains: checked against the row, then sent to the workflow, which writes it."""
 
 from activities.chains import CloseChain, end_chain
 from api.answers import One
@@ -21,7 +21,7 @@ async def start_work_chain(body: WorkChainRef, chains: Chains, workflows: Workfl
     """Start a work chain: one issue after another, a run and a pull request each, each on top of the last.
 
     It stops at an issue whose run does not complete; started again, it goes on with that issue. `running` as
-    soon as the engine has it, `pending` when it cannot be reached just now.
+    soon as Temporal has it, `pending` when it cannot be reached just now.
     """
     chain = await chains.get(body.chain_id, lock=True)
     chain.ask()
@@ -53,7 +53,7 @@ async def cancel_work_chain(
 ) -> One[WorkChainRead]:
     """Cancel a work chain and the run at work in it; issues that were not begun stay as they are.
 
-    A chain that no engine has yet is cancelled at once, a running one within seconds.
+    A chain that Temporal does not have yet is cancelled at once, a running one within seconds.
     """
     chain = await chains.get(body.chain_id, lock=True)
     _must_be(chain, "cancelled", not chain.status.is_final)

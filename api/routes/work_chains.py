@@ -7,16 +7,18 @@ from fastapi import Query
 from api.answers import Many, One
 from api.keys import needs
 from api.pages import Window
-from api.repository import repository
+from api.repository import must_be_branch_name, repository
 from api.router import Router
 from api.rows import Rows, rows
 from api.workflows import Session
 from kit.errors import Conflict
 from models.blueprint import Blueprint
 from models.blueprint_wire import WORKFLOWS, WorkflowRead
+from models.budgets.chain_start import open_chain_budget
 from models.chain import ChainStatus
 from models.event import EventType, append
 from models.project import Project
+from models.projects.allowed_repository import require_repository
 from models.work_chain import WorkChain, delete_chain, put_issues_into
 from models.work_chain_wire import (
     CHAIN_ISSUES,
@@ -35,10 +37,12 @@ Blueprints = Annotated[Rows[Blueprint, WorkflowRead], rows(WORKFLOWS)]
 
 class WorkChainList(Window):
     status: ChainStatus | None = None
+    """Only work chains of this status."""
 
 
 class ChainIssueList(Window):
     id: str
+    """The work chain's id."""
 
 
 @router.get("/list", READ)
@@ -72,21 +76,28 @@ async def create_work_chain(
     Without `githubRepoUrl` it works on the project's repository, without `branchName` from the workflow's
     base branch.
     """
-    await blueprints.get(body.workflow_id)
+    blueprint = await blueprints.get(body.workflow_id)
     project = await session.get_one(Project, chains.unit.key.project_id)
     url = body.github_repo_url or project.github_repo_url
     if url is None:
         raise Conflict("Give githubRepoUrl, or set the project's repository: POST /api/v1/project/update.")
     slug = repository(url, chains.unit.api.settings)
-    chain = chains.add(**body.model_dump() | {"github_repo_url": url, "repository_slug": slug})
+    await require_repository(session, chains.unit.key.project_id, slug)
+    must_be_branch_name(body.branch_name)
+    chain = chains.add(
+        **body.model_dump(exclude={"max_cost_usd"}) | {"github_repo_url": url, "repository_slug": slug}
+    )
     await put_issues_into(session, chain)
+    await open_chain_budget(
+        session, chain, blueprint, body.max_cost_usd, chains.unit.api.settings.default_model
+    )
     append(session, chain, EventType.chain_created)
     return chains.one(chain.id)
 
 
 @router.post("/delete", WRITE)
-async def delete_work_chain(body: WorkChainRef, chains: Chains, session: Session) -> WorkChainRead:
+async def delete_work_chain(body: WorkChainRef, chains: Chains, session: Session) -> One[WorkChainRead]:
     """Delete a work chain that is not at work; its issues and runs stay."""
     chain = await chains.get(body.chain_id, lock=True)
     await delete_chain(session, chain)
-    return WorkChainRead.model_validate(chain)
+    return chains.trashed(chain.id)

@@ -7,12 +7,13 @@ from pydantic import Field
 
 from api.answers import Many, One
 from api.errors import refused
+from api.filters import Search, SearchWindow
 from api.keys import needs
-from api.pages import Window
 from api.router import Router
 from api.rows import Rows, rows
 from api.workflows import Session
-from models.base import JsonObject, now
+from models.assets.references import require_assets, script_references
+from models.base import JsonObject
 from models.blueprint import Blueprint
 from models.blueprint_wire import (
     DEFAULT_CONFIG,
@@ -22,23 +23,30 @@ from models.blueprint_wire import (
     WorkflowUpdate,
     documents,
 )
+from models.blueprints.summary_wire import WORKFLOW_SUMMARIES, WorkflowSummary
 
 router = Router("/workflows", "Workflows")
 READ, WRITE = needs("workflows:read"), needs("workflows:write")
 Blueprints = Annotated[Rows[Blueprint, WorkflowRead], rows(WORKFLOWS)]
+Summaries = Annotated[Rows[Blueprint, WorkflowSummary], rows(WORKFLOW_SUMMARIES)]
 
 
-class WorkflowList(Window):
+class WorkflowList(SearchWindow):
+    """Workflows that fit every filter that is given."""
+
     limit: Annotated[int, Field(ge=1, le=100)] = 50
+    """How many workflows a page has at most."""
+    search: Search | None = None
+    """Workflows whose name contains this, in upper or lower case."""
 
 
 @router.get("", READ, name="list_workflows_legacy")
 @router.get("/list", READ)
 async def list_workflows(
-    blueprints: Blueprints, window: Annotated[WorkflowList, Query()]
-) -> Many[WorkflowRead]:
-    """List the project's workflows, newest first."""
-    return blueprints.page(window)
+    summaries: Summaries, window: Annotated[WorkflowList, Query()]
+) -> Many[WorkflowSummary]:
+    """List the project's workflows, newest first, with the tools and models that do their steps."""
+    return await summaries.search(window)
 
 
 @router.get("/get", READ)
@@ -54,10 +62,12 @@ async def create_workflow(
     """Create a workflow.
 
     Its name is enough: without steps it designs and checks until the check passes, at most three times.
+    The scripts that its steps name have to exist.
     """
     blueprint = blueprints.add(**_documents(body, DEFAULT_CONFIG))
+    await require_assets(session, blueprint.project_id, script_references(blueprint.steps))
     await session.flush()
-    session.add(blueprint.as_version())
+    session.add(blueprint.as_version(blueprints.unit.key.member_id))
     return blueprints.one(blueprint.id)
 
 
@@ -67,9 +77,10 @@ async def update_workflow(
 ) -> One[WorkflowRead]:
     """Change a workflow, which makes a new version; runs in flight keep the one they started with."""
     blueprint = await blueprints.get(body.workflow_id, lock=True)
-    changes = {"version": blueprint.version + 1, "updated_at": now()}
-    blueprint.sqlmodel_update(_documents(body, blueprint.config) | changes)
-    session.add(blueprint.as_version())
+    version = blueprint.change(blueprints.unit.key.member_id, **_documents(body, blueprint.config))
+    if "pipeline_steps" in body.model_fields_set:
+        await require_assets(session, blueprint.project_id, script_references(blueprint.steps))
+    session.add(version)
     return blueprints.one(blueprint.id)
 
 

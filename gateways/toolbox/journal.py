@@ -2,7 +2,8 @@
 
 `~/.codecourier/journal/CALL_ID/` holds `lock` (held by the process that executes the call), `started` and
 `result.json`.  Called again, a call that still runs is waited for, a finished one is told again, and an
-interrupted one is never repeated.
+interrupted one is never repeated.  A request may name a call that came before it (`after`): where the journal
+does not know that one, the files are of an earlier time, and nothing is started.
 """
 
 from __future__ import annotations
@@ -33,21 +34,22 @@ INTERRUPTED = Outcome(
     "Check its effects before repeating it.",
     is_error=True,
 )
-EX_USAGE, EX_DATAERR = 64, 65
+EX_USAGE, EX_DATAERR, EX_FORGOTTEN = 64, 65, 96
 
 
-def main() -> None:
-    call_id = sys.argv[1] if len(sys.argv) == 2 else ""
+def main(call_id: str) -> None:
+    """Carry out the call whose request is on standard input, and tell its result on standard output."""
     if not re.fullmatch(r"[A-Za-z0-9_-]{1,128}", call_id):
         _leave(EX_USAGE, "usage: toolbox CALL_ID < request.json; CALL_ID is 1 to 128 of A-Z a-z 0-9 _ -")
     request = _whole(sys.stdin.buffer.read())
+    _remember(request.pop("after", None))
     _outlive_the_caller()
     result = json.dumps(_once(os.path.join(JOURNAL, call_id), request))
     try:
         sys.stdout.write(result + "\n")
         sys.stdout.flush()
     except BrokenPipeError:  # whoever asked is gone: the journal keeps the result for the next to ask
-        os._exit(0)
+        return
 
 
 def _whole(data: bytes) -> dict[str, object]:
@@ -59,6 +61,11 @@ def _whole(data: bytes) -> dict[str, object]:
     if not isinstance(request, dict):
         _leave(EX_DATAERR, "The request on standard input is not a whole JSON object; nothing was started.")
     return request
+
+
+def _remember(call_id: object) -> None:
+    if isinstance(call_id, str) and not os.path.isdir(os.path.join(JOURNAL, call_id)):
+        _leave(EX_FORGOTTEN, f"The journal does not know the call {call_id}; nothing was started.")
 
 
 def _leave(code: int, complaint: str) -> NoReturn:

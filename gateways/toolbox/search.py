@@ -75,8 +75,10 @@ def _files(root: str) -> Iterator[str]:
         return
     listing = subprocess.run(
         ["git", "-C", root, "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
     if listing.returncode == 0:
         yield from sorted({os.fsdecode(name) for name in listing.stdout.split(b"\0") if name})
         return

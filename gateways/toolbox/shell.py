@@ -66,9 +66,14 @@ def _run(
     try:
         process = subprocess.Popen(
             ["bash", "--noprofile", "--norc", "-c", WRAPPER, "bash", command],
-            cwd=directory, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
-            preexec_fn=os.setpgrp, pass_fds=[descriptor],
-        )  # fmt: skip
+            cwd=directory,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            preexec_fn=os.setpgrp,
+            pass_fds=[descriptor],
+        )
     finally:
         os.close(descriptor)
     deadline = time.monotonic() + patience

@@ -1,10 +1,12 @@
 """`python -m local.forge --host 127.0.0.1 --port P --data DIR`, with the token in FORGE_TOKEN.
 
-A second user can be given a token in FORGE_REVIEWER_TOKEN: nobody approves his own pull request.
+A second user can be given a token in FORGE_REVIEWER_TOKEN: nobody approves his own pull request.  A GitHub
+App is known by its id and the public half of its key, in FORGE_APP_PUBLIC_KEY.
 """
 
 import argparse
 import fcntl
+import hashlib
 import os
 import sys
 from pathlib import Path
@@ -12,9 +14,19 @@ from pathlib import Path
 import uvicorn
 
 from local.forge.app import Forge, create_app
+from local.forge.github_app import App
 from local.forge.repositories import OWNER
 
 SHORTEST_TOKEN = 16
+INSTALLED_PERMISSIONS = {
+    "actions": "write",
+    "checks": "write",
+    "contents": "write",
+    "metadata": "read",
+    "pull_requests": "write",
+    "statuses": "read",
+}
+"""What an App's installations have granted: what our documentation says to ask for."""
 
 
 def main() -> None:
@@ -26,6 +38,8 @@ def main() -> None:
     parser.add_argument("--login", default="codecourier", help="name of the user the token belongs to")
     parser.add_argument("--reviewer", default="reviewer", help="name of the user of FORGE_REVIEWER_TOKEN")
     parser.add_argument("--webhook-url", help="where to tell everything; FORGE_WEBHOOK_SECRET signs it")
+    parser.add_argument("--app", help="id of the GitHub App of FORGE_APP_PUBLIC_KEY")
+    parser.add_argument("--installed", action="append", default=[], help="an owner who has that App")
     flags = parser.parse_args()
     tokens = {flags.login: token("FORGE_TOKEN")}
     if os.environ.get("FORGE_REVIEWER_TOKEN"):
@@ -45,7 +59,13 @@ def main() -> None:
         except BlockingIOError:
             sys.exit(f"Another forge already serves {flags.data}: stop it, or give another --data.")
         root = f"http://{flags.host}:{flags.port}"
-        app = create_app(Forge(flags.data, root, flags.login, tokens, flags.webhook_url, secret))
+        github_app = None
+        if flags.app:
+            key, owners = os.environ.pop("FORGE_APP_PUBLIC_KEY", ""), flags.installed
+            signing = hashlib.sha256(f"app {tokens[flags.login]}".encode()).hexdigest()
+            installed = frozenset(owner.lower() for owner in owners)
+            github_app = App(flags.app, key, installed, INSTALLED_PERMISSIONS, signing)
+        app = create_app(Forge(flags.data, root, flags.login, tokens, flags.webhook_url, secret, github_app))
         uvicorn.run(
             app,
             host=flags.host,

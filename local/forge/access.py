@@ -9,27 +9,45 @@ from collections.abc import Mapping
 from starlette.requests import HTTPConnection
 
 from local.forge.errors import BadCredentials
+from local.forge.github_app import PREFIX, App, Grant
 
 CHALLENGE = {"WWW-Authenticate": 'Basic realm="forge", charset="UTF-8"'}
 
 
 class Keeper:
-    """Knows each user's token (its digest) and tells whose a request carries."""
+    """Knows each user's token (its digest) and tells whose a request carries.
 
-    def __init__(self, tokens: Mapping[str, str]) -> None:
+    app: the App whose installations' tokens it knows, too.
+    """
+
+    def __init__(self, tokens: Mapping[str, str], app: App | None = None) -> None:
         self._digests = {login: digest(token) for login, token in tokens.items()}
+        self.app = app
 
-    def caller(self, request: HTTPConnection) -> str | None:
-        """The login the token belongs to, None without any token, `BadCredentials` with a wrong one."""
+    def caller(self, request: HTTPConnection) -> str | Grant | None:
+        """The login the token belongs to, or what an installation's opens; None without any token.
+
+        `BadCredentials` with a wrong one.
+        """
         scheme, _, value = request.headers.get("authorization", "").partition(" ")
         if not scheme:
             return None
         given = {"token": value, "bearer": value, "basic": password(value)}.get(scheme.lower())
-        found = None if given is None else digest(given.strip())
+        if given is None:
+            raise BadCredentials
+        if self.app is not None and given.startswith(PREFIX):
+            return self.app.grant(given.strip())
+        found = digest(given.strip())
         for login, known in self._digests.items():
-            if found is not None and hmac.compare_digest(found, known):
+            if hmac.compare_digest(found, known):
                 return login
         raise BadCredentials
+
+
+def bearer(request: HTTPConnection) -> str | None:
+    """The token of the scheme that Apps sign requests with; None without it."""
+    scheme, _, value = request.headers.get("authorization", "").partition(" ")
+    return value.strip() if scheme.lower() == "bearer" else None
 
 
 def digest(token: str) -> bytes:

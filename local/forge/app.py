@@ -4,6 +4,7 @@ import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from uuid import uuid4
 
@@ -20,6 +21,7 @@ from local.forge.access import Keeper
 from local.forge.courier import Courier
 from local.forge.errors import ApiError, problem
 from local.forge.following import follow
+from local.forge.github_app import App
 from local.forge.push_rules import write_hooks
 from local.forge.repositories import Store
 from local.forge.routes import graphql, router
@@ -37,7 +39,8 @@ class Forge:
     """What one forge is.
 
     data: its directory; root: the address it is reached at, for links in webhooks; login: its own user;
-    tokens: of each user by login; webhook_url: where everything that happens is told, signed with the secret.
+    tokens: of each user by login; webhook_url: where everything that happens is told, signed with the secret;
+    app: a GitHub App that it knows.
     """
 
     data: Path
@@ -46,11 +49,12 @@ class Forge:
     tokens: Mapping[str, str]
     webhook_url: str | None = None
     webhook_secret: str | None = None
+    app: App | None = None
 
 
 def create_app(forge: Forge) -> FastAPI:
     """The application of a forge."""
-    store, keeper = Store(forge.data, forge.login), Keeper(forge.tokens)
+    store, keeper = Store(forge.data, forge.login), Keeper(forge.tokens, forge.app)
     write_hooks(store.hooks)
 
     @asynccontextmanager
@@ -79,6 +83,7 @@ def create_app(forge: Forge) -> FastAPI:
     app.add_exception_handler(ApiError, refused)
     app.add_exception_handler(RequestValidationError, misunderstood)
     app.add_exception_handler(HTTPException, unrouted)
+    app.add_middleware(Conditional)
     app.add_middleware(Headers)
     return app
 
@@ -121,8 +126,45 @@ async def unrouted(_: Request, error: Exception) -> JSONResponse:
     return JSONResponse(problem(status, message), status, headers=error.headers)
 
 
+class Conditional:
+    """Gives answers of the API an ETag; what a client names as known (`If-None-Match`) is answered 304."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] != "GET" or not scope["path"].startswith(API):
+            await self._app(scope, receive, send)
+            return
+        known = MutableHeaders(scope=scope).get("If-None-Match")
+        start: Message = {}
+        body = b""
+
+        async def hold(message: Message) -> None:
+            nonlocal start, body
+            if message["type"] == "http.response.start":
+                start = message
+                return
+            body += message.get("body", b"")
+            if message.get("more_body"):
+                return
+            if start["status"] == 200:
+                headers = MutableHeaders(scope=start)
+                headers["ETag"] = f'W/"{sha256(body).hexdigest()}"'
+                if headers["ETag"] == known:
+                    start["status"], body = 304, b""
+                    del headers["Content-Length"]
+            await send(start)
+            await send({"type": "http.response.body", "body": body})
+
+        await self._app(scope, receive, hold)
+
+
 class Headers:
-    """Reads every body of the API as JSON; adds request id and rate-limit headers to every answer."""
+    """Reads every body of the API as JSON; adds request id and rate-limit headers to every answer.
+
+    As on GitHub, a 304 counts to no limit.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -133,23 +175,27 @@ class Headers:
         if scope["type"] != "http" or not scope["path"].startswith(APIS):
             await self._app(scope, receive, send)
             return
-        window = int(time.time()) // WINDOW
-        self._used = self._used + 1 if window == self._window else 1
-        self._window = window
         MutableHeaders(scope=scope)["Content-Type"] = "application/json"  # whatever `curl -d` says
-        added = {
+        resource = "core" if scope["path"].startswith(API) else "graphql"
+
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).update(self._counted(message["status"], resource))
+            await send(message)
+
+        await self._app(scope, receive, with_headers)
+
+    def _counted(self, status: int, resource: str) -> dict[str, str]:
+        window = int(time.time()) // WINDOW
+        if window != self._window:
+            self._window, self._used = window, 0
+        self._used += status != 304
+        return {
             "X-GitHub-Request-Id": uuid4().hex.upper(),
             "X-GitHub-Media-Type": "github.v3; format=json",
             "X-RateLimit-Limit": str(RATE_LIMIT),
             "X-RateLimit-Used": str(self._used),
             "X-RateLimit-Remaining": str(max(0, RATE_LIMIT - self._used)),
             "X-RateLimit-Reset": str((window + 1) * WINDOW),
-            "X-RateLimit-Resource": "core" if scope["path"].startswith(API) else "graphql",
+            "X-RateLimit-Resource": resource,
         }
-
-        async def with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update(added)
-            await send(message)
-
-        await self._app(scope, receive, with_headers)

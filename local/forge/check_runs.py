@@ -23,7 +23,7 @@ CONCLUSIONS = (
 PASSED = ("success", "neutral", "skipped")
 APP: Json = {
     "id": 1,
-    "slug": "forge",
+    "slug": "github-actions",
     "node_id": node_id("App", 1),
     "owner": None,
     "name": "forge",
@@ -119,6 +119,11 @@ async def get(repo: Repository, key: int) -> CheckRun:
     if row is None:
         raise NotFound
     return CheckRun.of(row)
+
+
+async def queue_again(repo: Repository, run: CheckRun, by: str) -> CheckRun:
+    """A new run of the same name on the same commit, as a re-run of its job makes one."""
+    return await add(repo, {"name": run.name, "head_sha": run.head_sha, "status": "queued"}, by)
 
 
 async def edit(repo: Repository, key: int, fields: Fields, by: str) -> CheckRun:

@@ -5,8 +5,10 @@ from typing import Annotated
 from fastapi import Depends, Path, Request
 
 from local.forge.access import Keeper
-from local.forge.errors import NotFound, Unauthenticated
+from local.forge.errors import Forbidden, NotFound, Unauthenticated
+from local.forge.github_app import Grant
 from local.forge.repositories import Repository, Store
+from local.forge.site import API
 from local.forge.site import Site as SiteHere
 
 
@@ -17,10 +19,17 @@ def store(request: Request) -> Store:
 
 
 def site(request: Request, store: Annotated[Store, Depends(store)]) -> SiteHere:
-    """The forge as this caller sees it; a wrong token is refused here, whatever is asked for."""
+    """The forge as this caller sees it; a wrong token is refused here, whatever is asked for.
+
+    So is one of an App's installation that lacks the permission.
+    """
     keeper: Keeper = request.app.state.keeper
-    login = keeper.caller(request)
-    return SiteHere(str(request.base_url).rstrip("/"), login or store.login, login is not None)
+    root, caller = str(request.base_url).rstrip("/"), keeper.caller(request)
+    if isinstance(caller, Grant):
+        if request.url.path.startswith(API):
+            caller.check(request.method, request.url.path)
+        return SiteHere(root, caller.login, authenticated=True, grant=caller)
+    return SiteHere(root, caller or store.login, caller is not None)
 
 
 Number = Annotated[int, Path(ge=1, lt=2**53)]
@@ -39,15 +48,17 @@ User = Annotated[str, Depends(user)]
 
 
 async def readable(owner: str, repo: str, site: Site, store: Held) -> Repository:
-    """The repository in the address; a private one does not exist for callers without a token."""
+    """The repository in the address; a private one does not exist for callers who may not see it."""
     found = await store.find(owner, repo)
-    if found.private and not site.authenticated:
+    if not site.sees(found):
         raise NotFound
     return found
 
 
-async def writable(found: Annotated[Repository, Depends(readable)], _: User) -> Repository:
-    """The same for a change."""
+async def writable(found: Annotated[Repository, Depends(readable)], site: Site, _: User) -> Repository:
+    """The same for a change; another's public repository is none for an App's installation."""
+    if site.grant is not None and not site.grant.opens(found.id, found.owner):
+        raise Forbidden("Resource not accessible by integration")
     return found
 
 

@@ -53,6 +53,12 @@ class NotFound(ApiError):
         super().__init__(message)
 
 
+class Forbidden(ApiError):
+    """The state of things does not allow it."""
+
+    status = 403
+
+
 class NotMergeable(ApiError):
     status = 405
 

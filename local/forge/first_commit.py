@@ -9,12 +9,23 @@ from local.forge.git import Git
 
 
 async def first_commit(
-    git: Git, branch: str, files: Mapping[str, bytes | str], message: str, *, author: str
+    git: Git,
+    branch: str,
+    files: Mapping[str, bytes | str],
+    message: str,
+    *,
+    author: str,
+    parent: str | None = None,
 ) -> None:
-    """Commits `files` (path → content) to an empty repository; a file that starts with `#!` is executable."""
+    """Commits `files` (path → content) to an empty repository; a file that starts with `#!` is executable.
+
+    parent: the branch's commit, for one that is not the first; the files are put over what it has.
+    """
     text = message.encode()
     who = f"{author} <{author}@users.noreply.localhost> {int(time.time())} +0000"
     stream = [f"commit refs/heads/{branch}\ncommitter {who}\ndata {len(text)}\n".encode(), text, b"\n"]
+    if parent is not None:
+        stream.append(f"from {parent}\n".encode())
     for path, content in sorted(files.items()):
         data = content.encode() if isinstance(content, str) else content
         mode = "100755" if data.startswith(b"#!") else "100644"

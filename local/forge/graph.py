@@ -1,4 +1,4 @@
-"""The part of GitHub's GraphQL schema that tells branches and their tips in one request.
+"""The part of GitHub's GraphQL schema that tells branches and their tips in one request, and drafts.
 
 Types and fields have GitHub's own names and mean what they mean there. Other fields are refused as GraphQL
 refuses them, so a client that needs more finds out at once.
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from graphql import GraphQLError, GraphQLField, GraphQLObjectType, GraphQLResolveInfo, build_schema, graphql
 
-from local.forge import ref_connections
+from local.forge import opening, ref_connections
 from local.forge.errors import NotFound
 from local.forge.ref_connections import Wanted
 from local.forge.repositories import Repository, Store
@@ -28,6 +28,17 @@ SCHEMA = build_schema('''
         viewer: User!
         repository(owner: String!, name: String!): Repository
     }
+    type Mutation {
+        convertPullRequestToDraft(input: ConvertPullRequestToDraftInput!): ConvertPullRequestToDraftPayload
+        markPullRequestReadyForReview(
+            input: MarkPullRequestReadyForReviewInput!
+        ): MarkPullRequestReadyForReviewPayload
+    }
+    input ConvertPullRequestToDraftInput { pullRequestId: ID! clientMutationId: String }
+    input MarkPullRequestReadyForReviewInput { pullRequestId: ID! clientMutationId: String }
+    type ConvertPullRequestToDraftPayload { clientMutationId: String pullRequest: PullRequest }
+    type MarkPullRequestReadyForReviewPayload { clientMutationId: String pullRequest: PullRequest }
+    type PullRequest implements Node { id: ID! number: Int! isDraft: Boolean! }
     type User { login: String! }
     type Repository implements Node {
         id: ID!
@@ -112,6 +123,8 @@ async def repository(_: None, info: GraphQLResolveInfo[Caller], owner: str, name
     caller = info.context
     try:
         found = await caller.store.find(owner, name)
+        if not caller.site.sees(found):
+            raise NotFound
     except NotFound:
         message = f"Could not resolve to a Repository with the name '{owner}/{name}'."
         raise Refused("NOT_FOUND", message) from None
@@ -175,6 +188,28 @@ async def refs(
     return await ref_connections.page(parent["source"], Wanted(refPrefix, query or "", first, place or ""))
 
 
+async def convert_to_draft(_: None, info: GraphQLResolveInfo[Caller], input: Json) -> Json:
+    return await _set_draft(info.context, input, draft=True)
+
+
+async def mark_ready(_: None, info: GraphQLResolveInfo[Caller], input: Json) -> Json:
+    return await _set_draft(info.context, input, draft=False)
+
+
+async def _set_draft(caller: Caller, input: Json, *, draft: bool) -> Json:
+    """input: GitHub's; refused for a pull request that does not exist or is not open."""
+    given = str(input["pullRequestId"])
+    try:
+        repo, pull = await opening.of_node(caller.store, given)
+    except NotFound:
+        raise Refused("NOT_FOUND", f"Could not resolve to a node with the global id of '{given}'.") from None
+    if pull.state != "open":
+        raise Refused("UNPROCESSABLE", "Pull request is closed.")
+    pull = await opening.set_draft(repo, pull, draft, caller.site.login)
+    shown = {"id": given, "number": pull.number, "isDraft": pull.draft}
+    return {"clientMutationId": input.get("clientMutationId"), "pullRequest": shown}
+
+
 def field(type_: str, name: str) -> GraphQLField:
     """A field of the schema, to be given its resolver."""
     kind = SCHEMA.type_map[type_]
@@ -185,6 +220,8 @@ def field(type_: str, name: str) -> GraphQLField:
 
 field("Query", "viewer").resolve = viewer
 field("Query", "repository").resolve = repository
+field("Mutation", "convertPullRequestToDraft").resolve = convert_to_draft
+field("Mutation", "markPullRequestReadyForReview").resolve = mark_ready
 field("Repository", "defaultBranchRef").resolve = default_branch_ref
 field("Repository", "ref").resolve = ref
 field("Repository", "refs").resolve = refs

@@ -1,8 +1,9 @@
 """Whether two branches merge, and merging them: all in the object database, without a work tree."""
 
-from collections import OrderedDict
 from dataclasses import dataclass
+from math import inf
 
+from kit.recent import Recent
 from local.forge import commits, following, pulls, refs, requirements
 from local.forge.commits import NO_REPLY, Commit
 from local.forge.errors import Modified, NotMergeable
@@ -10,8 +11,8 @@ from local.forge.git import Git
 from local.forge.pulls import Pull
 from local.forge.repositories import Repository, touch
 
-REMEMBERED = 10_000
-_trees: OrderedDict[tuple[str, str], str | None] = OrderedDict()  # two shas always merge alike
+_trees: Recent[tuple[str, str], str | None] = Recent(seconds=inf, most=10_000)
+"""Merged trees by the two commits, for good: two shas always merge alike."""
 
 
 @dataclass(frozen=True)
@@ -27,13 +28,12 @@ class Merge:
 
 async def merged_tree(git: Git, ours: str, theirs: str) -> str | None:
     """The tree of a clean merge of two commits, None when they conflict or have no common history."""
-    key = (ours, theirs)
-    if key not in _trees:
+
+    async def merge_trees() -> str | None:
         result = await git.run("merge-tree", "--write-tree", "--no-messages", ours, theirs, codes=(0, 1, 128))
-        _trees[key] = result.text if result.code == 0 else None
-        while len(_trees) > REMEMBERED:
-            _trees.popitem(last=False)
-    return _trees[key]
+        return result.text if result.code == 0 else None
+
+    return await _trees.get((ours, theirs), merge_trees)
 
 
 async def is_mergeable(repo: Repository, pull: Pull) -> bool | None:

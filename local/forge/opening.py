@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 from local.forge import refs
 from local.forge.database import now
-from local.forge.errors import Invalid
+from local.forge.errors import Invalid, NotFound
 from local.forge.events import record
 from local.forge.following import follow, of_pull
 from local.forge.pulls import NewPull, Pull, get
-from local.forge.repositories import Repository
-from local.forge.site import Json
+from local.forge.repositories import Repository, Store
+from local.forge.site import Json, node_key
 
 
 async def create(repo: Repository, new: NewPull, author: str) -> Pull:
@@ -122,6 +122,32 @@ async def edit(repo: Repository, pull: Pull, wish: Edit, by: str) -> Pull:
     except sqlite3.IntegrityError:
         raise already_exists(repo, pull.head_ref) from None
     await follow(repo, by)
+    return await get(repo, pull.number)
+
+
+async def of_node(store: Store, given: str) -> tuple[Repository, Pull]:
+    """The pull request of GitHub's second id, with its repository; `NotFound`."""
+    kind, key = node_key(given)
+    row = None if kind != "PullRequest" else await store.db.one("SELECT * FROM pulls WHERE id = ?", key)
+    if row is None:
+        raise NotFound
+    pull = Pull.of(row)
+    return await store.get(pull.repository_id), pull
+
+
+async def set_draft(repo: Repository, pull: Pull, draft: bool, by: str) -> Pull:
+    """Makes it a draft, or ready for review; what it is already changes nothing."""
+
+    def update(connection: sqlite3.Connection) -> None:
+        row = connection.execute(
+            "UPDATE pulls SET draft = ?, updated_at = ? WHERE id = ? AND draft != ? RETURNING *",
+            (draft, now(), pull.id, draft),
+        ).fetchone()
+        if row is not None:
+            action = "converted_to_draft" if draft else "ready_for_review"
+            record(connection, repo, of_pull(action, Pull.of(row), by))
+
+    await repo.db.transaction(update)
     return await get(repo, pull.number)
 
 

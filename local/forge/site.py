@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from local.forge import links
+from local.forge.github_app import Grant
 from local.forge.repositories import Repository
 
 Json = dict[str, object]
@@ -32,11 +33,19 @@ class Site:
     login: str
     """The caller's; the forge's own user for callers without a token."""
     authenticated: bool
+    grant: Grant | None = None
+    """What the caller's token opens, where it is an installation's."""
 
     @property
     def api(self) -> str:
         """The root of the REST API."""
         return self.root + API
+
+    def sees(self, repo: Repository) -> bool:
+        """Whether there is such a repository, for this caller."""
+        if self.grant is not None:
+            return not repo.private or self.grant.opens(repo.id, repo.owner)
+        return self.authenticated or not repo.private
 
     def repo_api(self, repo: Repository) -> str:
         """The API address of a repository."""
@@ -103,6 +112,15 @@ class Site:
 def node_id(kind: str, key: int | str) -> str:
     """GitHub's second, opaque id."""
     return base64.b64encode(f"{kind}:{key}".encode()).decode()
+
+
+def node_key(given: str) -> tuple[str, str]:
+    """What a `node_id` was made of; two empty words for what is none."""
+    try:
+        kind, _, key = base64.b64decode(given, validate=True).decode().partition(":")
+    except ValueError:
+        return "", ""
+    return kind, key
 
 
 def in_path(text: str) -> str:

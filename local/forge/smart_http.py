@@ -14,6 +14,7 @@ from local.forge.access import CHALLENGE, Keeper
 from local.forge.errors import BadCredentials, NotFound, Unauthenticated
 from local.forge.following import pushed
 from local.forge.git import environment
+from local.forge.github_app import Grant
 from local.forge.repositories import Repository, Store
 
 CHUNK = 64 * 1024
@@ -33,31 +34,37 @@ class SmartHttp:
         what = request.url.path.rsplit("/", 1)[1]
         service = request.query_params.get("service", "") if what == "refs" else what
         try:
-            login = self._keeper.caller(request)
-            repo = await self._repository(request, login, writes=service == "git-receive-pack")
+            caller = self._keeper.caller(request)
+            repo = await self._repository(request, caller, writes=service == "git-receive-pack")
         except (Unauthenticated, BadCredentials) as refusal:
             answer = PlainTextResponse(refusal.message + "\n", 401, headers=CHALLENGE)
         except NotFound:
             answer = PlainTextResponse("Repository not found.\n", 404)
         else:
             if service in SERVICES:
-                told = await self._environment(repo, request, service, login or self._store.login)
-                await self._serve(repo, told, login or self._store.login, receive, send)
+                login = caller.login if isinstance(caller, Grant) else caller or self._store.login
+                told = await self._environment(repo, request, service, login)
+                await self._serve(repo, told, login, receive, send)
                 return
             answer = PlainTextResponse("Please use a git that speaks smart HTTP.\n", 403)
         await answer(scope, receive, send)
 
-    async def _repository(self, request: Request, login: str | None, *, writes: bool) -> Repository:
+    async def _repository(self, request: Request, caller: str | Grant | None, *, writes: bool) -> Repository:
         """The repository, if the caller may use it; without a token private looks like missing."""
         owner, name = request.path_params["owner"], request.path_params["repo"]
         try:
             repo = await self._store.find(owner, name.removesuffix(".git"))
         except NotFound:
-            if login is not None:
+            if caller is not None:
                 raise
             raise Unauthenticated from None
-        if login is None and (repo.private or writes):
+        if caller is None and (repo.private or writes):
             raise Unauthenticated
+        if isinstance(caller, Grant):
+            level = "write" if writes else "read"
+            is_its = caller.opens(repo.id, repo.owner) and caller.allows("contents", level)
+            if not is_its and (repo.private or writes):
+                raise NotFound
         return repo
 
     async def _environment(

@@ -36,10 +36,18 @@ def answer(request: CountRequest, scenarios: Sequence[Scenario]) -> Answer:
     """Play the turn that is due.  All it takes is read from the request: nothing is remembered."""
     number = sum(turn.role == "assistant" for turn in request.turns)
     prompt = request.first_prompt
-    scenario = choose(scenarios, role_of(request.system_text), prompt, request.offered_tools)
+    system = request.system_text
+    scenario = choose(scenarios, role_of(system), prompt, request.offered_tools, system)
     turn = _forced(request, scenario) or scenario.turn(number)
-    conversation = _digest(request.system_text, prompt, scenario.name, str(number))
-    values = {"prompt": prompt, "task": task_line(prompt), "slug": slug(task_line(prompt))}
+    conversation = _digest(request.system_text, request.opening, scenario.name, str(number))
+    told = [each for past in request.turns for each in past.ids("tool_use")]
+    identity = _digest(conversation, *told)  # of its own again where a conversation goes on from its summary
+    values = {
+        "prompt": prompt,
+        "task": task_line(prompt),
+        "slug": slug(task_line(prompt)),
+        "images": ", ".join(each.described for each in request.turns[0].images) or "none",
+    }
     content: list[ContentBlock] = []
     if turn.thinking and request.thinks:
         thinking = _labelled(_fill(turn.thinking, values))
@@ -48,11 +56,11 @@ def answer(request: CountRequest, scenarios: Sequence[Scenario]) -> Answer:
     if turn.text:
         content.append({"type": "text", "text": _labelled(_fill(turn.text, values))})
     for index, call in enumerate(turn.tool_calls):
-        use_id = f"toolu_{_digest(conversation, str(index))[:24]}"
+        use_id = f"toolu_{_digest(identity, str(index))[:24]}"
         filled = _fill_all(dict(call.input), values)
         content.append({"type": "tool_use", "id": use_id, "name": call.name, "input": filled})
     stop_reason = turn.stop_reason or ("tool_use" if turn.tool_calls else "end_turn")
-    return Answer(f"msg_{_digest(conversation)[:24]}", content, stop_reason, turn, conversation)
+    return Answer(f"msg_{_digest(identity)[:24]}", content, stop_reason, turn, conversation)
 
 
 def role_of(system: str) -> str:

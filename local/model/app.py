@@ -7,8 +7,11 @@ GET  /health                    204, without a key
 """
 
 import asyncio
+import hashlib
 import hmac
+import json
 import secrets
+import sys
 from collections import Counter
 from collections.abc import Sequence
 
@@ -81,6 +84,7 @@ class ScriptedModel:
             "cache_read_input_tokens": tokens.cache_read,
             "output_tokens": reply.output_tokens,
         }
+        note(request, reply, tokens.all + reply.output_tokens)
         delay = reply.turn.delay_ms / 1000
         if request.stream:
             return EventStream([*events(reply, request.model, usage)], _request_id(), delay, fault)
@@ -124,6 +128,18 @@ class ScriptedModel:
             return None
         self._faults_given[reply.conversation] += 1
         return reply.turn.faults[given]
+
+
+def note(request: MessagesRequest, reply: Answer, tokens: int) -> None:
+    """Write down what is charged for: a line of JSON for each answer, whether or not its client gets it.
+
+    `conversation` is the digest of its opening, `turn` counts the answers before this one.
+    """
+    conversation = hashlib.sha256(request.opening.encode()).hexdigest()[:24]
+    turn = sum(each.role == "assistant" for each in request.turns)
+    line = {"answered": reply.id, "conversation": conversation, "turn": turn, "tokens": tokens}
+    sys.stdout.write(json.dumps(line) + "\n")
+    sys.stdout.flush()
 
 
 def _model_info(id: str) -> Event:

@@ -1,5 +1,8 @@
 """What a Messages API request must look like; a broken rule is answered in its words."""
 
+import base64
+import hashlib
+
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 
@@ -22,6 +25,27 @@ class Cacheable(BaseModel):
     cache_control: dict[str, JsonValue] | None = None
 
 
+class ImageSource(BaseModel):
+    """The bytes of an `image` block."""
+
+    type: str
+    media_type: str = ""
+    data: str = ""
+
+    @property
+    def bytes(self) -> bytes | None:
+        """None for what is no base64."""
+        try:
+            return base64.b64decode(self.data, validate=True)
+        except ValueError:
+            return None
+
+    @property
+    def described(self) -> str:
+        """Its media type and the beginning of its digest, for scenarios to tell."""
+        return f"{self.media_type} {hashlib.sha256(self.bytes or b'').hexdigest()[:16]}"
+
+
 class Block(Cacheable):
     """One content block of a message, a system prompt or a tool's result; fields by `type`."""
 
@@ -34,6 +58,7 @@ class Block(Cacheable):
     content: str | list["Block"] | None = None
     thinking: str | None = None
     signature: str | None = None
+    source: "ImageSource | None" = None
 
 
 class Message(BaseModel):
@@ -43,6 +68,10 @@ class Message(BaseModel):
     @property
     def text(self) -> str:
         return "\n".join(block.text for block in self.content if block.text)
+
+    @property
+    def images(self) -> list[ImageSource]:
+        return [block.source for block in self.content if block.type == "image" and block.source]
 
     def ids(self, type: str) -> list[str]:
         """Ids of this message's `tool_use` or `tool_result` blocks."""
@@ -113,6 +142,14 @@ class CountRequest(BaseModel):
         """The text of the first user message: with the system prompt, what tells conversations apart."""
         content = self.messages[0].content
         return content if isinstance(content, str) else Message(role="user", content=content).text
+
+    @property
+    def opening(self) -> str:
+        """The first text of the first user message: it stays as it is when later words are joined to it."""
+        content = self.messages[0].content
+        if isinstance(content, str):
+            return content
+        return next((block.text for block in content if block.text), "")
 
     @property
     def offered_tools(self) -> set[str]:

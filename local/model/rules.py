@@ -6,6 +6,8 @@ from collections.abc import Callable, Collection
 from local.model.requests import ApiError, Cacheable, CountRequest, Message, MessagesRequest, invalid
 
 ROLES = {"user", "assistant", "system"}
+IMAGES = {"image/jpeg": b"\xff\xd8\xff", "image/png": b"\x89PNG", "image/gif": b"GIF8", "image/webp": b"RIFF"}
+LARGEST_IMAGE = 5 * 1024 * 1024
 ANTHROPIC_TOOL_NAMES = {
     "bash_20250124": "bash",
     "text_editor_20250124": "str_replace_editor",
@@ -53,6 +55,26 @@ def _texts(request: CountRequest) -> None:
                 raise invalid("messages: text content blocks must contain non-whitespace text")
             if block.type == "thinking" and block.signature != signature(block.thinking or ""):
                 raise invalid(f"messages.{index}.content: Invalid `signature` in `thinking` block")
+
+
+def _images(request: CountRequest) -> None:
+    for index, turn in enumerate(request.turns):
+        for place, block in enumerate(turn.content):
+            where = f"messages.{index}.content.{place}.image.source"
+            if block.type != "image":
+                continue
+            if block.source is None or block.source.type != "base64":
+                raise invalid(f"{where}: Field required")
+            if block.source.media_type not in IMAGES:
+                allowed = ", ".join(f"'{kind}'" for kind in IMAGES)
+                raise invalid(f"{where}.base64.media_type: Input should be {allowed}")
+            data = block.source.bytes
+            if not data:
+                raise invalid(f"{where}.base64.data: Input should be a valid base64 string")
+            if len(data) > LARGEST_IMAGE:
+                raise invalid(f"{where}.base64: image exceeds 5 MB maximum: {len(data)} bytes")
+            if not data.startswith(IMAGES[block.source.media_type]):
+                raise invalid(f"{where}.base64.data: The image does not match its media type")
 
 
 def _tool_pairs(request: CountRequest) -> None:
@@ -128,6 +150,7 @@ def _cache_marks(request: CountRequest) -> None:
 _RULES: list[Callable[[CountRequest], None]] = [
     _conversation,
     _texts,
+    _images,
     _tool_pairs,
     _tools,
     _thinking,

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, f
 from pydantic.alias_generators import to_camel
 
 BUILT_IN = Path(__file__).parent.parent / "scenarios"
-PLACEHOLDERS = {"prompt", "task", "slug"}
+PLACEHOLDERS = {"prompt", "task", "slug", "images"}
 
 
 class ScenarioError(Exception):
@@ -66,9 +66,11 @@ class When(_Strict):
     """Regular expressions, searched without regard to case; one left out matches everything."""
 
     role: re.Pattern[str] | None = None
+    system: re.Pattern[str] | None = None
+    """Of the whole system prompt."""
     prompt: re.Pattern[str] | None = None
 
-    @field_validator("role", "prompt", mode="before")
+    @field_validator("role", "system", "prompt", mode="before")
     @classmethod
     def _compiled(cls, value: str | None) -> re.Pattern[str] | None:
         try:
@@ -94,9 +96,9 @@ class Scenario(_Strict):
     def tools(self) -> set[str]:
         return {call.name for turn in self.turns for call in turn.tool_calls}
 
-    def fits(self, role: str, prompt: str, offered_tools: set[str]) -> bool:
+    def fits(self, role: str, prompt: str, offered_tools: set[str], system: str = "") -> bool:
         """Whether this scenario is for that conversation and can be played with the tools it offers."""
-        wanted = ((self.when.role, role), (self.when.prompt, prompt))
+        wanted = ((self.when.role, role), (self.when.prompt, prompt), (self.when.system, system))
         return self.tools <= offered_tools and all(not regex or regex.search(text) for regex, text in wanted)
 
 
@@ -115,10 +117,12 @@ def load(directories: Iterable[Path]) -> list[Scenario]:
     return scenarios
 
 
-def choose(scenarios: Sequence[Scenario], role: str, prompt: str, offered_tools: set[str]) -> Scenario:
+def choose(
+    scenarios: Sequence[Scenario], role: str, prompt: str, offered_tools: set[str], system: str = ""
+) -> Scenario:
     """The first scenario that fits.  Raises `ScenarioError` when none does (a built-in one always does)."""
     for scenario in scenarios:
-        if scenario.fits(role, prompt, offered_tools):
+        if scenario.fits(role, prompt, offered_tools, system):
             return scenario
     raise ScenarioError(f"no scenario fits the role '{role}' with the tools {sorted(offered_tools)}")
 

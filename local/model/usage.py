@@ -8,6 +8,8 @@ from local.model.requests import Cacheable, CountRequest
 
 CHARACTERS_PER_TOKEN = 4
 REMEMBERED_PREFIXES = 20_000
+IMAGE_TOKENS = 1_600
+"""Of an image, whatever its size: the largest that is not scaled down takes about as many."""
 
 
 @dataclass(frozen=True)
@@ -15,6 +17,10 @@ class InputTokens:
     fresh: int
     cache_read: int
     cache_creation: int
+
+    @property
+    def all(self) -> int:
+        return self.fresh + self.cache_read + self.cache_creation
 
 
 class PromptCache:
@@ -34,7 +40,7 @@ class PromptCache:
         parts = _parts(request)
         for position, (part, is_marked) in enumerate(parts):
             digest.update(part.encode())
-            tokens += count_tokens(part)
+            tokens += _count(part)
             if digest.hexdigest() in self._kept:
                 read = tokens
             if is_marked or (request.cache_control is not None and position == len(parts) - 1):
@@ -56,7 +62,11 @@ def count_tokens(text: str) -> int:
 
 
 def input_tokens(request: CountRequest) -> int:
-    return sum(count_tokens(part) for part, _ in _parts(request))
+    return sum(_count(part) for part, _ in _parts(request))
+
+
+def _count(part: str) -> int:
+    return IMAGE_TOKENS if part.startswith('{"type":"image"') else count_tokens(part)
 
 
 def _parts(request: CountRequest) -> list[tuple[str, bool]]:

@@ -13,17 +13,22 @@ import resource
 import signal
 import sys
 import termios
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from pathlib import Path
+from typing import NoReturn
 
 import uvicorn
 from starlette.applications import Starlette
 
-from local.sandboxes import runtime
+from local.sandboxes import cgroups, runtime, trial
+from local.sandboxes.box import House
 from local.sandboxes.control import ApiKey, Control
+from local.sandboxes.disk import LOOK_SECONDS, DiskWatch
 from local.sandboxes.egress import LOOPBACK
 from local.sandboxes.fleet import Fleet
 from local.sandboxes.gateway import Gateway
+from local.sandboxes.size import DISK_MB
+from local.sandboxes.usage import watch_memory
 
 log = logging.getLogger("local.sandboxes")
 
@@ -44,6 +49,13 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--data", type=Path, required=True, help="where sandboxes live; made if missing")
     parser.add_argument("--allow", type=allowed_port, action="append", default=[], metavar="127.0.0.1:PORT")
+    parser.add_argument("--disk-mb", type=int, default=DISK_MB, help="what each sandbox may keep on the disk")
+    parser.add_argument(
+        "--disk-look-seconds",
+        type=int,
+        default=LOOK_SECONDS,
+        help="how long counting the files of one sandbox may take; a slow disk needs more",
+    )
     return parser.parse_args()
 
 
@@ -72,18 +84,35 @@ def leave_terminal() -> None:
     os.close(terminal)
 
 
-def app(fleet: Fleet, api_key: str) -> Gateway:
+def app(fleet: Fleet, api_key: str, disk: DiskWatch, *, limits_memory: bool) -> Gateway:
+    """`limits_memory`: whether control groups do."""
+
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         await fleet.restore()
-        clock = asyncio.create_task(fleet.watch_the_clock())
+        watches = [_watch("clock", fleet.watch_the_clock()), _watch("disk", disk.run())]
+        if not limits_memory:
+            watches.append(_watch("memory", watch_memory(fleet.boxes)))
         try:
             yield
         finally:
-            clock.cancel()
+            for watch in watches:
+                watch.cancel()
             await fleet.halt()
 
     return Gateway(ApiKey(Control(fleet).app(lifespan), api_key), fleet)
+
+
+def _watch(name: str, watching: Coroutine[object, object, NoReturn]) -> asyncio.Task[NoReturn]:
+    """A watch at work, which has no end but a fault of ours."""
+    task = asyncio.create_task(watching, name=f"the watch on the {name}")
+    task.add_done_callback(_report_end)
+    return task
+
+
+def _report_end(watch: asyncio.Task[NoReturn]) -> None:
+    if not watch.cancelled():
+        log.critical("%s has failed: restart the server", watch.get_name(), exc_info=watch.exception())
 
 
 def main() -> None:
@@ -100,8 +129,21 @@ def main() -> None:
     files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))  # a few per sandbox and two per connection
     runtime.prepare()
+    try:
+        trial.run()
+    except trial.NoWalls as error:
+        sys.exit(str(error))
+    groups = cgroups.parent()
+    log.info(
+        "limits of sandboxes: %s",
+        f"control groups below {groups}"
+        if groups
+        else "no control group is writable: by process, and a watch",
+    )
+    fleet = Fleet(House(options.allow, options.disk_mb, groups))
+    disk = DiskWatch(fleet.boxes, options.disk_look_seconds)
     uvicorn.run(
-        app(Fleet(options.allow), api_key),
+        app(fleet, api_key, disk, limits_memory=groups is not None),
         host=options.host,
         port=options.port,
         loop="asyncio",

@@ -5,16 +5,20 @@ import json
 import os
 import socket
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import httpx
 
 from local.sandboxes import jail, processes
+from local.sandboxes.cgroups import Group
 from local.sandboxes.egress import Egress
 from local.sandboxes.envd.config import EnvdConfig
-from local.sandboxes.records import Record, remove_tree
-from local.sandboxes.runtime import HOME, UID, USER
+from local.sandboxes.faults import Faults
+from local.sandboxes.records import Record, copy_tree, remove_tree
+from local.sandboxes.refusals import Refusals
+from local.sandboxes.runtime import HOME, USER
+from local.sandboxes.size import DISK_MB, size_of
 
 _BOOT_TIMEOUT = 60.0
 _BOOTS = asyncio.Semaphore(2 * (os.cpu_count() or 1))  # more at once only make each of them slower
@@ -28,12 +32,27 @@ class Gone(Exception):
     """The sandbox is paused or was deleted."""
 
 
-class Box:
-    """A record brought to life. `ports` are the host's loopback ports that are reachable from inside."""
+@dataclass(frozen=True)
+class House:
+    """What all boxes of a server share."""
 
-    def __init__(self, record: Record, ports: Sequence[int]) -> None:
+    ports: Sequence[int] = ()
+    """The host's loopback ports that are reachable from inside."""
+    disk_mb: int = DISK_MB
+    groups: Path | None = None
+    """Where control groups are made; None where the host has none to give."""
+
+
+class Box:
+    """A record brought to life."""
+
+    def __init__(self, record: Record, house: House) -> None:
         self.record = record
-        self._ports = ports
+        self.size = size_of(record.metadata, house.disk_mb)
+        self.faults = Faults()
+        self.refusals = Refusals()
+        self._ports = house.ports
+        self._group = Group(house.groups, record.sandbox_id) if house.groups else None
         self._lock = asyncio.Lock()
         self._deleted = False
         self._process: asyncio.subprocess.Process | None = None
@@ -48,7 +67,7 @@ class Box:
             directory.mkdir()
             directory.chmod(0o755)
             if os.geteuid() == 0:
-                os.chown(directory, UID, UID)
+                os.chown(directory, self.record.uid, self.record.uid)
         self.record.save()
 
     async def transport(self) -> httpx.AsyncHTTPTransport:
@@ -97,12 +116,29 @@ class Box:
             if self.record.state == "running":
                 return False
             self.record.state = "running"
-            if memory and self._process is not None and self._alive():
+            if self._earlier.exists():
+                await self._halt()
+                await self._forget()
+            elif memory and self._process is not None and self._alive():
                 processes.thaw(self._process)
                 self._connect()
             else:
                 await self._halt()
             return True
+
+    async def remember(self) -> None:
+        """Keep the files as they are now: its next resume finds these and no later ones."""
+        async with self._lock:
+            if self._deleted:
+                raise Gone
+            await copy_tree(self.record.directory / "home", self._earlier)
+
+    async def cut(self) -> None:
+        """Cut what streams from and to the sandbox; its processes go on."""
+        async with self._lock:
+            if self._transport is not None:
+                await self._disconnect()
+                self._connect()
 
     async def halt(self) -> None:
         """End every process of the sandbox; its record and files stay."""
@@ -116,6 +152,21 @@ class Box:
                 self._deleted = True
                 await self._halt()
                 await remove_tree(self.record.discard())
+                if self._group is not None:
+                    self._group.remove()
+
+    @property
+    def pid(self) -> int | None:
+        """Of bwrap, from which all processes of the sandbox come; None while none run."""
+        return self._process.pid if self._process is not None and self._alive() else None
+
+    @property
+    def _earlier(self) -> Path:
+        return self.record.directory / "home.earlier"
+
+    async def _forget(self) -> None:
+        await remove_tree(self.record.directory / "home")
+        self._earlier.rename(self.record.directory / "home")
 
     def _alive(self) -> bool:
         return processes.running(self._process)
@@ -135,15 +186,19 @@ class Box:
 
     async def _start(self) -> None:
         directory = self.record.directory
-        self._egress = Egress(self._ports, internet=self.record.allow_internet_access)
+        self._egress = Egress(self._ports, self.record.reach, self.refusals)
         (directory / "egress.sock").unlink(missing_ok=True)
         await self._egress.listen(directory / "egress.sock")
         # envd's socket is bound out here and inherited, not looked up in a place the sandbox can write to,
         # where a link could lead the gateway to another socket of the host. Requests queue in it until envd
         # is up.
         with _listener(directory / "envd.sock") as listener, (directory / "envd.log").open("wb") as output:
+            command = jail.command(directory, self.record.uid, self.size)
+            if self._group is not None:
+                self._group.make(self.size)
+                command = self._group.entering(command)
             self._process = await asyncio.create_subprocess_exec(
-                *jail.command(directory),
+                *command,
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.DEVNULL,
                 stderr=output,
@@ -157,7 +212,8 @@ class Box:
                 envs=self.record.envs,
                 egress_socket=jail.EGRESS_SOCKET,
                 relays=list(self._ports),
-                proxy=self.record.allow_internet_access,
+                memory_bytes=self.size.memory_bytes,
+                file_bytes=self.size.disk_bytes,
             )
             await _feed(self._process, json.dumps(asdict(config)).encode())
         self._connect()

@@ -1,7 +1,6 @@
 """The control plane: E2B's REST API as far as its SDK uses it to create, find, pause and end sandboxes."""
 
 import hmac
-import os
 from urllib.parse import parse_qsl, unquote
 
 from pydantic import BaseModel, Field, ValidationError
@@ -12,8 +11,10 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
 
 from local.sandboxes.box import BootFailed, Gone
+from local.sandboxes.faults import NewFaults
 from local.sandboxes.fleet import Fleet, NewSandbox, SandboxNotFound
 from local.sandboxes.records import Record, iso
+from local.sandboxes.size import size_of
 
 ENVD_VERSION = "0.6.4"  # the protocol envd speaks; the SDK decides by it what it may ask for
 _NO_CONTENT = Response(status_code=204)
@@ -74,6 +75,7 @@ class Control:
                 Route("/sandboxes/{id}", self.kill, methods=["DELETE"]),
                 Route("/sandboxes/{id}/timeout", self.timeout, methods=["POST"]),
                 Route("/sandboxes/{id}/pause", self.pause, methods=["POST"]),
+                Route("/sandboxes/{id}/faults", self.faults, methods=["PUT"]),
             ],
             exception_handlers={
                 SandboxNotFound: lambda _, error: _error(404, str(error)),
@@ -102,14 +104,18 @@ class Control:
         found.sort(key=lambda record: record.started_at, reverse=query.order == "desc")
         end = query.next_token + query.limit
         headers = {"x-next-token": str(end)} if end < len(found) else None
-        return JSONResponse([_detail(record) for record in found[query.next_token : end]], headers=headers)
+        return JSONResponse(
+            [self._detail(record) for record in found[query.next_token : end]], headers=headers
+        )
 
     async def get(self, request: Request) -> Response:
-        return JSONResponse(_detail(self._fleet.find(request.path_params["id"]).record))
+        box = self._fleet.look_up(request.path_params["id"])
+        detail = self._detail(box.record)
+        return JSONResponse({**detail, "metadata": {**box.record.metadata, **box.refusals.metadata}})
 
     async def connect(self, request: Request) -> Response:
         """Resume a paused sandbox; the time left to a running one only ever grows."""
-        box = self._fleet.find(request.path_params["id"])
+        box = self._fleet.look_up(request.path_params["id"])
         wish = Connect.model_validate_json(await request.body() or b"{}")
         resumed = await box.resume(memory=wish.memory)
         box.record.extend(wish.timeout, shorten=resumed)
@@ -122,7 +128,7 @@ class Control:
         return _NO_CONTENT
 
     async def timeout(self, request: Request) -> Response:
-        record = self._fleet.find(request.path_params["id"]).record
+        record = self._fleet.look_up(request.path_params["id"]).record
         record.extend(Timeout.model_validate_json(await request.body()).timeout, shorten=True)
         record.save()
         return _NO_CONTENT
@@ -130,9 +136,29 @@ class Control:
     async def pause(self, request: Request) -> Response:
         sandbox_id = request.path_params["id"]
         wish = Pause.model_validate_json(await request.body() or b"{}")
-        if not await self._fleet.find(sandbox_id).pause(memory=wish.memory):
+        if not await self._fleet.look_up(sandbox_id).pause(memory=wish.memory):
             return _error(409, f"sandbox {sandbox_id} is paused already")
         return _NO_CONTENT
+
+    async def faults(self, request: Request) -> Response:
+        """For tests; see `local.sandboxes.faults`."""
+        new = NewFaults.model_validate_json(await request.body())
+        await self._fleet.lay(request.path_params["id"], new)
+        return _NO_CONTENT
+
+    def _detail(self, record: Record) -> dict[str, object]:
+        size = size_of(record.metadata, self._fleet.disk_mb)
+        return {
+            **_created(record),
+            "startedAt": iso(record.started_at),
+            "endAt": iso(record.end_at),
+            "state": record.state,
+            "metadata": record.metadata,
+            "allowInternetAccess": record.reach.internet,
+            "cpuCount": size.cpu_count,
+            "memoryMB": size.memory_mb,
+            "diskSizeMB": size.disk_mb,
+        }
 
 
 def _created(record: Record) -> dict[str, str | None]:
@@ -145,20 +171,6 @@ def _created(record: Record) -> dict[str, str | None]:
         "envdAccessToken": record.access_token,
         "trafficAccessToken": None,
         "domain": None,
-    }
-
-
-def _detail(record: Record) -> dict[str, object]:
-    return {
-        **_created(record),
-        "startedAt": iso(record.started_at),
-        "endAt": iso(record.end_at),
-        "state": record.state,
-        "metadata": record.metadata,
-        "allowInternetAccess": record.allow_internet_access,
-        "cpuCount": os.cpu_count() or 1,
-        "memoryMB": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 20,
-        "diskSizeMB": 0,  # the host's: not limited
     }
 
 

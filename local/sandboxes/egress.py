@@ -1,6 +1,6 @@
 """The only way out of a sandbox: an HTTP proxy on a unix socket of its own, run by the server outside.
 
-It connects to the ports the operator allowed (the forge) and, for a sandbox with internet access, to public
+It connects to the ports the operator allowed (the forge) and, as far as the sandbox's `Reach` goes, to public
 addresses. It resolves a name itself and connects to the very address it checked, so that a name which changes
 its mind between two look-ups gains nothing.
 """
@@ -8,7 +8,6 @@ its mind between two look-ups gains nothing.
 import asyncio
 import logging
 import os
-import socket
 from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
@@ -18,6 +17,9 @@ from urllib.parse import urlsplit
 import psutil
 
 from local.sandboxes.envd.relay import CONNECTED, HEAD_LIMIT, closing, splice
+from local.sandboxes.names import Names
+from local.sandboxes.reach import Reach
+from local.sandboxes.refusals import Refusals
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +28,10 @@ _CONNECT_TIMEOUT = 15.0
 _MAX_CONNECTIONS = 256  # of one sandbox at a time; the next one is hung up on
 
 LOOPBACK = "127.0.0.1"
-_PROTOCOL_ASSIGNMENTS = ip_network("192.0.0.0/24")  # Python 3.11 takes a part of it for global
+_NOT_PUBLIC = (
+    ip_network("192.0.0.0/24"),  # protocol assignments; Python 3.11 takes a part of it for global
+    ip_network("168.63.129.16/32"),  # a cloud's metadata and agents, at an address that looks public
+)
 
 
 class Refused(Exception):
@@ -35,6 +40,13 @@ class Refused(Exception):
     def __init__(self, status: str, message: str) -> None:
         super().__init__(message)
         self.status = status
+
+
+class Forbidden(Refused):
+    """It will not, for this host is out of the sandbox's reach."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("403 Forbidden", message)
 
 
 @dataclass(frozen=True)
@@ -48,11 +60,13 @@ class Target:
 
 
 class Egress:
-    """The way out of one sandbox: `ports` of this host's loopback and, with `internet`, public addresses."""
+    """The way out of one sandbox: `ports` of this host's loopback, and what of the internet it reaches."""
 
-    def __init__(self, ports: Iterable[int], *, internet: bool) -> None:
+    def __init__(self, ports: Iterable[int], reach: Reach, refusals: Refusals | None = None) -> None:
         self._ports = frozenset(ports)
-        self._internet = internet
+        self._reach = reach
+        self._refusals = refusals or Refusals()
+        self._names = Names()
         self._connections: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
 
@@ -99,12 +113,12 @@ class Egress:
     async def _connect(self, target: Target) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         if target.host == LOOPBACK and target.port in self._ports:
             addresses = [LOOPBACK]
-        elif self._internet:
-            addresses = await public_addresses(target.host, target.port)
         else:
-            raise Refused(
-                "403 Forbidden", f"{target.host}:{target.port}: this sandbox has no internet access"
-            )
+            try:
+                addresses = await self._addresses(target)
+            except Forbidden:
+                self._refusals.count(target.host)
+                raise
         reasons = []
         for address in addresses:
             try:
@@ -115,6 +129,16 @@ class Egress:
         raise Refused(
             "502 Bad Gateway", f"{target.host}:{target.port} cannot be reached: {'; '.join(reasons)}"
         )
+
+    async def _addresses(self, target: Target) -> list[str]:
+        """Raises Refused; a host that is out of reach is not even resolved."""
+        if not self._reach.internet:
+            raise Forbidden(f"{target.host}:{target.port}: this sandbox has no internet access")
+        if not self._reach.includes(target.host):
+            raise Forbidden(
+                f"{target.host}:{target.port}: this sandbox reaches a list of hosts only, and not this one"
+            )
+        return await public_addresses(target.host, target.port, self._names)
 
 
 async def read_target(reader: asyncio.StreamReader) -> Target:
@@ -140,16 +164,15 @@ async def read_target(reader: asyncio.StreamReader) -> Target:
     return Target(host, port or 80, "\r\n".join(lines).encode("latin-1"), tunnel=False)
 
 
-async def public_addresses(host: str, port: int) -> list[str]:
+async def public_addresses(host: str, port: int, names: Names) -> list[str]:
     """The addresses of a host, if it is a public one throughout. Raises Refused otherwise."""
     try:
-        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError) as error:
+        addresses = await names.resolve(host, port)
+    except (OSError, UnicodeError, TimeoutError) as error:
         raise Refused("502 Bad Gateway", f"{host} cannot be resolved") from error
-    addresses = [str(sockaddr[0]) for *_, sockaddr in found]
     own = {address.address for interface in psutil.net_if_addrs().values() for address in interface}
     if not addresses or own.intersection(addresses) or not all(is_public(ip_address(it)) for it in addresses):
-        raise Refused("403 Forbidden", f"{host} is not a public address: sandboxes reach the internet only")
+        raise Forbidden(f"{host} is not a public address: sandboxes reach the internet only")
     return addresses
 
 
@@ -161,5 +184,5 @@ def is_public(address: IPv4Address | IPv6Address) -> bool:
     if isinstance(address, IPv6Address):
         wraps = address.ipv4_mapped or address.sixtofour or address.teredo
         return not wraps and address.packed[0] >> 5 == 1 and address.is_global and not address.is_multicast
-    special = address.is_multicast or address.is_reserved or address in _PROTOCOL_ASSIGNMENTS
+    special = address.is_multicast or address.is_reserved or any(address in net for net in _NOT_PUBLIC)
     return address.is_global and not special

@@ -4,12 +4,15 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Coroutine
 from typing import NoReturn
 
 from pydantic import BaseModel, Field
 
-from local.sandboxes.box import BootFailed, Box, Gone
+from local.sandboxes import users
+from local.sandboxes.box import BootFailed, Box, Gone, House
+from local.sandboxes.faults import NewFaults
+from local.sandboxes.reach import Network, reach_of
 from local.sandboxes.records import TRASH, Record, load, remove_tree
 
 log = logging.getLogger(__name__)
@@ -27,6 +30,7 @@ class NewSandbox(BaseModel):
     auto_pause: bool = Field(default=False, alias="autoPause")
     auto_pause_memory: bool = Field(default=True, alias="autoPauseMemory")
     allow_internet_access: bool | None = None
+    network: Network | None = None
 
 
 class SandboxNotFound(Exception):
@@ -35,19 +39,24 @@ class SandboxNotFound(Exception):
 
 
 class Fleet:
-    """`ports` are the host's loopback ports that every sandbox reaches."""
-
-    def __init__(self, ports: Sequence[int]) -> None:
-        self._ports = ports
+    def __init__(self, house: House) -> None:
+        self._house = house
         self._boxes: dict[str, Box] = {}
+        self._dying: dict[str, Box] = {}
+        """Killed, but not dead yet (see `faults`)."""
         self._ending: set[asyncio.Task[None]] = set()
+
+    @property
+    def disk_mb(self) -> int:
+        """The disk quota of each."""
+        return self._house.disk_mb
 
     async def restore(self) -> None:
         """Bring back what an earlier server left. Each boots with the first request to it, from its files."""
         for leftover in TRASH.glob("*"):
             await remove_tree(leftover)
         for record in load():
-            self._boxes[record.sandbox_id] = Box(record, self._ports)
+            self._boxes[record.sandbox_id] = Box(record, self._house)
         log.info("%d sandboxes restored", len(self._boxes))
 
     async def create(self, new: NewSandbox, idempotency_key: str | None) -> Record:
@@ -61,7 +70,8 @@ class Fleet:
             None,
         )
         if box is None:
-            box = Box(_record(new, idempotency_key), self._ports)
+            uid = users.free_id({it.record.uid for it in self.boxes()})
+            box = Box(_record(new, idempotency_key, uid), self._house)
             box.furnish()
             self._boxes[box.record.sandbox_id] = box
         try:
@@ -78,11 +88,38 @@ class Fleet:
         except KeyError:
             raise SandboxNotFound(sandbox_id) from None
 
+    def look_up(self, sandbox_id: str) -> Box:
+        """The same for the control plane, where a fault may hide it."""
+        box = self.find(sandbox_id)
+        if box.faults.hides():
+            raise SandboxNotFound(sandbox_id)
+        return box
+
+    def reach(self, sandbox_id: str) -> Box:
+        """The same for the data plane, which reaches it until it is dead."""
+        return self._dying.get(sandbox_id) or self.find(sandbox_id)
+
+    def boxes(self) -> list[Box]:
+        """All of them, also those that are dying."""
+        return [*self._boxes.values(), *self._dying.values()]
+
     def records(self) -> list[Record]:
         return [box.record for box in self._boxes.values()]
 
     async def delete(self, sandbox_id: str) -> None:
         await self._drop(self.find(sandbox_id))
+
+    async def lay(self, sandbox_id: str, new: NewFaults) -> None:
+        """Let a sandbox have these faults from now on."""
+        box = self.find(sandbox_id)
+        box.faults.lay(new)
+        if box.faults.is_unreachable:
+            await box.cut()
+        if new.forgets:
+            await box.remember()
+        if new.dies_in_seconds is not None:
+            self._dying[sandbox_id] = self._boxes.pop(sandbox_id)
+            self._later(self._die(box, new.dies_in_seconds))
 
     async def watch_the_clock(self) -> NoReturn:
         """End or pause each sandbox when its time is over."""
@@ -92,13 +129,13 @@ class Fleet:
             for box in [
                 it for it in self._boxes.values() if it.record.state == "running" and it.record.end_at <= now
             ]:
-                task = asyncio.create_task(self._expire(box))
-                self._ending.add(task)
-                task.add_done_callback(self._ending.discard)
+                self._later(self._expire(box))
 
     async def halt(self) -> None:
         """End every process of every sandbox. Records and files stay, for the next server to restore."""
-        await asyncio.gather(*(box.halt() for box in self._boxes.values()))
+        halting = [box.halt() for box in self._boxes.values()]
+        dying = [box.delete() for box in self._dying.values()]
+        await asyncio.gather(*halting, *dying)
 
     async def _expire(self, box: Box) -> None:
         try:
@@ -111,19 +148,30 @@ class Fleet:
         except Gone:
             log.debug("sandbox %s was ended by a client at the same time", box.record.sandbox_id)
 
+    def _later(self, ending: Coroutine[object, object, None]) -> None:
+        task = asyncio.create_task(ending)
+        self._ending.add(task)
+        task.add_done_callback(self._ending.discard)
+
+    async def _die(self, box: Box, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+        self._dying.pop(box.record.sandbox_id, None)
+        await box.delete()
+
     async def _drop(self, box: Box) -> None:
         self._boxes.pop(box.record.sandbox_id, None)
         await box.delete()
 
 
-def _record(new: NewSandbox, idempotency_key: str | None) -> Record:
+def _record(new: NewSandbox, idempotency_key: str | None, uid: int) -> Record:
     return Record(
         sandbox_id="i" + secrets.token_hex(10),
         template_id=new.template_id,
         access_token=secrets.token_hex(32),
         metadata=new.metadata,
         envs=new.envs,
-        allow_internet_access=new.allow_internet_access is not False,
+        uid=uid,
+        reach=reach_of(new.allow_internet_access, new.network),
         auto_pause=new.auto_pause,
         auto_pause_memory=new.auto_pause_memory,
         idempotency_key=idempotency_key,

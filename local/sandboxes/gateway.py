@@ -1,6 +1,11 @@
-"""The data plane: what carries a sandbox's id in its header goes to the envd of that sandbox as it is."""
+"""The data plane: what carries a sandbox's id in its header goes to the envd of that sandbox as it is.
+
+A request to `<port>-<sandbox id>.<any host>` goes to the server that listens on that port in the sandbox, as
+E2B does it.
+"""
 
 import logging
+import re
 from collections.abc import AsyncIterator
 
 import httpx
@@ -14,6 +19,7 @@ from local.sandboxes.fleet import Fleet, SandboxNotFound
 log = logging.getLogger(__name__)
 
 _ENVD_PORT = "49983"
+_PREVIEW = re.compile(r"(\d{1,5})-([A-Za-z0-9_]+)\.")
 _HOP_BY_HOP = frozenset({b"connection", b"keep-alive", b"transfer-encoding", b"host"})
 
 
@@ -29,6 +35,9 @@ class Gateway:
             await self._control(scope, receive, send)
             return
         request = Request(scope, receive)
+        if preview := _PREVIEW.match(request.headers.get("host", "")):
+            await (await self._preview(request, preview[2], preview[1]))(scope, receive, send)
+            return
         sandbox_id = request.headers.get("e2b-sandbox-id")
         answer = self._control if sandbox_id is None else await self._forward(request, sandbox_id)
         await answer(scope, receive, send)
@@ -39,8 +48,25 @@ class Gateway:
             return _unavailable(
                 sandbox_id, f"The sandbox is running but port is not open: {port} is not served here"
             )
+        return await self._pass_on(_outgoing(request), sandbox_id)
+
+    async def _preview(self, request: Request, sandbox_id: str, port: str) -> Response:
+        """To the server on that port; envd, which alone is inside with it, carries it there."""
+        outgoing = _outgoing(request)
         try:
-            incoming = await _send(self._fleet.find(sandbox_id), _outgoing(request))
+            token = self._fleet.find(sandbox_id).record.access_token
+        except SandboxNotFound:
+            return _unavailable(sandbox_id, "The sandbox was not found")
+        outgoing.headers["X-Access-Token"] = token
+        outgoing.headers["X-Preview-Port"] = port
+        return await self._pass_on(outgoing, sandbox_id)
+
+    async def _pass_on(self, outgoing: httpx.Request, sandbox_id: str) -> Response:
+        try:
+            box = self._fleet.reach(sandbox_id)
+            if box.faults.is_unreachable:
+                return _unavailable(sandbox_id, "The sandbox is running but port is not open")
+            incoming = await _send(box, outgoing)
         except (SandboxNotFound, Gone):
             return _unavailable(sandbox_id, "The sandbox was not found")
         except ClientDisconnect:

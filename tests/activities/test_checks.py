@@ -2,24 +2,48 @@
 
 from temporalio import workflow
 
-from activities.engine_rows import KINDS
-from activities.stray_workflows import WORKFLOWS
+from activities.reconcile.orphaned_workflows import WORKFLOWS
 from activities.task_schedules import FIRING_WORKFLOW
-from models import jobs
+from activities.trash.starting import PERMANENT_DELETION_WORKFLOW, PROJECT_DELETION_WORKFLOW
+from activities.webhooks.github_hints import GITHUB_HINTS_WORKFLOW
+from activities.webhooks.waking import WEBHOOK_WORKFLOW
+from models.chain import Chain
+from models.job import Job
+from models.job_kinds import KINDS, kind_of
 from worker.registry import WORKFLOWS as REGISTERED
-from workflows.sweep import SweepWorkflow
+from workflows.reconcile.sweeps import ReconcileSweepWorkflow, StartSweepWorkflow
+from workflows.trash.keeping import TrashKeepingWorkflow
 
-SHORT = {FIRING_WORKFLOW, workflow._Definition.must_from_class(SweepWorkflow).name}
-"""They have no row and end within seconds."""
+SHORT = {
+    FIRING_WORKFLOW,
+    GITHUB_HINTS_WORKFLOW,
+    *(
+        workflow._Definition.must_from_class(each).name
+        for each in (StartSweepWorkflow, ReconcileSweepWorkflow, TrashKeepingWorkflow)
+    ),
+}
+"""They have no row of their own and end within seconds."""
+WEBHOOKS = {WEBHOOK_WORKFLOW}
+"""They end by themselves once their endpoint is gone."""
+DELETIONS = {PERMANENT_DELETION_WORKFLOW, PROJECT_DELETION_WORKFLOW}
+"""They go on until their row is gone, and the trash is kept by a schedule of its own."""
 
 
 def test_every_workflow_is_looked_for() -> None:
     names = {workflow._Definition.must_from_class(each).name for each in REGISTERED}
-    assert names == {*WORKFLOWS} | SHORT
+    assert names == {*WORKFLOWS} | SHORT | DELETIONS | WEBHOOKS
 
 
-def test_every_job_has_its_workflow() -> None:
-    assert {prefix: KINDS[prefix].table for prefix in jobs.KINDS} == jobs.KINDS
+def test_every_table_of_jobs_and_chains_is_registered() -> None:
+    tables = {table for base in (Job, Chain) for table in base.__subclasses__()}
+    assert {kind.table for kind in KINDS.values()} == tables
+
+
+def test_ids_of_a_kind_begin_with_its_prefix() -> None:
+    for prefix, kind in KINDS.items():
+        make = kind.table.model_fields["id"].default_factory
+        assert make is not None
+        assert kind_of(make()) is KINDS[prefix]  # type: ignore[call-arg]  # ours take nothing
 
 
 def test_every_status_that_is_not_final_is_known() -> None:

@@ -5,7 +5,7 @@ import asyncio
 from sqlmodel import col, select
 
 from activities.ci import keep_checks
-from gateways.github_checks import Check, ChecksFacts
+from gateways.github.checks import Check, ChecksFacts
 from kit.database import Database
 from models import Event, Run
 from models.event import EventType
@@ -28,7 +28,7 @@ async def kept(database: Database, run: Run) -> tuple[object, list[tuple[int, st
 
 async def test_a_change_is_told_once(database: Database, run: Run) -> None:
     for facts in (PENDING, PASSED, PASSED):
-        await asyncio.gather(*(keep_checks(database.direct, run.id, facts) for _ in range(AT_ONCE)))
+        await asyncio.gather(*(keep_checks(database, run.id, facts) for _ in range(AT_ONCE)))
     told = [(1, EventType.ci_updated, "pending"), (2, EventType.ci_updated, "passed")]
     assert await kept(database, run) == ("passed", told)
     async with database.transaction() as session:
@@ -38,11 +38,11 @@ async def test_a_change_is_told_once(database: Database, run: Run) -> None:
 
 
 async def test_a_look_that_comes_after_the_end_of_the_run_is_not_told(database: Database, run: Run) -> None:
-    await keep_checks(database.direct, run.id, PENDING)
+    await keep_checks(database, run.id, PENDING)
     async with database.transaction() as session:
         (await session.get_one(Run, run.id)).close(RunStatus.cancelled)
-    await keep_checks(database.direct, run.id, PASSED)
+    await keep_checks(database, run.id, PASSED)
     pending = (1, EventType.ci_updated, "pending")
     assert await kept(database, run) == ("pending", [pending])
-    await keep_checks(database.direct, run.id, PASSED, ended=True)
+    await keep_checks(database, run.id, PASSED, ended=True)
     assert await kept(database, run) == ("passed", [pending, (2, EventType.ci_updated, "passed")])

@@ -2,18 +2,22 @@
 
 import asyncio
 
+import pytest
 from sqlmodel import col, select
+from temporalio.exceptions import ApplicationError
 
 from activities.clones import keep_clone
-from activities.sandbox_beginnings import sandbox_runs, want_sandbox
-from activities.sandboxes import SandboxRef
+from activities.sandboxes.beginnings import sandbox_runs, want_sandbox
+from activities.sandboxes.lifecycle import SandboxRef, must_be_large_enough
 from activities.workplaces import workplace
 from gateways.repository import Cloned
+from gateways.sandboxes.control import SandboxFacts
 from kit.database import Database
 from models import Event, Run, Sandbox, SandboxEvent
+from models.base import now
 from models.blueprint import SandboxConfig
 from models.event import EventType
-from models.sandbox import SandboxStatus
+from models.sandbox import SandboxPurpose, SandboxStatus
 
 AT_ONCE = 8
 
@@ -26,25 +30,28 @@ async def told(database: Database, run: Run) -> list[tuple[int, str]]:
 
 async def test_a_job_has_one_sandbox_until_that_has_ended(database: Database, run: Run) -> None:
     config = SandboxConfig(memory_mb=512)
-    wanted = await asyncio.gather(*(want_sandbox(database.direct, run.id, config) for _ in range(AT_ONCE)))
-    assert [each for each in wanted if each != wanted[0]] == []
+    wanted = await asyncio.gather(*(want_sandbox(database, run.id, config) for _ in range(AT_ONCE)))
+    assert {each.id for each in wanted} == {wanted[0].id}
     async with database.transaction() as session:
         [row] = (await session.exec(select(Sandbox).where(col(Sandbox.job_id) == run.id))).all()
         assert (row.id, row.name, row.memory_mb, row.timeout_ms) == (
-            wanted[0].id, run.name, 512, wanted[0].timeout_ms,
-        )  # fmt: skip
+            wanted[0].id,
+            run.name,
+            512,
+            wanted[0].timeout_ms,
+        )
         row.end(SandboxStatus.error, "The sandbox was lost.")
-    after = await want_sandbox(database.direct, run.id, config)
+    after = await want_sandbox(database, run.id, config)
     assert after.id != row.id
     assert await told(database, run) == [(1, EventType.sandbox_creating), (2, EventType.sandbox_creating)]
 
 
 async def test_a_sandbox_begins_to_run_once(database: Database, run: Run) -> None:
-    wanted = await want_sandbox(database.direct, run.id, SandboxConfig())
-    assert not wanted.is_running
-    runs = [sandbox_runs(database.direct, run.id, wanted.id, "box-1") for _ in range(AT_ONCE)]
+    wanted = await want_sandbox(database, run.id, SandboxConfig())
+    assert wanted.status is SandboxStatus.creating
+    runs = [sandbox_runs(database, run.id, wanted.id, "box-1") for _ in range(AT_ONCE)]
     await asyncio.gather(*runs)
-    assert (await want_sandbox(database.direct, run.id, SandboxConfig())).is_running
+    assert (await want_sandbox(database, run.id, SandboxConfig())).status is SandboxStatus.running
     assert await told(database, run) == [(1, EventType.sandbox_creating), (2, EventType.sandbox_running)]
     async with database.transaction() as session:
         [line] = (
@@ -53,16 +60,24 @@ async def test_a_sandbox_begins_to_run_once(database: Database, run: Run) -> Non
     assert line.message == "box-1 runs."
 
 
-async def test_what_was_cloned_is_told_once_and_kept_as_it_is_now(database: Database, run: Run) -> None:
-    wanted = await want_sandbox(database.direct, run.id, SandboxConfig())
+async def test_a_verification_of_another_commit_has_another_sandbox(database: Database, run: Run) -> None:
+    config, purpose = SandboxConfig(), SandboxPurpose.verification
+    before = await want_sandbox(database, run.id, config, purpose, "a" * 40)
+    assert (await want_sandbox(database, run.id, config, purpose, "a" * 40)).id == before.id
+    after = await want_sandbox(database, run.id, config, purpose, "b" * 40)
+    assert (after.id != before.id, after.commit_sha) == (True, "b" * 40)
+
+
+async def test_the_first_clone_of_a_run_stays_recorded(database: Database, run: Run) -> None:
+    wanted = await want_sandbox(database, run.id, SandboxConfig())
     ref = SandboxRef(job_id=run.id, sandbox_id=wanted.id)
-    place = await workplace(database.direct, run.id, wanted.id)
-    for sha, times in (("a" * 40, AT_ONCE), ("b" * 40, 1)):
-        cloned = Cloned(base_branch="main", base_sha=sha)
-        keeps = [keep_clone(database.direct, ref, place, cloned, "work", 2) for _ in range(times)]
+    place = await workplace(database, run.id, wanted.id)
+    for branch, sha, times in (("main", "a" * 40, AT_ONCE), ("release", "b" * 40, 1)):
+        cloned = Cloned(base_branch=branch, base_sha=sha)
+        keeps = [keep_clone(database, ref, place, cloned, "work", 2) for _ in range(times)]
         await asyncio.gather(*keeps)
     async with database.transaction() as session:
-        now = await session.get_one(Run, run.id)
+        after = await session.get_one(Run, run.id)
         lines = (
             await session.exec(
                 select(SandboxEvent.message)
@@ -70,8 +85,22 @@ async def test_what_was_cloned_is_told_once_and_kept_as_it_is_now(database: Data
                 .order_by(col(SandboxEvent.id))
             )
         ).all()
-        events = (await session.exec(select(Event).where(col(Event.subject_id) == run.id))).all()
+        in_order = select(Event).where(col(Event.subject_id) == run.id).order_by(col(Event.seq))
+        events = (await session.exec(in_order)).all()
     files = "Put 2 project files in place."
-    assert list(lines) == [f"Cloned o/r at {'a' * 40}.", files, f"Cloned o/r at {'b' * 40}.", files]
-    assert (now.base_branch, now.base_sha, now.event_seq) == ("main", "b" * 40, 3)
-    assert [event.data.get("baseSha") for event in events] == [None, "a" * 40, "b" * 40]
+    assert list(lines) == [f"Cloned o/r at {'a' * 40}.", files]
+    assert (after.base_branch, after.base_sha, after.event_seq) == ("main", "a" * 40, 2)
+    assert [event.data.get("baseSha") for event in events] == [None, "a" * 40]
+
+
+def test_a_template_that_is_smaller_than_was_asked_for_is_refused() -> None:
+    box = Sandbox(project_id="prj_1", job_id="r_1", name="n", template_id="tiny", timeout_ms=1)
+    made = SandboxFacts("i1", "running", "tiny", {}, now(), now(), memory_mb=512, cpu_count=2)
+    for memory_mb, cpu_count in ((None, None), (512, None), (None, 2), (512, 2)):
+        box.memory_mb, box.cpu_count = memory_mb, cpu_count
+        must_be_large_enough(box, made)
+    for memory_mb, cpu_count in ((513, None), (None, 3), (4096, 2)):
+        box.memory_mb, box.cpu_count = memory_mb, cpu_count
+        with pytest.raises(ApplicationError, match="'tiny' gives 512 MiB") as refused:
+            must_be_large_enough(box, made)
+        assert refused.value.type == "TEMPLATE_TOO_SMALL"

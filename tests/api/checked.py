@@ -17,9 +17,14 @@ class Checked:
         self.client = client
         self.tried: set[str] = set()
 
-    async def __call__(self, operation_id: str, body: Any = None, /, *, path: str = "", **query: Any) -> Any:
+    async def __call__(
+        self, operation_id: str, body: Any = None, /, *, path: str = "", v: str = "", **query: Any
+    ) -> Any:
+        """`path` stands for the id or the name in the path, `v` for the number of a version."""
         operation = BY_ID[operation_id]
-        url = "http://test" + operation.path.replace("{id}", path).replace("{name}", path)
+        url = "http://test" + operation.path.replace("{type}/{id}", path).replace("{id}", path).replace(
+            "{name}", path
+        ).replace("{v}", v)
         answer = await self.client.request(operation.method, url, json=body, params=query)
         assert answer.status_code == operation.success[0], answer.text
         assert answer.headers["content-type"] == "application/json"

@@ -1,29 +1,39 @@
 """The API over ASGI: one application for the session, one client for each test's project, a quiet engine."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from uuid import uuid4
 
 import httpx
 import pytest
 from fastapi import FastAPI
 from google.protobuf.duration_pb2 import Duration
+from pydantic import SecretStr
 from temporalio.api.enums.v1 import IndexedValueType
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
 from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
+from activities.reconcile.admission import bind
 from api.app import create_app
 from kit.database import Database
+from kit.rates import Rate
 from kit.settings import Settings
 from kit.temporal import SEARCH_ATTRIBUTES, connect
 from local.ports import free_ports
+from models import Run
+from models.run import PrStatus
 from tests.api.quiet_run import quiet_worker
 from tests.conftest import TestProject, make_project
+from tests.gateways.servers import FORGE_TOKEN, Server
+from tests.served import served
 
 NAMESPACE = "api-tests"
 """Of our own, so that no worker of another test picks up the runs that are started here."""
+SHA = "a" * 40
+"""The head of `run`'s pull request."""
 
 
 @asynccontextmanager
@@ -43,7 +53,7 @@ def client_of(app: FastAPI, project: TestProject | None = None) -> httpx.AsyncCl
 
 
 @pytest.fixture(scope="session")
-async def api_settings(settings: Settings, engine: Client) -> Settings:
+async def api_settings(settings: Settings, engine: Client, database: Database) -> Settings:
     """The session's settings, in a namespace of our own."""
     retention = Duration(seconds=int(timedelta(days=1).total_seconds()))
     request = RegisterNamespaceRequest(namespace=NAMESPACE, workflow_execution_retention_period=retention)
@@ -58,12 +68,36 @@ async def api_settings(settings: Settings, engine: Client) -> Settings:
         except RPCError as error:
             if error.status is not RPCStatusCode.NOT_FOUND:
                 raise
-    return settings.model_copy(update={"temporal_namespace": NAMESPACE})
+    many = Rate(
+        1_000_000, 60
+    )  # laws are tried without a key on every operation, thousands of times in seconds
+    own = settings.model_copy(update={"temporal_namespace": NAMESPACE, "rate_limit_per_address": many})
+    await bind(database, await connect(own))  # as the first worker does
+    return own
 
 
 @pytest.fixture(scope="session")
 async def app(api_settings: Settings) -> AsyncIterator[FastAPI]:
     async with running(api_settings) as app:
+        yield app
+
+
+@pytest.fixture(scope="module")
+def forge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    data = tmp_path_factory.mktemp("forge")
+    with served("local.forge", {"FORGE_TOKEN": FORGE_TOKEN}, "--data", str(data)) as url:
+        yield Server(url, data)
+
+
+@pytest.fixture(scope="module")
+async def forge_app(api_settings: Settings, forge: Server) -> AsyncIterator[FastAPI]:
+    """An application whose server's token is the forge's."""
+    update = {
+        "github_url": forge.url,
+        "github_api_url": f"{forge.url}/api/v3",
+        "github_token": SecretStr(FORGE_TOKEN),
+    }
+    async with running(api_settings.model_copy(update=update)) as app:
         yield app
 
 
@@ -106,3 +140,15 @@ async def workflow(client: httpx.AsyncClient) -> str:
 def run_body(workflow: str) -> dict[str, str]:
     """The body of a request that starts a run."""
     return {"workflowId": workflow, "prompt": "Do it", "githubRepoUrl": "https://github.com/org/repo"}
+
+
+@pytest.fixture
+async def run(client: httpx.AsyncClient, database: Database, run_body: dict[str, str]) -> Run:
+    """A run with a pull request, in a repository of its own."""
+    started = await client.post("/runs/start", json=run_body)
+    assert started.status_code == 201, started.text
+    async with database.transaction() as session:
+        row = await session.get_one(Run, started.json()["data"]["id"], with_for_update=True)
+        row.repository_slug, row.pr_number, row.pr_status = f"Org/{uuid4().hex}", 7, PrStatus.created
+        row.head_sha, row.pr_url = SHA, "https://github.com/org/repo/pull/7"
+        return row

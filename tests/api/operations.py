@@ -2,13 +2,15 @@
 
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from api.openapi import document
+from api.openapi import COMMITTED
 from kit.ids import new_id
 
-DESCRIPTION: dict[str, Any] = json.loads(document())
+DESCRIPTION: dict[str, Any] = json.loads(COMMITTED.read_text())
+"""The committed one: a law holds it against the live one, which takes seconds to make."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,8 @@ class Operation:
     @property
     def is_list(self) -> bool:
         schema = self.schema or {}
-        return str(schema.get("$ref", "")).rsplit("/", 1)[-1].startswith("Page_")
+        name = str(schema.get("$ref", "")).rsplit("/", 1)[-1]
+        return name.startswith("Page_") or name.endswith("Page")
 
     @property
     def body(self) -> Any:
@@ -58,20 +61,50 @@ class Operation:
         return content.get("application/json", {}).get("example")
 
     @property
+    def parameters(self) -> list[dict[str, Any]]:
+        """Those of its own, and those that many operations share."""
+        shared = DESCRIPTION["components"]["parameters"]
+        return [
+            shared[parameter["$ref"].rsplit("/", 1)[-1]] if "$ref" in parameter else parameter
+            for parameter in self.spec.get("parameters", [])
+        ]
+
+    @property
+    def query_parameters(self) -> list[dict[str, Any]]:
+        return [parameter for parameter in self.parameters if parameter["in"] == "query"]
+
+    @property
+    def wrong_types(self) -> Iterator[tuple[tuple[str, ...], object]]:
+        """Paths of the booleans and integers in its body, each with a value of another type."""
+        schema = self.spec["requestBody"]["content"]["application/json"]["schema"]
+        return _wrong_types(schema, ())
+
+    @property
     def needs_body(self) -> bool:
         return bool(self.spec.get("requestBody", {}).get("required"))
 
     @property
     def url(self) -> str:
         """Its path with an unknown id, and its required query parameters with unknown values."""
-        required = [
-            parameter
-            for parameter in self.spec.get("parameters", [])
-            if parameter["in"] == "query" and parameter["required"]
-        ]
+        required = [parameter for parameter in self.query_parameters if parameter["required"]]
         values = {"string": new_id("r"), "integer": "1"}
         query = "&".join(f"{one['name']}={values[one['schema']['type']]}" for one in required)
         return re.sub(r"\{id\}", new_id("r"), self.path) + (f"?{query}" if query else "")
+
+
+def _wrong_types(schema: dict[str, Any], path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], object]]:
+    if "$ref" in schema:
+        schema = DESCRIPTION["components"]["schemas"][schema["$ref"].rsplit("/", 1)[-1]]
+    match schema.get("type"):
+        case "boolean":
+            yield path, 0
+        case "integer":
+            yield path, "1"
+        case "object":
+            for name, part in schema.get("properties", {}).items():
+                yield from _wrong_types(part, (*path, name))
+    for option in schema.get("anyOf", ()):
+        yield from _wrong_types(option, path)
 
 
 OPERATIONS = [

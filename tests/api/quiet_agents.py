@@ -56,8 +56,15 @@ class QuietAgents:
             await session.flush()
             session.add(
                 AgentSession(
-                    project_id=job.project_id, job_id=job.id, sandbox_id=sandbox.id, kind=said.kind,
-                    label="Quiet", model="m", thinking_effort=ThinkingEffort.low, system="s", max_turns=1,
+                    project_id=job.project_id,
+                    job_id=job.id,
+                    sandbox_id=sandbox.id,
+                    kind=said.kind,
+                    label="Quiet",
+                    model="m",
+                    thinking_effort=ThinkingEffort.low,
+                    system="s",
+                    max_turns=1,
                     result=said.result,
                 )
-            )  # fmt: skip
+            )

@@ -3,27 +3,29 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 from temporalio import workflow
 from temporalio.client import Client
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
+from activities.agent.resumption import tell_resumption
 from activities.answering_sessions import AnsweringSessions
 from activities.chains import Chains
-from activities.job_starting import ANSWERING_WORKFLOW, JobInput
+from activities.job_starting import JobInput
 from activities.jobs import CloseJob, Ending, JobActivities
 from activities.outside import Outside
-from activities.runs import RunActivities
-from activities.sandboxes import SandboxActivities
+from activities.runs.lifecycle import RunActivities
+from activities.sandboxes.lifecycle import SandboxActivities
 from activities.session_questions import SessionQuestions
 from activities.sprint_chains import SprintChains
-from activities.starting import RUN_WORKFLOW, RunInput
 from activities.work_chains import WorkChains
 from kit.database import Database
 from kit.settings import Settings
 from kit.shielding import finish_first
 from kit.temporal import TASK_QUEUE
 from models.answering_session import AnsweringStatus
+from models.job_kinds import ANSWERING_WORKFLOW, RUN_WORKFLOW
 from models.run import RunStatus
 from tests.api.quiet_agents import ANSWERED, ASKED, QuietAgents, Spoken
 from worker.activities import activities_of
@@ -31,7 +33,7 @@ from worker.interceptors import ActivityInterceptor
 from workflows.answering_session import AnsweringSessionWorkflow
 from workflows.calls import instantly
 from workflows.conversing import Opening
-from workflows.run import RunWorkflow
+from workflows.run import RunState, RunWorkflow
 from workflows.sprint_chain import SprintChainWorkflow
 from workflows.work_chain import WorkChainWorkflow
 
@@ -39,11 +41,11 @@ from workflows.work_chain import WorkChainWorkflow
 @workflow.defn(name=RUN_WORKFLOW)
 class QuietRun(RunWorkflow):
     @workflow.init
-    def __init__(self, input: RunInput) -> None:
+    def __init__(self, input: RunState) -> None:
         super().__init__(input)
 
     @workflow.run
-    async def run(self, input: RunInput) -> RunStatus:
+    async def run(self, input: RunState) -> RunStatus:
         await instantly(RunActivities.begin_run, self.run_id)
         try:
             await workflow.wait_condition(lambda: self.control.stopping)
@@ -87,6 +89,6 @@ async def quiet_worker(client: Client, database: Database, settings: Settings) -
         workflows=[QuietRun, SprintChainWorkflow, WorkChainWorkflow, QuietAnswering],
         activities=activities,
         workflow_runner=UnsandboxedWorkflowRunner(),
-        interceptors=[ActivityInterceptor(jobs.wait)],
+        interceptors=[ActivityInterceptor(jobs.wait, partial(tell_resumption, database))],
     ):
         yield

@@ -8,9 +8,14 @@ from models.issue_session import IssueSessionStatus
 async def a_scan(database: Database, project_id: str, **fields: object) -> str:
     """The id of a completed issue session."""
     row = IssueSession(
-        project_id=project_id, name="Scan", prompt="Look", repository_slug="org/repo", template_id="base",
-        github_repo_url="https://github.com/org/repo", timeout_ms=600_000,
-    )  # fmt: skip
+        project_id=project_id,
+        name="Scan",
+        prompt="Look",
+        repository_slug="org/repo",
+        template_id="base",
+        github_repo_url="https://github.com/org/repo",
+        timeout_ms=600_000,
+    )
     row.sqlmodel_update(fields)
     row.take()
     row.close(IssueSessionStatus.completed)

@@ -14,6 +14,7 @@ from models.session_question import QuestionStatus
 from tests.api.checked import Checked
 from tests.api.scans import a_scan
 from tests.conftest import TestProject
+from tests.patience import PATIENCE
 
 Body = dict[str, Any]
 CORRECTION = "No -- use a server-side cookie instead."
@@ -32,7 +33,7 @@ async def created(client: httpx.AsyncClient, scan: str) -> Body:
 
 
 async def reaches(client: httpx.AsyncClient, row: Body, status: str) -> Body:
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(PATIENCE):
         while True:
             found: Body = (await client.get(f"/answering-sessions/{row['id']}")).json()["data"]
             if found["status"] == status:
@@ -126,9 +127,15 @@ async def test_archived_while_it_asks_nothing_follows(
 
 async def a_question(database: Database, project_id: str, scan: str) -> str:
     row = AnsweringSession(
-        project_id=project_id, issue_session_id=scan, name="n", github_repo_url="u", repository_slug="o/r",
-        status=AnsweringStatus.active, question_count=1, time_limit_seconds=60,
-    )  # fmt: skip
+        project_id=project_id,
+        issue_session_id=scan,
+        name="n",
+        github_repo_url="u",
+        repository_slug="o/r",
+        status=AnsweringStatus.active,
+        question_count=1,
+        time_limit_seconds=60,
+    )
     question = SessionQuestion(
         project_id=project_id, answering_session_id=row.id, number=1, question="?", assumption="!"
     )

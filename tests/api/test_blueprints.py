@@ -83,6 +83,7 @@ async def test_workflows_that_cannot_be(client: httpx.AsyncClient, body: dict[st
 
 
 async def test_personas(client: httpx.AsyncClient, stranger: httpx.AsyncClient) -> None:
+    await client.post("/skills", json={"name": "s"})
     created = await data(await client.post("/personas/create", json={"name": "P", "type": "checker"}), 201)
     assert (created["cliId"], created["thinkingEffort"], created["isEnabled"]) == ("claude", "medium", True)
     body = {"personaId": created["id"], "instructions": "Look.", "selectedSkills": ["s"], "isEnabled": False}
@@ -96,15 +97,29 @@ async def test_personas(client: httpx.AsyncClient, stranger: httpx.AsyncClient) 
     assert (cleared["instructions"], cleared["selectedSkills"]) == (None, ["s"])
     assert (await stranger.get("/personas/get", params={"id": created["id"]})).status_code == 404
     assert (await stranger.post("/personas/update", json=body)).status_code == 404
-    for filters, count in (("type=checker", 1), ("type=judge", 0), ("isEnabled=true", 0), ("isEnabled=0", 1)):
+    for filters, count in (
+        ("type=checker", 1),
+        ("type=judge", 0),
+        ("isEnabled=true", 0),
+        ("isEnabled=false", 1),
+    ):
         assert len((await client.get(f"/personas/list?{filters}")).json()["data"]) == count
 
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("name", ""), ("name", None), ("type", "dancer"), ("thinkingEffort", "extreme"), ("cliId", "vim"),
-     ("isEnabled", None), ("selectedSkills", None), ("selectedSkills", [""]), ("model", "")],
-)  # fmt: skip
+    [
+        ("name", ""),
+        ("name", None),
+        ("type", "dancer"),
+        ("thinkingEffort", "extreme"),
+        ("cliId", "vim"),
+        ("isEnabled", None),
+        ("selectedSkills", None),
+        ("selectedSkills", [""]),
+        ("model", ""),
+    ],
+)
 async def test_personas_that_cannot_be(client: httpx.AsyncClient, field: str, value: object) -> None:
     created = await data(await client.post("/personas/create", json={"name": "P", "type": "checker"}), 201)
     for body in ({"name": "P", "type": "checker"}, {"personaId": created["id"]}):

@@ -1,7 +1,7 @@
 """Branches of the project's repository, asked of GitHub in the middle of a request."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import closing
 from typing import Any
 from urllib.parse import quote
@@ -22,24 +22,6 @@ from tests.api.conftest import client_of, running
 from tests.conftest import TestProject
 from tests.gateways.canned import Answer, canned
 from tests.gateways.servers import FORGE_TOKEN, Server
-from tests.served import served
-
-
-@pytest.fixture(scope="module")
-def forge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    data = tmp_path_factory.mktemp("forge")
-    with served("local.forge", {"FORGE_TOKEN": FORGE_TOKEN}, "--data", str(data)) as url:
-        yield Server(url, data)
-
-
-@pytest.fixture(scope="module")
-async def forge_app(api_settings: Settings, forge: Server) -> AsyncIterator[FastAPI]:
-    update = {
-        "github_url": forge.url, "github_api_url": f"{forge.url}/api/v3",
-        "github_token": SecretStr(FORGE_TOKEN),
-    }  # fmt: skip
-    async with running(api_settings.model_copy(update=update)) as app:
-        yield app
 
 
 @pytest.fixture
@@ -83,13 +65,22 @@ async def test_they_are_listed_by_prefix_page_by_page(
     call = Checked(here)
     every: list[dict[str, Any]] = await call("listBranches")
     assert [each["name"] for each in every] == [
-        "feature/a", "feature/b", "feature/c", "main", "old/feature/d"
-    ]  # fmt: skip
+        "feature/a",
+        "feature/b",
+        "feature/c",
+        "main",
+        "old/feature/d",
+    ]
     assert every[0] == {
-        "id": "feature/a", "_id": "feature/a", "name": "feature/a", "sha": sha,
-        "author": every[0]["author"], "committedAt": every[0]["committedAt"], "isProtected": False,
+        "id": "feature/a",
+        "_id": "feature/a",
+        "name": "feature/a",
+        "sha": sha,
+        "author": every[0]["author"],
+        "committedAt": every[0]["committedAt"],
+        "isProtected": False,
         "isDefault": False,
-    }  # fmt: skip
+    }
     assert [each["isDefault"] for each in every] == [False, False, False, True, False]
     first = (await here.get("/branches", params={"prefix": "feature/", "limit": 2})).json()
     assert ([each["name"] for each in first["data"]], first["hasMore"]) == (["feature/a", "feature/b"], True)

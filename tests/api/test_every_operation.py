@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import AsyncIterator
+from typing import Any
 
 import httpx
 import pytest
@@ -11,7 +12,9 @@ from fastapi import FastAPI
 from api.requests import LARGEST_BODY
 from kit.database import Database
 from kit.ids import new_id
+from models import ApiKey
 from models.api_key import SCOPES
+from models.base import now
 from tests.api.conftest import client_of
 from tests.api.operations import LISTS, OPERATIONS, PRIVATE, WITH_BODY, Operation
 from tests.conftest import TestProject, make_project
@@ -106,9 +109,11 @@ async def test_an_id_that_is_none(client: httpx.AsyncClient, operation: Operatio
 async def test_an_id_in_the_query_that_is_none(
     client: httpx.AsyncClient, operation: Operation, id: str
 ) -> None:
-    answer = await client.get(f"http://test{operation.path}", params={"id": id})
+    query = {**required(operation), "id": id}
+    answer = await client.get(f"http://test{operation.path}", params=query)
     assert (answer.status_code, code(answer)) == (404, "NOT_FOUND")
-    without = await client.get(f"http://test{operation.path}")
+    del query["id"]
+    without = await client.get(f"http://test{operation.path}", params=query)
     assert (without.status_code, without.json()["error"]["field"]) == (400, "id")
 
 
@@ -156,8 +161,78 @@ async def test_a_body_that_is_too_large(
     assert (answer.status_code, code(answer)) == (413, "PAYLOAD_TOO_LARGE")
 
 
+@pytest.fixture(scope="module")
+async def revoked(database: Database) -> str:
+    """The header of a key that was revoked."""
+    project = await make_project(database)
+    async with database.transaction() as session:
+        (await session.get_one(ApiKey, project.key_id)).revoked_at = now()
+    return project.headers["Authorization"]
+
+
+@private
+async def test_revoked_key_is_refused(
+    anonymous: httpx.AsyncClient, operation: Operation, revoked: str
+) -> None:
+    answer = await anonymous.request(
+        operation.method, url(operation), headers={"Authorization": revoked}, content=b"{not json"
+    )
+    assert (answer.status_code, code(answer)) == (401, "AUTH_INVALID")
+
+
+@pytest.mark.parametrize(
+    ("operation", "name"),
+    [(one, parameter["name"]) for one in PRIVATE for parameter in one.query_parameters],
+    ids=str,
+)
+async def test_nul_in_a_query_parameter_is_refused(
+    client: httpx.AsyncClient, operation: Operation, name: str
+) -> None:
+    answer = await client.request(
+        operation.method, url(operation), params={**required(operation), name: "a\0"}, json=operation.body
+    )
+    assert answer.status_code in (400, 404), answer.text
+    assert answer.status_code == 404 or answer.json()["error"]["field"] == name
+
+
+@bodied
+@pytest.mark.parametrize(
+    "content", [b'{"a":' * 300 + b"1" + b"}" * 300, b'{"a": 1e400}', b"[" * 65 + b"]" * 65]
+)
+async def test_json_that_cannot_be_stored_is_refused(
+    client: httpx.AsyncClient, operation: Operation, content: bytes
+) -> None:
+    headers = {"Content-Type": "application/json"}
+    answer = await client.request(operation.method, url(operation), content=content, headers=headers)
+    assert (answer.status_code, code(answer)) == (400, "VALIDATION"), answer.text
+    assert "not valid JSON" in answer.json()["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("operation", "path", "wrong"),
+    [(one, path, wrong) for one in WITH_BODY for path, wrong in one.wrong_types],
+    ids=lambda value: str(value),
+)
+async def test_value_of_another_type_is_refused_by_its_field(
+    client: httpx.AsyncClient, operation: Operation, path: tuple[str, ...], wrong: object
+) -> None:
+    """`0` is no boolean and `"1"` no integer, however deep within the body."""
+    body = with_value(operation.body, path, wrong)
+    answer = await client.request(operation.method, url(operation), json=body)
+    assert (answer.status_code, code(answer)) == (400, "VALIDATION"), answer.text
+    assert ".".join(path) in [fault["field"] for fault in answer.json()["error"]["errors"]]
+
+
+def with_value(body: Any, path: tuple[str, ...], value: object) -> Any:
+    """The body with another value at a path of names; objects on the way are made."""
+    first, *rest = path
+    inner = body.get(first)
+    changed = with_value(inner if isinstance(inner, dict) else {}, tuple(rest), value) if rest else value
+    return {**body, first: changed}
+
+
 @listing
-@pytest.mark.parametrize("limit", ["0", "101", "-1", "x", "1e9"])
+@pytest.mark.parametrize("limit", ["0", "101", "-1", "x", "abc", "1e9"])
 async def test_a_limit_out_of_range(client: httpx.AsyncClient, operation: Operation, limit: str) -> None:
     answer = await client.get(url(operation), params={"limit": limit, **required(operation)})
     error = answer.json()["error"]
@@ -193,7 +268,7 @@ async def test_options_and_other_methods(anonymous: httpx.AsyncClient, operation
     asked = await anonymous.options(url(operation))
     assert asked.status_code == 204
     assert operation.method in asked.headers["Access-Control-Allow-Methods"]
-    refused = await anonymous.patch(url(operation))
+    refused = await anonymous.request("TRACE", url(operation))
     assert (refused.status_code, code(refused)) == (405, "METHOD_NOT_ALLOWED")
     assert operation.method in refused.headers["Allow"]
 
@@ -215,3 +290,9 @@ async def test_what_there_is_not(anonymous: httpx.AsyncClient) -> None:
 async def test_head_is_answered_like_get(client: httpx.AsyncClient) -> None:
     assert (await client.head("/project")).status_code == 200
     assert (await client.head("/runs/get", params={"id": new_id("r")})).status_code == 404
+
+
+async def test_a_hundred_faults_are_named_at_most(client: httpx.AsyncClient) -> None:
+    answer = await client.post("/personas/create", json={f"unknown{number}": 0 for number in range(1_000)})
+    assert (answer.status_code, code(answer)) == (400, "VALIDATION")
+    assert len(answer.json()["error"]["errors"]) == 100

@@ -6,17 +6,26 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 
 import httpx
 import pytest
 from fastapi import FastAPI
 from pydantic import PostgresDsn
+from sqlalchemy import delete, update
 
+from api.events import LOOK_SECONDS
+from kit.database import Database
 from kit.settings import Settings
+from kit.wire import iso
 from local.ports import free_ports
+from models import Installation, Sweep
+from models.base import now
+from models.reconcile.sweep import SweepName
 from tests.api.conftest import client_of, running
 from tests.conftest import TestProject
+from tests.patience import PATIENCE
 
 
 @pytest.fixture
@@ -46,6 +55,39 @@ async def test_without_the_database(homeless: httpx.AsyncClient) -> None:
     assert (await homeless.get("/project", headers={"Authorization": ""})).status_code == 401
 
 
+async def test_readiness_tells_the_older_of_the_last_good_sweeps(
+    client: httpx.AsyncClient, database: Database
+) -> None:
+    ready = await client.get("http://test/readyz")
+    assert ready.json()["data"]["lastGoodSweepAt"] is None, "one of them never was"
+    older, newer = now() - timedelta(minutes=7), now()
+    async with database.transaction() as session:
+        for name, moment in ((SweepName.start, newer), (SweepName.reconcile, older)):
+            await session.merge(Sweep(name=name, good_at=moment))
+    ready = await client.get("http://test/readyz")
+    assert ready.json()["data"]["lastGoodSweepAt"] == iso(older)
+    async with database.transaction() as session:
+        await session.execute(delete(Sweep))
+
+
+async def test_an_api_in_another_namespace_accepts_and_starts_nothing(
+    api_settings: Settings, project: TestProject, database: Database, run_body: dict[str, str]
+) -> None:
+    """A worker in the right one starts it."""
+    namespace = update(Installation).values(temporal_namespace="elsewhere")
+    async with database.transaction() as session:
+        await session.execute(namespace)
+    try:
+        async with running(api_settings) as app, client_of(app, project) as client:
+            run = (await client.post("/runs/start", json=run_body)).json()["data"]
+            assert run["status"] == "pending"
+            ready = (await client.get("http://test/readyz")).json()["data"]
+            assert ready["temporal"] == "unreachable"
+    finally:
+        async with database.transaction() as session:
+            await session.execute(namespace.values(temporal_namespace=None))
+
+
 async def test_a_commit_that_fails_is_no_success(
     app: FastAPI, client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -66,7 +108,7 @@ async def test_a_commit_that_fails_is_no_success(
 async def test_many_at_once_share_few_connections(app: FastAPI, client: httpx.AsyncClient) -> None:
     answers = await asyncio.gather(*(client.get("/runs/list") for _ in range(100)))
     assert {answer.status_code for answer in answers} == {200}
-    assert len(app.state.api.reads._idle) <= 10
+    assert 0 < app.state.api.reads.connections <= 10
 
 
 async def test_the_process_stops_at_once_with_a_stream_open(
@@ -94,17 +136,21 @@ async def test_the_process_stops_at_once_with_a_stream_open(
     try:
         headers = project.headers
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", headers=headers) as http:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(PATIENCE):  # it imports for long where many processes want the cores
                 while not await _up(http):
                     assert process.poll() is None, log.read_text()
                     await asyncio.sleep(0.05)
-            async with http.stream("GET", f"/api/v1/runs/{run_id}/events", timeout=20) as stream:
-                await anext(stream.aiter_lines())
+            async with http.stream("GET", f"/api/v1/runs/{run_id}/events", timeout=PATIENCE) as stream:
+                told = stream.aiter_lines()
+                await anext(told)
                 process.send_signal(signal.SIGTERM)
-                async with asyncio.timeout(3):
-                    assert await asyncio.to_thread(process.wait) in (0, -signal.SIGTERM)
+                async with asyncio.timeout(LOOK_SECONDS - 0.5):  # sooner than a stream reads by itself
+                    assert [line async for line in told]
+            async with asyncio.timeout(PATIENCE):
+                assert await asyncio.to_thread(process.wait) in (0, -signal.SIGTERM)
     finally:
         process.kill()
+        process.wait()
     lines = log.read_text()
     assert f'"path":"/api/v1/runs/{run_id}/events"' in lines
     assert '"request_id":"' in lines
@@ -114,5 +160,5 @@ async def test_the_process_stops_at_once_with_a_stream_open(
 async def _up(http: httpx.AsyncClient) -> bool:
     try:
         return (await http.get("/healthz")).status_code == 200
-    except httpx.ConnectError:
+    except httpx.TransportError:
         return False

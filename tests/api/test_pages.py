@@ -77,9 +77,11 @@ async def test_a_cursor_belongs_to_one_list(client: httpx.AsyncClient, stranger:
     assert set(cursor) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
     assert (await client.get("/personas", params={"cursor": cursor})).status_code == 200
     foreign = [
-        (client, "/runs/list", {}), (client, "/workflows/list", {}), (stranger, "/personas/list", {}),
+        (client, "/runs/list", {}),
+        (client, "/workflows/list", {}),
+        (stranger, "/personas/list", {}),
         (client, "/personas/list", {"type": "judge"}),
-    ]  # fmt: skip
+    ]
     for sender, path, more in foreign:
         answer = await sender.get(path, params={"cursor": cursor, **more})
         assert (answer.status_code, answer.json()["error"]["field"]) == (400, "cursor")

@@ -31,10 +31,14 @@ async def test_a_project_is_changed_field_by_field(client: httpx.AsyncClient, pr
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("name", None), ("name", ""), ("slug", "Not A Slug"), ("githubRepoUrl", "not a repository"),
-        ("githubRepoUrl", "https://evil.example/org/repo"), ("githubRepoUrl", 7),
+        ("name", None),
+        ("name", ""),
+        ("slug", "Not A Slug"),
+        ("githubRepoUrl", "not a repository"),
+        ("githubRepoUrl", "https://evil.example/org/repo"),
+        ("githubRepoUrl", 7),
     ],
-)  # fmt: skip
+)
 async def test_what_a_project_cannot_be(client: httpx.AsyncClient, field: str, value: object) -> None:
     answer = await client.post("/project/update", json={field: value})
     assert (answer.status_code, answer.json()["error"]["field"]) == (400, field)
@@ -52,6 +56,15 @@ async def test_settings_change_field_by_field(client: httpx.AsyncClient, project
     assert after == {**before, "claudeMd": "# Rules", "gitCommitName": "Robo"}
     assert (await update(client, claudeMd=None)).json()["data"] == {**before, "gitCommitName": "Robo"}
     assert (await client.get("/project/settings")).json()["data"]["id"] == project.id
+
+
+async def test_egress_changes_field_by_field(client: httpx.AsyncClient, project: TestProject) -> None:
+    default = {"work": "everything", "checks": "list", "scans": "list", "hosts": []}
+    assert (await client.get("/project/settings")).json()["data"]["egress"] == default
+    hosts = ["example.com", "*.example.org"]
+    await update(client, egress={"hosts": hosts, "scans": "off"})
+    after = (await update(client, egress={"work": "list"})).json()["data"]["egress"]
+    assert after == {"work": "list", "checks": "list", "scans": "off", "hosts": hosts}
 
 
 async def test_variables_are_merged_and_secret_ones_never_shown(
@@ -75,11 +88,48 @@ async def test_variables_are_merged_and_secret_ones_never_shown(
     assert vault.open(str(row.env_vars["TOKEN"]["value"])) == CANARY
 
 
+async def test_secret_values_are_bounded_in_all(client: httpx.AsyncClient) -> None:
+    secret = {"value": "x" * 32_768, "isSecret": True}
+    assert (await update(client, envVars={"A": secret, "B": secret})).status_code == 200
+    refused = (await update(client, envVars={"C": {"value": "y", "isSecret": True}})).json()["error"]
+    assert refused["field"] == "envVars"
+    assert "would have 65,537 bytes, and may have 65,536" in refused["message"]
+    plain = await update(client, envVars={"C": "y" * 32_768, "B": None, "D": secret})
+    assert list(plain.json()["data"]["envVars"]) == ["A", "C", "D"]
+    many_lines = {"value": "x\n" * 1_001, "isSecret": True}
+    refused = (await update(client, envVars={"A": None, "D": None, "E": many_lines})).json()["error"]
+    assert "1,001 lines" in refused["message"]
+
+
+async def test_a_project_has_at_most_200_variables_in_all(client: httpx.AsyncClient) -> None:
+    assert (await update(client, envVars={f"A{index}": "x" for index in range(200)})).status_code == 200
+    refused = (await update(client, envVars={"B": "x"})).json()["error"]
+    assert (refused["field"], "at most 200" in refused["message"]) == ("envVars", True)
+    assert (await update(client, envVars={"A0": None, "B": "x"})).status_code == 200
+
+
 @pytest.mark.parametrize(
     "name",
-    ["PATH", "path", "HOME", "LD_PRELOAD", "GIT_SSH_COMMAND", "GITHUB_TOKEN", "ANTHROPIC_API_KEY", "E2B_X",
-     "CODECOURIER_X", "BASH_ENV", "1A", "A-B", "A B", "", "A=B", "Ä", "A" * 129],
-)  # fmt: skip
+    [
+        "PATH",
+        "path",
+        "HOME",
+        "LD_PRELOAD",
+        "GIT_SSH_COMMAND",
+        "GITHUB_TOKEN",
+        "ANTHROPIC_API_KEY",
+        "E2B_X",
+        "CODECOURIER_X",
+        "BASH_ENV",
+        "1A",
+        "A-B",
+        "A B",
+        "",
+        "A=B",
+        "Ä",
+        "A" * 129,
+    ],
+)
 async def test_names_that_are_not_for_users(client: httpx.AsyncClient, name: str) -> None:
     answer = await update(client, envVars={name: "x"})
     assert answer.status_code == 400
@@ -97,6 +147,9 @@ async def test_names_that_are_not_for_users(client: httpx.AsyncClient, name: str
         ({"gitCommitName": "a\nb"}, "gitCommitName"),
         ({"gitCommitName": None}, "gitCommitName"),
         ({"learningConfig": []}, "learningConfig"),
+        ({"egress": {"work": "anywhere"}}, "egress.work"),
+        ({"egress": {"hosts": ["https://example.com"]}}, "egress.hosts.0"),
+        ({"egress": None}, "egress"),
     ],
 )
 async def test_settings_that_cannot_be(client: httpx.AsyncClient, body: object, field: str) -> None:

@@ -13,9 +13,10 @@ from tests.api.checked import Checked
 from tests.api.test_runs import start
 
 CHECKS: JsonObject = {
-    "status": "failed", "checkedAt": "2026-01-15T10:30:00.000Z",
+    "status": "failed",
+    "checkedAt": "2026-01-15T10:30:00.000Z",
     "checks": [{"name": "test", "status": "failure", "conclusion": "failure", "url": None}],
-}  # fmt: skip
+}
 
 
 @pytest.fixture
@@ -42,11 +43,17 @@ async def listed(client: httpx.AsyncClient, **query: str) -> list[dict[str, Any]
 async def test_every_field_that_is_promised(client: httpx.AsyncClient, made: dict[str, str]) -> None:
     [one] = await listed(client, status="blocked_on_ci")
     assert one == {
-        "id": made["blocked_on_ci"], "_id": made["blocked_on_ci"], "runId": made["blocked_on_ci"],
-        "runName": "Do it", "repositorySlug": "org/repo", "branchName": "codecourier/2-do-it",
-        "prUrl": "https://github.com/org/repo/pull/2", "prNumber": 2, "prStatus": "blocked_on_ci",
+        "id": made["blocked_on_ci"],
+        "_id": made["blocked_on_ci"],
+        "runId": made["blocked_on_ci"],
+        "runName": "Do it",
+        "repositorySlug": "org/repo",
+        "branchName": "codecourier/2-do-it",
+        "prUrl": "https://github.com/org/repo/pull/2",
+        "prNumber": 2,
+        "prStatus": "blocked_on_ci",
         "ciChecks": CHECKS,
-    }  # fmt: skip
+    }
 
 
 async def test_they_are_listed_and_found(

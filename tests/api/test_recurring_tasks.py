@@ -21,10 +21,15 @@ Body = dict[str, Any]
 async def body(client: httpx.AsyncClient, workflow: str) -> Body:
     await client.post("/project/update", json={"githubRepoUrl": "https://github.com/org/repo"})
     return {
-        "title": "Weekly bundle size check", "description": "Ensure the bundle stays under 200KB",
-        "prompt": "Run the build and measure bundle size.", "frequency": "weekly",
-        "targetWorkflowId": workflow, "timezone": "America/Chicago", "scheduledHour": 8, "scheduledMinute": 5,
-    }  # fmt: skip
+        "title": "Weekly bundle size check",
+        "description": "Ensure the bundle stays under 200KB",
+        "prompt": "Run the build and measure bundle size.",
+        "frequency": "weekly",
+        "targetWorkflowId": workflow,
+        "timezone": "America/Chicago",
+        "scheduledHour": 8,
+        "scheduledMinute": 5,
+    }
 
 
 @pytest.fixture
@@ -93,9 +98,9 @@ async def test_a_schedule_is_as_agreed(
     policy = told.schedule.policy
     assert policy.overlap is ScheduleOverlapPolicy.SKIP
     assert policy.catchup_window == timedelta(minutes=1)
-    assert {pair.key.name: pair.value for pair in told.typed_search_attributes} == {
-        "ProjectId": project.id, "Kind": "recurring-task",
-    }  # fmt: skip
+    shown = {pair.key.name: pair.value for pair in told.typed_search_attributes}
+    assert str(shown.pop("Installation")).startswith("ins_")
+    assert shown == {"ProjectId": project.id, "Kind": "recurring-task"}
 
 
 async def test_switched_off_and_on_it_looks_ahead_from_now(client: httpx.AsyncClient, body: Body) -> None:
@@ -131,11 +136,18 @@ async def test_a_deleted_task_has_no_schedule(
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("timezone", "Mars/Olympus"), ("timezone", "../../etc/passwd"), ("timezone", ""),
-        ("scheduledHour", 24), ("scheduledMinute", -1), ("scheduledHour", None), ("frequency", "hourly"),
-        ("prompt", ""), ("title", ""), ("title", "x" * 201),
+        ("timezone", "Mars/Olympus"),
+        ("timezone", "../../etc/passwd"),
+        ("timezone", ""),
+        ("scheduledHour", 24),
+        ("scheduledMinute", -1),
+        ("scheduledHour", None),
+        ("frequency", "hourly"),
+        ("prompt", ""),
+        ("title", ""),
+        ("title", "x" * 201),
     ],
-)  # fmt: skip
+)
 async def test_what_a_task_cannot_be(client: httpx.AsyncClient, body: Body, field: str, value: Any) -> None:
     task = await created(client, body)
     for answer in (

@@ -1,11 +1,13 @@
 """Runs: started, looked at and commanded, with the engine there and without it."""
 
 import asyncio
+from datetime import timedelta
 from typing import Any
 
 import httpx
 import pytest
 from fastapi import FastAPI
+from sqlalchemy import update
 from sqlmodel import col, select
 from temporalio.client import Client
 
@@ -13,8 +15,12 @@ from kit.database import Database
 from kit.ids import new_id
 from kit.settings import Settings
 from kit.temporal import connect
-from models import FollowUp, Run
+from models import FollowUp, IdempotencyRecord, Run
+from models.agent_session import FollowUpStatus
+from models.base import now
 from models.run import RunStatus
+from tests.conftest import TestProject
+from tests.patience import PATIENCE
 
 
 @pytest.fixture
@@ -35,7 +41,7 @@ async def get(client: httpx.AsyncClient, id: str) -> dict[str, Any]:
 
 
 async def reaches(client: httpx.AsyncClient, id: str, status: str) -> dict[str, Any]:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while (run := await get(client, id))["status"] != status:
             await asyncio.sleep(0.02)
     return run
@@ -65,6 +71,7 @@ async def test_a_run_is_started_and_taken(
     attributes = {pair.key.name: pair.value for pair in told.typed_search_attributes}
     assert attributes["CourierRunId"] == run["id"]
     assert attributes["Repository"] == "org/repo"
+    assert str(attributes["Installation"]).startswith("ins_")
     assert "org/repo" in (await told.static_summary() or "")
 
 
@@ -79,7 +86,7 @@ async def test_runs_are_found(client: httpx.AsyncClient, run_body: dict[str, str
     for query in ("runNumber=x", "runNumber=0", "runNumber=99999999999"):
         assert (await client.get(f"/runs/get-by-number?{query}")).status_code == 400
     detail = (await client.get("/runs/detail", params={"id": first["id"]})).json()["data"]
-    assert detail == {**first, "steps": []}
+    assert detail == {**first, "queuePosition": None, "steps": [], "referenceImages": []}
     assert (await client.get("/runs/list?status=completed")).json()["data"] == []
     assert len((await client.get("/runs/list?status=running&source=api")).json()["data"]) == 2
     assert (await client.get("/runs/list?status=dancing")).json()["error"]["field"] == "status"
@@ -109,6 +116,8 @@ async def test_another_projects_run_is_unknown(
         ({"githubRepoUrl": "https://example.com/org/repo"}, 400, "githubRepoUrl"),
         ({"githubRepoUrl": None}, 400, "githubRepoUrl"),
         ({"githubRepoUrl": "ftp://github.com/a/b; rm -rf /"}, 400, "githubRepoUrl"),
+        ({"baseBranch": "no branch"}, 400, "baseBranch"),
+        ({"compareBranches": ["one", "two..three"]}, 400, "compareBranches.1"),
     ],
 )
 async def test_runs_that_cannot_be(
@@ -157,6 +166,32 @@ async def test_a_run_is_controlled(worker: None, client: httpx.AsyncClient, run_
     assert again["branchName"] != run["branchName"]
 
 
+async def test_a_message_is_sent_once_though_the_process_died_before_it_answered(
+    worker: None,
+    client: httpx.AsyncClient,
+    run_body: dict[str, str],
+    database: Database,
+    project: TestProject,
+) -> None:
+    """After the commit, and after the workflow was told; the same key for another message is refused."""
+    run = await start(client, run_body)
+    path, key = f"/runs/{run['id']}/messages", {"Idempotency-Key": "message-1"}
+    sent = await client.post(path, json={"content": "Go."}, headers=key)
+    assert sent.status_code == 201
+    async with database.transaction() as session:
+        claims = update(IdempotencyRecord).where(col(IdempotencyRecord.project_id) == project.id)
+        long_ago = now() - timedelta(seconds=31)
+        await session.execute(claims.values(status_code=None, body=None, created_at=long_ago))
+    again = await client.post(path, json={"content": "Go."}, headers=key)
+    assert (again.status_code, "Idempotent-Replayed" in again.headers) == (201, False)
+    assert again.json()["data"]["id"] == sent.json()["data"]["id"]
+    async with database.transaction() as session:
+        messages = (await session.exec(select(FollowUp).where(col(FollowUp.job_id) == run["id"]))).all()
+    assert [message.content for message in messages] == ["Go."]
+    other = await client.post(path, json={"content": "Go."}, headers={"Idempotency-Key": "message-2"})
+    assert other.json()["data"]["id"] > sent.json()["data"]["id"]
+
+
 async def test_a_running_run_is_cancelled(
     worker: None, client: httpx.AsyncClient, run_body: dict[str, str]
 ) -> None:
@@ -184,7 +219,7 @@ async def test_what_the_engine_refuses_is_a_conflict(
     async with database.transaction() as session:
         row = await session.get_one(Run, run["id"])
         assert row.status is RunStatus.running
-        found = await session.exec(select(FollowUp).where(col(FollowUp.run_id) == run["id"]))
+        found = await session.exec(select(FollowUp).where(col(FollowUp.job_id) == run["id"]))
         assert found.all() == []
 
 
@@ -200,8 +235,7 @@ async def test_without_the_engine_reads_work_and_starts_wait(
     assert (await unplugged.post("/runs/start", json=run_body, headers=key)).content == answer.content
     assert await get(unplugged, run["id"]) == run
     ready = await unplugged.get("http://test/readyz")
-    assert (ready.status_code, ready.json()["error"]["code"]) == (503, "UNAVAILABLE")
-    assert "engine" in ready.json()["error"]["message"]
+    assert (ready.status_code, ready.json()["data"]["temporal"]) == (200, "unreachable")
     assert (await unplugged.get("http://test/healthz")).json() == {"data": {"status": "ok"}}
 
 
@@ -218,8 +252,44 @@ async def test_commands_need_the_engine(
         assert (answer.status_code, answer.json()["error"]["retryable"]) == (503, True)
     assert await get(client, run["id"]) == run
     async with database.transaction() as session:
-        found = await session.exec(select(FollowUp).where(col(FollowUp.run_id) == run["id"]))
+        found = await session.exec(select(FollowUp).where(col(FollowUp.job_id) == run["id"]))
         assert found.all() == []
+
+
+async def test_a_command_that_nobody_took_may_still_be_carried_out_and_says_so(
+    client: httpx.AsyncClient, run_body: dict[str, str]
+) -> None:
+    run = await start(client, run_body)
+    answer = await client.post(f"/runs/{run['id']}/pause")
+    assert answer.status_code == 503
+    assert "may still be carried out" in answer.json()["error"]["message"]
+
+
+async def test_a_message_that_the_agent_was_told_is_not_taken_back(
+    client: httpx.AsyncClient, run_body: dict[str, str], database: Database
+) -> None:
+    """It is told just before the request gives up: it was sent, and one that was not told is not kept."""
+    run = await start(client, run_body)
+    sending = [
+        asyncio.create_task(client.post(f"/runs/{run['id']}/messages", json={"content": content}))
+        for content in ("told", "not told")
+    ]
+    found: list[FollowUp] = []
+    while len(found) < 2:
+        await asyncio.sleep(0.05)
+        async with database.transaction() as session:
+            statement = select(FollowUp).where(col(FollowUp.job_id) == run["id"])
+            found = list((await session.exec(statement)).all())
+            for message in found:
+                if message.content == "told":
+                    message.status = FollowUpStatus.delivered
+    told, not_told = await asyncio.gather(*sending)
+    assert (told.status_code, told.json()["data"]["status"]) == (201, "delivered")
+    assert not_told.status_code == 503
+    assert "taken back" in not_told.json()["error"]["message"]
+    async with database.transaction() as session:
+        left = await session.exec(select(FollowUp).where(col(FollowUp.job_id) == run["id"]))
+        assert [message.content for message in left.all()] == ["told"]
 
 
 async def test_a_pending_run_is_cancelled_at_once_and_never_starts(

@@ -50,9 +50,16 @@ async def talk(
             **shared,
         )
         session = AgentSession(
-            project_id=project.id, job_id=run_id, step_id=step.id, sandbox_id=sandbox.id, system="s",
-            max_turns=5, kind=SessionKind.worker, label="Design", **shared,
-        )  # fmt: skip
+            project_id=project.id,
+            job_id=run_id,
+            step_id=step.id,
+            sandbox_id=sandbox.id,
+            system="s",
+            max_turns=5,
+            kind=SessionKind.worker,
+            label="Design",
+            **shared,
+        )
         sessions.append(session.id)
         asked: JsonObject = {"type": "text", "text": "Do it"}
         said: list[JsonObject] = [
@@ -68,10 +75,15 @@ async def talk(
             Message(session_id=session.id, sequence=0, role=MessageRole.user, content=[asked]),
             Message(session_id=session.id, sequence=place, role=MessageRole.assistant, content=said),
             ToolCall(
-                session_id=session.id, sequence=place, tool_use_id="t1", name="bash", result="README",
-                is_error=False, duration_ms=3,
+                session_id=session.id,
+                sequence=place,
+                tool_use_id="t1",
+                name="bash",
+                result="README",
+                is_error=False,
+                duration_ms=3,
             ),
-        ]  # fmt: skip
+        ]
     async with database.transaction() as connection:
         for row in rows:
             connection.add(row)

@@ -5,12 +5,15 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlmodel import col, select
 
 from kit.database import Database
-from models import SprintChain
+from models import Event, SprintChain
 from models.chain import ChainStatus
+from models.event import EventType
 from tests.api.checked import Checked
 from tests.api.test_runs import reaches as run_reaches
+from tests.patience import PATIENCE
 
 Body = dict[str, Any]
 
@@ -18,9 +21,12 @@ Body = dict[str, Any]
 @pytest.fixture
 async def body(workflow: str) -> Body:
     return {
-        "workflowId": workflow, "sprintRange": [1, 5], "prompt": "Migrate part {{sprint}} of {{sprintCount}}",
-        "githubRepoUrl": "https://github.com/org/repo", "branchName": "feature/validation-migration",
-    }  # fmt: skip
+        "workflowId": workflow,
+        "sprintRange": [1, 5],
+        "prompt": "Migrate part {{sprint}} of {{sprintCount}}",
+        "githubRepoUrl": "https://github.com/org/repo",
+        "branchName": "feature/validation-migration",
+    }
 
 
 async def created(client: httpx.AsyncClient, body: Body, **changes: Any) -> Body:
@@ -31,7 +37,7 @@ async def created(client: httpx.AsyncClient, body: Body, **changes: Any) -> Body
 
 
 async def reaches(client: httpx.AsyncClient, chain: Body, status: str, sprints: int = 0) -> Body:
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(PATIENCE):
         while True:
             row: Body = (await client.get(f"/sprint-chains/{chain['id']}")).json()["data"]
             if row["status"] == status and len(row["sprintRunIds"]) >= sprints:
@@ -49,7 +55,10 @@ async def test_they_are_as_documented(client: httpx.AsyncClient, worker: None, b
     assert [each["id"] for each in await ask("listSprintChains")] == [chain["id"]]
     assert (await ask("pauseSprintChain", path=chain["id"]))["status"] == "paused"
     assert (await ask("resumeSprintChain", path=chain["id"]))["status"] == "running"
-    assert (await ask("deleteSprintChain", path=chain["id"]))["status"] == "running"
+    stopping = await ask("deleteSprintChain", path=chain["id"])
+    assert (stopping["status"], stopping["isStopping"]) == ("running", True)
+    refused = await client.post(f"/sprint-chains/{chain['id']}/pause")
+    assert (refused.status_code, refused.json()["error"]["code"]) == (409, "CONFLICT")
     [run] = chain["sprintRunIds"]
     detail = (await client.get("/runs/get", params={"id": run})).json()["data"]
     assert (detail["source"], detail["chainId"]) == ("sprint_chain", chain["id"])
@@ -72,7 +81,9 @@ async def test_it_begins_and_goes_on_where_it_is_told(
     await run_reaches(client, run, "running")
     await client.post(f"/runs/{run}/cancel")
     failed = await reaches(client, chain, "failed")
-    assert failed["error"]["code"] == "SPRINT_FAILED"
+    assert (failed["error"]["code"], failed["error"]["runId"]) == ("SPRINT_FAILED", run)
+    assert failed["sprints"] == [{"index": 2, "runId": run, "status": "cancelled", "prUrl": None}]
+    assert failed["sprintPrUrls"] == []
     refused = await client.post(f"/sprint-chains/{chain['id']}/pause")
     assert refused.status_code == 409
     again = await client.post(f"/sprint-chains/{chain['id']}/resume", json={"resumeFromSprint": 4})
@@ -93,6 +104,9 @@ async def test_it_begins_and_goes_on_where_it_is_told(
         ({"resumeFromSprint": -1}, 400, "resumeFromSprint"),
         ({"githubRepoUrl": "https://evil.example/org/repo"}, 400, "githubRepoUrl"),
         ({"prompt": ""}, 400, "prompt"),
+        ({"prompt": " \n"}, 400, "prompt"),
+        ({"sprintRange": ["1", 2]}, 400, "sprintRange.0"),
+        ({"branchName": "two words"}, 400, "branchName"),
         ({"workflowId": "wf_" + "0" * 32}, 404, None),
     ],
 )
@@ -105,13 +119,17 @@ async def test_what_a_chain_cannot_be(
 
 
 async def test_without_the_engine_it_waits_and_is_cancelled_at_once(
-    client: httpx.AsyncClient, unplugged: httpx.AsyncClient, body: Body
+    client: httpx.AsyncClient, unplugged: httpx.AsyncClient, body: Body, database: Database
 ) -> None:
     chain = await created(unplugged, body)
     assert chain["status"] == "pending"
     assert (await unplugged.post(f"/sprint-chains/{chain['id']}/pause")).status_code == 503
     cancelled = await unplugged.delete(f"/sprint-chains/{chain['id']}")
     assert (cancelled.status_code, cancelled.json()["data"]["status"]) == (200, "cancelled")
+    async with database.transaction() as session:
+        found = await session.exec(select(Event).where(col(Event.subject_id) == chain["id"]))
+        [ended] = [event for event in found if event.type == EventType.chain_ended]
+    assert ended.data == {"status": "cancelled", "code": None, "runId": None}
     refused = await client.post(f"/sprint-chains/{chain['id']}/resume")
     assert refused.status_code == 409
 

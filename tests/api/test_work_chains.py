@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from activities.jobs import CloseJob, Ending
-from activities.runs import RunActivities
+from activities.runs.lifecycle import RunActivities
 from kit.database import Database
 from kit.ids import new_id
 from tests.api.checked import Checked
@@ -15,6 +15,7 @@ from tests.api.test_issues import created as an_issue
 from tests.api.test_issues import events_of, get, linked
 from tests.api.test_runs import reaches as run_reaches
 from tests.api.test_runs import start as start_run
+from tests.patience import PATIENCE
 
 Body = dict[str, Any]
 URL = "https://github.com/org/repo"
@@ -29,10 +30,13 @@ async def issues(client: httpx.AsyncClient) -> list[Body]:
 @pytest.fixture
 async def body(workflow: str, issues: list[Body]) -> Body:
     return {
-        "title": "Security Fix Chain", "description": "Fix all security issues found in audit",
-        "issueIds": [issue["id"] for issue in issues], "workflowId": workflow,
-        "githubRepoUrl": URL, "branchName": "fix/security-issues",
-    }  # fmt: skip
+        "title": "Security Fix Chain",
+        "description": "Fix all security issues found in audit",
+        "issueIds": [issue["id"] for issue in issues],
+        "workflowId": workflow,
+        "githubRepoUrl": URL,
+        "branchName": "fix/security-issues",
+    }
 
 
 async def created(client: httpx.AsyncClient, body: Body, **changes: Any) -> Body:
@@ -51,7 +55,7 @@ async def tell(client: httpx.AsyncClient, chain: Body, verb: str, status: int = 
 
 async def reaches(client: httpx.AsyncClient, chain: Body, status: str, run_at: int = -1) -> Body:
     """The chain, once it is so and has a run at this index."""
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(PATIENCE):
         while True:
             row: Body = (await client.get("/work-chains/get", params={"id": chain["id"]})).json()["data"]
             has_run = run_at < 0 or any(row["issueRunIds"][run_at:])
@@ -126,7 +130,7 @@ async def test_it_stops_at_a_failure_and_is_started_again_from_there(
     await tell(client, chain, "resume", 409)
     again = await tell(client, chain, "start", 201)
     assert (again["status"], again["error"]) == ("running", None)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while (await get(client, issues[0]))["status"] != "running":
             await asyncio.sleep(0.02)
     row = await reaches(client, chain, "running", run_at=0)
@@ -170,8 +174,12 @@ async def test_what_was_deleted_or_done_before_its_turn_is_passed_over(
     left = (await client.get("/work-chains/issues", params={"id": chain["id"]})).json()["data"]
     assert [(each["index"], each["id"]) for each in left] == [(0, issues[0]["id"]), (2, issues[2]["id"])]
     assert (await events_of(database, chain)) == [
-        "chain.created", "chain.started", "chain.issue-skipped", "chain.issue-skipped", "chain.issue-started"
-    ]  # fmt: skip
+        "chain.created",
+        "chain.started",
+        "chain.issue-skipped",
+        "chain.issue-skipped",
+        "chain.issue-started",
+    ]
 
 
 async def test_without_the_engine_it_waits_and_is_cancelled_at_once(

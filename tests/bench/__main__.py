@@ -1,9 +1,19 @@
-"""`make bench`: every benchmark in turn, each against its bare baseline in the same run."""
+"""`make bench`: every benchmark in turn: ratios against bare baselines, and bounds of what many cost."""
 
 import subprocess
 import sys
 
-BENCHES = ("bench_api", "bench_runs", "bench_load")
+BENCHES = (
+    "bench_api",
+    "bench_misuse",
+    "bench_viewers",
+    "bench_analytics",
+    "bench_growth",
+    "bench_runs",
+    "bench_cost",
+    "bench_load",
+    "bench_waiting",
+)
 
 if __name__ == "__main__":
     for bench in BENCHES:

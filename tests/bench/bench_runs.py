@@ -212,8 +212,18 @@ def _overhead(runs: list[Measured]) -> float:
     return statistics.median(run.overhead for run in runs)
 
 
-def codecourier(*words: str) -> None:
-    subprocess.run([sys.executable, "-m", "cli.main", *words], check=True, stdout=subprocess.DEVNULL)
+ROOT = Path(__file__).parents[2]
+
+
+def codecourier(*words: str, checkout: Path = ROOT) -> None:
+    """The command of a checkout."""
+    subprocess.run(
+        [sys.executable, "-m", "cli.main", *words],
+        check=True,
+        stdout=subprocess.DEVNULL,
+        cwd=checkout,
+        env={**os.environ, "PYTHONPATH": str(checkout)},
+    )
 
 
 def main() -> None:

@@ -1,27 +1,61 @@
-"""A run whose code has a bug that no test has met."""
+"""Workflows whose code has a bug that no test has met."""
 
 from temporalio import workflow
 
+from activities.chain_starting import ChainInput
 from activities.jobs import Ending
-from activities.starting import RUN_WORKFLOW, RunInput
+from models.chain import ChainStatus
+from models.job_kinds import RUN_WORKFLOW, SPRINT_CHAIN_WORKFLOW
 from models.run import RunStatus
 from worker.registry import WORKFLOWS
-from workflows.run import RunWorkflow
+from workflows.agent_session import AgentSessionWorkflow
+from workflows.run import RunState, RunWorkflow
+from workflows.session_limits import SessionInput, SessionOutcome
+from workflows.sprint_chain import SprintChainWorkflow
 
 
 @workflow.defn(name=RUN_WORKFLOW)
 class BuggyRun(RunWorkflow):
     @workflow.init
-    def __init__(self, input: RunInput) -> None:
+    def __init__(self, input: RunState) -> None:
         super().__init__(input)
         self.nothing = 0
 
     @workflow.run
-    async def run(self, input: RunInput) -> RunStatus:
+    async def run(self, input: RunState) -> RunStatus:
         return await super().run(input)
 
     async def _work(self) -> Ending:
         return Ending(status="completed", message=str(1 / self.nothing))
 
 
-BUGGY: list[type] = [BuggyRun if each is RunWorkflow else each for each in WORKFLOWS]
+@workflow.defn(name="AgentSession")
+class BuggyAgentSession(AgentSessionWorkflow):
+    @workflow.init
+    def __init__(self, input: SessionInput) -> None:
+        super().__init__(input)
+        self.nothing = 0
+
+    @workflow.run
+    async def run(self, input: SessionInput) -> SessionOutcome:
+        return SessionOutcome(finished=1 / self.nothing > 0)
+
+
+@workflow.defn(name=SPRINT_CHAIN_WORKFLOW)
+class BuggySprintChain(SprintChainWorkflow):
+    @workflow.init
+    def __init__(self, input: ChainInput) -> None:
+        super().__init__(input)
+        self.nothing = 0
+
+    @workflow.run
+    async def run(self, input: ChainInput) -> ChainStatus:
+        return await super().run(input)
+
+    async def _work(self) -> Ending:
+        return Ending(status="completed", message=str(1 / self.nothing))
+
+
+def with_bugs(*buggy: type) -> list[type]:
+    """The workflows of a worker, with these in place of those that they are made from."""
+    return [next((each for each in buggy if issubclass(each, sound)), sound) for sound in WORKFLOWS]

@@ -12,11 +12,9 @@ import pytest
 from sqlmodel import col
 from temporalio.service import RPCError, RPCStatusCode
 
-from activities.pending_rows import GRACE
+from activities.reconcile.admission import START_SCHEDULE
+from activities.reconcile.unstarted_rows import GRACE
 from api.idempotency import ABANDONED
-from local.ports import free_ports
-from local.process import python, spawn
-from local.readiness import has_status, wait_for_http
 from models import IdempotencyRecord, Run
 from models.event import EventType
 from models.run import PrStatus, RunStatus
@@ -24,7 +22,8 @@ from tests.conftest import TestProject, make_project
 from tests.runs.outcome import Outcome, outcome_of
 from tests.runs.scenarios import create, finish, scripted
 from tests.runs.site import Site, eventually
-from worker.schedules import SWEEP
+
+pytestmark = pytest.mark.soak
 
 ASKED = scripted("asked", create("asked.txt", "asked\n"), finish("Made asked.txt."))
 SEAMS = ["commit", "start", "started"]
@@ -53,7 +52,7 @@ class Request:
     async def grow_old(self) -> None:
         """As if the claim and the run had waited for longer than a living API lets them, and a sweep came."""
         async with self.site.database.transaction() as session:
-            claim = await session.get_one(IdempotencyRecord, (self.project.id, self.key))
+            claim = await session.get_one(IdempotencyRecord, (self.project.id, self.project.key_id, self.key))
             claim.created_at -= ABANDONED
             for run in await self.runs():
                 (await session.get_one(Run, run.id)).created_at -= GRACE
@@ -61,7 +60,7 @@ class Request:
 
     async def _sweep(self) -> bool:
         try:
-            await self.site.client.get_schedule_handle(SWEEP).trigger()
+            await self.site.client.get_schedule_handle(START_SCHEDULE).trigger()
         except RPCError as error:
             if error.status is not RPCStatusCode.NOT_FOUND:
                 raise
@@ -70,27 +69,21 @@ class Request:
 
 
 @asynccontextmanager
-async def api(site: Site, module: str, *words: str, traps: Path) -> AsyncIterator[Front]:
-    """A process of the API and a client of it."""
+async def api(site: Site, traps: Path) -> AsyncIterator[Front]:
+    """A process of the API, which dies where there is a trap, and a client of it."""
     traps.mkdir()
-    [port] = free_ports(1)
-    url, log = f"http://127.0.0.1:{port}", traps / "api.log"
-    environment = {**site.parts.environment(site.name), "TRAPS": str(traps)}
-    process = spawn(python(module, *words, "--port", str(port)), environment, log)
-    try:
-        await wait_for_http("api", f"{url}/readyz", has_status(200), process, log)
-        async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=30) as front:
-            yield front
-    finally:
-        await process.stop()
+    async with (
+        site.serving_api(TRAPS=str(traps)) as url,
+        httpx.AsyncClient(base_url=url, trust_env=False, timeout=30) as front,
+    ):
+        yield front
 
 
 @pytest.fixture(scope="module")
 async def fronts(site: Site, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Fronts]:
     """One API to be killed at each seam, and one as it is, which is there when the others are gone."""
     traps = tmp_path_factory.mktemp("fronts")
-    opening = {seam: api(site, "tests.chaos.api", traps=traps / seam) for seam in SEAMS}
-    opening[""] = api(site, "cli.main", "api", traps=traps / "none")
+    opening = {seam: api(site, traps / (seam or "none")) for seam in [*SEAMS, ""]}
     async with AsyncExitStack() as stack:
         entered = await asyncio.gather(*(stack.enter_async_context(each) for each in opening.values()))
         for seam in SEAMS:

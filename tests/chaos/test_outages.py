@@ -6,9 +6,7 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
-from temporalio.client import WorkflowFailureError
 
-import worker.main
 from local.state import State
 from models import Run
 from models.blueprint import PipelineStep
@@ -16,11 +14,12 @@ from models.event import EventType
 from models.persona import StepRole
 from models.run import PrStatus, RunStatus
 from models.sandbox import SandboxStatus
-from tests.chaos.buggy import BUGGY
 from tests.runs.outcome import outcome_of
 from tests.runs.parts import Parts
 from tests.runs.scenarios import bash, create, delayed, finish, scripted
 from tests.runs.site import Site, opened
+
+pytestmark = pytest.mark.soak
 
 LONG = scripted(
     "long",
@@ -30,7 +29,11 @@ LONG = scripted(
 )
 KEPT = scripted("kept", create("kept.txt", "kept\n"), finish("Made kept.txt."), role="designer")
 scripted(
-    "kept", bash("cat kept.txt; sleep 4; echo more >> kept.txt"), finish("Added to it."), role="optimizer"
+    "kept",
+    bash("cat kept.txt; sleep 60"),
+    bash("cat kept.txt; echo more >> kept.txt"),
+    finish("Added to it."),
+    role="optimizer",
 )
 SHORT = scripted("short", create("a.txt", "a\n"), finish())
 TWO_STEPS = [
@@ -57,9 +60,9 @@ async def test_a_run_whose_start_was_never_sent_is_started_by_the_sweep(outage: 
 async def test_a_run_survives_the_kill_of_temporal_and_of_postgresql(outage: Site, parts: Parts) -> None:
     run = await outage.start(f"Long {LONG}")
     await outage.until(run, EventType.turn_completed)
-    await _killed(parts, "temporal")
+    await parts.restart("temporal", away=2)
     await outage.until(run, EventType.tool_completed)
-    await _killed(parts, "postgres")
+    await parts.restart("postgres", away=2)
     outcome = await outcome_of(outage, run, 120)
     assert (outcome.run.status, outcome.run.pr_status) == (RunStatus.completed, PrStatus.created)
     assert outcome.file("count.txt") == "first\nsecond\n"
@@ -67,19 +70,9 @@ async def test_a_run_survives_the_kill_of_temporal_and_of_postgresql(outage: Sit
     assert len(outcome.pulls) == 1
 
 
-async def _killed(parts: Parts, part: str) -> None:
-    """Kill a server with -9, leave it dead for a while, and start it again."""
-    server = State.read(parts.plan.directory).parts[part]
-    server.send(signal.SIGKILL)
-    assert await server.ended(5)
-    await asyncio.sleep(2)
-    await parts.stack.start()
-
-
 async def test_a_sandbox_that_is_taken_away_is_rebuilt_from_its_checkpoint(site: Site) -> None:
     run = await site.start(f"Kept {KEPT}", TWO_STEPS)
     await site.until(run, EventType.turn_completed, count=3)
-    await asyncio.sleep(1)
     assert await site.sandboxes.kill_all({"job": run.id}) == 1
     outcome = await outcome_of(site, run)
     assert (outcome.run.status, outcome.run.pr_status) == (RunStatus.completed, PrStatus.created)
@@ -87,20 +80,51 @@ async def test_a_sandbox_that_is_taken_away_is_rebuilt_from_its_checkpoint(site:
     assert [box.status for box in outcome.sandboxes] == [SandboxStatus.error, SandboxStatus.killed]
     assert outcome.types.count(EventType.sandbox_lost) == 1
     assert outcome.types.count(EventType.sandbox_running) == 2
-    assert [call.result for call in outcome.calls][2:3] == ["kept"]
+    interrupted, again = outcome.calls[2:4]
+    assert "made from the checkpoint of" in interrupted.result
+    assert (interrupted.is_error, again.result) == (True, "kept")
 
 
-async def test_a_bug_in_workflow_code_fails_the_run_and_says_so(
-    parts: Parts, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+async def test_a_sandbox_that_is_lost_before_it_is_ready_is_made_anew(site: Site) -> None:
+    run = await site.accept(f"Short {SHORT}")
+    trap = f"clone@{run.id}"
+    site.set_trap(trap, "hold")
+    await site.send(run)
+    await site.sprung(trap)
+    assert await site.sandboxes.kill_all({"job": run.id}) == 1
+    site.release(trap)
+    outcome = await outcome_of(site, run)
+    assert (outcome.run.status, outcome.run.pr_status) == (RunStatus.completed, PrStatus.created)
+    assert [box.status for box in outcome.sandboxes] == [SandboxStatus.error, SandboxStatus.killed]
+    assert outcome.types.count(EventType.sandbox_lost) == 1
+
+
+SLOW = scripted(
+    "slow-add",
+    bash(
+        "git config filter.slow.clean 'touch ~/adding; until [ -e ~/go ]; do sleep 0.2; done; cat'; "
+        "mkdir large; for n in $(seq 300); do echo $n >large/$n.bin; done; "
+        "echo '*.txt filter=slow' >.gitattributes; echo slow >a.txt; "
+        "(sleep 45; touch ~/go) >/dev/null 2>&1 & true"
+    ),
+    finish("Made them."),
+)
+
+
+async def test_git_at_work_survives_temporal_away_for_longer_than_a_heartbeat(
+    outage: Site, parts: Parts
 ) -> None:
-    monkeypatch.setattr(worker.main, "WORKFLOWS", BUGGY)
-    async with opened(parts, "buggy", tmp_path_factory.mktemp("sites") / "buggy") as site:
-        main, agents = worker.main.build_workers(site.client, site.settings, site.database)
-        async with main, agents:
-            run = await site.start(f"Short {SHORT}")
-            with pytest.raises(WorkflowFailureError):
-                await site.ended(run)
-        ended, last = await site.read(run), (await site.events(run))[-1]
-    assert (ended.status, ended.error_code) == (RunStatus.failed, "INTERNAL")
-    assert "ZeroDivision" not in str(ended.error_message)
-    assert last.type == EventType.run_failed
+    """The next attempt finds the one before still at work in the sandbox, and waits for it."""
+    await outage.start_worker()
+    run = await outage.start(f"Slow {SLOW}")
+    await outage.until(run, EventType.tool_completed)
+    await asyncio.sleep(5)
+    server = State.read(parts.plan.directory).parts["temporal"]
+    server.send(signal.SIGSTOP)
+    await asyncio.sleep(30)
+    server.send(signal.SIGCONT)
+    outcome = await outcome_of(outage, run, 300)
+    assert (outcome.run.status, outcome.run.pr_status) == (RunStatus.completed, PrStatus.created)
+    assert outcome.file("a.txt") == "slow\n"
+    assert outcome.file("large/300.bin") == "300\n"
+    assert len(outcome.pulls) == 1

@@ -16,6 +16,7 @@ from models import Event, MergeJob, Notification, Run, Sandbox
 from models.answering_session import AnsweringStatus
 from models.chain import ChainStatus
 from models.run import PrStatus, RunStatus
+from tests.patience import PATIENCE
 from tests.runs import chains, merges, test_recurring
 from tests.runs import test_answering_sessions as answers
 from tests.runs import test_issue_sessions as scans
@@ -32,7 +33,6 @@ BETWEEN = (0.5, 5.0)
 """Seconds between two kills; a worker is ready in about half a second."""
 AWAY = (TimeoutError, RPCError, WorkflowUpdateFailedError, WorkflowUpdateRPCTimeoutOrCancelledError)
 """What a client meets while no worker is there."""
-PATIENCE = 240
 pytestmark = pytest.mark.soak
 
 
@@ -138,9 +138,14 @@ async def test_every_orchestration_survives(parts: Parts, tmp_path: Path, chance
         await site.start_worker()
         killing = asyncio.create_task(kill(site, chance))
         plays: list[Callable[[Site], Awaitable[None]]] = [
-            scan_and_answers, scan, work_chain, sprint_chain, recurring_task, merge_of_six,
+            scan_and_answers,
+            scan,
+            work_chain,
+            sprint_chain,
+            recurring_task,
+            merge_of_six,
             partial(merge_with_ci, api=api),
-        ]  # fmt: skip
+        ]
         await asyncio.gather(*(again_and_again(play, site, killing) for play in plays))
         await killing
         await nothing_is_left_or_told_twice(site)

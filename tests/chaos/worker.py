@@ -9,16 +9,21 @@ import asyncio
 import functools
 import os
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 from temporalio import activity
 
+import activities.agent_turns
+from activities.runs.lifecycle import RunActivities
+from activities.webhooks.deliveries import Webhooks
 from gateways.agent import Agent
-from gateways.github import GitHub
-from gateways.github_pulls import PullRequests
+from gateways.git.hidden_refs import HiddenRefs
+from gateways.github.client import GitHub
+from gateways.github.pull_requests import PullRequests
 from gateways.repository import Repository
-from gateways.sandbox import SandboxHandle
-from gateways.sandboxes import Sandboxes
+from gateways.sandboxes.control import Sandboxes
+from gateways.sandboxes.sandbox import SandboxHandle
+from gateways.webhooks.sender import Sender
 from tests.chaos.traps import springs, trap
 
 SECONDS_IN = 2
@@ -34,13 +39,13 @@ async def seam(name: str) -> None:
                 await asyncio.sleep(0.02)
 
 
-def trapped(owner: type, method: str, before: str, after: str, only: str = "") -> None:
-    """Put a seam before and after a method; `only` where one of its arguments starts with these words."""
+def trapped(owner: object, method: str, before: str, after: str, only: str = "") -> None:
+    """Put a seam before and after a method; `only` where one of its arguments is of these words."""
     original: Callable[..., Awaitable[object]] = getattr(owner, method)
 
     @functools.wraps(original)
     async def wrapped(*arguments: object, **named: object) -> object:
-        if only and not any(isinstance(value, str) and value.startswith(only) for value in arguments):
+        if not _is_meant(only, arguments):
             return await original(*arguments, **named)
         await seam(before)
         result = await original(*arguments, **named)
@@ -50,13 +55,22 @@ def trapped(owner: type, method: str, before: str, after: str, only: str = "") -
     setattr(owner, method, wrapped)
 
 
-def trapped_within(owner: type, method: str, name: str) -> None:
+def _is_meant(only: str, arguments: tuple[object, ...]) -> bool:
+    """Whether a string among the arguments, or among the values of a mapping, starts with these words."""
+    mappings = [each for each in arguments if isinstance(each, Mapping)]
+    values = [*arguments, *(value for mapping in mappings for value in mapping.values())]
+    return not only or any(isinstance(value, str) and value.startswith(only) for value in values)
+
+
+def trapped_within(owner: type, method: str, name: str, only: str = "") -> None:
     """Put a seam into a method at work, `SECONDS_IN` seconds after its begin."""
     original: Callable[..., Awaitable[object]] = getattr(owner, method)
 
     @functools.wraps(original)
     async def wrapped(*arguments: object, **named: object) -> object:
         async def later() -> None:
+            if not _is_meant(only, arguments):
+                return
             await asyncio.sleep(SECONDS_IN)
             await seam(name)
 
@@ -74,9 +88,18 @@ def lay() -> None:
     trapped(Repository, "clone", "clone", "cloned")
     trapped_within(Agent, "turn", "within-a-turn")
     trapped(Agent, "turn", "turn", "answered")
+    trapped(activities.agent_turns, "store_answer", "store-turn", "turn-stored")
     trapped_within(SandboxHandle, "tool", "within-a-tool-call")
     trapped(SandboxHandle, "tool", "tool-call", "called")
-    trapped(Repository, "push", "push", "pushed", only="refs/heads/")
+    trapped_within(SandboxHandle, "tool", "within-a-verification", only="command")
+    trapped(SandboxHandle, "tool", "verify", "verified", only="command")
+    trapped(Sandboxes, "ensure", "fresh-wanted", "fresh-made", only="verification")
+    trapped(Sandboxes, "kill_all", "kill-fresh", "fresh-killed", only="s_")
+    trapped(Repository, "push", "push", "pushed")
+    trapped(RunActivities, "note", "note", "noted")
     trapped(GitHub, "ensure_pull_request", "pull-request", "pull-request-made")
     trapped(PullRequests, "merge", "merge", "merged")
+    trapped(HiddenRefs, "delete", "delete-ref", "ref-deleted")
     trapped(Sandboxes, "kill_all", "kill-sandbox", "sandbox-killed")
+    trapped(Webhooks, "_take", "webhook-take", "webhook-taken")
+    trapped(Sender, "send", "webhook", "webhook-sent")

@@ -1,7 +1,8 @@
-"""Workers without the seconds that importing them takes: a process that has imported everything and forks.
+"""Processes of the product without the seconds that importing takes: one that has imported all and forks.
 
-`python -m tests.chaos.zygote` reads a line of JSON for each worker, `{"environment": {…}, "log": PATH}`, and
-answers with its process number.  Each worker is a process and a session of its own.
+`python -m tests.chaos.zygote` reads a line of JSON for each process, `{"program": "worker" | "api",
+"arguments": {…}, "environment": {…}, "log": PATH}`, and answers with its process number.  Each is a process
+and a session of its own, with traps.
 """
 
 import asyncio
@@ -11,16 +12,20 @@ import json
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Mapping
+import traceback
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from local.process import Identity, python, python_environment
-from tests.chaos.worker import lay
+from cli.api import api as run_api
+from local.process import Identity, StartError, python, python_environment
+from tests.chaos.api import lay as lay_in_api
+from tests.chaos.clock import shift_clock
+from tests.chaos.worker import lay as lay_in_worker
 from worker.main import main
 
 PR_SET_PDEATHSIG = 1
-"""No worker outlives the process that forked it, whatever ended that."""
+"""No process outlives the one that forked it, whatever ended that."""
 
 
 class Zygote:
@@ -29,12 +34,29 @@ class Zygote:
 
     async def worker(self, environment: Mapping[str, str], log: Path) -> Identity:
         """Start a worker that sees this environment and nothing else; its output is appended to `log`."""
+        return await self._fork("worker", {}, environment, log)
+
+    async def api(self, port: int, environment: Mapping[str, str], log: Path) -> Identity:
+        """Start an API that listens on this port; see `worker`."""
+        return await self._fork("api", {"port": port}, environment, log)
+
+    async def _fork(
+        self, program: str, arguments: Mapping[str, object], environment: Mapping[str, str], log: Path
+    ) -> Identity:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        asked = {"environment": {"PATH": os.environ["PATH"], **environment}, "log": str(log)}
+        asked = {
+            "program": program,
+            "arguments": arguments,
+            "environment": {"PATH": os.environ["PATH"], **environment},
+            "log": str(log),
+        }
         async with self._lock:
             self._process.stdin.write(json.dumps(asked).encode() + b"\n")
-            pid = int(await self._process.stdout.readline())
+            answer = await self._process.stdout.readline()
+        if not answer:
+            raise StartError("the process that workers are forked from has ended; its error is above")
+        pid = int(answer)
         return Identity.of(pid) or Identity(pid=pid, started=0.0)
 
 
@@ -53,18 +75,26 @@ async def zygote() -> AsyncIterator[Zygote]:
         await process.wait()
 
 
+def _serve_api(port: int) -> None:
+    lay_in_api()
+    run_api(port=port)
+
+
+PROGRAMS: dict[str, Callable[..., None]] = {"worker": main, "api": _serve_api}
+
+
 def serve() -> None:
-    gc.freeze()  # workers share what was imported as long as none of them looks through it
+    gc.freeze()  # processes share what was imported as long as none of them looks through it
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the system buries those that ended
     for line in sys.stdin:
         asked = json.loads(line)
         pid = os.fork()
         if pid == 0:
-            _be_a_worker(asked["environment"], asked["log"])
+            _become(asked["program"], asked["arguments"], asked["environment"], asked["log"])
         print(pid, flush=True)
 
 
-def _be_a_worker(environment: Mapping[str, str], log: str) -> None:
+def _become(program: str, arguments: Mapping[str, object], environment: Mapping[str, str], log: str) -> None:
     os.setsid()
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -75,12 +105,16 @@ def _be_a_worker(environment: Mapping[str, str], log: str) -> None:
     os.environ.update(environment)
     status = 1
     try:
-        main()
+        shift_clock()
+        PROGRAMS[program](**arguments)
         status = 0
+    except BaseException:  # to the log: nobody else will tell
+        traceback.print_exc()
+        raise
     finally:
         os._exit(status)
 
 
 if __name__ == "__main__":
-    lay()
+    lay_in_worker()
     serve()

@@ -11,6 +11,7 @@ from cli.demo_issues import SCAN
 from cli.demo_merges import CHECK
 from cli.demo_repository import FILES, PROMPT
 from local.model.scenarios import BUILT_IN, Scenario, choose, load
+from tests.patience import PATIENCE
 
 REPOSITORY = "/home/user/repo/"
 SCENARIOS = load([BUILT_IN])
@@ -25,7 +26,12 @@ def shell(tmp_path: Path) -> Shell:
 
     def run(command: str) -> str:
         ran = subprocess.run(
-            ["bash", "-c", command], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+            ["bash", "-c", command],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
         )
         assert ran.returncode == 0, f"{command}\n{ran.stdout}\n{ran.stderr}"
         return ran.stdout

@@ -20,6 +20,8 @@ class Canned:
     url: str
     asked: list[str] = field(default_factory=list)
     """`METHOD /path` of each request."""
+    if_none_match: list[str | None] = field(default_factory=list)
+    """The header of each request."""
 
 
 @contextmanager
@@ -30,6 +32,7 @@ def canned(*answers: Answer) -> Iterator[Canned]:
     class Handler(BaseHTTPRequestHandler):
         def _answer(self) -> None:
             server.asked.append(f"{self.command} {self.path}")
+            server.if_none_match.append(self.headers.get("If-None-Match"))
             self.rfile.read(int(self.headers.get("Content-Length", 0)))
             answer = left.pop(0) if len(left) > 1 else left[0]
             data = answer.body.encode() if isinstance(answer.body, str) else json.dumps(answer.body).encode()

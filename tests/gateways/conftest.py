@@ -1,16 +1,21 @@
 """A forge and a sandbox server of their own processes, started once and only when a test asks for them."""
 
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from uuid import uuid4
 
 import pytest
 
-from gateways.sandboxes import Sandboxes, SandboxHandle
+from gateways.git.cache import CloneCache
+from gateways.git.process import Git
+from gateways.sandboxes.control import Sandboxes, SandboxHandle
 from kit.database import Database
 from kit.pacing import Pacing
 from local.ports import free_ports
 from local.postgres import Postgres
 from tests.gateways.servers import E2B_API_KEY, Server, forge_and_sandboxes
+from tests.runs.sandbox_faults import Faults
 
 
 @pytest.fixture(scope="session")
@@ -30,6 +35,19 @@ def sandboxes(servers: tuple[Server, Server]) -> Sandboxes:
     return Sandboxes(E2B_API_KEY, api_url=url, sandbox_url=url, owner="tests")
 
 
+@pytest.fixture(scope="session")
+def faults(servers: tuple[Server, Server]) -> Faults:
+    return Faults(servers[1].url, E2B_API_KEY)
+
+
+@pytest.fixture(scope="session")
+def cache() -> Iterator[CloneCache]:
+    """A cache for git that its own user can enter, as pytest's directories may not be."""
+    with TemporaryDirectory(prefix="codecourier-git-") as directory:
+        Path(directory).chmod(0o711)
+        yield CloneCache(Git(), Path(directory) / "cache", 1_000_000_000)
+
+
 @pytest.fixture
 def marker() -> dict[str, str]:
     return {"test": uuid4().hex}
@@ -41,7 +59,7 @@ async def database(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Da
     directory = tmp_path_factory.mktemp("postgres")
     server = Postgres(directory, free_ports(1)[0], directory / "log")
     await server.start()
-    database = Database(server.url.replace("postgresql://", "postgresql+psycopg://"))
+    database = Database(server.url.replace("postgresql://", "postgresql+psycopg://"), role=None)
     async with database.engine.begin() as connection:
         await connection.run_sync(Pacing.metadata.create_all, tables=[Pacing.metadata.tables["pacing"]])
     yield database

@@ -248,3 +248,19 @@ def test_an_estimate_is_never_below_the_truth_of_plain_words() -> None:
     assert estimate("") == 0
     assert estimate("a") == 1
     assert estimate([{"role": "user", "content": [text_block(words)]}]) > estimate(words)
+
+
+def test_images_come_before_their_text_and_stay_when_the_rest_is_summed_up() -> None:
+    image: Block = {"type": "image", "fileId": "file_1", "contentType": "image/png"}
+    work: list[Entry] = [
+        AssistantTurn(blocks=({"type": "text", "text": "x" * 20_000},)),
+        UserText(text="Go on."),
+        AssistantTurn(blocks=({"type": "text", "text": "Done."},)),
+        UserText(text="More."),
+    ]
+    messages = assemble([UserText(text="Build it.", images=(image,)), *work])
+    assert messages[0]["content"] == [image, {"type": "text", "text": "Build it."}]
+    shorter = compacted(messages, 3, "It was built.")
+    assert shorter is not None
+    assert shorter[0]["content"][0] == image
+    assert "fileId" not in str(summary_request(messages, 3))

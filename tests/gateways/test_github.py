@@ -4,7 +4,7 @@ import asyncio
 import base64
 import subprocess
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
@@ -14,7 +14,7 @@ from github import Auth, Github
 from github.Repository import Repository
 
 from gateways.errors import CredentialRefused, ProviderLimit, UpstreamFailed, UpstreamRefused
-from gateways.github import GitHub, clone_url, parse_repository
+from gateways.github.client import GitHub, clone_url, parse_repository
 from kit import pacing
 from kit.database import Database
 from local.forge.seed import seed
@@ -67,9 +67,12 @@ async def repo(forge: Server, tmp_path: Path) -> AsyncIterator[Repo]:
     owner, name = slug.split("/")
     await seed(forge.data, owner, name, {"README.md": "# Hello\n"})
     client = Github(
-        base_url=f"{forge.url}/api/v3", auth=Auth.Token(FORGE_TOKEN), retry=None,
-        seconds_between_requests=None, seconds_between_writes=None,
-    )  # fmt: skip
+        base_url=f"{forge.url}/api/v3",
+        auth=Auth.Token(FORGE_TOKEN),
+        retry=None,
+        seconds_between_requests=None,
+        seconds_between_writes=None,
+    )
     made = Repo(slug, clone_url(slug, forge.url), tmp_path, client.get_repo(slug))
     made.git("clone", "-q", made.url, ".")
     yield made
@@ -95,14 +98,27 @@ def test_addresses_of_repositories(url: str, slug: str) -> None:
 @pytest.mark.parametrize(
     "url",
     [
-        "", "o/r", "https://github.com/o", "https://github.com/o/r/tree/main", "https://github.com/../r",
-        "https://github.com/o/..", "https://github.com/o/r?x=1", "https://github.com.evil.com/o/r",
-        "https://github.com@evil.com/o/r", "http://169.254.169.254/o/r", "file:///o/r",
+        "",
+        "o/r",
+        "https://github.com/o",
+        "https://github.com/o/r/tree/main",
+        "https://github.com/../r",
+        "https://github.com/o/..",
+        "https://github.com/o/r?x=1",
+        "https://github.com.evil.com/o/r",
+        "https://github.com@evil.com/o/r",
+        "http://169.254.169.254/o/r",
+        "file:///o/r",
         "git@evil.com:o/r.git",
-        "http://127.0.0.1:3200@evil.com/o/r", "http://127.0.0.1:32001/o/r", "https://github.com/-o/r",
-        "https://github.com/o/r\n", "https://github.com/o/ü", "https://u:p@github.com/o/r", "ext::sh -c x",
+        "http://127.0.0.1:3200@evil.com/o/r",
+        "http://127.0.0.1:32001/o/r",
+        "https://github.com/-o/r",
+        "https://github.com/o/r\n",
+        "https://github.com/o/ü",
+        "https://u:p@github.com/o/r",
+        "ext::sh -c x",
     ],
-)  # fmt: skip
+)
 def test_other_addresses_are_refused(url: str) -> None:
     with pytest.raises(ValueError, match="must be a repository's address, such as http"):
         parse_repository(url, FORGE)
@@ -118,9 +134,14 @@ async def open_pull(github: GitHub, repo: Repo, **changes: str) -> tuple[int, bo
         **changes,
     }
     facts = await github.ensure_pull_request(
-        repo.slug, head=given["head"], base=given["base"], title=given["title"], body=given["body"],
-        draft=True, marker=given["marker"],
-    )  # fmt: skip
+        repo.slug,
+        head=given["head"],
+        base=given["base"],
+        title=given["title"],
+        body=given["body"],
+        draft=True,
+        marker=given["marker"],
+    )
     assert facts.head_sha == repo.git("rev-parse", given["head"])
     assert facts.url.endswith(f"/{repo.slug}/pull/{facts.number}")
     return facts.number, facts.created
@@ -137,6 +158,17 @@ async def test_one_pull_request_per_marker(github: GitHub, repo: Repo) -> None:
     assert await open_pull(github, repo, marker="run r_2", body="Of run r_2.") == (2, True)
     assert repo.api.get_pull(2).body == "Of run r_2."
     assert await open_pull(github, repo, marker="run r_3") == (2, False)
+
+
+async def test_an_open_pull_request_of_another_installation_is_not_ours(github: GitHub, repo: Repo) -> None:
+    repo.push("work")
+    theirs = "<!-- codecourier:run r_0000000000000000000000000000000a -->"
+    assert await open_pull(github, repo, marker=theirs, body=f"Theirs.\n\n{theirs}") == (1, True)
+    ours = "<!-- codecourier:run r_0000000000000000000000000000000b -->"
+    found = await github.find_pull_request(repo.slug, head="work", base="main", marker=ours)
+    assert found is None
+    with pytest.raises(UpstreamRefused, match="already exists"):
+        await open_pull(github, repo, marker=ours)
 
 
 async def test_parallel_callers_open_one_pull_request(github: GitHub, repo: Repo) -> None:
@@ -174,8 +206,10 @@ async def test_checks_are_one_verdict(github: GitHub, repo: Repo) -> None:
     facts = await github.checks(repo.slug, sha)
     assert facts.status == "failed"
     assert {(check.name, check.verdict) for check in facts.checks} == {
-        ("build", "passed"), ("test", "failed"), ("lint", "passed"),
-    }  # fmt: skip
+        ("build", "passed"),
+        ("test", "failed"),
+        ("lint", "passed"),
+    }
 
 
 async def test_workflow_files_mean_that_checks_will_come(github: GitHub, repo: Repo) -> None:
@@ -196,23 +230,29 @@ async def test_a_wrong_token_is_refused(forge: Server, database: Database) -> No
 @pytest.mark.parametrize(
     ("answer", "low", "high"),
     [
-        (Answer(403, {"message": "You have exceeded a secondary rate limit"}, {"Retry-After": "17"}), 16, 17),
-        (Answer(429, {"message": "slow down"}), 59, 60),
         (
-            Answer(
+            lambda: Answer(
+                403, {"message": "You have exceeded a secondary rate limit"}, {"Retry-After": "170"}
+            ),
+            100,
+            170,
+        ),
+        (lambda: Answer(429, {"message": "slow down"}), 1, 60),
+        (
+            lambda: Answer(
                 403,
                 {"message": "API rate limit exceeded for user"},
                 {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": str(int(time.time()) + 3_600)},
             ),
-            1_800,  # the test may run long after it was collected
+            3_500,
             3_600,
         ),
     ],
 )
 async def test_a_limit_is_named_and_kept_for_everyone(
-    database: Database, answer: Answer, low: float, high: float
+    database: Database, answer: Callable[[], Answer], low: float, high: float
 ) -> None:
-    with canned(answer) as server:
+    with canned(answer()) as server:
         token = uuid4().hex
         first, second = (
             GitHub(token, api_url=server.url, database=database, spacing_seconds=0) for _ in range(2)
@@ -277,5 +317,5 @@ async def test_writes_take_turns(database: Database) -> None:
 
         start = time.monotonic()
         await asyncio.gather(*(write() for _ in range(3)))
-    assert 0.6 <= time.monotonic() - start < 5
+    assert time.monotonic() - start >= 0.6
     assert server.asked == ["POST /x"] * 3

@@ -5,8 +5,8 @@ from collections.abc import Callable
 import pytest
 
 from gateways.errors import CredentialRefused, UpstreamRefused
-from gateways.github import GitHub
-from gateways.github_pulls import MergeAttempt, MergeConflict, MergeRefused, PullRequests
+from gateways.github.client import GitHub
+from gateways.github.pull_requests import MergeAttempt, MergeConflict, MergeRefused, PullRequests
 from kit.database import Database
 from tests.gateways.canned import Answer, canned
 from tests.gateways.servers import Server
@@ -106,6 +106,30 @@ async def test_githubs_refusals(
                 await merging
             assert type(refused.value) is outcome
             assert outcome is CredentialRefused or said.rstrip(".") in str(refused.value)
+
+
+async def test_what_github_still_computes_is_looked_at_again(
+    pulls_at: Callable[[str], PullRequests],
+) -> None:
+    """Right after a push it refuses whatever it is asked: that says nothing of the pull request."""
+    pull = {"number": 1, "state": "open", "merged": False, "mergeable_state": "unknown"}
+    with canned(Answer(405, {"message": NOT_MERGEABLE}), Answer(200, pull)) as server:
+        attempt = await pulls_at(server.url).merge(1, sha="a" * 40, strategy="squash", gated=False)
+    assert attempt.outcome == "moved"
+
+
+async def test_a_comment_is_looked_for_again_when_it_is_its_turn(
+    pulls_at: Callable[[str], PullRequests],
+) -> None:
+    """Another attempt makes it between the first look and the write."""
+    theirs = Answer(200, [{"id": 1, "body": "Held.\n\n<!-- m -->"}])
+    with canned(Answer(200, []), theirs) as server:
+        await pulls_at(server.url).comment_once(1, "Held.", "<!-- m -->")
+    assert [line.split()[0] for line in server.asked] == ["GET", "GET"]
+
+
+async def test_a_pull_request_that_does_not_exist_is_none(github: GitHub, repo: Repo) -> None:
+    assert await PullRequests(github, repo.slug).described(999) is None
 
 
 async def test_a_repository_elsewhere(forge: Server, github: GitHub) -> None:

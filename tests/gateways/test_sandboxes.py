@@ -10,13 +10,15 @@ from gateways.errors import (
     CredentialRefused,
     ProviderLimit,
     SandboxGone,
+    SandboxNotRunning,
     UpstreamFailed,
     UpstreamRefused,
 )
-from gateways.sandbox import Ends
-from gateways.sandboxes import Sandboxes, SandboxHandle
+from gateways.sandboxes.control import Sandboxes, SandboxHandle
+from gateways.sandboxes.sandbox import Ends
 from tests.gateways.canned import Answer, canned
 from tests.gateways.servers import Server
+from tests.runs.sandbox_faults import Faults
 
 
 async def test_the_same_marker_is_the_same_sandbox(sandboxes: Sandboxes, marker: dict[str, str]) -> None:
@@ -70,24 +72,104 @@ async def test_other_owners_are_never_listed(
         await Sandboxes("e2b_wrong", **options, owner="tests").find(marker)
 
 
-async def test_a_sandbox_that_is_gone_is_called_so(sandboxes: Sandboxes, marker: dict[str, str]) -> None:
+async def test_a_killed_sandbox_is_gone_once_the_control_plane_says_so(
+    sandboxes: Sandboxes, marker: dict[str, str]
+) -> None:
     handle = await sandboxes.ensure(marker, template="base", timeout_seconds=60)
     running = asyncio.ensure_future(handle.run("sleep 30", timeout_seconds=40))
     await asyncio.sleep(0.5)
     await sandboxes.kill(handle.id)
-    with pytest.raises(SandboxGone):
+    with pytest.raises(SandboxNotRunning):
         await asyncio.wait_for(running, 10)
     for work in (
         handle.run(["true"], timeout_seconds=10),
         handle.read("x", 1),
         handle.write("x", "y"),
         handle.tool("c1", {"tool": "bash", "command": "true"}, timeout_seconds=10),
-        sandboxes.attach(handle.id, 60),
         sandboxes.pause(handle.id),
         sandboxes.extend(handle.id, 60),
     ):
-        with pytest.raises(SandboxGone):
+        with pytest.raises(SandboxNotRunning):
             await work
+    with pytest.raises(SandboxGone):
+        await sandboxes.attach(handle.id, 60)
+
+
+async def test_a_sandbox_is_not_gone_because_one_look_did_not_find_it(
+    faults: Faults, sandboxes: Sandboxes, handle: SandboxHandle
+) -> None:
+    await handle.write("note", "kept")
+    await faults.lay(handle.id, unknownLookups=1)
+    again = await sandboxes.attach(handle.id, 60)
+    assert await again.read("note", 100) == b"kept"
+
+
+async def test_a_call_in_a_sandbox_that_is_paused_under_it_goes_on_where_it_was(
+    sandboxes: Sandboxes, handle: SandboxHandle
+) -> None:
+    request = {"tool": "bash", "command": "echo begun >> effects; sleep 2; echo ended >> effects"}
+    call = asyncio.ensure_future(handle.tool("paused", request, timeout_seconds=40))
+    while await handle.read("repo/effects", 100) is None and await handle.read("effects", 100) is None:
+        await asyncio.sleep(0.05)
+    await sandboxes.pause(handle.id)
+    with pytest.raises(SandboxNotRunning):
+        await call
+    again = await sandboxes.attach(handle.id, 60)
+    result = await again.tool("paused", request, timeout_seconds=40)
+    assert (result.exit_code, result.is_error) == (0, False)
+    assert await again.read("effects", 100) == b"begun\nended\n"
+
+
+async def test_a_sandbox_that_comes_back_without_its_latest_files_is_gone(
+    faults: Faults, sandboxes: Sandboxes, handle: SandboxHandle
+) -> None:
+    request = {"tool": "bash", "command": "echo done >> effects"}
+    await handle.tool("early", request, timeout_seconds=20)
+    await faults.lay(handle.id, forgets=True)
+    await handle.tool("late", request, after="early", timeout_seconds=20)
+    await sandboxes.pause(handle.id)
+    again = await sandboxes.attach(handle.id, 60)
+    with pytest.raises(SandboxGone):
+        await again.tool("next", request, after="late", timeout_seconds=20)
+    assert await again.read("effects", 100) == b"done\n"
+    assert not (await again.tool("next", request, after="early", timeout_seconds=20)).is_error
+
+
+async def test_an_unreachable_sandbox_is_tried_again_and_not_given_up(
+    faults: Faults, sandboxes: Sandboxes, handle: SandboxHandle
+) -> None:
+    await handle.write("note", "kept")
+    await faults.lay(handle.id, unreachableSeconds=60)
+    with pytest.raises(UpstreamFailed) as failed:
+        await handle.read("note", 100)
+    assert type(failed.value) is UpstreamFailed
+    await faults.lay(handle.id)
+    assert await handle.read("note", 100) == b"kept"
+
+
+async def test_a_sandbox_that_is_slow_to_die_is_gone_at_once(
+    faults: Faults, sandboxes: Sandboxes, marker: dict[str, str]
+) -> None:
+    handle = await sandboxes.ensure(marker, template="base", timeout_seconds=60)
+    await faults.lay(handle.id, diesInSeconds=60)
+    with pytest.raises(SandboxGone):
+        await sandboxes.attach(handle.id, 60)
+    assert (await handle.run("echo alive", timeout_seconds=10)).stdout == "alive\n"
+    assert await sandboxes.find(marker) == []
+
+
+async def test_a_lease_is_prolonged_while_a_command_runs_and_ends_after_it(
+    sandboxes: Sandboxes, marker: dict[str, str]
+) -> None:
+    handle = await sandboxes.ensure(marker, template="base", timeout_seconds=3)
+    done = await handle.run("sleep 9; echo done", timeout_seconds=40)
+    assert done.stdout == "done\n"
+    [facts] = await sandboxes.find(marker)
+    assert facts.state == "running"
+    while facts.state == "running":
+        await asyncio.sleep(0.2)
+        [facts] = await sandboxes.find(marker)
+    await sandboxes.kill(handle.id)
 
 
 async def test_a_server_that_cannot_be_reached_failed(marker: dict[str, str]) -> None:
@@ -124,8 +206,10 @@ async def test_refusals_have_names_and_are_not_tried_again(
 async def test_commands(handle: SandboxHandle) -> None:
     said = await handle.run(
         ["bash", "-c", 'echo "$1|$X|$PWD|$HOME"; echo problem >&2; exit 3', "bash", "a 'b' $c"],
-        envs={"X": "x y"}, cwd="/tmp", timeout_seconds=10,
-    )  # fmt: skip
+        envs={"X": "x y"},
+        cwd="/tmp",
+        timeout_seconds=10,
+    )
     assert (said.exit_code, said.stdout, said.stderr) == (3, "a 'b' $c|x y|/tmp|/home/user\n", "problem\n")
     slow = await handle.run("echo begun; sleep 20", timeout_seconds=1)
     assert (slow.exit_code, slow.stdout) == (124, "begun\n")
@@ -151,11 +235,9 @@ async def test_it_stops_waiting_at_once(handle: SandboxHandle) -> None:
         task = asyncio.ensure_future(work)
         while await handle.read(f"begun-{name}", 1) is None:
             await asyncio.sleep(0.1)
-        start = time.monotonic()
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        assert time.monotonic() - start < 2
     result = await handle.tool("c1", {"tool": "bash", "command": "never"}, timeout_seconds=40)
     assert (result.exit_code, result.is_error) == (0, False)
     assert await handle.read("effects", 100) == b"kept\n"
@@ -201,6 +283,19 @@ async def test_a_tool_call_runs_once_whoever_asks_how_often(
     assert (slow.is_error, slow.exit_code) == (True, 124)
     with pytest.raises(UpstreamRefused):
         await handle.tool("../c", request, timeout_seconds=20)
+
+
+async def test_a_toolbox_that_is_killed_is_started_again_and_keeps_no_secret(handle: SandboxHandle) -> None:
+    envs = {"SECRET": "hidden-value-2", "CODECOURIER_SECRETS": "SECRET"}
+    await handle.tool("k1", {"tool": "bash", "command": "cd /; export A=1"}, envs=envs, timeout_seconds=20)
+    seen = await handle.run("grep -la hidden-value-2 /proc/[0-9]*/environ", timeout_seconds=10)
+    assert seen.stdout == ""
+    killing = (
+        "for p in /proc/[0-9]*; do grep -qa 'toolbox-[^ ]*[.]pyz' $p/cmdline && kill -9 ${p#/proc/}; done"
+    )
+    await handle.run(killing, timeout_seconds=10)
+    again = await handle.tool("k2", {"tool": "bash", "command": "pwd; echo $A"}, timeout_seconds=20)
+    assert again.content == "/\n1"
 
 
 def test_ends_keep_the_first_and_the_last() -> None:

@@ -2,11 +2,12 @@
 
 import os
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from gateways.sandbox import ToolResult
+from gateways.sandboxes.sandbox import ToolResult
 from tests.gateways.toolbox_program import Toolbox
 
 
@@ -19,8 +20,10 @@ class Files(Toolbox):
 
 
 @pytest.fixture
-def files(tmp_path: Path) -> Files:
-    return Files(tmp_path)
+def files(tmp_path: Path) -> Iterator[Files]:
+    files = Files(tmp_path)
+    yield files
+    files.kill()
 
 
 def test_create_view_replace_insert(files: Files) -> None:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from pydantic import JsonValue
 
 from gateways.finishing import CheckerFinish, EvaluatorFinish, Finish
+from gateways.learnings.report import ReportLearning
 from gateways.tools import EDITOR, Fault, ReportIssue, ToolRequest, definitions, parse
 from models.session_kind import SessionKind
 
@@ -43,22 +44,36 @@ def defined(schema: Any) -> list[Any]:
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_tools_are_anthropics_own_and_ours(kind: SessionKind) -> None:
     tools = definitions(kind)
-    assert tools[:2] == [
+    in_sandbox = [
         {"type": "bash_20250124", "name": "bash"},
         {"type": "text_editor_20250728", "name": "str_replace_based_edit_tool"},
     ]
-    reporting = ["report_issue"] if kind is SessionKind.scout else []
-    assert [tool["name"] for tool in tools[2:]] == ["search", *reporting, "finish"]
+    anthropics = in_sandbox if kind.has_sandbox else []
+    assert tools[: len(anthropics)] == anthropics
+    reports = {SessionKind.scout: ["report_issue"], SessionKind.extractor: ["report_learning"]}
+    finishing = [] if kind is SessionKind.companion else ["finish"]
+    ours = [*(["search"] if kind.has_sandbox else []), *reports.get(kind, []), *finishing]
+    assert [tool["name"] for tool in tools[len(anthropics) :]] == ours
     assert definitions(kind) == tools, "the prompt cache wants the same words every time"
-    for tool in tools[2:]:
+    for tool in tools[len(anthropics) :]:
         schema = tool["input_schema"]
         assert isinstance(schema, dict)
         jsonschema.Draft202012Validator.check_schema(schema)
         assert schema["type"] == "object"
         for part in (schema, *defined(schema)):
             assert "title" not in part
-            assert all("title" not in each for each in part["properties"].values())
+            assert all("title" not in each for each in part.get("properties", {}).values())
         assert "null" not in str(schema)
+
+
+def test_a_companion_has_nothing_to_finish() -> None:
+    fault = parse(SessionKind.companion, "finish", {"summary": "Done."})
+    assert isinstance(fault, Fault)
+    assert "There is no tool `finish`" in fault.text
+
+
+def ranked(branch: str, score: int) -> dict[str, JsonValue]:
+    return {"branch": branch, "score": score, "reasons": ["Because."]}
 
 
 @pytest.mark.parametrize(
@@ -66,7 +81,8 @@ def test_the_tools_are_anthropics_own_and_ours(kind: SessionKind) -> None:
     [
         (SessionKind.worker, ["summary"]),
         (SessionKind.checker, ["summary", "verdict"]),
-        (SessionKind.evaluator, ["summary", "score"]),
+        (SessionKind.evaluator, ["summary", "score", "reasons"]),
+        (SessionKind.judge, ["summary", "ranking"]),
     ],
 )
 def test_finish_asks_for_what_the_role_must_say(kind: SessionKind, required: list[str]) -> None:
@@ -117,8 +133,9 @@ def test_finish_is_told_apart_by_role() -> None:
     assert parse(SessionKind.checker, "finish", failed) == CheckerFinish(
         summary="no", verdict="fail", feedback="add a test"
     )
-    assert parse(SessionKind.evaluator, "finish", {"summary": "ok", "score": 1}) == EvaluatorFinish(
-        summary="ok", score=1.0
+    scored: dict[str, JsonValue] = {"summary": "ok", "score": 82, "reasons": ["Every edge is tested."]}
+    assert parse(SessionKind.evaluator, "finish", scored) == EvaluatorFinish(
+        summary="ok", score=82, reasons=["Every edge is tested."]
     )
 
 
@@ -148,8 +165,20 @@ def test_finish_is_told_apart_by_role() -> None:
         (
             SessionKind.evaluator,
             "finish",
-            {"summary": "x", "score": 7},
-            ["`score`", "less than or equal to 1"],
+            {"summary": "x", "score": 101},
+            ["`score`", "less than or equal to 100", "`reasons`: Field required"],
+        ),
+        (
+            SessionKind.judge,
+            "finish",
+            {"summary": "x", "ranking": [ranked("a", 10), ranked("b", 20)]},
+            ["`ranking`", "best first"],
+        ),
+        (
+            SessionKind.judge,
+            "finish",
+            {"summary": "x", "ranking": [ranked("a", 20), ranked("a", 10)]},
+            ["`ranking`", "twice"],
         ),
         (SessionKind.worker, "web_search", {}, ["no tool `web_search`", "finish"]),
     ],
@@ -181,5 +210,7 @@ def test_no_input_is_an_exception_and_every_request_can_be_asked_again(
         jsonschema.validate(answer.model_dump(mode="json", exclude_none=True), schema)
     elif isinstance(answer, ReportIssue):
         assert (kind, answer.title != "") == (SessionKind.scout, True)
+    elif isinstance(answer, ReportLearning):
+        assert (kind, answer.description != "") == (SessionKind.extractor, True)
     else:
         assert answer.text

@@ -1,15 +1,19 @@
-"""The toolbox as it is run in a sandbox: the archive, a home directory, a process for each call."""
+"""The toolbox as it is run in a sandbox: its two files, a home directory, a client for each call."""
 
 import json
 import os
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from gateways.sandbox import ToolResult
-from gateways.toolbox.archive import archive
+import psutil
+
+from gateways.sandboxes.sandbox import ToolResult
+from gateways.toolbox.archive import archive, client
+from tests.patience import PATIENCE
 
 
 @dataclass(frozen=True)
@@ -21,10 +25,15 @@ class Toolbox:
     def __post_init__(self) -> None:
         (self.home / "repo").mkdir()
         self.program.write_bytes(archive())
+        self.client.write_bytes(client())
 
     @property
     def program(self) -> Path:
         return self.home / "toolbox.pyz"
+
+    @property
+    def client(self) -> Path:
+        return self.home / "toolbox.py"
 
     @property
     def repo(self) -> Path:
@@ -37,11 +46,26 @@ class Toolbox:
     def entry(self, call_id: str) -> Path:
         return self.private / "journal" / call_id
 
+    def processes(self) -> list[psutil.Process]:
+        """The resident, if there is one, and those that it forked for calls at work."""
+        found = []
+        for process in psutil.process_iter():
+            with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+                if str(self.program) in process.cmdline():
+                    found.append(process)
+        return found
+
+    def kill(self) -> None:
+        """Kill them all; what their calls started goes on."""
+        for process in self.processes():
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+
     def start(
         self, call_id: str, request: Mapping[str, object] | bytes, envs: Mapping[str, str] = {}
     ) -> subprocess.Popen[bytes]:
         process = subprocess.Popen(
-            [sys.executable, "-IS", str(self.program), call_id],
+            [sys.executable, "-IS", str(self.client), call_id],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -68,6 +92,6 @@ class Toolbox:
 
 
 def finished(process: subprocess.Popen[bytes]) -> ToolResult:
-    stdout, stderr = process.communicate(timeout=30)
+    stdout, stderr = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, stderr.decode()
     return ToolResult.model_validate_json(stdout)

@@ -62,6 +62,25 @@ async def test_a_value_is_read_once_while_it_is_recent(monkeypatch: pytest.Monke
     assert len(reads) == 6
 
 
+async def test_what_is_remembered_is_bounded_by_its_size_in_all() -> None:
+    reads: list[str] = []
+    recent: Recent[str, str] = Recent(seconds=60, most=10, size=len)
+
+    async def get(value: str) -> None:
+        async def read() -> str:
+            reads.append(value)
+            return value
+
+        await recent.get(value, read)
+
+    for value in ("aaaa", "bbbbbb", "c", "bbbbbb", "aaaa"):  # c pushes out a, which pushes out b
+        await get(value)
+    assert reads == ["aaaa", "bbbbbb", "c", "aaaa"]
+    await get("x" * 11)
+    await get("c")
+    assert reads[4:] == ["x" * 11, "c"], "one that is too large alone pushes out all, and is not kept"
+
+
 async def test_an_error_is_not_remembered() -> None:
     recent: Recent[str, int] = Recent(seconds=60)
 

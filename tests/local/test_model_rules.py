@@ -1,11 +1,12 @@
 """What the scripted model refuses: what Anthropic would refuse, and scenarios that cannot be played."""
 
+import base64
 import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import httpx
 import pytest
@@ -52,9 +53,23 @@ ALTERED: MessageParam = {
 }
 
 
+def shown(media_type: str, image: bytes, /, **more: str) -> list[MessageParam]:
+    source = {"type": "base64", "media_type": media_type, "data": base64.b64encode(image).decode(), **more}
+    block: Any = {"type": "image", "source": source}
+    return [{"role": "user", "content": [block, {"type": "text", "text": "Look"}]}]
+
+
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
 @pytest.mark.parametrize(
     ("messages", "complaint"),
     [
+        (shown("image/svg+xml", PNG), "media_type: Input should be"),
+        (shown("image/png", PNG, data="no base64!"), "valid base64"),
+        (shown("image/gif", PNG), "does not match its media type"),
+        (shown("image/png", PNG + b"0" * 6_000_000), "exceeds 5 MB"),
+        (shown("image/png", PNG, type="url"), "Field required"),
         ([], "at least one message"),
         ([{"role": "assistant", "content": "hello"}], "first message must use"),
         ([{"role": "user", "content": ""}], "non-empty content"),

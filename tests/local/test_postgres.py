@@ -13,6 +13,7 @@ import pytest
 from local.ports import free_ports
 from local.postgres import Postgres
 from local.process import Identity, StartError
+from tests.patience import PATIENCE
 
 
 @pytest.fixture
@@ -73,7 +74,7 @@ async def test_a_stale_pid_file_with_a_living_stranger_s_number_is_no_obstacle(p
     [pid_file] = postgres.log.parent.parent.glob("postgres/**/postmaster.pid")
     lines = pid_file.read_text().splitlines()
     os.kill(first.pid, signal.SIGKILL)
-    assert await first.ended(5)
+    assert await first.ended(PATIENCE)
     pid_file.write_text("\n".join([str(os.getpid()), *lines[1:]]))
     assert postgres.running() is None
     await postgres.start()

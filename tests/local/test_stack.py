@@ -8,7 +8,7 @@ import signal
 import socket
 import stat
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -18,9 +18,10 @@ from local.parts import INFRASTRUCTURE
 from local.plan import MARK, REPLACED_BY, choose_ports
 from local.ports import LOOPBACK, free_ports, is_free
 from local.process import Identity, StartError, spawn
-from local.stack import Stack, make_plan
-from local.state import State, locked
+from local.stack import Stack, make_plan, pause_before
+from local.state import State, locked, make_private
 from tests.local.forge.receiver import Receiver
+from tests.patience import PATIENCE
 
 REPLACED = {"DATABASE_URL": "postgresql://elsewhere/db", "TEMPORAL_ADDRESS": "elsewhere:7233"}
 Make = Callable[..., Stack]
@@ -63,7 +64,7 @@ async def test_every_part_starts_survives_a_kill_and_keeps_its_port(make: Make, 
 
     for identity in state.parts.values():
         os.kill(identity.pid, signal.SIGKILL)
-    assert all([await identity.ended(5) for identity in state.parts.values()])
+    assert all([await identity.ended(PATIENCE) for identity in state.parts.values()])
     again = make({})
     assert again.is_running is False
     await again.start()
@@ -110,21 +111,87 @@ async def test_two_stacks_live_side_by_side(make: Make, tmp_path: Path) -> None:
     assert len(State.read(tmp_path / "two").alive()) == 3
 
 
-async def test_the_watch_starts_a_dead_part_again(make: Make, tmp_path: Path) -> None:
-    stack = make(REPLACED)
+@asynccontextmanager
+async def watched(stack: Stack) -> AsyncIterator[None]:
+    """The stack, watched over until the block ends."""
     await stack.start()
     watch = asyncio.create_task(stack.watch())
-    before = State.read(tmp_path / "one").parts["model"]
-    before.send(signal.SIGKILL)
-    async with asyncio.timeout(15):
-        while (after := State.read(tmp_path / "one").parts["model"]) == before or is_free(
-            stack.plan.ports["model"]
-        ):
-            await asyncio.sleep(0.05)
-    assert after.is_alive
+    yield
     watch.cancel()
     with pytest.raises(asyncio.CancelledError):
         await watch
+
+
+async def eventually(condition: Callable[[State], bool], directory: Path) -> State:
+    """What the stack remembers once the condition holds."""
+    async with asyncio.timeout(PATIENCE):
+        while not condition(state := State.read(directory)):
+            await asyncio.sleep(0.05)
+    return state
+
+
+async def test_the_watch_starts_a_dead_part_again_and_remembers_it(make: Make, tmp_path: Path) -> None:
+    stack = make(REPLACED)
+    async with watched(stack):
+        before = State.read(tmp_path / "one").parts["model"]
+        before.send(signal.SIGKILL)
+        state = await eventually(
+            lambda state: state.parts["model"] != before and not is_free(stack.plan.ports["model"]),
+            tmp_path / "one",
+        )
+    assert state.parts["model"].is_alive
+    assert state.is_watched
+    assert state.restarts.keys() == {"model"}
+    assert (state.restarts["model"].count, state.restarts["model"].in_a_row) == (1, 1)
+    assert state.restarts["model"].last_exit == "killed by SIGKILL"
+    assert not state.restarts["model"].is_hopeless
+
+
+async def test_a_part_that_dies_again_and_again_is_remembered_with_its_last_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("local.stack.FIRST_PAUSE", 0.01)
+    (tmp_path / "scenarios").mkdir()
+    broken = tmp_path / "scenarios" / "broken.json"
+    stack = Stack(make_plan(tmp_path / "one", {}, REPLACED, (tmp_path / "scenarios",)), None, lambda *_: None)
+    try:
+        async with watched(stack):
+            broken.write_text("{")
+            State.read(tmp_path / "one").parts["model"].send(signal.SIGKILL)
+            state = await eventually(
+                lambda state: "model" in state.restarts and state.restarts["model"].is_hopeless,
+                tmp_path / "one",
+            )
+            assert state.restarts["model"].last_exit == "exit status 1"
+            assert "broken.json: not JSON" in state.restarts["model"].log_tail
+            broken.unlink()
+            await eventually(lambda state: not is_free(stack.plan.ports["model"]), tmp_path / "one")
+    finally:
+        await stack.stop()
+    assert left_of(tmp_path / "one") == []
+
+
+async def test_a_part_that_was_well_for_long_starts_again_soon(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("local.stack.FIRST_PAUSE", 0.01)
+    monkeypatch.setattr("local.stack.HEALTHY", 0.0)
+    async with watched(make(REPLACED)):
+        for count in range(1, 4):
+            await eventually(lambda state: state.parts["model"].is_alive, tmp_path / "one")
+            State.read(tmp_path / "one").parts["model"].send(signal.SIGKILL)
+            state = await eventually(
+                lambda state, count=count: (
+                    "model" in state.restarts  # type: ignore[misc]
+                    and state.restarts["model"].count == count
+                ),
+                tmp_path / "one",
+            )
+    assert state.restarts["model"].in_a_row == 1
+
+
+def test_pauses_double_up_to_a_minute() -> None:
+    assert [pause_before(number) for number in range(1, 9)] == [1, 2, 4, 8, 16, 32, 60, 60]
 
 
 async def test_a_number_used_again_is_not_the_same_process(tmp_path: Path) -> None:
@@ -172,6 +239,46 @@ def test_ports_are_the_given_the_kept_or_free_ones() -> None:
     assert chosen["forge"] != taken
 
 
+def test_a_directory_that_was_open_to_others_is_made_private(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    for name in ("temporal/temporal.db", "logs/api.log", "keys/api_key", "stack.json", "forge/repo/config"):
+        (data / name).parent.mkdir(parents=True, exist_ok=True, mode=0o755)
+        (data / name).write_text("secret")
+        (data / name).chmod(0o644)
+    (tmp_path / "elsewhere").write_text("x")
+    (tmp_path / "elsewhere").chmod(0o644)
+    (data / "logs" / "link").symlink_to(tmp_path / "elsewhere")
+    data.chmod(0o755)
+    make_private(data)
+    modes = {path: mode_of(data / path) for path in (".", "temporal", "logs", "keys")}
+    assert set(modes.values()) == {0o700}, modes
+    files = [data / name for name in ("temporal/temporal.db", "logs/api.log", "keys/api_key", "stack.json")]
+    assert {mode_of(path) for path in files} == {0o600}
+    assert mode_of(tmp_path / "elsewhere") == 0o644, "what a link leads to is not ours"
+
+
+def test_a_new_directory_is_private(tmp_path: Path) -> None:
+    make_private(tmp_path / "a" / "data")
+    assert mode_of(tmp_path / "a" / "data") == 0o700
+
+
+def test_a_directory_of_other_things_is_not_closed(tmp_path: Path) -> None:
+    data = tmp_path / "home"
+    data.mkdir(mode=0o755)
+    (data / "lock").touch()
+    (data / "letter.txt").touch()
+    data.chmod(0o755)
+    with pytest.raises(StartError, match="a directory of its own"):
+        make_private(data)
+    assert mode_of(data) == 0o755
+    data.chmod(0o700)
+    make_private(data)
+
+
+def mode_of(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
 def test_one_stack_per_directory(tmp_path: Path) -> None:
     with locked(tmp_path) as first, locked(tmp_path) as second:
         assert (first, second) == (True, False)
@@ -188,3 +295,9 @@ def test_a_damaged_state_is_reported(tmp_path: Path) -> None:
 def test_no_port_is_chosen_twice_in_a_row() -> None:
     chosen = [port for _ in range(50) for port in free_ports(10)]
     assert len(set(chosen)) == len(chosen)
+
+
+@pytest.mark.parametrize("name", ["GITHUB_TOKEN", "GITHUB_APP_ID"])
+def test_a_token_and_an_app_replace_the_forge(make: Make, name: str) -> None:
+    assert make(REPLACED).plan.is_embedded("forge")
+    assert not make({**REPLACED, name: "1"}).plan.is_embedded("forge")

@@ -17,9 +17,16 @@ from models.usage import CostRate, Tokens, UsageUnit, cost
 
 def a_run(status: RunStatus = RunStatus.pending) -> Run:
     return Run(
-        project_id="prj", run_number=1, name="n", status=status, prompt="p", github_repo_url="u",
-        repository_slug="o/r", blueprint_id="wf", blueprint_name="b",
-    )  # fmt: skip
+        project_id="prj",
+        run_number=1,
+        name="n",
+        status=status,
+        prompt="p",
+        github_repo_url="u",
+        repository_slug="o/r",
+        blueprint_id="wf",
+        blueprint_name="b",
+    )
 
 
 def test_a_run_is_taken_once() -> None:
@@ -56,9 +63,15 @@ def test_pause_and_resume_may_be_said_twice() -> None:
 
 def test_a_step_ends_once() -> None:
     step = RunStep(
-        project_id="prj", run_id="r", index=0, iteration=1, role=StepRole.checker, label="Check", model="m",
+        project_id="prj",
+        run_id="r",
+        index=0,
+        iteration=1,
+        role=StepRole.checker,
+        label="Check",
+        model="m",
         thinking_effort=ThinkingEffort.low,
-    )  # fmt: skip
+    )
     assert step.close(StepStatus.completed, output="fine", verdict=Verdict.passed)
     assert not step.close(StepStatus.failed)
     assert (step.status, step.verdict) == (StepStatus.completed, Verdict.passed)
@@ -82,21 +95,53 @@ def test_the_default_pipeline_obeys_the_rules() -> None:
     assert isinstance(DEFAULT_STEPS[0], PipelineStep)
 
 
-def a_step(index: int, loop: str | None = None, most: int = 1) -> StepSnapshot:
+def a_step(
+    index: int, loop: str | None = None, most: int = 1, secrets: list[str] | None = None
+) -> StepSnapshot:
     return StepSnapshot(
-        index=index, role=StepRole.designer, label="l", model="m", thinking_effort=ThinkingEffort.low,
-        instructions="i", loop_id=loop, loop_max_iterations=most, max_turns=1,
-    )  # fmt: skip
+        index=index,
+        role=StepRole.designer,
+        label="l",
+        model="m",
+        thinking_effort=ThinkingEffort.low,
+        instructions="i",
+        loop_id=loop,
+        loop_max_iterations=most,
+        max_turns=1,
+        secrets=secrets,
+    )
+
+
+def a_snapshot(*steps: StepSnapshot) -> Snapshot:
+    return Snapshot(
+        blueprint_version=1,
+        prompt="p",
+        steps=[*steps],
+        config=BlueprintConfig(),
+        base_branch=None,
+        branch_name="b",
+        claude_md=None,
+        sandbox_system_prompt=None,
+        git_name="n",
+        git_email="e",
+    )
 
 
 def test_neighbours_of_one_loop_are_one_block() -> None:
-    steps = [a_step(0), a_step(1, "x", 3), a_step(2, "x", 5), a_step(3, "y", 2), a_step(4)]
-    snapshot = Snapshot(
-        blueprint_version=1, prompt="p", steps=steps, config=BlueprintConfig(), base_branch=None,
-        branch_name="b", claude_md=None, sandbox_system_prompt=None, git_name="n", git_email="e",
-    )  # fmt: skip
+    snapshot = a_snapshot(a_step(0), a_step(1, "x", 3), a_step(2, "x", 5), a_step(3, "y", 2), a_step(4))
     assert [[step.index for step in block] for block in snapshot.blocks] == [[0], [1, 2], [3], [4]]
     assert [iterations(block) for block in snapshot.blocks] == [1, 5, 2, 1]
+
+
+@pytest.mark.parametrize(
+    ("of_steps", "beside"),
+    [([], None), ([None, None], None), ([None, []], []), ([["A"], None], []), ([["A"], ["B"]], [])],
+)
+def test_what_belongs_to_no_step_is_given_secrets_only_while_no_step_names_its_own(
+    of_steps: list[list[str] | None], beside: list[str] | None
+) -> None:
+    steps = [a_step(index, secrets=secrets) for index, secrets in enumerate(of_steps)]
+    assert a_snapshot(*steps).secrets_beside_steps == beside
 
 
 @pytest.mark.parametrize(
@@ -114,9 +159,13 @@ def test_a_title_is_the_first_line_of_the_prompt() -> None:
 
 def test_tokens_are_priced_by_kind() -> None:
     rate = CostRate(
-        model_prefix="claude-sonnet", input=Decimal(3), cache_write_5m=Decimal("3.75"),
-        cache_write_1h=Decimal(6), cache_read=Decimal("0.30"), output=Decimal(15),
-    )  # fmt: skip
+        model_prefix="claude-sonnet",
+        input=Decimal(3),
+        cache_write_5m=Decimal("3.75"),
+        cache_write_1h=Decimal(6),
+        cache_read=Decimal("0.30"),
+        output=Decimal(15),
+    )
     used = cost(rate, Tokens(1_000_000, 2_000_000, 10_000_000, 0, 1_000_000))
     assert used == {
         UsageUnit.input_tokens: (1_000_000, Decimal(3)),

@@ -4,13 +4,16 @@ import pytest
 
 from models.base import JsonObject
 from models.run import PrStatus, Run, RunStatus
-from models.run_ending import BUDGET_EXCEEDED
 from models.run_why import Reason, why
 from tests.models.test_rules import a_run
 
 LIMIT: JsonObject = {
-    "code": "PROVIDER_LIMIT", "message": "The model API is overloaded.", "until": "2026-01-15T10:06:12.345Z",
-}  # fmt: skip
+    "code": "PROVIDER_LIMIT",
+    "message": "The model API is overloaded.",
+    "until": "2026-01-15T10:06:12.345Z",
+}
+NO_MONEY: JsonObject = {"code": "BUDGET_REACHED", "message": "The run's budget is reached."}
+NO_ROOM: JsonObject = {"code": "BUDGET_RESERVED", "message": "The rest is reserved."}
 RETRY: JsonObject = {"code": "UPSTREAM_FAILED", "message": "push branch is tried again: GitHub answered 502."}
 
 
@@ -18,6 +21,14 @@ def at_work(**fields: object) -> Run:
     run = a_run(RunStatus.running)
     for name, value in fields.items():
         setattr(run, name, value)
+    return run
+
+
+def out_of_money(*, paused: bool = False) -> Run:
+    run = a_run(RunStatus.running)
+    if paused:
+        run.pause()
+    run.pause_for_money(NO_MONEY)
     return run
 
 
@@ -36,6 +47,9 @@ def merging() -> Run:
         (at_work(current_step_progress="Design: turn 4"), Reason.working, "Design: turn 4"),
         (at_work(waiting=LIMIT), Reason.provider_limit, "overloaded"),
         (at_work(waiting=RETRY), Reason.retrying, "GitHub answered 502"),
+        (out_of_money(), Reason.budget_reached, "The run's budget"),
+        (out_of_money(paused=True), Reason.budget_reached, "It was paused, too"),
+        (at_work(waiting=NO_ROOM), Reason.budget_reserved, "reserved"),
         (at_work(pr_number=42), Reason.ci, "Pull request 42"),
         (at_work(pr_number=42, waiting=LIMIT), Reason.provider_limit, "overloaded"),
         (a_run(RunStatus.completed), Reason.ended, "completed"),
@@ -49,14 +63,11 @@ def test_a_run_says_what_it_waits_for(run: Run, reason: Reason, words: str) -> N
     assert words in told.message
 
 
-@pytest.mark.parametrize(
-    ("code", "reason"), [(BUDGET_EXCEEDED, Reason.budget), ("SCRIPT_FAILED", Reason.ended)]
-)
-def test_a_failed_run_says_of_what(code: str, reason: Reason) -> None:
+def test_a_failed_run_says_of_what() -> None:
     run = at_work()
-    run.close(RunStatus.failed, code=code, message="What to do about it.")
+    run.close(RunStatus.failed, code="SCRIPT_FAILED", message="What to do about it.")
     told = why(run)
-    assert told.reason is reason
+    assert told.reason is Reason.ended
     assert "What to do about it." in told.message
     assert not told.reason.is_wait
 

@@ -4,17 +4,18 @@ from typing import TypeVar
 
 from sqlmodel import col
 
-from activities.chain_starting import ChainInput, start_chain
+from activities.row_starting import start_row
 from models import Run, SprintChain, WorkChain
 from models.chain import ChainStatus
 from models.run import RunStatus
+from tests.patience import PATIENCE
 from tests.runs.site import Site, eventually
 
 C = TypeVar("C", SprintChain, WorkChain)
 
 
 async def start(site: Site, chain: C) -> C:
-    await start_chain(site.client, ChainInput.of(chain))
+    await start_row(site.client, chain)
     return chain
 
 
@@ -28,7 +29,7 @@ async def runs_of(site: Site, chain: SprintChain | WorkChain) -> list[Run]:
     return await site.rows(Run, col(Run.chain_id) == chain.id, col(Run.id))
 
 
-async def reaches(site: Site, chain: C, *wanted: ChainStatus, patience: float = 60) -> C:
+async def reaches(site: Site, chain: C, *wanted: ChainStatus, patience: float = PATIENCE) -> C:
     async def is_there() -> bool:
         return (await read(site, chain)).status in wanted
 
@@ -43,4 +44,4 @@ async def begun(site: Site, chain: SprintChain | WorkChain, count: int) -> None:
         runs = await runs_of(site, chain)
         return [run.status is RunStatus.pending for run in runs].count(False) >= count
 
-    await eventually(has_begun, f"{count} runs have begun", 60)
+    await eventually(has_begun, f"{count} runs have begun")

@@ -10,11 +10,13 @@ from uuid import uuid4
 
 import httpx
 from pydantic import SecretStr
+from sqlmodel import col
 
 from api.app import create_app
 from kit.crypto import signature
+from models import GithubHint, Run
 from tests.api.serving import serving
-from tests.runs.site import Site
+from tests.runs.site import Site, eventually
 
 SECRET: Final = "webhook-secret-of-the-tests"
 CI: Final = {"greet.py": "print('hi')\n", ".github/workflows/ci.yml": "on: push\n"}
@@ -36,9 +38,9 @@ class GitHub:
             answer = await http.request(method, url, json=body)
             return answer.raise_for_status().json() if answer.content else None
 
-    async def add_hook(self, url: str) -> None:
+    async def add_hook(self, url: str, secret: str = SECRET) -> None:
         """Have the repository itself tell of everything from now on."""
-        config = {"url": url, "content_type": "json", "secret": SECRET}
+        config = {"url": url, "content_type": "json", "secret": secret}
         await self.ask("POST", "/hooks", {"name": "web", "config": config, "events": ["*"]})
 
     async def begin_check(self, sha: str, name: str = "test") -> int:
@@ -46,8 +48,11 @@ class GitHub:
         body = {"name": name, "head_sha": sha, "status": "in_progress"}
         return int((await self.ask("POST", "/check-runs", body))["id"])
 
-    async def end_check(self, id: int, conclusion: str = "success") -> None:
-        body = {"status": "completed", "conclusion": conclusion}
+    async def end_check(self, id: int, conclusion: str = "success", log: str | None = None) -> None:
+        """log: what its job wrote."""
+        body: dict[str, object] = {"status": "completed", "conclusion": conclusion}
+        if log is not None:
+            body["output"] = {"title": "Job", "summary": "See the log.", "text": log}
         await self.ask("PATCH", f"/check-runs/{id}", body)
 
     async def check(self, sha: str, conclusion: str, name: str = "test") -> None:
@@ -90,20 +95,47 @@ class Api:
     """The site's API as a server, and GitHub's webhook that calls it."""
 
     http: httpx.AsyncClient
+    secret: str = SECRET
+    """What webhooks are signed with."""
+    path: str = "/github/webhook"
+    """Where they are sent."""
 
-    async def tell(self, event: str, slug: str, **payload: object) -> None:
-        """What GitHub sends, signed."""
-        body = json.dumps({"action": "completed", "repository": {"full_name": slug}, **payload}).encode()
+    async def tell(self, event: str, slug: str, *, delivery: str = "", **payload: object) -> None:
+        """What GitHub sends, signed; under the id of its delivery, a new one unless given.
+
+        No two of GitHub's are alike: they hold times and numbers.
+        """
+        told = {"action": "completed", "repository": {"full_name": slug}, "sent": delivery or str(uuid4())}
+        answer = await self.send(event, json.dumps({**told, **payload}).encode(), delivery=delivery)
+        accepted = ["accepted", "repeated"] if delivery else ["accepted"]
+        assert answer.json()["data"]["status"] in accepted, answer.text
+
+    async def send(
+        self, event: str, body: bytes, *, delivery: str = "", secret: str | None = None
+    ) -> httpx.Response:
         headers = {
-            "X-Hub-Signature-256": f"sha256={signature(SECRET, body)}",
+            "X-Hub-Signature-256": f"sha256={signature(secret or self.secret, body)}",
             "X-GitHub-Event": event,
-            "X-GitHub-Delivery": str(uuid4()),
+            "X-GitHub-Delivery": delivery or str(uuid4()),
         }
-        answer = await self.http.post("/github/webhook", content=body, headers=headers)
-        assert answer.json() == {"data": {"status": "accepted"}}, answer.text
+        return await self.http.post(self.path, content=body, headers=headers)
+
+    async def tell_of_merge(self, slug: str, number: int) -> None:
+        await self.tell(
+            "pull_request", slug, action="closed", pull_request={"number": number, "merged": True}
+        )
 
     async def tell_of_check(self, slug: str, sha: str) -> None:
         await self.tell("check_run", slug, check_run={"head_sha": sha})
+
+
+async def looked_into(site: Site, run: Run) -> None:
+    """Wait until all that was told of a run was read on GitHub."""
+
+    async def is_settled() -> bool:
+        return await site.rows(GithubHint, col(GithubHint.run_id) == run.id, col(GithubHint.left_sha)) == []
+
+    await eventually(is_settled, "what was told was looked into")
 
 
 @asynccontextmanager

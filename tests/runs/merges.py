@@ -11,6 +11,7 @@ from models.blueprint import BlueprintConfig
 from models.event import EventType
 from models.merge_job import MergeStatus
 from models.run import PrStatus, RunStatus
+from tests.patience import PATIENCE
 from tests.runs.github import CI, Api, GitHub
 from tests.runs.site import Site, eventually
 
@@ -40,13 +41,17 @@ class Pull:
         assert answer.status_code == 201, answer.text
         return str(answer.json()["data"]["mergeJobId"])
 
+    async def merge_on_github(self) -> None:
+        """Merge it there, past this installation."""
+        await self.github.ask("PUT", f"/pulls/{self.run.pr_number}/merge", {})
+
     async def shown(self, job_id: str) -> dict[str, Any]:
         """The job as clients see it."""
         answer = await self.api.http.get("/api/v1/merging/get", params={"id": job_id}, headers=self.headers)
         found: dict[str, Any] = answer.json()["data"]
         return found
 
-    async def reaches(self, job_id: str, status: MergeStatus, patience: float = 20) -> dict[str, Any]:
+    async def reaches(self, job_id: str, status: MergeStatus, patience: float = PATIENCE) -> dict[str, Any]:
         async def is_there() -> bool:
             return bool((await self.shown(job_id))["status"] == status)
 
@@ -60,7 +65,7 @@ class Pull:
             job = await self.shown(job_id)
             return bool(job["waiting"] and job["headSha"] == (sha or self.sha))
 
-        await eventually(is_blocked, f"merge {job_id} is blocked", 20)
+        await eventually(is_blocked, f"merge {job_id} is blocked")
         assert (await self.status()) is PrStatus.blocked_on_ci
         return await self.shown(job_id)
 

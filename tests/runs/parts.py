@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -18,10 +19,13 @@ from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
 from temporalio.client import Client
 
 from cli.migrate import upgrade
+from kit.ids import new_id
 from kit.temporal import SEARCH_ATTRIBUTES
 from local.parts import database_url
 from local.plan import Plan
+from local.process import Identity
 from local.stack import Stack, make_plan
+from local.state import State
 from tests.chaos.zygote import Zygote, zygote
 from tests.runs import scenarios
 
@@ -49,19 +53,32 @@ class Parts:
     def temporal_address(self) -> str:
         return f"127.0.0.1:{self.plan.ports['temporal']}"
 
+    def server(self, part: str) -> Identity:
+        """The process of a part."""
+        return State.read(self.plan.directory).parts[part]
+
+    async def restart(self, part: str, *, away: float) -> None:
+        """Kill a part with -9, and start it again after so many seconds."""
+        server = self.server(part)
+        server.send(signal.SIGKILL)
+        assert await server.ended(10)
+        await asyncio.sleep(away)
+        await self.stack.start()
+
     def database_url(self, name: str) -> str:
         return urlsplit(database_url(self.plan))._replace(path=f"/{name}").geturl()
 
     def environment(self, site: str) -> Mapping[str, str]:
         """The settings of a site: its own database, namespace and sandboxes, everything else shared."""
-        own = {"TEMPORAL_NAMESPACE": site, "DATABASE_POOL_SIZE": "5", "SANDBOX_OWNER": site}
+        own = {"TEMPORAL_NAMESPACE": site, "DATABASE_POOL_SIZE": "5"}
         return {**self.plan.application_environment(self.database_url(site)), **own}
 
     async def found(self, site: str) -> None:
         """Make the site's migrated database and its namespace."""
-        await asyncio.gather(self._make_database(site), self._make_namespace(site))
+        await asyncio.gather(self.make_database(site), self.make_namespace(site))
 
-    async def _make_database(self, name: str) -> None:
+    async def make_database(self, name: str) -> None:
+        """A migrated database without rows."""
         async with await psycopg.AsyncConnection.connect(
             database_url(self.plan), autocommit=True
         ) as connection:
@@ -70,8 +87,12 @@ class Parts:
                     sql.Identifier(name), sql.Identifier(TEMPLATE)
                 )
             )
+        async with await psycopg.AsyncConnection.connect(
+            self.database_url(name), autocommit=True
+        ) as connection:  # a copy has to become an installation of its own
+            await connection.execute("UPDATE installation SET id = %s", [new_id("ins")])
 
-    async def _make_namespace(self, name: str) -> None:
+    async def make_namespace(self, name: str) -> None:
         client = await Client.connect(self.temporal_address)
         await client.workflow_service.register_namespace(
             RegisterNamespaceRequest(

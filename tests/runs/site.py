@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 from uuid import uuid4
 
 from pydantic import SecretStr
@@ -20,21 +20,30 @@ from sqlmodel import SQLModel, col
 from temporalio.client import Client, WorkflowHandle
 from temporalio.service import RPCError
 
-from activities.starting import RunInput, start_run
-from gateways.sandboxes import Sandboxes
+from activities.reconcile.admission import bind
+from activities.row_starting import start_row
+from gateways.sandboxes.control import Sandboxes
 from kit.crypto import Vault
 from kit.database import Database
 from kit.ids import new_id
 from kit.settings import Settings
 from kit.temporal import connect
+from kit.tenancy import DatabaseRole
 from local.forge.seed import seed
+from local.ports import LOOPBACK, free_ports
 from local.process import Identity
-from models import Blueprint, Event, FollowUp, Member, Project, Run
+from local.readiness import has_status, wait_for_http
+from models import AllowedRepository, Blueprint, Event, FollowUp, Member, Project, Run
+from models.base import JsonObject
 from models.blueprint import BlueprintConfig, PipelineStep
 from models.event import EventType
 from models.persona import StepRole
+from models.projects.allowed_repository import EVERY_REPOSITORY
+from models.reconcile.installation import the_installation
 from models.run_start import RunStart, create_run
+from tests.patience import PATIENCE
 from tests.runs.parts import Parts
+from tests.runs.sandbox_faults import Faults
 from workflows.run import RunWorkflow
 
 OWNER = "org"
@@ -51,6 +60,7 @@ class Site:
     database: Database
     client: Client
     directory: Path
+    installation: str
     workers: list[Identity] = field(default_factory=list)
 
     @property
@@ -64,8 +74,15 @@ class Site:
             key.get_secret_value(),
             api_url=self.settings.e2b_api_url,
             sandbox_url=self.settings.e2b_sandbox_url,
-            owner=self.settings.sandbox_owner,
+            owner=self.installation,
         )
+
+    @property
+    def faults(self) -> Faults:
+        """What may befall its sandboxes."""
+        assert self.settings.e2b_api_url is not None
+        assert self.settings.e2b_api_key is not None
+        return Faults(self.settings.e2b_api_url, self.settings.e2b_api_key.get_secret_value())
 
     async def start_worker(self, **environment: str) -> Identity:
         """A worker as a process of its own; it need not be ready for runs to be started."""
@@ -74,6 +91,24 @@ class Site:
         self.workers.append(worker)
         return worker
 
+    async def start_api(self, port: int, **environment: str) -> Identity:
+        """The API as a process of its own, once it is ready."""
+        told = {**self.parts.environment(self.name), "TRAPS": str(self.directory), **environment}
+        log = self.directory / "api.log"
+        process = await self.parts.zygote.api(port, told, log)
+        await wait_for_http("api", f"http://{LOOPBACK}:{port}/readyz", has_status(200), process, log)
+        return process
+
+    @asynccontextmanager
+    async def serving_api(self, **environment: str) -> AsyncIterator[str]:
+        """The address of an API until the block ends."""
+        [port] = free_ports(1)
+        process = await self.start_api(port, **environment)
+        try:
+            yield f"http://{LOOPBACK}:{port}"
+        finally:
+            await process.stop()
+
     def set_trap(self, seam: str, what: Literal["kill", "hold"] = "kill") -> None:
         """Where the worker is killed, or held until `release`; once."""
         (self.directory / f"{seam}.{what}").touch()
@@ -81,25 +116,43 @@ class Site:
     def is_sprung(self, seam: str) -> bool:
         return (self.directory / f"{seam}.sprung").exists()
 
-    async def sprung(self, seam: str) -> None:
-        await eventually(lambda: _true(self.is_sprung(seam)), f"the worker comes to {seam}")
+    async def sprung(self, seam: str, patience: float = PATIENCE) -> None:
+        await eventually(lambda: _true(self.is_sprung(seam)), f"the worker comes to {seam}", patience)
+
+    def forget_trap(self, seam: str) -> None:
+        """As if it had never been set, nor sprung."""
+        for state in ("kill", "hold", "sprung"):
+            (self.directory / f"{seam}.{state}").unlink(missing_ok=True)
 
     def release(self, seam: str) -> None:
         (self.directory / f"{seam}.released").touch()
 
-    async def project(self, secrets: Mapping[str, str] | None = None, **fields: object) -> Project:
-        """A project with one member; `secrets`: its secret environment variables."""
+    async def project(
+        self,
+        secrets: Mapping[str, str] | None = None,
+        repository: str | None = EVERY_REPOSITORY,
+        **fields: object,
+    ) -> Project:
+        """A project with one member; `secrets`: its secret environment variables.
+
+        repository: what is allowed to it; None for nothing.
+        Nothing is learned from its runs unless its `learning_config` says so: every run would end with a
+        second conversation.
+        """
         vault = Vault(self.settings.encryption_keys.get_secret_value())
         sealed = {
             name: {"value": vault.seal(value), "isSecret": True} for name, value in (secrets or {}).items()
         }
-        project = Project(name="Test", slug=uuid4().hex, env_vars=sealed)
+        off: JsonObject = {"isEnabled": False}
+        project = Project(name="Test", slug=uuid4().hex, env_vars=sealed, learning_config=off)
         for name, value in fields.items():
             setattr(project, name, value)
         async with self.database.transaction() as session:
             session.add(project)
             await session.flush()
             session.add(Member(project_id=project.id, email="dev@example.com", name="Dev"))
+            if repository is not None:
+                session.add(AllowedRepository(project_id=project.id, pattern=repository))
         return project
 
     async def repository(self, files: Mapping[str, str] = FILES) -> str:
@@ -127,10 +180,12 @@ class Site:
         project: Project | None = None,
         repository: str | None = None,
         config: BlueprintConfig | None = None,
+        **request: Any,
     ) -> Run:
         """A pending run, as the API leaves it when it is killed between its commit and the start.
 
         Every prompt is made unique, as the scripted model counts the failures it gave by conversation.
+        request: further fields of the request that starts it.
         """
         project = project or await self.project()
         slug = repository or await self.repository()
@@ -141,7 +196,7 @@ class Site:
             return await create_run(
                 session,
                 project_id=project.id,
-                request=RunStart(workflow_id=blueprint.id, prompt=f"{prompt}\n\n{new_id('test')}"),
+                request=RunStart(workflow_id=blueprint.id, prompt=f"{prompt}\n\n{new_id('test')}", **request),
                 repository_slug=slug,
                 repository_url=f"{self.settings.github_url}/{slug}",
                 default_model=self.settings.default_model,
@@ -155,18 +210,21 @@ class Site:
         project: Project | None = None,
         repository: str | None = None,
         config: BlueprintConfig | None = None,
+        **request: Any,
     ) -> Run:
-        run = await self.accept(prompt, steps, project=project, repository=repository, config=config)
+        run = await self.accept(
+            prompt, steps, project=project, repository=repository, config=config, **request
+        )
         return await self.send(run)
 
     async def send(self, run: Run) -> Run:
         """Start the workflow of an accepted run."""
-        await start_run(self.client, RunInput.of(run))
+        await start_row(self.client, run)
         return run
 
     async def tell(self, run: Run, words: str) -> None:
         """A message of the client to a live run, as the API passes it on."""
-        message = FollowUp(project_id=run.project_id, run_id=run.id, content=words)
+        message = FollowUp(project_id=run.project_id, job_id=run.id, content=words)
         async with self.database.transaction() as session:
             session.add(message)
         await self.client.get_workflow_handle(run.id).execute_update("follow_up", message.id)
@@ -198,7 +256,7 @@ class Site:
         async with self.database.transaction() as session:
             return list((await session.execute(statement)).scalars())
 
-    async def until(self, run: Run, type: EventType, *, count: int = 1, patience: float = 30) -> Event:
+    async def until(self, run: Run, type: EventType, *, count: int = 1, patience: float = PATIENCE) -> Event:
         """The event of the run that is the `count`-th of its type."""
         found: list[Event] = []
 
@@ -210,7 +268,7 @@ class Site:
         await eventually(happened, f"{type} of run {run.id}", patience)
         return found[count - 1]
 
-    async def ended(self, run: Run, patience: float = 90) -> Run:
+    async def ended(self, run: Run, patience: float = PATIENCE) -> Run:
         """The run once its workflow is over; while the engine is away, or has no such workflow, it waits."""
         async with asyncio.timeout(patience):
             while True:
@@ -221,15 +279,25 @@ class Site:
 
 
 @asynccontextmanager
-async def opened(parts: Parts, name: str, directory: Path) -> AsyncIterator[Site]:
-    """A new site without a worker; its workers are killed at the end."""
+async def opened(
+    parts: Parts, name: str, directory: Path, *, is_bound: bool = True, **environment_of_its_own: str
+) -> AsyncIterator[Site]:
+    """A new site without a worker; its workers are killed at the end.
+
+    is_bound: its database belongs to its namespace already, as if a worker had been there.
+    """
     directory.mkdir(parents=True)
     await parts.found(name)
-    environment = parts.environment(name)
+    environment = {**parts.environment(name), **environment_of_its_own}
     fields = {key: environment[key.upper()] for key in Settings.model_fields if key.upper() in environment}
     settings = Settings.model_validate(fields)
-    database = Database(settings.sqlalchemy_url, pool_size=4)
-    site = Site(name, parts, settings, database, await connect(settings), directory)
+    database = Database(settings.sqlalchemy_url, role=DatabaseRole.worker, pool_size=4)
+    async with database.transaction() as session:
+        installation = await the_installation(session)
+    client = await connect(settings, installation.id)
+    if is_bound:
+        await bind(database, client)
+    site = Site(name, parts, settings, database, client, directory, installation.id)
     try:
         yield site
     finally:
@@ -237,7 +305,7 @@ async def opened(parts: Parts, name: str, directory: Path) -> AsyncIterator[Site
         await database.close()
 
 
-async def eventually(happens: Callable[[], Awaitable[bool]], what: str, patience: float = 30) -> None:
+async def eventually(happens: Callable[[], Awaitable[bool]], what: str, patience: float = PATIENCE) -> None:
     """Wait until it happens; AssertionError when that takes longer than `patience` seconds."""
     deadline = time.monotonic() + patience
     while not await happens():

@@ -9,7 +9,7 @@ from sqlmodel import col
 from temporalio.client import WorkflowUpdateFailedError
 from temporalio.service import RPCError
 
-from activities.job_starting import JobInput, start_job
+from activities.row_starting import start_row
 from activities.told_runs import TellRun, ToldRuns
 from models import (
     AnsweringSession,
@@ -28,6 +28,7 @@ from models.event import EventType
 from models.notification import NotificationType
 from models.run import RunStatus
 from models.session_question import QuestionStatus
+from tests.patience import PATIENCE
 from tests.runs.parts import Parts
 from tests.runs.scenarios import bash, calls, delayed, finish, scripted
 from tests.runs.site import Site, eventually, opened
@@ -49,7 +50,7 @@ ASK = scripted(
 scripted("ask-questions", calls(report(f"Dark mode is forgotten {ANSWER}")), finish("Scanned."))
 QUIET = scripted("nothing-to-ask", finish("All is clear.", questions=[]), told="</scan>")
 scripted("nothing-to-ask", finish("Scanned."))
-WORK = scripted("answered-work", bash("echo a > a.txt"), delayed(bash("sleep 1"), 8), finish("Worked."))
+WORK = scripted("answered-work", bash("echo a > a.txt"), delayed(bash("sleep 1"), 30), finish("Worked."))
 
 
 async def a_session(site: Site, word: str = ASK, project: Project | None = None) -> AnsweringSession:
@@ -64,7 +65,7 @@ async def answering(site: Site, scan: IssueSession) -> AnsweringSession:
         project = await session.get_one(Project, scan.project_id)
         model = site.settings.default_model
         row = await create_answering_session(session, project, scan, default_model=model)
-    await start_job(site.client, JobInput.of(row))
+    await start_row(site.client, row)
     return row
 
 
@@ -74,7 +75,7 @@ async def read(site: Site, row: AnsweringSession) -> AnsweringSession:
 
 
 async def reaches(
-    site: Site, row: AnsweringSession, *wanted: AnsweringStatus, patience: float = 90
+    site: Site, row: AnsweringSession, *wanted: AnsweringStatus, patience: float = PATIENCE
 ) -> AnsweringSession:
     async def is_there() -> bool:
         return (await read(site, row)).status in wanted
@@ -152,7 +153,7 @@ async def test_the_runs_of_its_issues_are_told(site: Site) -> None:
     again = ToldRuns(site.database, site.client)
     assert await again.tell_run(TellRun(answering_session_id=row.id, run_id=run.id))
     assert (await site.ended(run)).status is RunStatus.completed
-    [message] = await site.rows(FollowUp, col(FollowUp.run_id) == run.id, col(FollowUp.id))
+    [message] = await site.rows(FollowUp, col(FollowUp.job_id) == run.id, col(FollowUp.id))
     assert (message.status, "Store it in a cookie." in message.content) == ("delivered", True)
     said = await site.rows(Message, col(Message.session_id) == str(message.session_id), col(Message.sequence))
     assert sum("Store it in a cookie." in str(each.content) for each in said) == 1

@@ -16,7 +16,7 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
-from activities.job_starting import JobInput, start_job
+from activities.row_starting import start_row
 from kit.temporal import SEARCH_ATTRIBUTES
 from models import AnsweringSession, Issue, Project
 from models.answering_session import AnsweringStatus
@@ -58,6 +58,7 @@ async def a_session(site: Site) -> AnsweringSession:
         return await create_answering_session(session, project, scan, default_model="claude-sonnet-5-5")
 
 
+@pytest.mark.soak
 async def test_reviews_may_take_thirty_days(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     assert SERVER is not None
     # the time-skipping engine never takes a task back from a worker that is gone: no worker keeps any
@@ -70,7 +71,7 @@ async def test_reviews_may_take_thirty_days(site: Site, monkeypatch: pytest.Monk
         began = await engine.get_current_time()
         async with working(site, engine.client):
             with engine.auto_time_skipping_disabled():
-                await start_job(engine.client, JobInput.of(row))
+                await start_row(engine.client, row)
                 await reaches(site, row, AnsweringStatus.active)
         await engine.sleep(timedelta(days=30))
         async with working(site, engine.client):

@@ -1,10 +1,8 @@
-"""A cancel in every phase: the run ends within seconds, its sandbox is gone, nothing is made afterwards."""
+"""A cancel in every phase: the run ends without its work, its sandbox is gone, nothing is made afterwards."""
 
 import asyncio
-import time
 from asyncio import Task
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -14,31 +12,31 @@ from models.event import EventType
 from models.run import Run, RunStatus
 from models.run_ending import announce
 from models.run_step import StepStatus
+from tests.patience import PATIENCE
 from tests.runs.outcome import Outcome, branches_of, outcome_of, pulls_of
 from tests.runs.parts import Parts
 from tests.runs.scenarios import bash, create, delayed, finish, scripted
 from tests.runs.site import Site, opened
 
-MOST_SECONDS = 10
-THINKING = scripted("thinking", create("a.txt", "a\n"), delayed(bash("true"), 60), finish())
-WORKING = scripted("working", bash("echo begun > begun.txt; sleep 60; echo ended > ended.txt"), finish())
+LONGER_THAN_ANYBODY_WAITS = 2 * int(PATIENCE)
+THINKING = scripted(
+    "thinking", create("a.txt", "a\n"), delayed(bash("true"), LONGER_THAN_ANYBODY_WAITS), finish()
+)
+WORKING = scripted(
+    "working",
+    bash(f"echo begun > begun.txt; sleep {LONGER_THAN_ANYBODY_WAITS}; echo ended > ended.txt"),
+    finish(),
+)
 QUICK = scripted("quick", create("a.txt", "a\n"), finish("Made a.txt."))
 CI = {"greet.py": "print('hi')\n", ".github/workflows/ci.yml": "on: push\n"}
 
 
-@dataclass(frozen=True)
-class Cancelled:
-    seconds: float
-    """From the cancel to the end of the run."""
-    outcome: Outcome
-
-
-Plays = dict[str, Task[Cancelled]]
+Plays = dict[str, Task[Outcome]]
 
 
 @pytest.fixture(scope="module")
 async def plays(site: Site) -> Plays:
-    phases: dict[str, Callable[[Site], Awaitable[Cancelled]]] = {
+    phases: dict[str, Callable[[Site], Awaitable[Outcome]]] = {
         "pending": _pending,
         "provisioning": lambda site: _at_event(site, QUICK, EventType.sandbox_creating),
         "cloning": lambda site: _at_event(site, QUICK, EventType.sandbox_running),
@@ -50,35 +48,33 @@ async def plays(site: Site) -> Plays:
         "ci": _waiting_for_ci,
         "closing": lambda site: _held_at(site, "kill-sandbox", BlueprintConfig(create_pr=False)),
     }
-    few = asyncio.Semaphore(3)  # what is measured is the product, not the machine
+    few = asyncio.Semaphore(3)
 
-    async def play(phase: Callable[[Site], Awaitable[Cancelled]]) -> Cancelled:
+    async def play(phase: Callable[[Site], Awaitable[Outcome]]) -> Outcome:
         async with few:
             return await phase(site)
 
     return {name: asyncio.create_task(play(phase)) for name, phase in phases.items()}
 
 
-async def _cancel(site: Site, run: Run, *, meanwhile: Callable[[], None] = lambda: None) -> Cancelled:
-    began = time.monotonic()
+async def _cancel(site: Site, run: Run, *, meanwhile: Callable[[], None] = lambda: None) -> Outcome:
     await site.handle(run).cancel()
     meanwhile()
     await site.ended(run)
-    seconds = time.monotonic() - began
     outcome = await outcome_of(site, run)
     await asyncio.sleep(1)
     assert (branches_of(site, run), await pulls_of(site, run)) == (outcome.branches, outcome.pulls)
-    return Cancelled(seconds, outcome)
+    return outcome
 
 
-async def _at_event(site: Site, tag: str, event: EventType, later: float = 0) -> Cancelled:
+async def _at_event(site: Site, tag: str, event: EventType, later: float = 0) -> Outcome:
     run = await site.start(f"Cancel {tag}")
     await site.until(run, event)
     await asyncio.sleep(later)
     return await _cancel(site, run)
 
 
-async def _pending(site: Site) -> Cancelled:
+async def _pending(site: Site) -> Outcome:
     """Cancelled by the API before the engine has it; that it is started afterwards revives nothing."""
     run = await site.accept(f"Cancel {QUICK}")
     async with site.database.transaction() as session:
@@ -89,14 +85,14 @@ async def _pending(site: Site) -> Cancelled:
     return await _cancel(site, run)
 
 
-async def _paused(site: Site) -> Cancelled:
+async def _paused(site: Site) -> Outcome:
     run = await site.start(f"Cancel {THINKING}")
     await site.until(run, EventType.tool_completed)
     await site.command(run, "pause")
     return await _cancel(site, run)
 
 
-async def _held_at(site: Site, seam: str, config: BlueprintConfig | None = None) -> Cancelled:
+async def _held_at(site: Site, seam: str, config: BlueprintConfig | None = None) -> Outcome:
     run = await site.accept(f"Cancel {QUICK}", config=config)
     trap = f"{seam}@{run.id}"
     site.set_trap(trap, "hold")
@@ -105,7 +101,7 @@ async def _held_at(site: Site, seam: str, config: BlueprintConfig | None = None)
     return await _cancel(site, run, meanwhile=lambda: site.release(trap))
 
 
-async def _waiting_for_ci(site: Site) -> Cancelled:
+async def _waiting_for_ci(site: Site) -> Outcome:
     run = await site.start(f"Cancel {QUICK}", repository=await site.repository(CI))
     await site.until(run, EventType.pr_created)
     await site.until(run, EventType.ci_updated)
@@ -116,11 +112,9 @@ async def _waiting_for_ci(site: Site) -> Cancelled:
     "phase",
     ["pending", "provisioning", "cloning", "turn", "tool call", "paused", "push", "pull request", "ci"],
 )
-async def test_a_cancel_ends_the_run_within_seconds(plays: Plays, phase: str) -> None:
-    cancelled = await plays[phase]
-    outcome = cancelled.outcome
+async def test_a_cancel_ends_the_run_without_its_work(plays: Plays, phase: str) -> None:
+    outcome = await plays[phase]
     assert (outcome.run.status, outcome.run.error_code) == (RunStatus.cancelled, None)
-    assert cancelled.seconds < MOST_SECONDS
     assert outcome.notifications == [] or phase in ("pull request", "ci")
     assert all(step.status is not StepStatus.running for step in outcome.steps)
     pushed = {"push": 1, "pull request": 1, "ci": 1}
@@ -130,21 +124,22 @@ async def test_a_cancel_ends_the_run_within_seconds(plays: Plays, phase: str) ->
 
 
 async def test_a_run_cancelled_while_pending_never_gets_a_sandbox(plays: Plays) -> None:
-    outcome = (await plays["pending"]).outcome
+    outcome = await plays["pending"]
     assert outcome.sandboxes == []
     assert outcome.types == [EventType.run_created, EventType.run_cancelled]
 
 
 async def test_a_cancel_that_comes_while_the_run_closes_is_too_late(plays: Plays) -> None:
-    outcome = (await plays["closing"]).outcome
+    outcome = await plays["closing"]
     assert outcome.run.status is RunStatus.completed
 
 
 async def test_the_row_says_what_was_made_before_the_cancel(plays: Plays) -> None:
-    outcome = (await plays["pull request"]).outcome
+    outcome = await plays["pull request"]
     assert outcome.run.pr_url == outcome.pulls[0]["html_url"]
 
 
+@pytest.mark.soak
 async def test_cancelled_and_its_worker_killed_the_run_is_cancelled(parts: Parts, tmp_path: Path) -> None:
     """The engine tries no activity again after a cancel: what is left of it is a time-out."""
     async with opened(parts, "cancel-kill", tmp_path / "site") as site:

@@ -147,10 +147,16 @@ async def test_the_engine_shows_what_a_run_is_and_waits_for(site: Site, outcomes
     run = (await outcomes["by_update"]).run
     description = await site.handle(run).describe()
     shown = {pair.key.name: pair.value for pair in description.typed_search_attributes}
-    assert shown.items() >= {
-        "ProjectId": run.project_id, "CourierRunId": run.id, "Kind": "run", "Status": "completed",
-        "Repository": run.repository_slug,
-    }.items()  # fmt: skip
+    assert (
+        shown.items()
+        >= {
+            "ProjectId": run.project_id,
+            "CourierRunId": run.id,
+            "Kind": "run",
+            "Status": "completed",
+            "Repository": run.repository_slug,
+        }.items()
+    )
     summary = await description.static_summary()
     assert summary == f"Run {run.run_number} on {run.repository_slug}: {run.name}"
 

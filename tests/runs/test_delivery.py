@@ -59,10 +59,20 @@ async def test_every_change_is_an_event_in_order(outcomes: Outcomes) -> None:
     outcome = await outcomes["greeting"]
     turn, tool = EventType.turn_completed, EventType.tool_completed
     assert outcome.types[:13] == [
-        EventType.run_created, EventType.run_started, EventType.sandbox_creating, EventType.sandbox_running,
-        EventType.repository_cloned, EventType.step_started, turn, tool, turn, tool, turn,
-        EventType.step_completed, EventType.branch_pushed,
-    ]  # fmt: skip
+        EventType.run_created,
+        EventType.run_started,
+        EventType.sandbox_creating,
+        EventType.sandbox_running,
+        EventType.repository_cloned,
+        EventType.step_started,
+        turn,
+        tool,
+        turn,
+        tool,
+        turn,
+        EventType.step_completed,
+        EventType.branch_pushed,
+    ]
     *at_once, last = outcome.types[13:]
     assert sorted(at_once) == [EventType.ci_updated, EventType.pr_created, EventType.sandbox_killed]
     assert last == EventType.run_completed

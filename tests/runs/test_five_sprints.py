@@ -98,7 +98,7 @@ async def test_a_long_chain_goes_on_in_a_new_workflow(
     """It is held once on the way."""
     suggested_after(FEW_EVENTS, monkeypatch, "SprintChain")
     async with opened(parts, "sprints-continued", tmp_path / "site") as site:
-        main, agents = build_workers(site.client, site.settings, site.database)
+        main, agents, *_ = build_workers(site.client, site.settings, site.database)
         async with main, agents:
             chain = await start(site, await a_chain(site, FIVE))
             await begun(site, chain, 3)

@@ -6,7 +6,7 @@ It begins to look while its pull request is opened, and stops when that cannot b
 from models.event import EventType
 from models.run import RunStatus
 from tests.runs.github import CI, GitHub, serving_api
-from tests.runs.looking import TOLD, looks_rarely
+from tests.runs.looking import looks_rarely, was_told
 from tests.runs.scenarios import create, finish, scripted
 from tests.runs.site import Site
 
@@ -19,18 +19,20 @@ async def test_a_webhook_ends_the_wait_and_without_one_it_looks_by_itself(site: 
     told, untold = [await site.start(f"Checked {CHECKED}", repository=slug) for _ in range(2)]
     ids = {}
     for run in (told, untold):
-        pushed = await site.until(run, EventType.branch_pushed, patience=60)
+        pushed = await site.until(run, EventType.branch_pushed)
         ids[run.id] = await github.begin_check(str(pushed.data["sha"]))
-    looked = [await site.until(run, EventType.ci_updated, count=1, patience=60) for run in (told, untold)]
+    looked = [await site.until(run, EventType.ci_updated, count=1) for run in (told, untold)]
     assert [event.data["status"] for event in looked] != ["passed", "passed"]
     async with serving_api(site) as api:
         await looks_rarely(site, told.id)
         for each in ids.values():
             await github.end_check(each)
         await api.tell_of_check(slug.upper(), str((await site.read(told)).head_sha))
-        ended = await site.ended(told, TOLD)
+        ended = await site.ended(told)
+    assert await was_told(site, told.id)
     assert (ended.status, (ended.ci_checks or {})["status"]) == (RunStatus.completed, "passed")
-    assert (await site.ended(untold, 30)).status is RunStatus.completed
+    assert (await site.ended(untold)).status is RunStatus.completed
+    assert not await was_told(site, untold.id)
 
 
 async def test_a_pull_request_that_cannot_be_opened_ends_the_look_at_ci(site: Site) -> None:
@@ -43,6 +45,6 @@ async def test_a_pull_request_that_cannot_be_opened_ends_the_look_at_ci(site: Si
     await site.until(run, EventType.ci_updated)
     await GitHub(site, slug).ask("DELETE", f"/git/refs/heads/{run.branch_name}")
     site.release(trap)
-    ended = await site.ended(run, 30)
+    ended = await site.ended(run)
     assert (ended.status, ended.error_code) == (RunStatus.failed, "UPSTREAM_REFUSED")
     assert (await site.events(run))[-1].type == EventType.run_failed

@@ -5,23 +5,26 @@ from pathlib import Path
 import pytest
 from sqlmodel import col
 
-from activities.job_starting import JobInput, start_job
+from activities.reconcile.admission import START_SCHEDULE
+from activities.row_starting import start_row
 from models import Event, Issue, IssueSession, Project, Sandbox, UsageRecord
 from models.issue import IssueStatus
 from models.issue_session import IssueSessionStatus
 from models.issue_session_start import IssueSessionStart, create_issue_session
 from models.sandbox import SandboxStatus
+from tests.patience import PATIENCE
 from tests.runs.parts import Parts
 from tests.runs.scenarios import bash, calls, delayed, finish, scripted
 from tests.runs.site import Site, eventually, opened
-from worker.schedules import SWEEP
 
 
 def report(title: str, priority: str = "high") -> tuple[str, dict[str, object]]:
     return "report_issue", {
-        "title": title, "description": f"{title}: see greet.py", "priority": priority,
+        "title": title,
+        "description": f"{title}: see greet.py",
+        "priority": priority,
         "suggested_prompt": f"Fix: {title}",
-    }  # fmt: skip
+    }
 
 
 SCAN = scripted(
@@ -47,13 +50,17 @@ async def a_scan(site: Site, word: str, project: Project | None = None) -> Issue
     slug = await site.repository()
     async with site.database.transaction() as session:
         return await create_issue_session(
-            session, project, IssueSessionStart(prompt=f"Look {word}"), repository_slug=slug,
-            repository_url=f"{site.settings.github_url}/{slug}", default_model=site.settings.default_model,
-        )  # fmt: skip
+            session,
+            project,
+            IssueSessionStart(prompt=f"Look {word}"),
+            repository_slug=slug,
+            repository_url=f"{site.settings.github_url}/{slug}",
+            default_model=site.settings.default_model,
+        )
 
 
 async def start(site: Site, scan: IssueSession) -> IssueSession:
-    await start_job(site.client, JobInput.of(scan))
+    await start_row(site.client, scan)
     return scan
 
 
@@ -66,7 +73,7 @@ async def issues_of(site: Site, scan: IssueSession) -> list[Issue]:
     return await site.rows(Issue, col(Issue.session_id) == scan.id, col(Issue.id))
 
 
-async def ended(site: Site, scan: IssueSession, patience: float = 60) -> IssueSession:
+async def ended(site: Site, scan: IssueSession, patience: float = PATIENCE) -> IssueSession:
     """The session once it is over; asserts what holds for every one."""
 
     async def is_over() -> bool:
@@ -88,12 +95,12 @@ async def found(site: Site, scan: IssueSession, count: int) -> None:
     async def are_there() -> bool:
         return len(await issues_of(site, scan)) >= count
 
-    await eventually(are_there, f"{count} issues", 60)
+    await eventually(are_there, f"{count} issues")
 
 
 async def holds(site: Site, scan: IssueSession) -> None:
     """As the scenario `scan` ends: two issues, the third was one of them in other words."""
-    row = await ended(site, scan, 120)
+    row = await ended(site, scan)
     assert (row.status, row.error_code) == (IssueSessionStatus.completed, None)
     assert row.summary == "2 issues found. Read greet.py."
     assert (row.questions, row.assumptions) == (["Who runs it?"], ["It is run by people."])
@@ -104,7 +111,7 @@ async def holds(site: Site, scan: IssueSession) -> None:
         "The greeting has no test",
     ]
     assert {issue.status for issue in issues} == {IssueStatus.new}
-    assert {issue.prompt for issue in issues} == {f"Fix: {issue.title}" for issue in issues}
+    assert all(issue.suggested_prompt == f"Fix: {issue.title}" for issue in issues)
 
 
 async def test_issues_appear_while_it_looks(site: Site) -> None:
@@ -144,7 +151,7 @@ async def test_cancelled_it_keeps_what_it_found(site: Site) -> None:
     scan = await start(site, await a_scan(site, ENDLESS))
     await found(site, scan, 1)
     await site.client.get_workflow_handle(scan.id).cancel()
-    row = await ended(site, scan, 10)
+    row = await ended(site, scan)
     assert (row.status, row.issue_count, row.summary) == (IssueSessionStatus.cancelled, 1, None)
 
 
@@ -153,7 +160,7 @@ async def test_left_pending_it_is_started_by_the_sweep(site: Site) -> None:
     async with site.database.transaction() as session:
         row = await session.get_one(IssueSession, scan.id)
         row.created_at = row.created_at.replace(year=2020)
-    await site.client.get_schedule_handle(SWEEP).trigger()
+    await site.client.get_schedule_handle(START_SCHEDULE).trigger()
     assert (await ended(site, scan)).status is IssueSessionStatus.completed
 
 

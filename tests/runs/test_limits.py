@@ -1,14 +1,12 @@
 """How far a run may go, and what it says when it may not go further."""
 
 from asyncio import Task
-from decimal import Decimal
 
 import pytest
 
 from kit.crypto import Vault, last_four
 from models import Project, ProviderKey
-from models.blueprint import BlueprintConfig, PipelineStep
-from models.notification import NotificationType
+from models.blueprint import PipelineStep
 from models.persona import StepRole
 from models.provider_key import Provider
 from models.run import RunStatus
@@ -19,6 +17,7 @@ from tests.runs.scenarios import bash, faulty, finish, scripted
 from tests.runs.site import WORK, Site, opened
 
 ENDLESS = scripted("endless", bash("date >> dates.txt"))
+TELLING = scripted("telling-much", bash("echo $TOKEN >> token.txt"))
 TALKING = scripted("talking", {"toolCalls": [], "text": "Shall I go on?"})
 WAVERING = scripted("wavering", {"toolCalls": [], "text": "Shall I?"}, finish("I did."))
 REFUSING = scripted("refusing", faulty(finish(), "refusal"))
@@ -38,12 +37,14 @@ async def outcomes(site: Site) -> Outcomes:
     return playing(
         site,
         turns=site.start(f"Turns {ENDLESS}", THREE_TURNS),
-        money=site.start(f"Money {ENDLESS}", config=BlueprintConfig(max_cost_usd=Decimal("0.004"))),
         words=site.start(f"Words {TALKING}"),
         wavering=site.start(f"Wavering {WAVERING}"),
         refusing=site.start(f"Refusing {REFUSING}"),
         cut=site.start(f"Cut {CUT}"),
         refused=site.start(f"Refused {ENDLESS}", project=refused),
+        secret=site.start(
+            f"Secret {TELLING}", THREE_TURNS, project=await site.project({"TOKEN": "hunter2-and-more"})
+        ),
     )
 
 
@@ -62,7 +63,6 @@ async def _with_key(site: Site, provider: Provider, key: str) -> Project:
     ("which", "code", "words"),
     [
         ("turns", "TURN_LIMIT", "Work used its 3 turns. Raise the step's maxTurns"),
-        ("money", "BUDGET_EXCEEDED", "of at most 0.0040. Raise config.maxCostUsd"),
         ("words", "NO_RESULT", "stopped without finishing"),
         ("refusing", "MODEL_REFUSED", "refused to go on"),
         ("refused", "GIT_AUTHENTICATION_REFUSED", "token"),
@@ -75,16 +75,29 @@ async def test_a_run_that_may_not_go_on_says_why(
     assert (outcome.run.status, outcome.run.error_code) == (RunStatus.failed, code)
     assert words in str(outcome.run.error_message)
     assert outcome.pulls == []
-    assert outcome.branches == []
+    assert outcome.branches == ([outcome.run.branch_name] if which == "turns" else [])
     assert all(step.status is StepStatus.failed for step in outcome.steps)
 
 
-async def test_limits_are_kept_to_the_turn_and_the_cent(outcomes: Outcomes) -> None:
-    turns, money = await outcomes["turns"], await outcomes["money"]
-    assert len(turns.calls) == 3
-    spent = [message.cost_usd for message in money.messages]
-    assert sum(spent) >= Decimal("0.004") > sum(spent[:-1])
-    assert [each.type for each in money.notifications] == [NotificationType.budget_exceeded]
+async def test_a_limit_is_kept_to_the_turn(outcomes: Outcomes) -> None:
+    assert len((await outcomes["turns"]).calls) == 3
+
+
+async def test_what_was_done_until_a_limit_is_on_the_branch_that_the_run_names(outcomes: Outcomes) -> None:
+    outcome = await outcomes["turns"]
+    run = outcome.run
+    assert len(outcome.file("dates.txt").splitlines()) == 3
+    assert str(run.error_message).endswith(
+        f" What it did is on the branch {run.branch_name}; a restart goes on from there."
+    )
+    assert (run.pr_url, run.pr_status) == (None, None)
+
+
+async def test_what_cannot_be_pushed_does_not_hide_what_a_run_failed_of(outcomes: Outcomes) -> None:
+    run = (await outcomes["secret"]).run
+    assert run.error_code == "TURN_LIMIT"
+    assert "Work used its 3 turns." in str(run.error_message)
+    assert "could not be pushed: The change holds one of the project's secrets" in str(run.error_message)
 
 
 async def test_an_agent_that_hesitates_is_told_to_go_on(outcomes: Outcomes) -> None:
@@ -109,7 +122,7 @@ async def test_a_missing_credential_is_named_with_what_to_do(
         run = await site.ended(await site.start(f"No key {ENDLESS}", WORK))
         assert (run.status, run.error_code) == (RunStatus.failed, "CREDENTIAL_MISSING")
         assert run.error_message == (
-            "There is no github key: set GITHUB_TOKEN for the worker, or give the project its own with "
-            "POST /api/v1/project/provider-keys/set."
+            "There is no GitHub key: set GITHUB_TOKEN or GITHUB_APP_ID for the server, or give the project "
+            "its own with POST /api/v1/project/provider-keys/set."
         )
         assert await site.sandboxes.find({"job": run.id}) == []

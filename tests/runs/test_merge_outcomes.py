@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 from sqlmodel import col
 
-from activities.merge_starting import MergeInput, start_merge
+from activities.merge_starting import MergeInput, merge_start
 from activities.outside import Outside
 from activities.pull_request_merging import PullRequestMerging
+from activities.reconcile.admission import START_SCHEDULE
+from activities.starting import start_once
 from models import Event, Member, MergeJob, Run
 from models.base import now
 from models.blueprint import BlueprintConfig
@@ -20,7 +22,6 @@ from models.run import PrStatus
 from tests.runs.github import Api, serving_api
 from tests.runs.merges import Pull, a_pull
 from tests.runs.site import Site, eventually
-from worker.schedules import SWEEP
 
 MERGED, FAILED = MergeStatus.completed, MergeStatus.failed
 
@@ -153,11 +154,16 @@ async def test_a_deleted_run_ends_its_merge(site: Site, api: Api) -> None:
 async def a_job(pull: Pull) -> MergeJob:
     """A pending merge, as the API leaves it when it is killed before the start."""
     [member] = await pull.site.rows(Member, col(Member.project_id) == pull.run.project_id, col(Member.id))
-    job = MergeJob(name="Merge", github_repo_url="u",
-        project_id=pull.run.project_id, kind=MergeKind.pull_request, run_id=pull.run.id,
-        repository_slug=pull.github.slug, requested_by=member.id,
+    job = MergeJob(
+        name="Merge",
+        github_repo_url="u",
+        project_id=pull.run.project_id,
+        kind=MergeKind.pull_request,
+        run_id=pull.run.id,
+        repository_slug=pull.github.slug,
+        requested_by=member.id,
         pull_requests=[{"prUrl": pull.run.pr_url, "prNumber": pull.run.pr_number}],
-    )  # fmt: skip
+    )
     await pull.site.add(job)
     return job
 
@@ -167,10 +173,10 @@ async def test_left_pending_the_sweep_starts_it(site: Site, api: Api) -> None:
     job = await a_job(pull)
 
     async def is_merged() -> bool:
-        await site.client.get_schedule_handle(SWEEP).trigger()
+        await site.client.get_schedule_handle(START_SCHEDULE).trigger()
         return (await pull.job(job.id)).status is MERGED
 
-    await eventually(is_merged, "the sweep has started it", 60)
+    await eventually(is_merged, "the sweep has started it")
     events = await site.rows(Event, col(Event.subject_id) == job.id, col(Event.seq))
     assert [event.type for event in events] == [EventType.merge_started, EventType.merge_ended]
 
@@ -180,6 +186,7 @@ async def test_after_a_week_it_gives_up(site: Site, api: Api) -> None:
     pull = await a_pull(site, api)
     await pull.github.check(pull.sha, "failure", "lint")
     told = MergeInput.of(await a_job(pull))
-    await start_merge(site.client, told.model_copy(update={"began": now() - timedelta(days=7)}))
+    began = told.model_copy(update={"began": now() - timedelta(days=7)})
+    await start_once(site.client, merge_start(began))
     job = await has_failed(pull, told.job_id, "TIME_LIMIT")
     assert job["error"]["message"] == "Not within 7 days. CI has failed: lint."

@@ -14,8 +14,9 @@ from models.event import EventType
 from models.merge_job import MergeStatus
 from models.notification import NotificationType
 from models.run import PrStatus, RunStatus
+from tests.patience import PATIENCE
 from tests.runs.github import CI, Api, GitHub, serving_api
-from tests.runs.looking import TOLD, looks_rarely
+from tests.runs.looking import looks_rarely, was_told
 from tests.runs.merges import Pull, a_pull, headers_of
 from tests.runs.parts import Parts
 from tests.runs.scenarios import create, finish, scripted
@@ -30,7 +31,7 @@ async def api(site: Site) -> AsyncIterator[Api]:
         yield api
 
 
-async def is_merged(pull: Pull, job_id: str, patience: float = 20) -> None:
+async def is_merged(pull: Pull, job_id: str, patience: float = PATIENCE) -> None:
     """Everywhere, and told once."""
     job = await pull.reaches(job_id, MergeStatus.completed, patience)
     there = await pull.github.pull(pull.run.pr_number)
@@ -55,7 +56,8 @@ async def test_merged_by_a_webhook_before_it_would_look_by_itself(site: Site, ap
     await looks_rarely(site, job_id)
     await pull.github.end_check(check)
     await api.tell_of_check(pull.github.slug, pull.sha)
-    await is_merged(pull, job_id, TOLD)
+    await is_merged(pull, job_id)
+    assert await was_told(site, job_id)
     [event] = await pull.events(EventType.pr_blocked_on_ci)
     assert event.data["sha"] == pull.sha
     assert (await pull.site.read(pull.run)).ci_checks is not None
@@ -71,7 +73,8 @@ async def test_merged_by_what_the_repository_itself_tells(site: Site, api: Api) 
     await pull.blocked(job_id)
     await looks_rarely(site, job_id)
     await pull.github.end_check(check)
-    await is_merged(pull, job_id, TOLD)
+    await is_merged(pull, job_id)
+    assert await was_told(site, job_id)
 
 
 async def test_merged_by_looking_when_no_webhook_comes(site: Site, api: Api) -> None:
@@ -136,17 +139,18 @@ async def test_killed_around_the_merge_it_is_merged_once(parts: Parts, tmp_path:
         job_id = await pull.merge()
         await site.sprung(seam)
         await site.start_worker()
-        await is_merged(pull, job_id, 60)
+        await is_merged(pull, job_id)
         assert pull.github.git("rev-list", "--count", "main") == "2"
 
 
+@pytest.mark.soak
 async def test_githubs_limit_is_a_wait_that_shows(parts: Parts, tmp_path: Path) -> None:
     async with opened(parts, "merge-limit", tmp_path / "site") as site, serving_api(site) as api:
         pull = await a_pull(site, api, ci=False)
         token = (site.settings.github_token or SecretStr("")).get_secret_value()
-        await pacing.block(site.database, pacing.fingerprint("github", token), 8, "GitHub asks for a rest.")
-        job_id = await pull.merge()
         await site.start_worker()
+        await pacing.block(site.database, pacing.fingerprint("github", token), 30, "GitHub asks for a rest.")
+        job_id = await pull.merge()
 
         async def is_put_off() -> bool:
             return bool((await pull.shown(job_id))["waiting"])
@@ -161,7 +165,7 @@ async def test_githubs_limit_is_a_wait_that_shows(parts: Parts, tmp_path: Path) 
 async def test_asked_while_the_run_itself_follows_ci(site: Site, api: Api) -> None:
     """Both end with the same word of CI."""
     run = await site.start(f"Merged {MERGED_LIVE}", repository=await site.repository(CI))
-    pushed = await site.until(run, EventType.branch_pushed, patience=60)
+    pushed = await site.until(run, EventType.branch_pushed)
     github = GitHub(site, run.repository_slug)
     check = await github.begin_check(str(pushed.data["sha"]))
     await site.until(run, EventType.pr_created)
@@ -170,13 +174,14 @@ async def test_asked_while_the_run_itself_follows_ci(site: Site, api: Api) -> No
     await pull.blocked(job_id)
     await github.end_check(check)
     await api.tell_of_check(run.repository_slug, pull.sha)
-    await pull.reaches(job_id, MergeStatus.completed, TOLD)
-    ended = await site.ended(run, 10)
+    await pull.reaches(job_id, MergeStatus.completed)
+    ended = await site.ended(run)
     assert (ended.status, ended.pr_status) == (RunStatus.completed, PrStatus.merged)
     types = [event.type for event in await site.events(run)]
     assert types.count(EventType.pr_merged) == types.count(EventType.run_completed) == 1
 
 
+@pytest.mark.soak
 async def test_the_gate_can_be_skipped_and_nothing_to_check_is_no_gate(site: Site, api: Api) -> None:
     failing, unchecked = await a_pull(site, api), await a_pull(site, api, ci=False)
     await failing.github.check(failing.sha, "failure")

@@ -53,7 +53,7 @@ async def test_a_stack_stopped_over_two_firings_catches_up_none(
         async def has_fired() -> bool:
             return (await of(client, task)).num_actions > 0
 
-        await eventually(has_fired, "the engine goes on with what is due then", 60)
+        await eventually(has_fired, "the engine goes on with what is due then")
         info = await of(client, task)
         assert info.num_actions == 1
         assert info.recent_actions[0].scheduled_at > due + AWAY

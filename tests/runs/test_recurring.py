@@ -1,11 +1,12 @@
 """Recurring tasks that fire: one run for each firing, and a word where there is none."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from itertools import islice
 
 import pytest
 from sqlmodel import col
 
+from activities.reconcile.findings import Inconsistency
 from activities.recurring_tasks import Firing, RecurringTasks
 from activities.task_schedules import firings, keep_schedule
 from models import Blueprint, Notification, RecurringTask, Run
@@ -13,11 +14,11 @@ from models.base import now
 from models.recurrence import Frequency
 from models.run import PrStatus, RunSource, RunStatus
 from tests.models.test_recurrence import ZONES
+from tests.runs.reconciling import mend
 from tests.runs.scenarios import create, finish, scripted
 from tests.runs.site import Site, eventually
 
 AUDIT = scripted("audit", create("audit.txt", "fine\n"), finish("Audited."))
-MEANT = datetime(2026, 1, 16, 14, 0, tzinfo=UTC)
 
 
 async def a_task(site: Site, **fields: object) -> RecurringTask:
@@ -27,14 +28,24 @@ async def a_task(site: Site, **fields: object) -> RecurringTask:
     blueprint = site.blueprint(project.id)
     await site.add(blueprint)
     task = RecurringTask(
-        project_id=project.id, target_workflow_id=blueprint.id, title="Daily audit",
-        prompt=f"Audit {AUDIT}", frequency=Frequency.daily, timezone="UTC", scheduled_hour=8,
+        project_id=project.id,
+        target_workflow_id=blueprint.id,
+        title="Daily audit",
+        prompt=f"Audit {AUDIT}",
+        frequency=Frequency.daily,
+        timezone="UTC",
+        scheduled_hour=8,
         scheduled_minute=0,
-    )  # fmt: skip
+    )
     task.sqlmodel_update(fields)
     task.plan(now())
     await site.add(task)
     return task
+
+
+def due(task: RecurringTask) -> Firing:
+    """Its next one."""
+    return Firing(task_id=task.id, occurrence=next(task.after(now())))
 
 
 async def runs_of(site: Site, task: RecurringTask) -> list[Run]:
@@ -73,11 +84,11 @@ async def test_a_firing_of_its_schedule_ends_in_a_pull_request(site: Site) -> No
 async def test_one_firing_carried_out_often_starts_one_run(site: Site) -> None:
     """As when a worker dies after the run was committed, or told to the engine, or after that."""
     task = await a_task(site)
-    firing = Firing(task_id=task.id, occurrence=MEANT)
+    firing = due(task)
     ids = [await activities(site).fire(firing) for _ in range(3)]
     [run] = await runs_of(site, task)
     assert ids == [run.id] * 3
-    assert run.scheduled_for == MEANT
+    assert run.scheduled_for == firing.occurrence
     assert (await site.ended(run)).status is RunStatus.completed
     assert await activities(site).fire(firing) == run.id
     assert len(await runs_of(site, task)) == 1
@@ -89,7 +100,7 @@ async def test_a_firing_while_its_last_run_goes_on_starts_none_and_says_so(site:
     async with site.database.transaction() as session:
         (await session.get_one(Run, before.id, with_for_update=True)).status = RunStatus.paused
         (await session.get_one(RecurringTask, task.id)).last_run_id = before.id
-    assert await activities(site).fire(Firing(task_id=task.id, occurrence=MEANT)) is None
+    assert await activities(site).fire(due(task)) is None
     assert await runs_of(site, task) == []
     assert "still paused" in ((await read(site, task)).last_error or "")
 
@@ -98,7 +109,7 @@ async def test_a_firing_that_cannot_be_tells_the_members(site: Site) -> None:
     task = await a_task(site)
     async with site.database.transaction() as session:
         (await session.get_one(Blueprint, task.target_workflow_id)).trash()
-    assert await activities(site).fire(Firing(task_id=task.id, occurrence=MEANT)) is None
+    assert await activities(site).fire(due(task)) is None
     assert await runs_of(site, task) == []
     assert (await read(site, task)).last_error == "Workflow not found."
     of_project = col(Notification.project_id) == task.project_id
@@ -108,8 +119,8 @@ async def test_a_firing_that_cannot_be_tells_the_members(site: Site) -> None:
 
 async def test_an_inactive_or_deleted_task_does_not_fire(site: Site) -> None:
     task = await a_task(site, is_active=False)
-    assert await activities(site).fire(Firing(task_id=task.id, occurrence=MEANT)) is None
-    assert await activities(site).fire(Firing(task_id="rt_" + "0" * 32, occurrence=MEANT)) is None
+    assert await activities(site).fire(due(task)) is None
+    assert await activities(site).fire(Firing(task_id="rt_" + "0" * 32, occurrence=now())) is None
     assert await runs_of(site, task) == []
 
 
@@ -123,7 +134,8 @@ async def test_schedules_and_rows_are_held_against_each_other(site: Site) -> Non
 
     async def mended() -> bool:
         """The worker's own sweep may be quicker, and the engine lists what there is a little later."""
-        await activities(site).reconcile_schedules()
+        for each in (unscheduled, overdue, gone):
+            await mend(site, Inconsistency.schedule, each.id)
         listed = {entry.id async for entry in await site.client.list_schedules()}
         return {unscheduled.id, overdue.id} <= listed and gone.id not in listed
 

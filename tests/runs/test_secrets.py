@@ -2,17 +2,23 @@
 
 import asyncio
 import base64
+import re
+import string
+import time
 from asyncio import Task
 from collections.abc import Iterator
 from pathlib import Path
+from random import Random
 from uuid import uuid4
 
 import psycopg
 import pytest
 from psycopg import sql
+from sqlmodel import col
 
 from kit.crypto import Vault, last_four
-from models import ProviderKey
+from kit.redaction import MAX_SECRET_BYTES, MAX_SECRET_LINES, require_bounded
+from models import AgentSession, Project, ProviderKey, ToolCall
 from models.event import EventType
 from models.provider_key import Provider
 from models.run import PrStatus, Run, RunStatus
@@ -51,6 +57,8 @@ BURYING = scripted(
 )
 ENCODING = scripted("encoding", bash('echo "$CANARY" | base64 -w0 > a.bin'), finish("Wrote a.bin."))
 SECRETS = {"CANARY": CANARY, "LINES": LINES}
+PRINTING = scripted("printing", *[bash("seq 2000")] * 5, finish("Counted."))
+SHOWING = scripted("showing", *[bash('echo "$KEY0" | head -50')] * 5, finish("Shown."))
 
 
 def canaries(site: Site) -> dict[bytes, str]:
@@ -181,3 +189,27 @@ async def test_no_history_holds_a_secret(plays: dict[str, Task[Outcome]], site: 
         handle = site.client.get_workflow_handle(each.id, run_id=each.run_id)
         async for event in handle.fetch_history_events():
             assert_clean(site, event.SerializeToString(), f"the history of {each.id}")
+
+
+async def test_a_project_with_as_many_secrets_as_may_be_holds_up_no_others_run(site: Site) -> None:
+    """Its own run masks each of its lines; the times are shown for who compares them."""
+    letters = string.ascii_letters + string.digits
+    lines = ["".join(Random(number).choices(letters, k=64)) for number in range(MAX_SECRET_LINES - 2)]
+    values = ["\n".join(lines[half::2])[: MAX_SECRET_BYTES // 2] for half in range(2)]
+    require_bounded(values)
+    crowded = await site.project({f"KEY{number}": value for number, value in enumerate(values)})
+    alone = await _seconds(site, PRINTING)
+    beside, _ = await asyncio.gather(_seconds(site, PRINTING), _seconds(site, SHOWING, crowded))
+    print(f"alone {alone:.2f} s, beside a project with 64 KiB of secrets {beside:.2f} s")
+
+
+async def _seconds(site: Site, prompt: str, project: Project | None = None) -> float:
+    started = time.perf_counter()
+    run = await site.ended(await site.start(prompt, project=project))
+    assert run.status is RunStatus.completed, run.error_message
+    if project is not None:
+        agents = await site.rows(AgentSession, col(AgentSession.job_id) == run.id, col(AgentSession.id))
+        calls = await site.rows(ToolCall, col(ToolCall.session_id) == agents[0].id, col(ToolCall.sequence))
+        assert calls[0].result.count("[secret]") >= 10
+        assert re.fullmatch(r"(\[secret\]\n?)+", calls[0].result)
+    return time.perf_counter() - started

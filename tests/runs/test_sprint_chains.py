@@ -6,17 +6,20 @@ from pathlib import Path
 import pytest
 from sqlmodel import col
 
+from activities.chains import CloseChain, end_chain
+from activities.reconcile.admission import START_SCHEDULE
 from activities.sprint_chains import Sprint, SprintChains, SprintEnd
+from kit.errors import Conflict
 from models import Blueprint, Notification, Run, SprintChain
 from models.chain import ChainStatus
 from models.event import Event
 from models.notification import NotificationType
 from models.run import PrStatus, RunStatus
+from models.run_ending import announce
 from tests.runs.chains import begun, reaches, read, runs_of, start
 from tests.runs.parts import Parts
 from tests.runs.scenarios import create, delayed, finish, scripted
 from tests.runs.site import Site, opened
-from worker.schedules import SWEEP
 
 SPRINT = scripted("chained", create("{{slug}}.txt", "done\n"), finish("Did this sprint's part."))
 SLOW = scripted("chained-slowly", delayed(create("{{slug}}.txt", "done\n"), 1.0), finish("Did it slowly."))
@@ -29,10 +32,14 @@ async def a_chain(site: Site, count: int, word: str = SPRINT, **fields: object) 
     blueprint = site.blueprint(project.id)
     await site.add(blueprint)
     chain = SprintChain(
-        project_id=project.id, workflow_id=blueprint.id, github_repo_url=f"{site.settings.github_url}/{slug}",
-        prompt=f"Part {{{{sprint}}}} of {{{{sprintCount}}}}: {word}", repository_slug=slug, sprint_start=1,
+        project_id=project.id,
+        workflow_id=blueprint.id,
+        github_repo_url=f"{site.settings.github_url}/{slug}",
+        prompt=f"Part {{{{sprint}}}} of {{{{sprintCount}}}}: {word}",
+        repository_slug=slug,
+        sprint_start=1,
         sprint_end=count,
-    )  # fmt: skip
+    )
     chain.sqlmodel_update(fields)
     await site.add(chain)
     return chain
@@ -55,6 +62,14 @@ async def holds(site: Site, chain: SprintChain, count: int) -> None:
     assert [each.type for each in told].count(NotificationType.sprint_completed) == count
 
 
+async def test_a_chain_that_has_ended_begins_no_sprint(site: Site) -> None:
+    """As when a worker that was frozen goes on: nobody would start such a run, nor close it."""
+    chain = await a_chain(site, 2, status=ChainStatus.cancelled)
+    with pytest.raises(Conflict, match="has ended"):
+        await SprintChains(site.database, site.settings).begin_sprint(Sprint(chain_id=chain.id, index=0))
+    assert await runs_of(site, chain) == []
+
+
 async def test_each_sprint_is_a_run_that_is_told_of_those_before(site: Site) -> None:
     chain = await start(site, await a_chain(site, 3))
     await reaches(site, chain, ChainStatus.completed, ChainStatus.failed)
@@ -67,6 +82,15 @@ async def test_each_sprint_is_a_run_that_is_told_of_those_before(site: Site) -> 
     assert (first.source, first.name) == ("sprint_chain", f"Sprint 1: Part 1 of 3: {SPRINT}")
 
 
+async def test_chain_makes_the_branch_that_does_not_exist(site: Site) -> None:
+    """Made from the default branch, and what the pull requests of every sprint go to."""
+    chain = await start(site, await a_chain(site, 2, branch_name="feature/made-by-the-chain"))
+    await reaches(site, chain, ChainStatus.completed, ChainStatus.failed)
+    await holds(site, chain, 2)
+    assert {run.base_branch for run in await runs_of(site, chain)} == {"feature/made-by-the-chain"}
+
+
+@pytest.mark.soak
 async def test_paused_by_a_signal_it_holds_over_a_restart_and_goes_on(parts: Parts, tmp_path: Path) -> None:
     """As from the Web UI and the command line; the active sprint finishes first."""
     async with opened(parts, "sprint-pause", tmp_path / "site") as site:
@@ -95,7 +119,7 @@ async def test_a_chain_survives_the_kills_of_its_worker(parts: Parts, tmp_path: 
             await begun(site, chain, count)
             await worker.stop(patience=0.0)
             worker = await site.start_worker()
-        await reaches(site, chain, ChainStatus.completed, ChainStatus.failed, patience=120)
+        await reaches(site, chain, ChainStatus.completed, ChainStatus.failed)
         await holds(site, chain, 2)
 
 
@@ -138,6 +162,75 @@ async def test_failed_at_a_sprint_it_is_resumed_from_there(site: Site) -> None:
     assert len(await runs_of(site, chain)) == 4
 
 
+async def _resume(site: Site, chain: SprintChain) -> None:
+    """The sweep fails a chain whose workflow is gone, and a member resumes it."""
+    async with site.database.transaction() as session:
+        row = await session.get_one(SprintChain, chain.id, with_for_update=True)
+        lost = CloseChain(chain_id=chain.id, status=ChainStatus.failed, code="WORKFLOW_LOST", message="Gone.")
+        await end_chain(session, row, lost)
+        row.try_again(None)
+    await start(site, await read(site, chain))
+
+
+@pytest.mark.parametrize("when", ["at work", "over"])
+async def test_a_chain_that_is_lost_in_a_sprint_goes_on_with_the_run_of_that_sprint(
+    site: Site, when: str
+) -> None:
+    """Its workflow is terminated while its first run is at work, and the chain is resumed before or after."""
+    chain = await start(site, await a_chain(site, 2, SLOW))
+    await begun(site, chain, 1)
+    [run] = await runs_of(site, chain)
+    await site.client.get_workflow_handle(chain.id).terminate()
+    if when == "over":
+        await site.ended(run)
+    await _resume(site, chain)
+    await reaches(site, chain, ChainStatus.completed, ChainStatus.failed)
+    await holds(site, chain, 2)
+    assert len(await runs_of(site, chain)) == 2
+
+
+@pytest.mark.soak
+async def test_a_chain_that_is_lost_between_two_sprints_does_not_repeat_one(site: Site) -> None:
+    chain = await a_chain(site, 2, status=ChainStatus.running)
+    activities = SprintChains(site.database, site.settings)
+    run = await activities.begin_sprint(Sprint(chain_id=chain.id, index=0))
+    async with site.database.transaction() as session:
+        (await session.get_one(Run, run.run_id)).close(RunStatus.completed)
+    await activities.end_sprint(SprintEnd(run_id=run.run_id, chain_id=chain.id, index=0))
+    await _resume(site, chain)
+    await reaches(site, chain, ChainStatus.completed, ChainStatus.failed)
+    assert [each.status for each in await runs_of(site, chain)] == [RunStatus.completed] * 2
+
+
+@pytest.mark.soak
+async def test_a_run_whose_workflow_fails_is_the_end_of_its_sprint(site: Site) -> None:
+    """Its workflow is terminated; the sweep closes its row, and the chain says what failed."""
+    chain = await start(site, await a_chain(site, 2, SLOW))
+    await begun(site, chain, 1)
+    [run] = await runs_of(site, chain)
+    await site.handle(run).terminate()
+    async with site.database.transaction() as session:
+        row = await session.get_one(Run, run.id, with_for_update=True)
+        row.close(RunStatus.failed, code="WORKFLOW_LOST", message="Its workflow is gone.")
+        await announce(session, row)
+    failed = await reaches(site, chain, ChainStatus.failed)
+    assert (failed.error_code, failed.error_run_id) == ("SPRINT_FAILED", run.id)
+    assert "WORKFLOW_LOST" in str(failed.error_message)
+    events = await site.rows(Event, col(Event.subject_id) == chain.id, col(Event.seq))
+    assert [event.type for event in events][-2:] == ["sprint.failed", "chain.ended"]
+
+
+@pytest.mark.soak
+async def test_told_to_stop_during_its_last_sprint_it_completes_and_says_so(site: Site) -> None:
+    chain = await start(site, await a_chain(site, 1, SLOW))
+    await begun(site, chain, 1)
+    await site.client.get_workflow_handle(chain.id).execute_update("stop")
+    row = await reaches(site, chain, *(status for status in ChainStatus if status.is_final))
+    assert (row.status, row.error) == (ChainStatus.completed, None)
+    [*_, last] = await site.rows(Event, col(Event.subject_id) == chain.id, col(Event.seq))
+    assert "stop during its last sprint" in str(last.data["message"])
+
+
 async def test_a_chain_whose_workflow_is_gone_fails_with_a_reason(site: Site) -> None:
     chain = await a_chain(site, 2)
     async with site.database.transaction() as session:
@@ -150,8 +243,8 @@ async def test_a_chain_whose_workflow_is_gone_fails_with_a_reason(site: Site) ->
 
 async def test_a_chain_left_pending_is_started_by_the_sweep(site: Site) -> None:
     chain = await a_chain(site, 1)
-    await site.client.get_schedule_handle(SWEEP).trigger()
-    await reaches(site, chain, ChainStatus.completed, ChainStatus.failed, patience=60)
+    await site.client.get_schedule_handle(START_SCHEDULE).trigger()
+    await reaches(site, chain, ChainStatus.completed, ChainStatus.failed)
     await holds(site, chain, 1)
 
 

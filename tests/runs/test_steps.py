@@ -36,7 +36,7 @@ BROUGHT = scripted(
     finish("Followed the house style."),
 )
 FAILING = scripted("failing-script", finish("Never said."))
-LATE = scripted("late", bash("sleep 2"), bash("echo more > more.txt"), finish("All of it."))
+LATE = scripted("spoken-late", bash("sleep 2"), bash("echo more > more.txt"), finish("All of it."))
 Outcomes = dict[str, Task[Outcome]]
 
 
@@ -64,9 +64,14 @@ async def _with_assets(site: Site) -> Run:
     after = "open('order.txt', 'a').write('after\\n')"
     await _publish(site, project, AssetKind.script, "after", content=after, language=ScriptLanguage.python)
     persona = Persona(
-        project_id=project.id, name="Writer", type=StepRole.designer, instructions="Write like us.",
-        selected_skills=["House style"], selected_commands=["ship"], model="claude-haiku-5-5",
-    )  # fmt: skip
+        project_id=project.id,
+        name="Writer",
+        type=StepRole.designer,
+        instructions="Write like us.",
+        selected_skills=["House style"],
+        selected_commands=["ship"],
+        model="claude-haiku-5-5",
+    )
     await site.add(persona)
     step = PipelineStep(
         role=StepRole.designer, persona_id=persona.id, pre_scripts=["before"], post_scripts=["after"]
@@ -98,9 +103,11 @@ async def _publish(site: Site, project: Project, kind: AssetKind, name: str, **c
 async def test_a_check_sends_the_work_back_until_it_passes(outcomes: Outcomes) -> None:
     outcome = await outcomes["loop"]
     assert [(step.role, step.iteration, step.verdict) for step in outcome.steps] == [
-        (StepRole.designer, 1, None), (StepRole.checker, 1, Verdict.failed),
-        (StepRole.designer, 2, None), (StepRole.checker, 2, Verdict.passed),
-    ]  # fmt: skip
+        (StepRole.designer, 1, None),
+        (StepRole.checker, 1, Verdict.failed),
+        (StepRole.designer, 2, None),
+        (StepRole.checker, 2, Verdict.passed),
+    ]
     assert outcome.steps[1].feedback == "say more"
     assert outcome.file("made.txt") == "1\n2\n"
     assert "asked for changes" in str(outcome.pulls[0]["body"])
@@ -134,8 +141,9 @@ async def test_what_a_project_brings_is_there_and_not_committed(outcomes: Outcom
     assert "CLAUDE" not in status
     assert ".claude" not in status
     assert outcome.git("ls-tree", "-r", "--name-only", str(outcome.run.branch_name)).split() == [
-        "greet.py", "order.txt",
-    ]  # fmt: skip
+        "greet.py",
+        "order.txt",
+    ]
     assert outcome.steps[0].model == "claude-haiku-5-5"
 
 

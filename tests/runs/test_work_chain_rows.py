@@ -3,8 +3,8 @@
 import pytest
 
 from activities.chains import CloseChain
-from activities.outside import Outside
-from activities.sweep import Sweep
+from activities.reconcile.reports import Order
+from activities.reconcile.starting import Starting
 from activities.work_chains import IssueEnd, IssuePlace, WorkChains
 from kit.errors import Conflict
 from models import Issue, Run
@@ -37,8 +37,11 @@ async def test_ends_are_told_once(site: Site, status: RunStatus) -> None:
     assert [await activities.close_work_chain(close) for _ in range(2)] == [ChainStatus.completed] * 2
     ended = "chain.issue-completed" if status is RunStatus.completed else "chain.issue-failed"
     assert await events_of(site, chain.id) == [
-        "chain.issue-started", ended, "chain.issue-skipped", "chain.ended"
-    ]  # fmt: skip
+        "chain.issue-started",
+        ended,
+        "chain.issue-skipped",
+        "chain.ended",
+    ]
     assert await told(site, chain) == [NotificationType.workflow_completed]
 
 
@@ -51,8 +54,8 @@ async def test_a_run_that_no_engine_has_ends_with_its_chain(site: Site) -> None:
     async with site.database.transaction() as session:
         row = await session.get_one(Run, told_run.run_id)
         row.created_at = chain.created_at.replace(year=2020)
-    outside = Outside(site.settings, site.database)
-    await Sweep(site.database, site.client, outside).start_pending_runs()
+    order = Order(installation=site.installation)
+    await Starting(site.database, site.client).start_unstarted_rows(order)
     [run] = await runs_of(site, chain)
     assert run.status is RunStatus.pending
     await activities.close_work_chain(CloseChain(chain_id=chain.id, status=ChainStatus.cancelled))

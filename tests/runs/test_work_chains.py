@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from sqlmodel import col
 
+from activities.reconcile.admission import START_SCHEDULE
 from models import Blueprint, Event, Issue, Notification, Run, WorkChain
 from models.base import now
 from models.chain import ChainStatus
@@ -19,7 +20,6 @@ from tests.runs.parts import Parts
 from tests.runs.scenarios import bash, delayed, finish, scripted
 from tests.runs.site import Site, opened
 from worker.main import build_workers
-from worker.schedules import SWEEP
 
 WORKED = scripted("issue-worked", bash("echo done >> log.txt"), finish("Did it."))
 SLOWLY = scripted("issue-slowly", delayed(bash("echo done >> log.txt"), 1.0), finish("Did it slowly."))
@@ -38,9 +38,14 @@ async def a_chain(site: Site, *prompts: str, **fields: object) -> WorkChain:
     ]
     await site.add(blueprint, *issues)
     chain = WorkChain(
-        project_id=project.id, workflow_id=blueprint.id, github_repo_url=f"{site.settings.github_url}/{slug}",
-        repository_slug=slug, title="Fixes", issue_ids=[issue.id for issue in issues], asked_at=now(),
-    )  # fmt: skip
+        project_id=project.id,
+        workflow_id=blueprint.id,
+        github_repo_url=f"{site.settings.github_url}/{slug}",
+        repository_slug=slug,
+        title="Fixes",
+        issue_ids=[issue.id for issue in issues],
+        asked_at=now(),
+    )
     chain.sqlmodel_update(fields)
     await site.add(chain)
     return chain
@@ -71,7 +76,7 @@ async def holds(site: Site, chain: WorkChain) -> list[Run]:
     assert row.issue_pr_urls == [run.pr_url for run in done]
     assert [run.pr_status for run in done] == [PrStatus.created] * row.count
     bases = ["main", *(run.branch_name for run in done)]
-    pulls = {pull["html_url"]: pull for pull in await pulls_of(site, done[0])}
+    pulls = {pull["html_url"]: pull for run in done for pull in await pulls_of(site, run)}
     assert len(pulls) == row.count
     for place, run in enumerate(done):
         pull = pulls[run.pr_url]
@@ -94,12 +99,15 @@ async def test_each_issue_is_worked_on_on_top_of_the_last(site: Site) -> None:
     assert (first.source, first.name) == ("work_chain", "Issue 1")
     assert first.prompt == f"Do part 1: {WORKED}"
     assert await events_of(site, chain.id) == [
-        "chain.started", *["chain.issue-started", "chain.issue-completed"] * 3, "chain.ended"
-    ]  # fmt: skip
+        "chain.started",
+        *["chain.issue-started", "chain.issue-completed"] * 3,
+        "chain.ended",
+    ]
     [issue, *_] = await issues_of(site, chain)
     assert await events_of(site, issue.id) == ["issue.running", "issue.completed"]
 
 
+@pytest.mark.soak
 async def test_a_run_that_changed_nothing_passes_its_base_on(site: Site) -> None:
     chain = await a_chain(site, NOTHING, WORKED, NOTHING, WORKED, branch_name="main")
     await start(site, chain)
@@ -112,6 +120,7 @@ async def test_a_run_that_changed_nothing_passes_its_base_on(site: Site) -> None
     assert {issue.status for issue in await issues_of(site, chain)} == {IssueStatus.completed}
 
 
+@pytest.mark.soak
 async def test_paused_by_a_signal_it_holds_over_a_restart_and_goes_on(parts: Parts, tmp_path: Path) -> None:
     """As from the Web UI and the command line; the active issue finishes first."""
     async with opened(parts, "issue-pause", tmp_path / "site") as site:
@@ -140,7 +149,7 @@ async def test_a_chain_survives_the_kills_of_its_worker(parts: Parts, tmp_path: 
             await begun(site, chain, count)
             await worker.stop(patience=0.0)
             worker = await site.start_worker()
-        await reaches(site, chain, ChainStatus.completed, ChainStatus.failed, patience=180)
+        await reaches(site, chain, ChainStatus.completed, ChainStatus.failed)
         await holds(site, chain)
         assert len(await runs_of(site, chain)) == 3
 
@@ -192,7 +201,7 @@ async def test_a_chain_whose_workflow_is_gone_fails_with_a_reason(site: Site) ->
 
 async def test_a_chain_left_pending_is_started_by_the_sweep(site: Site) -> None:
     chain, unasked = await a_chain(site, WORKED), await a_chain(site, WORKED, asked_at=None)
-    await site.client.get_schedule_handle(SWEEP).trigger()
+    await site.client.get_schedule_handle(START_SCHEDULE).trigger()
     await reaches(site, chain, ChainStatus.completed, ChainStatus.failed)
     await holds(site, chain)
     assert (await read(site, unasked)).status is ChainStatus.pending
@@ -203,7 +212,7 @@ async def test_a_long_chain_goes_on_in_a_new_workflow(
 ) -> None:
     suggested_after(FEW_EVENTS, monkeypatch, "WorkChain")
     async with opened(parts, "issue-continued", tmp_path / "site") as site:
-        main, agents = build_workers(site.client, site.settings, site.database)
+        main, agents, *_ = build_workers(site.client, site.settings, site.database)
         async with main, agents:
             chain = await start(site, await a_chain(site, WORKED, WORKED, WORKED))
             await reaches(site, chain, ChainStatus.completed, ChainStatus.failed)

@@ -18,10 +18,10 @@ from pydantic import JsonValue
 from local.plan import MARK, REPLACED_BY
 from local.process import Identity
 from local.state import StackFile
+from tests.patience import PATIENCE
 
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name not in REPLACED_BY.values()}
 """No part is replaced by a real one, whatever the machine has keys for."""
-PATIENCE = 60.0
 ENDS = ("completed", "failed", "cancelled")
 Json = dict[str, JsonValue]
 
@@ -120,7 +120,7 @@ class DetachedStack:
             env=ENVIRONMENT,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=PATIENCE,
             check=False,
         )
         assert ran.returncode == 0, ran.stdout + ran.stderr

@@ -102,7 +102,6 @@ async def test_no_secret_of_the_stack_is_in_a_file_or_an_environment(
     assert "HTTP_PROXY=" in processes.stdout
     seen += processes.stdout.encode()
     secrets = {path.name: path.read_text().strip() for path in (stack.directory / "keys").iterdir()}
-    secrets.pop("stack_id")
     secrets["database"] = stack.file.database_url.split(":")[2].split("@")[0]
     secrets["basic"] = _basic(stack.file.forge_token)
     assert {"forge_token", "e2b_api_key", "anthropic_api_key", "encryption_keys", "api_key"} <= secrets.keys()

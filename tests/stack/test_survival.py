@@ -92,7 +92,8 @@ def _status(stack: DetachedStack, run_id: str, *, key_of: DetachedStack) -> int:
 
 
 def _conversation(stack: DetachedStack, run: Json) -> list[Json]:
-    (sandbox,) = cast("list[Json]", stack.get("sandboxes/list", runId=str(run["id"])))
+    """What was said in the sandbox of the work, which is older than that of the verdict."""
+    *_, sandbox = cast("list[Json]", stack.get("sandboxes/list", runId=str(run["id"])))
     return cast("list[Json]", stack.get("sandboxes/messages", id=str(sandbox["id"])))
 
 

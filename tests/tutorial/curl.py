@@ -1,4 +1,7 @@
-"""As much of curl's command line as the texts use, for a machine that has no curl."""
+"""As much of curl's command line as the texts use, for a machine that has no curl.
+
+Run as a script: nothing of this repository can be imported.  It waits as long as whoever runs it.
+"""
 
 import argparse
 import sys
@@ -25,7 +28,7 @@ def main() -> None:
         headers[name] = value
     method = given.request or ("GET" if given.data is None else "POST")
     answer = httpx.request(
-        method, given.url, headers=headers, content=given.data, timeout=60, trust_env=False
+        method, given.url, headers=headers, content=given.data, timeout=None, trust_env=False
     )
     if given.dump_header is not None:
         lines = [f"{answer.http_version} {answer.status_code} {answer.reason_phrase}"]

@@ -12,6 +12,8 @@ from pathlib import Path
 import httpx
 from pydantic import JsonValue
 
+from tests.patience import PATIENCE
+
 CURLS = {"ours": [sys.executable, str(Path(__file__).with_name("curl.py"))]}
 """The machine's curl, if it has one, and an interpreter of curl's command line."""
 if installed := shutil.which("curl"):
@@ -50,7 +52,7 @@ class Shell:
             env=self._environment,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=PATIENCE,
             check=False,
         )
         assert (ran.returncode, ran.stderr) == (0, ""), f"{script}\n{ran.stdout}\n{ran.stderr}"

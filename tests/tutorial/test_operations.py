@@ -17,6 +17,10 @@ CHAIN, CHAINS = "GET /api/v1/sprint-chains/:id", "GET /api/v1/sprint-chains"
 TASK, TOGGLE = "GET /api/v1/recurring-tasks/:id", "PUT /api/v1/recurring-tasks/:id/toggle"
 PULLS = "GET /api/v1/pull-requests"
 UNREAD, COUNT = "GET /api/v1/notifications/list", "GET /api/v1/notifications/unread-count"
+USAGE, COUNTERS = "GET /api/v1/analytics/usage", "GET /api/v1/analytics/counters"
+TRASH, TRASH_OF_RUNS = "GET /api/v1/trash/list", "GET /api/v1/trash"
+RESTORE, RESTORE_BY_PATH = "POST /api/v1/trash/restore", "POST /api/v1/trash/:type/:id/restore"
+PURGE, PURGE_BY_PATH = "POST /api/v1/trash/permanent-delete", "DELETE /api/v1/trash/:type/:id"
 
 
 @pytest.fixture(scope="module")
@@ -175,6 +179,64 @@ def test_notifications_are_counted_read_and_dismissed(page: Page, run_id: str) -
     assert everything.isdisjoint({three, four})
     assert page.send("PUT /api/v1/notifications/read-all")["count"] == count - 4
     assert page.send(COUNT)["count"] == page.send("POST /api/v1/notifications/mark-all-read")["count"] == 0
+
+
+def test_usage_days_and_counters_tell_of_the_work(
+    stack: DetachedStack, page: Page, run_id: str, other_id: str
+) -> None:
+    runs = [stack.ended(run) for run in (run_id, other_id)]
+    assert page.all(USAGE) == [], "nothing was used in January 2024"
+    range_of_the_page = "startDate=2024-01-01&endDate=2024-01-31"
+    first, last = (str(run[when])[:10] for run, when in zip(runs, ("createdAt", "completedAt"), strict=True))
+    model = page.all(USAGE, {range_of_the_page: f"startDate={first}&endDate={last}&service=anthropic"})
+    assert {row["service"] for row in model} == {"anthropic"}
+    assert "output_tokens" in {row["unit"] for row in model}
+    assert all(first <= str(row["date"]) <= last for row in model)
+    boxes = page.all(USAGE, {range_of_the_page: f"runId={run_id}&service=e2b"})
+    assert {(row["runId"], row["unit"]) for row in boxes} == {(run_id, "sandbox_seconds")}
+    assert page.all(USAGE, {range_of_the_page: "service=openai"}) == []
+
+    days = page.all("GET /api/v1/analytics/daily-stats", {"startDate": first, "endDate": last})
+    assert (days[0]["date"], days[-1]["date"]) == (last, first)
+    assert sum(cast("int", day["runsCompleted"]) for day in days) >= len(runs)
+    assert sum(cast("int", day["pullRequests"]) for day in days) >= len(runs)
+    counters = page.send(COUNTERS)
+    assert counters.keys() == cast("Json", stack.get("project/counters")).keys()
+    assert cast("int", counters["totalRuns"]) >= len(runs)
+    assert {"activeSandboxes", "pendingIssues"} <= counters.keys()
+
+
+def test_runs_are_restored_from_the_trash_and_deleted_for_good(
+    stack: DetachedStack, page: Page, workflow: str
+) -> None:
+    """One by the addresses of each spelling."""
+    prompts = ("Rename the button", "Sort the list")
+    runs = [stack.start_run(prompt, workflow) for prompt in prompts]
+    for run in runs:
+        stack.ended(run)
+    before = cast("int", page.send(COUNTERS)["totalRuns"])
+    spellings = (RESTORE, PURGE, "entityId"), (RESTORE_BY_PATH, PURGE_BY_PATH, "r_...")
+    for run, prompt, (restore, purge, named) in zip(runs, prompts, spellings, strict=True):
+        assert page.answer(restore, {named: run})[0] == 409, "it is not in the trash"
+        stack.post("runs/delete", {"runId": run})
+        for everything in (page.all(TRASH), page.all(TRASH_OF_RUNS)):
+            [entry] = [row for row in everything if row["id"] == run]
+            agree({"type": "run", "name": prompt}, entry)
+            assert str(entry["expiresAt"]) > str(entry["deletedAt"])
+        assert run not in [row["id"] for row in page.all(TRASH_OF_RUNS, {"type=run": "type=workflow"})]
+        assert page.send(COUNTERS)["totalRuns"] == before - 1
+        assert page.send(restore, {named: run})["id"] == run
+        assert stack.run(run)["id"] == run
+        assert page.answer(purge, {named: run})[0] == 409, "it is not in the trash"
+
+        stack.post("runs/delete", {"runId": run})
+        assert page.send(purge, {named: run})["id"] == run
+        assert page.answer(restore, {named: run})[0] == page.answer(purge, {named: run})[0] == 404
+        for everything in (page.all(TRASH), page.all(TRASH_OF_RUNS)):
+            assert run not in [row["id"] for row in everything]
+        with pytest.raises(AssertionError, match="NOT_FOUND"):
+            stack.run(run)
+        before -= 1
 
 
 def test_every_request_of_the_page_was_sent(page: Page) -> None:

@@ -7,6 +7,7 @@ import httpx
 import pytest
 from pydantic import JsonValue
 
+from tests.patience import PATIENCE
 from tests.stack.detached import DetachedStack
 from tests.tutorial.shell import CURLS, Answer, Shell
 from tests.tutorial.shown import agree, parsed, shown_under
@@ -14,7 +15,6 @@ from tests.tutorial.texts import filled, snippets
 
 SNIPPETS = {section: code for (section, language), code in snippets("quick_start.md").items()}
 STEPS = [section for section in SNIPPETS if section.startswith("Step ")]
-PATIENCE = 60.0
 """Seconds for the run to complete, where the text says: wait."""
 
 pytestmark = pytest.mark.stack

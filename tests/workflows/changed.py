@@ -4,37 +4,59 @@ from typing import Final
 
 from temporalio import workflow
 
-from activities.chain_starting import SPRINT_CHAIN_WORKFLOW, WORK_CHAIN_WORKFLOW, ChainInput
-from activities.job_starting import ANSWERING_WORKFLOW, INTEGRATION_WORKFLOW, ISSUE_SESSION_WORKFLOW, JobInput
-from activities.merge_starting import MERGE_WORKFLOW, MergeInput
-from activities.starting import RUN_WORKFLOW, RunInput
+from activities.chain_starting import ChainInput
+from activities.job_starting import JobInput
+from activities.merge_starting import MergeInput
 from activities.task_schedules import FIRING_WORKFLOW
+from activities.trash.starting import PERMANENT_DELETION_WORKFLOW, PROJECT_DELETION_WORKFLOW, Deletion
+from activities.webhooks.github_hints import GITHUB_HINTS_WORKFLOW, HintsInput
+from activities.webhooks.waking import WEBHOOK_WORKFLOW, WebhookInput
 from models.answering_session import AnsweringStatus
 from models.chain import ChainStatus
 from models.issue_session import IssueSessionStatus
+from models.job_kinds import (
+    ANSWERING_WORKFLOW,
+    EXTRACTION_WORKFLOW,
+    INTEGRATION_WORKFLOW,
+    ISSUE_SESSION_WORKFLOW,
+    MERGE_WORKFLOW,
+    RUN_WORKFLOW,
+    SANDBOX_WORKFLOW,
+    SPRINT_CHAIN_WORKFLOW,
+    WORK_CHAIN_WORKFLOW,
+)
+from models.learnings.extraction import ExtractionStatus
 from models.merge_job import MergeStatus
 from models.run import RunStatus
+from models.sandboxes.sandbox_job import SandboxJobStatus
 from workflows.agent_session import AgentSessionWorkflow
 from workflows.answering_session import AnsweringSessionWorkflow
 from workflows.issue_session import IssueSessionWorkflow
+from workflows.learnings.extraction import LearningExtractionWorkflow
 from workflows.merge import MergeWorkflow
 from workflows.pull_request_merge import PullRequestMergeWorkflow
+from workflows.reconcile.sweeps import ReconcileSweepWorkflow, StartSweepWorkflow
 from workflows.recurring_task import RecurringTaskWorkflow
-from workflows.run import RunWorkflow
+from workflows.run import RunState, RunWorkflow
+from workflows.sandboxes.sandbox_job import SandboxInput, SandboxWorkflow
 from workflows.session_limits import SessionInput, SessionOutcome
 from workflows.sprint_chain import SprintChainWorkflow
-from workflows.sweep import SweepWorkflow
+from workflows.trash.keeping import TrashKeepingWorkflow
+from workflows.trash.permanent_deletion import PermanentDeletionWorkflow
+from workflows.trash.project_deletion import ProjectDeletionWorkflow
+from workflows.webhooks.github_hints import GithubHintsWorkflow
+from workflows.webhooks.webhook import WebhookWorkflow
 from workflows.work_chain import WorkChainWorkflow
 
 
 @workflow.defn(name=RUN_WORKFLOW)
 class SlowerRun(RunWorkflow):
     @workflow.init
-    def __init__(self, input: RunInput) -> None:
+    def __init__(self, input: RunState) -> None:
         super().__init__(input)
 
     @workflow.run
-    async def run(self, input: RunInput) -> RunStatus:
+    async def run(self, input: RunState) -> RunStatus:
         await workflow.sleep(1)
         return await super().run(input)
 
@@ -51,10 +73,18 @@ class SlowerAgentSession(AgentSessionWorkflow):
         return await super().run(input)
 
 
-@workflow.defn(name="Sweep")
-class SlowerSweep(SweepWorkflow):
+@workflow.defn(name="StartSweep")
+class SlowerStartSweep(StartSweepWorkflow):
     @workflow.run
-    async def run(self) -> int:
+    async def run(self) -> str:
+        await workflow.sleep(1)
+        return await super().run()
+
+
+@workflow.defn(name="ReconcileSweep")
+class SlowerReconcileSweep(ReconcileSweepWorkflow):
+    @workflow.run
+    async def run(self) -> str:
         await workflow.sleep(1)
         return await super().run()
 
@@ -139,15 +169,95 @@ class SlowerPullRequestMerge(PullRequestMergeWorkflow):
         return await super().run(input)
 
 
+@workflow.defn(name="TrashKeeping")
+class SlowerTrashKeeping(TrashKeepingWorkflow):
+    @workflow.run
+    async def run(self) -> int:
+        await workflow.sleep(1)
+        return await super().run()
+
+
+@workflow.defn(name=PERMANENT_DELETION_WORKFLOW)
+class SlowerPermanentDeletion(PermanentDeletionWorkflow):
+    @workflow.run
+    async def run(self, deletion: Deletion) -> None:
+        await workflow.sleep(1)
+        await super().run(deletion)
+
+
+@workflow.defn(name=PROJECT_DELETION_WORKFLOW)
+class SlowerProjectDeletion(ProjectDeletionWorkflow):
+    @workflow.run
+    async def run(self, project_id: str) -> None:
+        await workflow.sleep(1)
+        await super().run(project_id)
+
+
+@workflow.defn(name=EXTRACTION_WORKFLOW)
+class SlowerLearningExtraction(LearningExtractionWorkflow):
+    @workflow.init
+    def __init__(self, input: JobInput) -> None:
+        super().__init__(input)
+
+    @workflow.run
+    async def run(self, input: JobInput) -> ExtractionStatus:
+        await workflow.sleep(1)
+        return await super().run(input)
+
+
+@workflow.defn(name=WEBHOOK_WORKFLOW)
+class SlowerWebhook(WebhookWorkflow):
+    @workflow.init
+    def __init__(self, input: WebhookInput) -> None:
+        super().__init__(input)
+
+    @workflow.run
+    async def run(self, input: WebhookInput) -> None:
+        await workflow.sleep(1)
+        await super().run(input)
+
+
+@workflow.defn(name=SANDBOX_WORKFLOW)
+class SlowerSandbox(SandboxWorkflow):
+    @workflow.init
+    def __init__(self, input: SandboxInput) -> None:
+        super().__init__(input)
+
+    @workflow.run
+    async def run(self, input: SandboxInput) -> SandboxJobStatus:
+        await workflow.sleep(1)
+        return await super().run(input)
+
+
+@workflow.defn(name=GITHUB_HINTS_WORKFLOW)
+class SlowerGithubHints(GithubHintsWorkflow):
+    @workflow.init
+    def __init__(self, input: HintsInput) -> None:
+        super().__init__(input)
+
+    @workflow.run
+    async def run(self, input: HintsInput) -> None:
+        await workflow.sleep(1)
+        await super().run(input)
+
+
 CHANGED: Final[list[type]] = [
     SlowerRun,
+    SlowerSandbox,
     SlowerAgentSession,
     SlowerIssueSession,
+    SlowerLearningExtraction,
     SlowerAnsweringSession,
     SlowerMerge,
     SlowerPullRequestMerge,
     SlowerRecurringTask,
     SlowerSprintChain,
     SlowerWorkChain,
-    SlowerSweep,
+    SlowerStartSweep,
+    SlowerReconcileSweep,
+    SlowerTrashKeeping,
+    SlowerPermanentDeletion,
+    SlowerProjectDeletion,
+    SlowerWebhook,
+    SlowerGithubHints,
 ]

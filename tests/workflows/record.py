@@ -1,12 +1,13 @@
-"""Records `tests/histories` anew: `make histories`, whenever a workflow is changed on purpose.
+"""Records the histories of this version anew: `make histories`, whenever a workflow is changed on purpose.
 
 Runs are played on the real engine and the histories of their workflows are written, without the traces of
-the machine that played them.
+the machine that played them.  Those of a version that was released are not touched.
 """
 
 import asyncio
 import json
 import os
+import sys
 import tempfile
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -16,16 +17,29 @@ from pydantic import JsonValue
 from sqlmodel import col
 
 from activities.task_schedules import keep_schedule
-from models import AgentSession, Run
+from activities.trash.starting import (
+    Deletion,
+    project_deletion_id,
+    start_deletion,
+    start_project_deletion,
+)
+from models import AgentSession, FollowUp, Project, Run, WebhookEndpoint
 from models.answering_session import AnsweringStatus
-from models.blueprint import DEFAULT_STEPS, BlueprintConfig, PipelineStep
+from models.base import now
+from models.blueprint import DEFAULT_STEPS, BlueprintConfig, PipelineStep, Verify
 from models.chain import ChainStatus
 from models.event import EventType
 from models.persona import StepRole
-from tests.runs import chains
+from models.run import PrStatus
+from models.trash.kinds import TrashType
+from tests.gateways.webhooks.receiver import answering
+from tests.runs import chains, own_sandboxes
 from tests.runs import test_answering_sessions as answers
+from tests.runs import test_assets as assets
 from tests.runs import test_issue_sessions as scans
+from tests.runs import test_learnings as learnings
 from tests.runs import test_merges_of_several as several
+from tests.runs import test_permanent_deletion as deletions
 from tests.runs import test_sprint_chains as sprint_chains
 from tests.runs import test_work_chains as work_chains
 from tests.runs.github import serving_api
@@ -34,19 +48,27 @@ from tests.runs.parts import running
 from tests.runs.scenarios import bash, calls, create, delayed, faulty, finish, scripted
 from tests.runs.site import Site, eventually, opened
 from tests.runs.test_recurring import a_task
+from tests.runs.webhooks import hooked
+from tests.workflows.histories import CURRENT, histories, is_sealed
 
-HISTORIES: Final = Path(__file__).parent.parent / "histories"
 LOOP = scripted("recorded-loop", bash("echo 2 >> made.txt"), finish("Did what was missing."), told="say more")
 scripted("recorded-loop", create("made.txt", "1\n"), finish("Made it."), role="designer")
 scripted("recorded-loop", finish("Fine.", verdict="pass"), role="checker", told="Iteration 2 of 3")
 scripted("recorded-loop", finish("Not yet.", verdict="fail", feedback="say more"), role="checker")
+GATED = scripted("recorded-gated", bash("echo 2 >> made.txt"), finish("Fixed."), told="First attempt")
+scripted("recorded-gated", create("made.txt", "1\n"), finish("First attempt."))
+ASSESSED = scripted("recorded-assessed", bash("ls"), finish("Scored.", score=70, reasons=["It is there."]))
 TALKING = scripted("recorded-talking", {"toolCalls": [], "text": "Shall I go on?"})
 SLOW = scripted("recorded-slow", create("a.txt", "a\n"), delayed(bash("echo b >> a.txt"), 1.5), finish())
 LIMITED = scripted(
     "recorded-limited", faulty(create("a.txt", "a\n"), {"status": 429, "retryAfter": 1}), finish()
 )
-LOST = scripted("recorded-lost", create("a.txt", "a\n"), bash("sleep 3"), finish())
+LOST = scripted("recorded-lost", create("a.txt", "a\n"), bash("sleep 30"), create("a.txt", "a\n"), finish())
+HEEDLESS = scripted("recorded-heedless", create("a.txt", "a\n"), bash("sleep 30"), finish())
 MUCH = {"command": "head -c 29000 /dev/zero | tr '\\0' x"}
+TWICE = scripted(
+    "recorded-twice", bash("true"), {"toolCalls": [], "text": "Once."}, {"toolCalls": [], "text": "Twice."}
+)
 LARGE = scripted(
     "recorded-large", calls(*[("bash", MUCH)] * 25), create("a.txt", "a\n"), bash("true"), finish()
 )
@@ -91,11 +113,36 @@ async def _limited(site: Site) -> Run:
 
 
 async def _lost(site: Site) -> Run:
-    run = await site.start(f"Lost {LOST}")
+    """The agent is told that its file is gone, and makes it again."""
+    run = await _lose(site, LOST)
+    assert (await site.ended(run)).pr_status is PrStatus.created
+    return run
+
+
+async def _lost_work(site: Site) -> Run:
+    """The agent is told, and goes on as if nothing had happened."""
+    run = await _lose(site, HEEDLESS)
+    assert (await site.ended(run)).error_code == "WORK_LOST"
+    return run
+
+
+async def _lose(site: Site, scenario: str) -> Run:
+    run = await site.start(f"Lost {scenario}")
     await site.until(run, EventType.turn_completed, count=2)
     await asyncio.sleep(1)
     await site.sandboxes.kill_all({"job": run.id})
     return run
+
+
+async def _verified(site: Site) -> Run:
+    """Its gate fails once, and the agent fixes what fails."""
+    verify = Verify(command="grep -q 2 made.txt", max_attempts=1)
+    return await site.start(f"Verify {GATED}", config=BlueprintConfig(verify=verify))
+
+
+async def _assessed(site: Site) -> Run:
+    """An evaluator alone: nothing is pushed."""
+    return await site.start(f"Assess {ASSESSED}", [PipelineStep(role=StepRole.evaluator, label="Score")])
 
 
 async def _compacted(site: Site) -> Run:
@@ -112,7 +159,10 @@ PLAYS: Final[dict[str, Callable[[Site], Awaitable[Run]]]] = {
     "paused": _paused,
     "stopped": _stopped,
     "lost-sandbox": _lost,
+    "lost-work": _lost_work,
     "compacted": _compacted,
+    "verified": _verified,
+    "assessed": _assessed,
     "limited": _limited,
 }
 
@@ -135,6 +185,10 @@ async def record(site: Site, directory: Path) -> None:
     await answers.reaches(site, row, AnsweringStatus.completed)
     await _write(site, directory / "issue-session-completed.json", scan.id)
     await _write(site, directory / "answering-session-completed.json", row.id)
+    equipped = await assets.an_equipped_scan(site)
+    await scans.ended(site, equipped)
+    await _write(site, directory / "issue-session-equipped.json", equipped.id)
+    await _record_extraction(site, directory)
     sprints = await chains.start(site, await sprint_chains.a_chain(site, 2, sprint_chains.SLOW))
     await chains.begun(site, sprints, 1)
     await _hold_and_go_on(site, sprints.id)
@@ -146,6 +200,7 @@ async def record(site: Site, directory: Path) -> None:
     await _hold_and_go_on(site, issues.id)
     await chains.reaches(site, issues, ChainStatus.completed)
     await _write(site, directory / "work-chain-completed.json", issues.id)
+    await _write(site, directory / "sandbox-completed.json", await _own_sandbox(site))
     pulls = await several.six(site)
     merge = await several.start(pulls, await pulls.merge(1, 2, 3, 4, 5, check_command=several.NOT_BOTH))
     await several.ended(pulls, merge)
@@ -159,7 +214,79 @@ async def record(site: Site, directory: Path) -> None:
         await api.tell_of_check(pull.github.slug, pull.sha)
         await site.client.get_workflow_handle(job_id).result()
         await _write(site, directory / "pull-request-merge-completed.json", job_id)
-    await _write(site, directory / "sweep-completed.json", await _completed_of(site, "Sweep"))
+    await record_hints(site, directory)
+    await _webhook(site, directory / "webhook-completed.json")
+    for sweep in ("StartSweep", "ReconcileSweep"):
+        name = f"{sweep.removesuffix('Sweep').lower()}-sweep-completed.json"
+        await _write(site, directory / name, await _completed_of(site, sweep))
+    await record_deletions(site, directory)
+
+
+async def record_hints(site: Site, directory: Path) -> None:
+    """Of a pull request that was merged on GitHub itself."""
+    async with serving_api(site) as api:
+        pull = await a_pull(site, api, ci=False)
+        await pull.merge_on_github()
+        await api.tell_of_merge(pull.github.slug, int(pull.run.pr_number or 0))
+        await site.until(pull.run, EventType.pr_merged)
+        hints = f"github-hints-{pull.run.id}"
+        await site.client.get_workflow_handle(hints).result()
+        await _write(site, directory / "github-hints-completed.json", hints)
+
+
+async def record_deletions(site: Site, directory: Path) -> None:
+    """Of a run, of the project that it was of, and what sees to it that neither is forgotten."""
+    run = await deletions.a_cancelled_run(site)
+    await deletions.purge(site, run)
+    deletion = Deletion(type=TrashType.run, id=run.id, project_id=run.project_id)
+    await start_deletion(site.client, deletion)
+    await site.client.get_workflow_handle(deletion.engine_id).result()
+    await _write(site, directory / "permanent-deletion-completed.json", deletion.engine_id)
+    async with site.database.transaction() as session:
+        (await session.get_one(Project, run.project_id)).deleted_at = now()
+    await start_project_deletion(site.client, run.project_id)
+    project_deletion = project_deletion_id(run.project_id)
+    await site.client.get_workflow_handle(project_deletion).result()
+    await _write(site, directory / "project-deletion-completed.json", project_deletion)
+    keeping = await _completed_of(site, "TrashKeeping")
+    await _write(site, directory / "trash-keeping-completed.json", keeping)
+
+
+async def _record_extraction(site: Site, directory: Path) -> None:
+    project = await learnings.learning_project(site)
+    run = await site.start(f"Learn {learnings.TEACHING}", learnings.STEPS, project=project)
+    extraction = await learnings.extracted(site, await site.ended(run))
+    await site.client.get_workflow_handle(extraction.id).result()
+    await _write(site, directory / "learning-extraction-completed.json", extraction.id)
+
+
+async def _webhook(site: Site, path: Path) -> None:
+    """Two events, received by their second attempt; then the endpoint is disabled."""
+    async with hooked(site) as hooks:
+        hooks.receiver.behaviours = {"/ok": answering(500)}
+        endpoint = await hooks.endpoint("/ok", wanted="issue.*")
+        await hooks.happen(2)
+        await hooks.received("/ok", 2)
+        hooks.receiver.behaviours = {}
+        await hooks.received("/ok", 4)
+        async with site.database.transaction() as session:
+            (await session.get_one(WebhookEndpoint, endpoint.id, with_for_update=True)).disable("It is over.")
+        await hooks.wake(endpoint)
+        await site.client.get_workflow_handle(endpoint.id).result()
+        await _write(site, path, endpoint.id)
+
+
+async def _own_sandbox(site: Site) -> str:
+    """The id of a sandbox of one's own in which an agent worked twice, and whose time is over."""
+    project = await site.project()
+    job, _ = await own_sandboxes.start(site, project.id, await site.repository(), f"Do {TWICE}", 8)
+    await asyncio.sleep(4)
+    message = FollowUp(project_id=project.id, job_id=job.id, content="Once more.")
+    await site.add(message)
+    handle = site.client.get_workflow_handle(job.id)
+    await handle.execute_update("follow_up", message.id)
+    await handle.result()
+    return job.id
 
 
 async def _hold_and_go_on(site: Site, chain_id: str) -> None:
@@ -199,6 +326,8 @@ def cleaned(value: JsonValue) -> JsonValue:
 
 
 async def main() -> None:
+    if is_sealed(CURRENT):
+        sys.exit(f"{CURRENT.name} was released: give the next version its number in pyproject.toml first")
     with tempfile.TemporaryDirectory() as directory:
         async with (
             running(Path(directory) / "parts") as parts,
@@ -208,12 +337,12 @@ async def main() -> None:
             recorded = Path(directory) / "histories"
             recorded.mkdir()
             await record(site, recorded)
-            HISTORIES.mkdir(exist_ok=True)
-            for old in HISTORIES.glob("*.json"):
+            CURRENT.mkdir(parents=True, exist_ok=True)
+            for old in histories(CURRENT):
                 old.unlink()
             for new in recorded.iterdir():
-                (HISTORIES / new.name).write_text(new.read_text())
-    print(f"{len(list(HISTORIES.glob('*.json')))} histories were written to {HISTORIES}")
+                (CURRENT / new.name).write_text(new.read_text())
+    print(f"{len(histories(CURRENT))} histories were written to {CURRENT}")
     os._exit(0)  # a client of Temporal may crash the interpreter as it exits
 
 

@@ -6,8 +6,23 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 
 SANDBOX: Final = SandboxedWorkflowRunner(
     restrictions=SandboxRestrictions.default.with_passthrough_modules(
-        "kit", "models", "gateways", "activities", "pydantic", "pydantic_core", "sqlmodel", "sqlalchemy",
-        "structlog", "orjson", "uuid_utils", "anthropic", "e2b", "github", "httpx", "httpx2", "cryptography",
+        "kit",
+        "models",
+        "gateways",
+        "activities",
+        "pydantic",
+        "pydantic_core",
+        "sqlmodel",
+        "sqlalchemy",
+        "structlog",
+        "orjson",
+        "uuid_utils",
+        "anthropic",
+        "e2b",
+        "github",
+        "httpx",
+        "httpx2",
+        "cryptography",
     )
-)  # fmt: skip
+)
 """These modules are imported once for all workflows, as they hold no workflow state."""

@@ -10,6 +10,8 @@ from temporalio.common import RetryPolicy
 from temporalio.exceptions import CancelledError
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
+from activities.agent.active_time import Timed
+from activities.agent.resumption import Resumption
 from activities.jobs import Wait
 from kit.ids import new_id
 from worker.interceptors import ActivityInterceptor
@@ -24,32 +26,58 @@ async def be_silent(seconds: int) -> str:
     return "done"
 
 
+@activity.defn
+async def take(seconds: float) -> Timed:
+    await asyncio.sleep(seconds)
+    return Timed()
+
+
+@workflow.defn
+class Taking:
+    @workflow.run
+    async def run(self, seconds: float) -> Timed:
+        return await workflow.execute_activity(take, seconds, start_to_close_timeout=timedelta(minutes=1))
+
+
 @workflow.defn
 class Silence:
     @workflow.run
     async def run(self, seconds: int) -> str:
         return await workflow.execute_activity(
-            be_silent, seconds, start_to_close_timeout=timedelta(minutes=2), heartbeat_timeout=BEATS_WITHIN,
+            be_silent,
+            seconds,
+            start_to_close_timeout=timedelta(minutes=2),
+            heartbeat_timeout=BEATS_WITHIN,
             retry_policy=RetryPolicy(maximum_attempts=1),
             cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
-        )  # fmt: skip
+        )
 
 
-async def _told(wait: Wait) -> None:
-    raise AssertionError(f"nothing failed: {wait}")
+async def _told(what: Wait | Resumption) -> None:
+    raise AssertionError(f"nothing failed: {what}")
 
 
 def working(engine: Client) -> Worker:
     return Worker(
-        engine, task_queue=QUEUE, workflows=[Silence], activities=[be_silent],
+        engine,
+        task_queue=QUEUE,
+        workflows=[Silence, Taking],
+        activities=[be_silent, take],
         workflow_runner=UnsandboxedWorkflowRunner(),
-        interceptors=[ActivityInterceptor(_told)], max_heartbeat_throttle_interval=timedelta(seconds=1),
-    )  # fmt: skip
+        interceptors=[ActivityInterceptor(_told, _told)],
+        max_heartbeat_throttle_interval=timedelta(seconds=1),
+    )
 
 
 async def test_a_silent_activity_outlives_its_heartbeat_timeout(engine: Client) -> None:
     async with working(engine):
         assert await engine.execute_workflow(Silence.run, 7, id=new_id("x"), task_queue=QUEUE) == "done"
+
+
+async def test_an_activity_says_how_long_it_was_at_work(engine: Client) -> None:
+    async with working(engine):
+        taken = await engine.execute_workflow(Taking.run, 0.2, id=new_id("x"), task_queue=QUEUE)
+    assert taken.active_seconds >= 0.2
 
 
 async def test_a_cancel_comes_back_with_a_heartbeat(engine: Client) -> None:

@@ -6,11 +6,12 @@ import pytest
 from temporalio import activity, workflow
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
-from activities.starting import RUN_WORKFLOW, RunInput
+from activities.starting import RunInput
 from kit.database import Database
 from kit.temporal import TASK_QUEUE
 from models import Run
 from models.chain import ChainStatus
+from models.job_kinds import RUN_WORKFLOW
 from models.run import RunStatus
 from tests.runs.anew import MOST_EVENTS
 from tests.runs.chains import reaches, runs_of, start
@@ -53,9 +54,12 @@ async def test_a_chain_of_500_sprints_stays_within_what_an_engine_likes(parts: P
             *activities_of(Ended(site.database)),
         ]
         async with Worker(
-            site.client, task_queue=TASK_QUEUE, workflows=[SprintChainWorkflow, Brief], activities=activities,
+            site.client,
+            task_queue=TASK_QUEUE,
+            workflows=[SprintChainWorkflow, Brief],
+            activities=activities,
             workflow_runner=UnsandboxedWorkflowRunner(),
-        ):  # fmt: skip
+        ):
             chain = await start(site, await a_chain(site, SPRINTS))
             row = await reaches(site, chain, ChainStatus.completed, ChainStatus.failed, patience=480)
         runs = await runs_of(site, chain)

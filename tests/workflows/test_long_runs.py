@@ -3,7 +3,7 @@
 import pytest
 from sqlmodel import col
 
-from models import AgentSession
+from models import AgentSession, FollowUp
 from models.blueprint import PipelineStep
 from models.event import EventType
 from models.merge_job import MergeStatus
@@ -25,6 +25,14 @@ SPRINT = scripted(
     "sprint", {**bash("date >> dates.txt"), "repeat": SPRINT_TURNS - 1}, finish("Ran a little.")
 )
 FEW_EVENTS = 40
+ROUNDS = 4
+DOUBTED = scripted("doubted", bash("echo more >> rounds.txt"), finish("Added a line."), role="designer")
+scripted("doubted", finish("Fine.", verdict="pass"), role="checker", told=f"Iteration {ROUNDS} of")
+scripted("doubted", finish("Not yet.", verdict="fail", feedback="one more"), role="checker")
+DOUBTING = [
+    PipelineStep(role=StepRole.designer, label="Add", loop_id="add", loop_max_iterations=9),
+    PipelineStep(role=StepRole.checker, label="Doubt", loop_id="add", loop_max_iterations=9),
+]
 
 
 @pytest.mark.soak
@@ -45,7 +53,7 @@ async def test_a_session_whose_history_grows_long_goes_on_in_a_new_one(
 ) -> None:
     suggested_after(FEW_EVENTS, monkeypatch)
     async with opened(parts, "continued", tmp_path_factory.mktemp("sites") / "continued") as site:
-        main, agents = build_workers(site.client, site.settings, site.database)
+        main, agents, *_ = build_workers(site.client, site.settings, site.database)
         async with main, agents:
             run = await site.start(f"Sprint {SPRINT}")
             await site.until(run, EventType.turn_completed, count=8)
@@ -63,12 +71,35 @@ async def test_a_session_whose_history_grows_long_goes_on_in_a_new_one(
     assert description.history_length < 3 * FEW_EVENTS
 
 
+async def test_a_run_whose_history_grows_long_goes_on_in_a_new_one(
+    parts: Parts, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    suggested_after(FEW_EVENTS, monkeypatch, "Run")
+    async with opened(parts, "run-continued", tmp_path_factory.mktemp("sites") / "run") as site:
+        main, agents, *_ = build_workers(site.client, site.settings, site.database)
+        async with main, agents:
+            run = await site.start(f"Doubt {DOUBTED}", DOUBTING)
+            await site.until(run, EventType.step_completed, count=2)
+            await site.command(run, "pause")
+            await site.command(run, "resume")
+            await site.tell(run, "And be quick.")
+            outcome = await outcome_of(site, run, 240)
+            told = await site.rows(FollowUp, col(FollowUp.job_id) == run.id, col(FollowUp.id))
+        description = await site.client.get_workflow_handle(run.id).describe()
+    assert outcome.run.status is RunStatus.completed
+    assert [message.status for message in told] == ["delivered"]
+    played = [(step.label, step.iteration) for step in outcome.steps][: 2 * ROUNDS]
+    assert played == [(label, count) for count in range(1, ROUNDS + 1) for label in ("Add", "Doubt")]
+    assert outcome.file("rounds.txt").count("more") >= ROUNDS
+    assert description.raw_description.workflow_execution_info.first_run_id != description.run_id
+
+
 async def test_a_merge_that_waits_long_goes_on_in_a_new_one(
     parts: Parts, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     suggested_after(FEW_EVENTS, monkeypatch)
     async with opened(parts, "merge-continued", tmp_path_factory.mktemp("sites") / "merge") as site:
-        main, agents = build_workers(site.client, site.settings, site.database)
+        main, agents, *_ = build_workers(site.client, site.settings, site.database)
         async with main, agents, serving_api(site) as api:
             pull = await a_pull(site, api)
             check = await pull.github.begin_check(pull.sha)

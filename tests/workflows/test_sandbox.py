@@ -22,9 +22,12 @@ class Rolling:
 
 async def test_chance_is_refused(engine: Client) -> None:
     async with Worker(
-        engine, task_queue=QUEUE, workflows=[Rolling], workflow_runner=SANDBOX,
+        engine,
+        task_queue=QUEUE,
+        workflows=[Rolling],
+        workflow_runner=SANDBOX,
         workflow_failure_exception_types=[Exception],
-    ):  # fmt: skip
+    ):
         with pytest.raises(WorkflowFailureError) as failed:
             await engine.execute_workflow(Rolling.run, id=new_id("x"), task_queue=QUEUE)
     assert "random" in str(failed.value.cause)

@@ -3,6 +3,8 @@
 from fastapi import APIRouter
 
 from local.forge.routes import (
+    actions,
+    apps,
     check_runs,
     check_suites,
     commits,
@@ -22,6 +24,8 @@ from local.forge.routes import (
 
 # In this order: `/commits/{ref}` would also match what is below a commit, `/branches/{name}` its protection.
 PARTS = (
+    apps,
+    actions,
     protection,
     repositories,
     references,

@@ -8,7 +8,7 @@ class EnvdConfig:
     """`listener` is the descriptor of an inherited listening socket, `relays` the loopback ports to open
     inside.
 
-    Commands start with `base_envs`, then the proxy's variables if there is one, then the sandbox's `envs`.
+    Commands start with `base_envs`, then the proxy's variables, then the sandbox's `envs`.
     """
 
     listener: int
@@ -17,4 +17,7 @@ class EnvdConfig:
     envs: dict[str, str]
     egress_socket: str
     relays: list[int]
-    proxy: bool
+    memory_bytes: int
+    """Of each process."""
+    file_bytes: int
+    """Of each file."""

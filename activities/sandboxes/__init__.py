@@ -1,0 +1,1 @@
+"""Sandboxes of jobs: begun, prolonged, rested and ended."""

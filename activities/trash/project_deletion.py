@@ -1,0 +1,254 @@
+"""What deletes a project: one kind of thing after the other, outside first, its rows last.
+
+Its keys are dead by then, so that nobody starts anything any more.  Every step looks at what is there and
+ends or deletes that: killed anywhere and repeated, even while the first one is still at work, it goes on with
+what is left.
+"""
+
+from collections.abc import AsyncIterator, Iterable
+from typing import Any, Final, cast
+
+from sqlalchemy import CursorResult, delete, select
+from sqlmodel import col
+from sqlmodel.ext.asyncio.session import AsyncSession
+from temporalio import activity
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest
+from temporalio.client import Client
+from temporalio.service import RPCError, RPCStatusCode
+
+from activities.outside import Outside, outside
+from activities.runs.files import Files
+from activities.task_schedules import keep_schedule
+from activities.trash.endings import end_workflows
+from activities.trash.starting import project_deletion_id
+from gateways.errors import CredentialMissing, UpstreamRefused
+from gateways.git.hidden_refs import PREFIX, checkpoint_ref
+from gateways.sandboxes.control import SandboxFacts
+from kit.database import Database
+from kit.errors import RepositoryNotAllowed
+from kit.logs import logger
+from models import Project, RecurringTask, Sandbox, UploadedFile, WebhookEndpoint
+from models.chain import Chain
+from models.job import Job
+from models.job_kinds import KINDS, JobKind, WorkflowRow
+from models.jobs import TABLES
+from models.projects.removal import close_left, rows_of_project, tables_of
+
+PAGE: Final = 500
+AT_ONCE: Final = 2_000
+"""Rows that one statement deletes while others may still use the database."""
+REASON: Final = "Its project is deleted."
+
+log = logger(__name__)
+
+
+class ProjectDeletion:
+    def __init__(self, database: Database, client: Client, outside: Outside) -> None:
+        self.database, self.client, self.outside = database, client, outside
+
+    @activity.defn
+    async def stop_project_schedules(self, project_id: str) -> int:
+        """Switch its recurring tasks off and remove their schedules; how many it has."""
+        async with self.database.transaction() as session:
+            of_project = select(RecurringTask).where(col(RecurringTask.project_id) == project_id)
+            tasks = (await session.execute(of_project.with_for_update())).scalars().all()
+            for task in tasks:
+                task.change(is_active=False)
+        for task in tasks:
+            await keep_schedule(self.database, self.client, task.id)
+        return len(tasks)
+
+    @activity.defn
+    async def end_project_work(self, project_id: str) -> int:
+        """End everything at work, chains before the runs that they would start; how much there was.
+
+        A workflow may tidy up within its patience, else it is terminated.  Rows that no workflow closed are
+        closed here, so that no sweep starts them.
+        """
+        ended = 0
+        for kind in sorted(KINDS.values(), key=lambda kind: not issubclass(kind.table, Chain)):
+            rows = await self._unfinished(kind, project_id)
+            await end_workflows(self.client, [row.engine_id for row in rows], REASON)
+            await self._close(kind, project_id)
+            ended += len(rows)
+        others = [each async for each in self._workflows(project_id, "AND ExecutionStatus = 'Running'")]
+        await end_workflows(self.client, others, REASON)
+        return ended + len(others)
+
+    @activity.defn
+    async def end_project_webhooks(self, project_id: str) -> int:
+        """End the workflows of its webhook endpoints; how many endpoints it has.
+
+        Whoever wakes them passes over projects that are being deleted.
+        """
+        of_project = col(WebhookEndpoint.project_id) == project_id
+        async with self.database.reading() as session:
+            found = await session.execute(select(col(WebhookEndpoint.id)).where(of_project))
+            ids = list(found.scalars())
+        await end_workflows(self.client, ids, REASON)
+        return len(ids)
+
+    @activity.defn
+    async def kill_project_sandboxes(self, project_id: str) -> int:
+        """Kill whatever lives of its sandboxes at the provider; how many did."""
+        credentials = await self.outside.credentials(project_id)
+        sandboxes = self.outside.sandboxes(credentials)
+        with outside():
+            listed = await sandboxes.find({})
+        killed = 0
+        for start in range(0, len(listed), PAGE):
+            for facts in await self._of_project(project_id, listed[start : start + PAGE]):
+                with outside():
+                    killed += await sandboxes.kill(facts.id)
+        return killed
+
+    @activity.defn
+    async def delete_project_refs(self, project_id: str) -> int:
+        """Delete its jobs' checkpoints from every repository that they worked on; how many there were.
+
+        A repository that is gone, or that may not be seen any more, is passed over.
+        """
+        credentials, deleted = await self.outside.credentials(project_id), 0
+        for slug in await self._repositories(project_id):
+            try:
+                with outside():
+                    refs = await self.outside.hidden_refs(credentials, slug)
+                    names = await refs.names()
+                    deleted += await refs.delete(await self._checkpoints(project_id, names))
+            except (UpstreamRefused, CredentialMissing, RepositoryNotAllowed) as refused:
+                log.warning("project_deletion.refs_left", repository=slug, reason=refused.message)
+        return deleted
+
+    @activity.defn
+    async def delete_project_files(self, project_id: str) -> int:
+        """Delete the uploaded files that are kept outside the database; how many there were."""
+        files, deleted = Files(self.database, self.outside.settings), 0
+        of_project = (col(UploadedFile.project_id) == project_id) & col(UploadedFile.is_outside)
+        while True:
+            async with self.database.transaction() as session:
+                found = await session.execute(select(UploadedFile).where(of_project).limit(PAGE))
+                rows = found.scalars().all()
+                for row in rows:
+                    with outside():
+                        await files.remove(session, row)
+            deleted += len(rows)
+            if len(rows) < PAGE:
+                return deleted
+
+    @activity.defn
+    async def delete_project_rows(self, project_id: str) -> bool:
+        """Delete every row of the project, the project last; False when something was begun meanwhile.
+
+        Most goes in small transactions.  The last one holds the project's row, which whatever is added has
+        to refer to, so that nothing can be added beside it.
+        """
+        for name, statement in rows_of_project(project_id, AT_ONCE):
+            gone = AT_ONCE
+            while gone == AT_ONCE:
+                async with self.database.transaction() as session:
+                    if await _is_at_work(session, project_id):
+                        return False
+                    gone = cast("CursorResult[Any]", await session.execute(statement)).rowcount
+            log.info("project_deletion.rows_deleted", project_id=project_id, table=name)
+        async with self.database.transaction() as session:
+            if await session.get(Project, project_id, with_for_update=True) is None:
+                return True
+            if await _is_at_work(session, project_id):
+                return False
+            for _ in range(2):  # the log refers to nothing: what was added meanwhile is seen the second time
+                for table, condition in tables_of(project_id):
+                    if table.name != Project.__tablename__:
+                        await session.execute(delete(table).where(condition))
+            await session.execute(delete(Project).where(col(Project.id) == project_id))
+        return True
+
+    @activity.defn
+    async def delete_project_histories(self, project_id: str) -> int:
+        """Delete what the engine remembers of its workflows; how many there were.
+
+        The engine lists what it has a little later: what is missed goes when its retention is over.
+        """
+        deleted = 0
+        async for each in self._workflows(project_id, "AND ExecutionStatus != 'Running'"):
+            request = DeleteWorkflowExecutionRequest(
+                namespace=self.client.namespace, workflow_execution=WorkflowExecution(workflow_id=each)
+            )
+            try:
+                await self.client.workflow_service.delete_workflow_execution(request)
+                deleted += 1
+            except RPCError as error:
+                if error.status is not RPCStatusCode.NOT_FOUND:
+                    raise
+        return deleted
+
+    async def _workflows(self, project_id: str, condition: str) -> AsyncIterator[str]:
+        """The ids of its workflows but the one that deletes it."""
+        own = project_deletion_id(project_id)
+        query = f"ProjectId = '{project_id}' {condition}"
+        async for each in self.client.list_workflows(query, page_size=PAGE):
+            if each.id != own:
+                yield each.id
+
+    async def _unfinished(self, kind: JobKind, project_id: str) -> list[WorkflowRow]:
+        async with self.database.reading() as session:
+            return await _unfinished(session, kind, project_id)
+
+    async def _close(self, kind: JobKind, project_id: str) -> None:
+        """Close rows that no workflow closes any more; what is said of their end, nobody reads."""
+        async with self.database.transaction() as session:
+            await close_left(session, kind.table, kind.unfinished, project_id)
+
+    async def _of_project(self, project_id: str, listed: list[SandboxFacts]) -> list[SandboxFacts]:
+        """Those of the listed sandboxes that have a row, or a job, of the project."""
+        async with self.database.reading() as session:
+            boxes = [facts.metadata.get("sandbox", "") for facts in listed]
+            jobs = [facts.metadata.get("job", "") for facts in listed]
+            own = {*await _own(session, Sandbox, project_id, boxes)}
+            for table in TABLES.values():
+                own |= {*await _own(session, table, project_id, jobs)}
+        return [
+            facts
+            for facts in listed
+            if facts.metadata.get("sandbox") in own or facts.metadata.get("job") in own
+        ]
+
+    async def _repositories(self, project_id: str) -> list[str]:
+        """Those that its jobs have cloned: nothing was pushed to others."""
+        slugs: set[str] = set()
+        async with self.database.reading() as session:
+            for table in TABLES.values():
+                of_project = (col(table.project_id) == project_id) & col(table.base_sha).is_not(None)
+                found = await session.execute(select(col(table.repository_slug)).where(of_project).distinct())
+                slugs |= {*found.scalars()}
+        return sorted(slugs)
+
+    async def _checkpoints(self, project_id: str, names: Iterable[str]) -> list[str]:
+        """Those of the hidden refs that are of jobs of the project."""
+        ids = [name.removeprefix(PREFIX) for name in names]
+        own: list[str] = []
+        async with self.database.reading() as session:
+            for start in range(0, len(ids), PAGE):
+                for table in TABLES.values():
+                    own += await _own(session, table, project_id, ids[start : start + PAGE])
+        return [checkpoint_ref(job_id) for job_id in own]
+
+
+async def _own(
+    session: AsyncSession, table: type[Job] | type[Sandbox], project_id: str, ids: list[str]
+) -> list[str]:
+    """Those of the ids that are of rows of the project."""
+    of_project = (col(table.project_id) == project_id) & col(table.id).in_(ids)
+    return list((await session.execute(select(col(table.id)).where(of_project))).scalars())
+
+
+async def _unfinished(session: AsyncSession, kind: JobKind, project_id: str) -> list[WorkflowRow]:
+    table = kind.table
+    statement = select(table).where(
+        col(table.project_id) == project_id, col(table.status).in_(kind.unfinished)
+    )
+    return list((await session.execute(statement)).scalars())
+
+
+async def _is_at_work(session: AsyncSession, project_id: str) -> bool:
+    return any([await _unfinished(session, kind, project_id) for kind in KINDS.values()])

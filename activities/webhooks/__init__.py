@@ -1,0 +1,1 @@
+"""Outgoing webhooks: taken from the feed, sent, recorded."""

@@ -1,0 +1,1 @@
+"""Projects: what Clerk tells of their members."""

@@ -1,0 +1,17 @@
+"""How much there is of everything, now."""
+
+from fastapi import Request
+
+from api.context import unit_of
+from api.keys import needs
+from api.router import Router
+from api.workflows import Session
+from models.analytics.counters import Counters, count_project
+
+router = Router("/analytics", "Analytics")
+
+
+@router.get("/counters", needs("analytics:read"))
+async def get_analytics_counters(session: Session, request: Request) -> Counters:
+    """Count what there is in the project right now: the same as the project's own counters."""
+    return await count_project(session, unit_of(request).key.project_id)

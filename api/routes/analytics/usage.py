@@ -1,0 +1,86 @@
+"""What was used and what it cost: the records, and what they come to."""
+
+from typing import Annotated
+
+from fastapi import Query
+from pydantic import Field
+
+from api.answers import Many, Summarised
+from api.context import Unit
+from api.keys import needs
+from api.pages import Window
+from api.router import Router
+from api.rows import Rows, rows
+from kit.errors import Invalid
+from models.analytics.days import FIRST, LAST, Day, Days, Zone, days_between
+from models.analytics.usage_summary import summarise
+from models.analytics.usage_wire import USAGE, UsageGrouping, UsagePage, UsageRead, UsageSummary
+from models.usage import UsageRecord, UsageUnit
+
+router = Router("/analytics", "Analytics")
+Usage = Annotated[Rows[UsageRecord, UsageRead], rows(USAGE)]
+
+
+class UsageWindow(Window):
+    """Records that fit every filter that is given."""
+
+    start_date: Day | None = None
+    """The first day, as YYYY-MM-DD; without it the list goes back to the first record."""
+    end_date: Day | None = None
+    """The last day, as YYYY-MM-DD; without it the list begins with the newest record."""
+    timezone: Zone = "UTC"
+    """The IANA time zone whose days these are."""
+    service: Annotated[str, Field(min_length=1, max_length=100)] | None = None
+    """Records of this service, for example `anthropic` or `e2b`."""
+    unit: UsageUnit | None = None
+    """Records of this unit."""
+    run_id: str | None = None
+    """What this run used."""
+    chain_id: str | None = None
+    """What the runs of this work chain or sprint chain used."""
+    issue_session_id: str | None = None
+    """What this issue session used."""
+    group_by: UsageGrouping | None = None
+    """Adds a summary of all records that fit, by this; needs `startDate` and at most 366 days."""
+
+    @property
+    def days(self) -> Days:
+        """The days that are asked for, however many."""
+        if self.start_date is None:
+            return Days(FIRST, self.end_date or LAST, self.timezone)
+        end = self.end_date or (None if self.group_by else LAST)
+        return days_between(self.start_date, end, self.timezone, at_most=None)
+
+    def attributes(self) -> dict[str, str]:
+        """The filters besides the days, by the records' columns."""
+        names = {"service", "unit", "run_id", "chain_id", "issue_session_id"}
+        return self.model_dump(include=names, exclude_none=True, mode="json")
+
+    def filters(self) -> dict[str, object]:
+        days, given = self.days, dict[str, object](self.attributes())
+        if self.start_date is not None:
+            given["since"] = days.begin.isoformat()
+        if self.end_date is not None:
+            given["until"] = days.end.isoformat()
+        return given
+
+
+@router.get("/usage", needs("analytics:read"))
+async def list_usage(usage: Usage, window: Annotated[UsageWindow, Query()]) -> UsagePage | Many[UsageRead]:
+    """List what was used and what it cost, record by record, newest first.
+
+    With `groupBy` the page also has a `summary`: what all records that fit come to, by day, service or unit.
+    """
+    page = usage.page(window)
+    return Summarised(
+        page.view, page.where, page.window, beside={"summary": await _summary(usage.unit, window)}
+    )
+
+
+async def _summary(unit: Unit, window: UsageWindow) -> UsageSummary | None:
+    if window.group_by is None:
+        return None
+    if window.start_date is None:
+        raise Invalid("startDate: `groupBy` needs a first day.", field="startDate")
+    days = days_between(window.start_date, window.end_date, window.timezone)
+    return await summarise(unit.fetch, unit.key.project_id, days, window.group_by, window.attributes())

@@ -1,0 +1,36 @@
+"""Commands: instructions that a prompt invokes by their name."""
+
+from typing import Annotated
+
+from api.answers import One
+from api.router import Router
+from api.routes.assets.family import WRITE, Family, add_deletion, add_shared
+from api.rows import Rows, rows
+from models.asset import Asset, AssetKind
+from models.assets.views import COMMANDS, TEXT_VERSIONS, WHOLE_COMMANDS
+from models.assets.wire import CommandCreate, CommandRead, CommandUpdate, TextPublish, TextVersion
+
+router = Router("/commands", "Commands")
+FAMILY = Family(AssetKind.command, COMMANDS, WHOLE_COMMANDS, TEXT_VERSIONS)
+Commands = Annotated[Rows[Asset, CommandRead], rows(WHOLE_COMMANDS)]
+
+add_shared(router, FAMILY, "command", "commands", "content")
+add_deletion(router, FAMILY, "command")
+
+
+@router.post("", WRITE, creates=True)
+async def create_command(body: CommandCreate, commands: Commands) -> One[CommandRead]:
+    """Create a command; with content, its version 1 is published and active."""
+    return await FAMILY.create(commands, body.model_dump(exclude={"content"}), content=body.content)
+
+
+@router.put("/{id}", WRITE)
+async def update_command(id: str, body: CommandUpdate, commands: Commands) -> One[CommandRead]:
+    """Change a command's name or description, which makes no version."""
+    return await FAMILY.change(commands, id, body)
+
+
+@router.put("/{id}/publish", WRITE)
+async def publish_command(id: str, body: TextPublish, commands: Commands) -> One[TextVersion]:
+    """Publish new instructions of a command, active at once."""
+    return await FAMILY.publish(commands, id, content=body.content)

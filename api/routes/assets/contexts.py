@@ -1,0 +1,56 @@
+"""Contexts: documents about the project that agents have in their system prompt."""
+
+from typing import Annotated
+
+from api.answers import One
+from api.router import Router
+from api.routes.assets.family import WRITE, Family, add_shared
+from api.rows import Rows, rows
+from api.trash import Trash
+from api.workflows import Session
+from models.asset import Asset, AssetKind
+from models.assets.views import CONTEXTS, TEXT_VERSIONS, WHOLE_CONTEXTS
+from models.assets.wire import ContextCreate, ContextRead, ContextSummary, ContextUpdate
+from models.trash.kinds import CONTEXT
+
+router = Router("/contexts", "Contexts")
+FAMILY = Family(AssetKind.context, CONTEXTS, WHOLE_CONTEXTS, TEXT_VERSIONS)
+Contexts = Annotated[Rows[Asset, ContextRead], rows(WHOLE_CONTEXTS)]
+
+add_shared(router, FAMILY, "context", "contexts", "content")
+
+
+@router.post("", WRITE, creates=True)
+async def create_context(body: ContextCreate, contexts: Contexts) -> One[ContextRead]:
+    """Create a context.
+
+    With content, its version 1 is published and active; without, agents get nothing of it until a `PUT`
+    brings some.
+    """
+    return await FAMILY.create(contexts, body.model_dump(exclude={"content"}), content=body.content)
+
+
+@router.put("/{id}", WRITE)
+async def update_context(
+    id: str, body: ContextUpdate, contexts: Contexts, session: Session
+) -> One[ContextRead]:
+    """Change a context; content makes a new version, which is active at once.
+
+    What is at work keeps the version it started with.
+    """
+    context = await contexts.get(id, lock=True)
+    context.change(**body.model_dump(exclude_unset=True, exclude={"content"}))
+    if "content" in body.model_fields_set:
+        session.add(context.publish(contexts.unit.key.member_id, content=body.content))
+    return contexts.one(context.id)
+
+
+@router.delete("/{id}", WRITE)
+async def delete_context(id: str, contexts: Contexts, session: Session, trash: Trash) -> ContextSummary:
+    """Move a context to the trash, from where it can be restored with all its versions.
+
+    What is at work keeps it. What names it and starts meanwhile is refused, with the step that names it.
+    """
+    context = await contexts.get(id, lock=True)
+    await trash.trash(CONTEXT, context)
+    return await FAMILY.summary(session, context)

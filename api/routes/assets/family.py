@@ -1,0 +1,160 @@
+"""What the four kinds of assets share: listed, shown, created, published, activated and deleted alike.
+
+Each kind's own file says which fields it takes and which of these operations it has.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Annotated, Any, Generic, TypeVar
+
+from fastapi import Path, Query
+from pydantic import BaseModel
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from api.answers import Many, One
+from api.keys import needs
+from api.pages import Window
+from api.router import Router
+from api.rows import Rows, rows
+from api.workflows import Session
+from kit.errors import NotFound
+from kit.ids import new_id
+from models.asset import PREFIXES, Asset, AssetKind, AssetVersion
+from models.assets.room import require_room
+from models.assets.views import AssetView
+from models.assets.wire import Activation, AssetSummary, VersionRead
+from models.view import View
+
+READ, WRITE = needs("assets:read"), needs("assets:write")
+S = TypeVar("S", bound=AssetSummary)
+R = TypeVar("R", bound=BaseModel)
+V = TypeVar("V", bound=VersionRead)
+_NUMBER = re.compile(r"[1-9][0-9]{0,8}")
+
+
+@dataclass(frozen=True)
+class Family(Generic[S, R, V]):
+    """One kind of asset, as lists show it, as a whole, and its versions."""
+
+    kind: AssetKind
+    summaries: AssetView[S]
+    wholes: AssetView[R]
+    versions: View[AssetVersion, V]
+
+    async def create(
+        self,
+        assets: Rows[Asset, R],
+        fields: dict[str, object],
+        *,
+        content: str | None = None,
+        files: list[dict[str, str]] | None = None,
+    ) -> One[R]:
+        """Answer with a new asset; with content or files, its version 1 is published."""
+        session = assets.unit.session
+        await require_room(session, assets.unit.key.project_id, self.kind)
+        asset = assets.add(id=new_id(PREFIXES[self.kind]), kind=self.kind, **fields)
+        await session.flush()
+        if content is not None or files is not None:
+            session.add(asset.publish(assets.unit.key.member_id, content=content, files=files))
+        return assets.one(asset.id)
+
+    async def change(self, assets: Rows[Asset, R], id: str, body: BaseModel) -> One[R]:
+        """Answer with the asset after a change of its name or description."""
+        asset = await assets.get(id, lock=True)
+        asset.change(**body.model_dump(exclude_unset=True))
+        return assets.one(asset.id)
+
+    async def publish(
+        self,
+        assets: Rows[Asset, R],
+        id: str,
+        *,
+        content: str | None = None,
+        files: list[dict[str, str]] | None = None,
+    ) -> One[V]:
+        """Answer with a new version, which is active at once."""
+        asset = await assets.get(id, lock=True)
+        version = asset.publish(assets.unit.key.member_id, content=content, files=files)
+        assets.unit.session.add(version)
+        return One(self.versions, {"asset_id": asset.id, "version": version.version})
+
+    async def summary(self, session: AsyncSession, asset: Asset) -> S:
+        """The asset as lists show it, also when it is about to go."""
+        active = await version_of(session, asset, asset.active_version)
+        fields = asset.model_dump() | {"active_version": active}
+        return self.summaries.read.model_validate(fields)
+
+
+def add_shared(router: Router, family: Family[S, R, V], noun: str, plural: str, left_out: str) -> None:
+    """Register what all kinds have; the names are of the operations and of their descriptions."""
+    summary: Any = family.summaries.read
+    whole: Any = family.wholes.read
+    version: Any = family.versions.read
+
+    async def list_assets(
+        assets: Annotated[Rows[Asset, S], rows(family.summaries)], window: Annotated[Window, Query()]
+    ) -> Many[summary]:
+        return assets.page(window, kind=family.kind)
+
+    async def get_asset(id: str, assets: Annotated[Rows[Asset, R], rows(family.wholes)]) -> One[whole]:
+        return assets.one(id)
+
+    async def list_versions(
+        id: str, assets: Annotated[Rows[Asset, R], rows(family.wholes)], window: Annotated[Window, Query()]
+    ) -> Many[version]:
+        asset = await assets.get(id)
+        return Many(family.versions, {"asset_id": asset.id}, window)
+
+    async def activate_version(
+        id: str,
+        v: Annotated[str, Path(description="The number of the version.")],
+        assets: Annotated[Rows[Asset, R], rows(family.wholes)],
+        session: Session,
+    ) -> Activation:
+        asset = await assets.get(id, lock=True)
+        number = int(v) if _NUMBER.fullmatch(v) else None
+        if await version_of(session, asset, number) is None:
+            raise NotFound(f"The {noun} has no such version.")
+        asset.activate(int(v))
+        return Activation.model_validate(asset)
+
+    list_assets.__doc__ = f"List the project's {plural}, newest first, without their {left_out}."
+    get_asset.__doc__ = f"Get one {noun} with its active version and the numbers of all its versions."
+    list_versions.__doc__ = f"List the versions of a {noun}, newest first."
+    activate_version.__doc__ = (
+        f"Serve another version of a {noun} to agents.\n\n"
+        "What starts from now on gets it; what is at work keeps the version it started with."
+    )
+    router.get("", READ, name=f"list_{plural}")(list_assets)
+    router.get("/{id}", READ, name=f"get_{noun}")(get_asset)
+    router.get("/{id}/versions", READ, name=f"list_{noun}_versions")(list_versions)
+    router.put("/{id}/versions/{v}/activate", WRITE, name=f"activate_{noun}_version")(activate_version)
+
+
+def add_deletion(router: Router, family: Family[S, R, V], noun: str) -> None:
+    """Register the deletion for good, with all versions."""
+    summary: Any = family.summaries.read
+
+    async def delete_asset(
+        id: str, assets: Annotated[Rows[Asset, R], rows(family.wholes)], session: Session
+    ) -> summary:
+        asset = await assets.get(id, lock=True)
+        gone = await family.summary(session, asset)
+        await session.delete(asset)
+        return gone
+
+    delete_asset.__doc__ = (
+        f"Delete a {noun} and all its versions for good.\n\n"
+        "What was selected by something at work stays with it. What names it and starts later is refused, "
+        "with the step that names it."
+    )
+    router.delete("/{id}", WRITE, name=f"delete_{noun}")(delete_asset)
+
+
+async def version_of(session: AsyncSession, asset: Asset, number: int | None) -> AssetVersion | None:
+    """The version of this number; None when there is none."""
+    statement = select(AssetVersion).where(
+        col(AssetVersion.asset_id) == asset.id, col(AssetVersion.version) == number
+    )
+    return (await session.exec(statement)).one_or_none()

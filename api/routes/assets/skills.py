@@ -1,0 +1,37 @@
+"""Skills: bundles of files that agents find in their sandbox."""
+
+from typing import Annotated
+
+from api.answers import One
+from api.router import Router
+from api.routes.assets.family import WRITE, Family, add_deletion, add_shared
+from api.rows import Rows, rows
+from models.asset import Asset, AssetKind
+from models.assets.views import SKILL_VERSIONS, SKILLS, WHOLE_SKILLS
+from models.assets.wire import SkillCreate, SkillPublish, SkillRead, SkillUpdate, SkillVersion
+
+router = Router("/skills", "Skills")
+FAMILY = Family(AssetKind.skill, SKILLS, WHOLE_SKILLS, SKILL_VERSIONS)
+Skills = Annotated[Rows[Asset, SkillRead], rows(WHOLE_SKILLS)]
+
+add_shared(router, FAMILY, "skill", "skills", "files")
+add_deletion(router, FAMILY, "skill")
+
+
+@router.post("", WRITE, creates=True)
+async def create_skill(body: SkillCreate, skills: Skills) -> One[SkillRead]:
+    """Create a skill; with files, its version 1 is published and active."""
+    files = body.model_dump()["files"]
+    return await FAMILY.create(skills, body.model_dump(exclude={"files"}), files=files)
+
+
+@router.put("/{id}", WRITE)
+async def update_skill(id: str, body: SkillUpdate, skills: Skills) -> One[SkillRead]:
+    """Change a skill's name or description, which makes no version."""
+    return await FAMILY.change(skills, id, body)
+
+
+@router.put("/{id}/publish", WRITE)
+async def publish_skill(id: str, body: SkillPublish, skills: Skills) -> One[SkillVersion]:
+    """Publish a new version of a skill, which is active at once; its files replace all those before."""
+    return await FAMILY.publish(skills, id, files=body.model_dump()["files"])

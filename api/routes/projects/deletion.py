@@ -1,0 +1,45 @@
+"""The deletion of the key's project."""
+
+from functools import partial
+
+from fastapi import Request
+from sqlalchemy import func, select
+
+from activities.trash.starting import project_deletion_id, start_project_deletion
+from api import keys
+from api.context import unit_of
+from api.keys import needs
+from api.router import Router
+from api.workflows import Session, Workflows
+from kit.errors import Invalid
+from models.project import Project, Role
+from models.projects.deletion import ProjectDelete, ProjectDeletionRead
+
+router = Router("/project", "Project Management")
+
+
+@router.post("/delete", needs("projects:write", role=Role.owner))
+async def delete_project(
+    body: ProjectDelete, session: Session, workflows: Workflows, request: Request
+) -> ProjectDeletionRead:
+    """Delete the key's project, for good and with everything in it.
+
+    All its keys are refused from now on. What is at work is ended, then schedules, sandboxes, checkpoints and
+    every row are deleted, which may take a while; branches and pull requests stay.
+    """
+    unit = unit_of(request)
+    project = await session.get_one(Project, unit.key.project_id, with_for_update=True)
+    if body.slug != project.slug:
+        raise Invalid("slug: it is not the slug of the key's project; nothing was deleted.", field="slug")
+    project.delete()
+    await session.execute(select(func.pg_notify(keys.CHANNEL, project.id)))
+    unit.after.append(unit.api.keys.spread)
+    workflows.tell(project_deletion_id(project.id), partial(start_project_deletion, project_id=project.id))
+    return ProjectDeletionRead(
+        id=project.id,
+        name=project.name,
+        slug=project.slug,
+        github_repo_url=project.github_repo_url,
+        created_at=project.created_at,
+        creation_time=int(project.created_at.timestamp() * 1000),
+    )

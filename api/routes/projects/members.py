@@ -1,0 +1,80 @@
+"""The members of the key's project."""
+
+from typing import Annotated
+
+from fastapi import Query
+
+from api.answers import Many, One
+from api.keys import needs
+from api.pages import Window
+from api.router import Router
+from api.rows import Rows, rows
+from models.project import Member, Role
+from models.projects.member_wire import (
+    MEMBERS,
+    MadeKey,
+    MemberInvite,
+    MemberRead,
+    MemberRemove,
+    MemberRemoved,
+    MemberRoleUpdate,
+)
+from models.projects.members import Team
+
+router = Router("/project/members", "Members")
+SCOPE = "projects:write"
+Members = Annotated[Rows[Member, MemberRead], rows(MEMBERS)]
+
+
+@router.get("", needs("projects:read"))
+async def list_members(members: Members, window: Annotated[Window, Query()]) -> Many[MemberRead]:
+    """List the members: owners, admins, members, then those who are invited."""
+    return members.page(window, descending=False, present=True)
+
+
+@router.post("/invite", needs(SCOPE, Role.admin), creates=True)
+async def invite_member(body: MemberInvite, members: Members) -> One[MemberRead]:
+    """Invite somebody to the project.
+
+    The member is `pending` until an admin makes a key for it (`POST /project/api-keys/generate` with its
+    `memberId`), or an operator does: that key is what the person works with. 409 for somebody who is a member
+    or invited already.
+    """
+    key = members.unit.key
+    team = await Team.lock(members.unit.session, key.project_id)
+    return members.one(team.invite(key.member_id, body.email, body.name, body.role).id)
+
+
+@router.post("/remove", needs(SCOPE))
+async def remove_member(body: MemberRemove, members: Members) -> MemberRemoved:
+    """Remove a member, cancel an invitation, or leave the project.
+
+    The member's keys are refused from now on, everywhere, and so are the keys of others that were made with
+    them, unless `revokeMade` is false; the answer lists those that were revoked and those that live. The key
+    of this request may be one of them: then this is its last answer. Everybody may leave; removing somebody
+    else needs an admin, removing an owner an owner. The last owner cannot be removed: 403.
+    """
+    unit = members.unit
+    team = await Team.lock(unit.session, unit.key.project_id)
+    member, made = await team.remove(unit.key.member_id, body.member_id, revoke_made=body.revoke_made)
+    unit.after.append(unit.api.keys.spread)
+    keys = [MadeKey.model_validate(key) for key in made]
+    return MemberRemoved(
+        **member.model_dump(),
+        status="pending" if member.is_pending else "accepted",
+        revoked_keys=keys if body.revoke_made else [],
+        living_keys=[] if body.revoke_made else keys,
+    )
+
+
+@router.post("/update-role", needs(SCOPE, Role.owner))
+async def update_member_role(body: MemberRoleUpdate, members: Members) -> One[MemberRead]:
+    """Change the role of a member; its keys have the new one from now on.
+
+    The last owner keeps the role: 403. Who has not accepted the invitation cannot become an owner: 409.
+    """
+    unit = members.unit
+    team = await Team.lock(unit.session, unit.key.project_id)
+    member = team.change_role(unit.key.member_id, body.member_id, body.role)
+    unit.after.append(unit.api.keys.spread)
+    return members.one(member.id)

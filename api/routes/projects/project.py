@@ -1,0 +1,122 @@
+"""The key's project and its settings."""
+
+from typing import Annotated
+
+from fastapi import Query, Request
+from pydantic.alias_generators import to_camel
+
+from activities.runs.queue_signals import signal_next_runs
+from api.answers import Many, One, render_object
+from api.context import unit_of
+from api.etags import require_match
+from api.keys import needs
+from api.pages import Window
+from api.repository import repository
+from api.router import Router
+from api.workflows import Session, Workflows
+from kit.crypto import Vault
+from kit.errors import Invalid
+from kit.redaction import TooManySecrets
+from models.assets.references import references_of, require_assets
+from models.base import JsonObject
+from models.budgets.budget import Budget
+from models.project import Project, Role, TooManyVariables
+from models.project_wire import (
+    PROJECTS,
+    EnvVarRead,
+    ProjectRead,
+    ProjectUpdate,
+    SettingsRead,
+    SettingsUpdate,
+)
+from models.projects.agent_config import CONFIGS, merge_config
+from models.projects.allowed_repository import require_repository
+
+router = Router("", "Project Management")
+READ, WRITE = needs("projects:read"), needs("projects:write", Role.admin)
+
+
+@router.get("/project", READ)
+async def get_project(request: Request) -> One[ProjectRead]:
+    """Get the project that the key belongs to."""
+    return One(PROJECTS, {"id": unit_of(request).key.project_id})
+
+
+@router.get("/projects", READ)
+async def list_projects(request: Request, window: Annotated[Window, Query()]) -> Many[ProjectRead]:
+    """List the projects that the key opens, which is one."""
+    return Many(PROJECTS, {"id": unit_of(request).key.project_id}, window)
+
+
+@router.post("/project/update", WRITE)
+async def update_project(body: ProjectUpdate, session: Session, request: Request) -> One[ProjectRead]:
+    """Change the project's name, slug or repository."""
+    unit = unit_of(request)
+    if body.github_repo_url is not None:
+        slug = repository(body.github_repo_url, unit.api.settings)
+        await require_repository(session, unit.key.project_id, slug)
+    project = await session.get_one(Project, unit.key.project_id, with_for_update=True)
+    shown = One(PROJECTS, {"id": project.id})
+    if unit.if_match is not None:
+        require_match(unit.if_match, await shown.render(unit.fetch))
+    project.sqlmodel_update(body.model_dump(exclude_unset=True))
+    return shown
+
+
+@router.get("/project/settings", READ)
+async def get_settings(session: Session, request: Request) -> SettingsRead:
+    """Get how the project's agents work: prompts, variables, commit identity.
+
+    The values of secret variables are never shown.
+    """
+    unit = unit_of(request)
+    project = await session.get_one(Project, unit.key.project_id)
+    return _shown(project, unit.api.vault, await session.get(Budget, project.id))
+
+
+@router.post("/project/settings/update", WRITE)
+async def update_settings(
+    body: SettingsUpdate, session: Session, workflows: Workflows, request: Request
+) -> SettingsRead:
+    """Change the project's settings.
+
+    Variables are merged by name: a given one is set, `null` removes it, all others stay. The assets that a
+    configuration names, by id or by name, have to exist.
+    """
+    unit = unit_of(request)
+    project = await session.get_one(Project, unit.key.project_id, with_for_update=True)
+    budget = await session.get(Budget, project.id)
+    require_match(unit.if_match, render_object(_shown(project, unit.api.vault, budget)))
+    project.sqlmodel_update(body.model_dump(exclude_unset=True, exclude={"env_vars", "egress", *CONFIGS}))
+    for name in body.model_fields_set & {"egress", *CONFIGS}:
+        setattr(project, name, merge_config(getattr(project, name), getattr(body, name)))
+    named = [
+        reference
+        for name in CONFIGS
+        if name in body.model_fields_set
+        for reference in references_of(
+            getattr(body, name), getattr(body, name).model_fields_set, f"{to_camel(name)}."
+        )
+    ]
+    await require_assets(session, project.id, named)
+    if "max_concurrent_runs" in body.model_fields_set:
+        id = project.id  # noqa: A001
+        workflows.tell(id, lambda client: signal_next_runs(workflows.database, client, id))
+    if "env_vars" in body.model_fields_set:
+        try:
+            project.change_variables(body.env_vars, unit.api.vault)
+        except (TooManyVariables, TooManySecrets) as refused:
+            raise Invalid(f"envVars: {refused}.", field="envVars") from refused
+    return _shown(project, unit.api.vault, budget)
+
+
+def _shown(project: Project, vault: Vault, budget: Budget | None) -> SettingsRead:
+    variables = {
+        name: EnvVarRead(
+            value=None if variable["isSecret"] else vault.open(str(variable["value"])),
+            is_secret=bool(variable["isSecret"]),
+        )
+        for name, variable in sorted(project.env_vars.items())
+    }
+    columns: JsonObject = project.model_dump(include=set(SettingsRead.model_fields) - {"env_vars"})
+    return SettingsRead(**columns, env_vars=variables, max_cost_usd=budget.cap_usd if budget else None)

@@ -1,0 +1,1 @@
+"""Outgoing webhooks and the feed of events that they are sent from."""

@@ -1,0 +1,38 @@
+"""Deliveries of webhooks, one by one."""
+
+from api.answers import One
+from api.router import Router
+from api.routes.webhooks.endpoints import READ, WRITE, Deliveries, must_be_enabled, wake_later
+from api.workflows import Session, Workflows
+from kit.errors import NotFound
+from models.webhooks.endpoint import WebhookEndpoint
+from models.webhooks.wire import WebhookDeliveryRead
+
+router = Router("/webhooks/deliveries/{id}", "Webhooks")
+
+
+@router.get("", READ)
+async def get_webhook_delivery(id: str, deliveries: Deliveries) -> One[WebhookDeliveryRead]:
+    """Get one delivery, with every attempt."""
+    return deliveries.one(id)
+
+
+@router.post("/resend", WRITE)
+async def resend_webhook_delivery(
+    id: str, deliveries: Deliveries, session: Session, workflows: Workflows
+) -> One[WebhookDeliveryRead]:
+    """Send a delivery now, whatever came of it before.
+
+    It keeps its `webhook-id` and has the whole schedule of attempts before it again.
+    """
+    seen = await deliveries.get(id)
+    # in the order in which the worker locks them
+    endpoint = await session.get(WebhookEndpoint, seen.endpoint_id, with_for_update=True)
+    if endpoint is None:
+        raise NotFound("Webhook endpoint not found.")
+    must_be_enabled(endpoint)
+    session.expire(seen)
+    delivery = await deliveries.get(id, lock=True)
+    delivery.resend()
+    wake_later(workflows, endpoint)
+    return deliveries.one(delivery.id)

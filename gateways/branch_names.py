@@ -1,0 +1,12 @@
+"""What git and GitHub take for the name of a branch; anything else must not become a part of a command."""
+
+import re
+from typing import Final
+
+LONGEST: Final = 244
+"""Bytes of a branch's name on GitHub."""
+_NO_NAME: Final = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|/\.|\.lock(?:/|\Z)|[./]\Z|\A[-/.]|\A@\Z")
+
+
+def is_branch_name(name: str) -> bool:
+    return 0 < len(name.encode("utf-8", "surrogatepass")) <= LONGEST and not _NO_NAME.search(name)

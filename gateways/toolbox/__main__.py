@@ -1,5 +1,0 @@
-"""`python3 -m toolbox CALL_ID`."""
-
-from .journal import main
-
-main()

@@ -1,0 +1,1 @@
+"""Contexts, skills, commands and scripts: their rules and their wire schemas."""

@@ -1,0 +1,164 @@
+"""The kinds of objects that have a trash, one entry each: everything about it that differs by kind."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final, Generic, TypeVar
+
+from sqlalchemy import func, select, update
+from sqlmodel import col
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from models.answering_session import AnsweringSession
+from models.asset import Asset
+from models.base import now
+from models.blueprint import Blueprint
+from models.issue import follow_run
+from models.issue_session import IssueSession
+from models.job import Job
+from models.job_removal import remove_job
+from models.learnings.learning import Learning
+from models.persona import Persona
+from models.project import Role
+from models.run import Run
+from models.sandbox import Sandbox
+from models.trash import rules
+from models.trash.removal import remove_context, remove_row, remove_sandbox
+from models.trash.trashable import Trashable
+
+T = TypeVar("T", bound=Trashable)
+
+
+class TrashType(StrEnum):
+    """The kinds as the wire names them."""
+
+    run = "run"
+    sandbox = "sandbox"
+    workflow = "workflow"
+    persona = "persona"
+    learning = "learning"
+    issue_session = "issueSession"
+    answering_session = "answeringSession"
+    context = "context"
+
+
+async def _nothing(session: AsyncSession, row: Trashable) -> None:
+    """Nobody has to learn of it."""
+
+
+async def _alone(session: AsyncSession, row: Trashable) -> list[Trashable]:
+    """Nothing goes with it."""
+    return []
+
+
+@dataclass(frozen=True)
+class TrashKind(Generic[T]):
+    """What the trash has to know of one kind."""
+
+    entity: TrashType
+    noun: str
+    table: type[T]
+    prefix: str
+    scope: str
+    """What a key needs to move one into the trash, out of it, and to delete it for good."""
+    role: Role = Role.member
+    """The least role of the key's member to delete one."""
+    name: str = "name"
+    """SQL of the name that its entry shows."""
+    only: str | None = None
+    """SQL that tells its rows from others of the same table."""
+    must_be_free: Callable[[AsyncSession, T], Awaitable[None]] = rules.nothing_forbids
+    """Conflict while something at work needs it."""
+    moved: Callable[[AsyncSession, T], Awaitable[None]] = _nothing
+    """Tell those who follow it that it went into the trash or came out of it."""
+    hide: Callable[[AsyncSession, T], Awaitable[None]] = _nothing
+    """Hide what goes with its rows, as soon as it is deleted for good."""
+    dependants: Callable[[AsyncSession, T], Awaitable[list[Trashable]]] = _alone
+    """What is deleted for good together with it, by a workflow of its own."""
+    remove: Callable[[AsyncSession, T], Awaitable[None]] = remove_row
+    """Delete its rows, in the caller's transaction."""
+
+
+async def _hide_sandboxes(session: AsyncSession, job: Job) -> None:
+    """And with them the conversations of the job."""
+    moment = now()
+    of_job = update(Sandbox).where(col(Sandbox.job_id) == job.id, col(Sandbox.purged_at).is_(None))
+    hidden = {"deleted_at": func.coalesce(col(Sandbox.deleted_at), moment), "purged_at": moment}
+    await session.execute(of_job.values(hidden))
+
+
+async def _answering_of(session: AsyncSession, scan: IssueSession) -> list[Trashable]:
+    """They are about nothing without what the scan found."""
+    of_scan = select(AnsweringSession).where(
+        col(AnsweringSession.issue_session_id) == scan.id, col(AnsweringSession.purged_at).is_(None)
+    )
+    return list((await session.execute(of_scan.with_for_update())).scalars())
+
+
+RUN: Final = TrashKind(
+    TrashType.run,
+    "run",
+    Run,
+    "r",
+    "runs:write",
+    must_be_free=rules.run_must_be_over,
+    moved=follow_run,
+    hide=_hide_sandboxes,
+    remove=remove_job,
+)
+SANDBOX: Final = TrashKind(
+    TrashType.sandbox,
+    "sandbox",
+    Sandbox,
+    "s",
+    "sandboxes:write",
+    must_be_free=rules.sandbox_must_be_idle,
+    remove=remove_sandbox,
+)
+WORKFLOW: Final = TrashKind(
+    TrashType.workflow,
+    "workflow",
+    Blueprint,
+    "wf",
+    "workflows:write",
+    Role.admin,
+    must_be_free=rules.blueprint_must_be_unused,
+)
+PERSONA: Final[TrashKind[Persona]] = TrashKind(TrashType.persona, "persona", Persona, "per", "personas:write")
+LEARNING: Final[TrashKind[Learning]] = TrashKind(
+    TrashType.learning, "learning", Learning, "lrn", "learnings:write", name="description"
+)
+ISSUE_SESSION: Final = TrashKind(
+    TrashType.issue_session,
+    "issue session",
+    IssueSession,
+    "is",
+    "issues:write",
+    must_be_free=rules.issue_session_must_be_over,
+    hide=_hide_sandboxes,
+    dependants=_answering_of,
+    remove=remove_job,
+)
+ANSWERING_SESSION: Final = TrashKind(
+    TrashType.answering_session,
+    "answering session",
+    AnsweringSession,
+    "as",
+    "issues:write",
+    must_be_free=rules.answering_session_must_be_over,
+    hide=_hide_sandboxes,
+    remove=remove_job,
+)
+CONTEXT: Final = TrashKind(
+    TrashType.context, "context", Asset, "ctx", "assets:write", only="kind = 'context'", remove=remove_context
+)
+KINDS: Final[dict[TrashType, TrashKind[Any]]] = {
+    kind.entity: kind
+    for kind in (RUN, SANDBOX, WORKFLOW, PERSONA, LEARNING, ISSUE_SESSION, ANSWERING_SESSION, CONTEXT)
+}
+
+
+def kind_of(row: Trashable) -> TrashKind[Any]:
+    """By the prefix of its id."""
+    prefix = row.id.partition("_")[0]
+    return next(kind for kind in KINDS.values() if kind.prefix == prefix)

@@ -1,0 +1,25 @@
+"""The end of a sandbox as whoever deletes one asks for it."""
+
+from fastapi import FastAPI
+
+from api.context import Unit
+from api.keys import Key
+from api.sandboxes.ending import end_sandbox
+from api.workflows import Remembered
+from models import Sandbox
+from models.base import now
+from models.project import Role
+from tests.conftest import TestProject
+
+
+async def end(app: FastAPI, project: TestProject, sandbox_id: str) -> None:
+    """What the handler does, its commit, and what follows that."""
+    key = Key(project.key_id, project.id, project.member_id, "test", (), now(), None, None, Role.owner)
+    unit = Unit(app.state.api, key)
+    try:
+        sandbox = await unit.session.get_one(Sandbox, sandbox_id, with_for_update=True)
+        await end_sandbox(unit.session, Remembered(unit), sandbox)
+        await unit.commit()
+    finally:
+        await unit.close()
+    await unit.follow_up()

@@ -1,0 +1,10 @@
+"""The fault that is none: what the others are compared with."""
+
+from tests.chaos.fault import fault
+from tests.chaos.stage import Stage
+from tests.chaos.table import BASELINE
+
+
+@fault(BASELINE, "Nothing happens: delays are counted from how long these runs take.")
+async def nothing(stage: Stage) -> None:
+    await stage.accept_all()

@@ -1,0 +1,72 @@
+"""A worker killed with -9 at the seams of a verification: what was pushed is verified once all the same."""
+
+import asyncio
+from asyncio import Task
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+
+import pytest
+from sqlmodel import col
+
+from models import Verification
+from models.blueprint import BlueprintConfig, Verify
+from models.event import EventType
+from models.run import PrStatus, RunStatus
+from models.runs.verification import VerificationStatus
+from models.sandbox import SandboxPurpose, SandboxStatus
+from tests.patience import PATIENCE
+from tests.runs.outcome import Outcome, outcome_of
+from tests.runs.parts import Parts
+from tests.runs.scenarios import create, finish, scripted
+from tests.runs.site import Site, opened
+
+pytestmark = pytest.mark.soak
+
+MADE = scripted("verified-once", create("made.txt", "1\n"), finish("Made it."))
+ONCE = Verify(command="echo ran >> ~/count; sleep 4; [ $(wc -l < ~/count) = 1 ]", timeout_ms=60_000)
+SEAMS = ["fresh-made", "within-a-verification", "verified", "fresh-killed"]
+
+
+@pytest.fixture(scope="module")
+async def outcomes(
+    parts: Parts, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[dict[str, Task[Outcome]]]:
+    """One site, one run and one kill for each seam, all at the same time."""
+    directory = tmp_path_factory.mktemp("verification-kills")
+    async with AsyncExitStack() as stack:
+        sites = {
+            seam: await stack.enter_async_context(opened(parts, f"verify-{seam}", directory / seam))
+            for seam in SEAMS
+        }
+        plays = {seam: asyncio.create_task(_play(site, seam)) for seam, site in sites.items()}
+        yield plays
+        await asyncio.wait(plays.values())
+
+
+async def _play(site: Site, seam: str) -> Outcome:
+    site.set_trap(seam)
+    run = await site.start(f"Make {MADE}", config=BlueprintConfig(verify=ONCE))
+    worker = await site.start_worker()
+    assert await worker.ended(PATIENCE), f"the worker never came to {seam}"
+    assert site.is_sprung(seam)
+    await site.start_worker()
+    return await outcome_of(site, run, PATIENCE)
+
+
+@pytest.mark.parametrize("seam", SEAMS)
+async def test_verification_survives_the_kill_of_its_worker(
+    outcomes: dict[str, Task[Outcome]], seam: str
+) -> None:
+    outcome = await outcomes[seam]
+    run = outcome.run
+    assert (run.status, run.pr_status, run.error_code) == (RunStatus.completed, PrStatus.created, None)
+    of_run = col(Verification.run_id) == run.id
+    [row] = await outcome.site.rows(Verification, of_run, col(Verification.number))
+    assert (row.status, row.commit_sha) == (VerificationStatus.passed, run.head_sha)
+    assert [(box.purpose, box.status) for box in outcome.sandboxes] == [
+        (SandboxPurpose.work, SandboxStatus.killed),
+        (SandboxPurpose.verification, SandboxStatus.killed),
+    ]
+    assert outcome.types.count(EventType.verification_started) == 1
+    assert outcome.types.count(EventType.verification_passed) == 1
+    assert outcome.types.count(EventType.pr_created) == 1

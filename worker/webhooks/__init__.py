@@ -1,0 +1,1 @@
+"""Outgoing webhooks: who is told that there is something to send."""

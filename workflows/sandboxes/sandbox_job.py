@@ -1,0 +1,130 @@
+"""A sandbox of one's own: kept until its time is over; an agent works in it on what its user says."""
+
+import asyncio
+from datetime import datetime, timedelta
+
+from temporalio import workflow
+from temporalio.exceptions import ApplicationError, FailureError, is_cancelled_exception
+
+with workflow.unsafe.imports_passed_through():
+    from activities.job_starting import JobInput
+    from activities.jobs import CloseJob, Ending
+    from activities.sandboxes.jobs import Round, RoundEnd, SandboxJobs
+    from activities.sandboxes.lifecycle import SandboxRef
+    from models.job_kinds import SANDBOX_WORKFLOW
+    from models.sandboxes.sandbox_job import SANDBOX_LOST, SandboxJobStatus
+    from workflows.calls import cause, instantly
+    from workflows.conversing import begin_session
+    from workflows.ending import played, show_end
+    from workflows.sandbox import ready_sandbox, release_sandbox
+    from workflows.session_limits import SessionInput
+
+
+class SandboxInput(JobInput):
+    """Where a sandbox's workflow is; what starts it says nothing of that."""
+
+    sandbox_id: str | None = None
+    ends_at: datetime | None = None
+
+
+@workflow.defn(name=SANDBOX_WORKFLOW)
+class SandboxWorkflow:
+    @workflow.init
+    def __init__(self, input: SandboxInput) -> None:
+        self.input = input.model_copy()
+        self.id = input.job_id
+        self.told, self.heard = 1, 0
+        """Messages of the user that it was told of, and that it has looked for; it begins with a look."""
+        self.over = False
+
+    @workflow.run
+    async def run(self, input: SandboxInput) -> SandboxJobStatus:
+        return await played(self._work(), self._close)
+
+    async def _work(self) -> Ending:
+        if self.input.ends_at is None:
+            if not await instantly(SandboxJobs.begin_sandbox_job, self.id):
+                return Ending(status="cancelled")
+            self.input.sandbox_id = await ready_sandbox(self.id)
+            self.input.ends_at = await instantly(SandboxJobs.keep_sandbox, self.id)
+        ref = SandboxRef(job_id=self.id, sandbox_id=str(self.input.sandbox_id))
+        while await self._told_before(self.input.ends_at):
+            self.heard = self.told
+            await self._converse(ref, self.input.ends_at)
+            if workflow.info().is_continue_as_new_suggested():
+                await workflow.wait_condition(workflow.all_handlers_finished)
+                workflow.continue_as_new(self.input)
+        return Ending(status="completed")
+
+    async def _told_before(self, moment: datetime) -> bool:
+        """Wait for a message of the user; False when the time is over."""
+        workflow.set_current_details(f"Kept until {moment.isoformat(timespec='seconds')}.")
+        left = moment - workflow.now()
+        if left <= timedelta(0):
+            return False
+        try:
+            await workflow.wait_condition(lambda: self.told > self.heard, timeout=left)
+        except TimeoutError:
+            return False
+        return True
+
+    async def _converse(self, ref: SandboxRef, ends_at: datetime) -> None:
+        """Rounds until no message waits any more; a failed one is told in the log and leaves the sandbox."""
+        while (begun := await instantly(SandboxJobs.begin_round, ref)) is not None:
+            error = await self._play(begun, ref, ends_at)
+            end = RoundEnd(**ref.model_dump(), session_id=begun.session_id, turn=begun.turn, error=error)
+            await instantly(SandboxJobs.end_round, end)
+            if error is not None:
+                return
+
+    async def _play(self, begun: Round, ref: SandboxRef, ends_at: datetime) -> str | None:
+        """What the agent failed of; raises when the sandbox is lost.  It is stopped when the time is over."""
+        told = SessionInput(
+            session_id=begun.session_id,
+            job_id=self.id,
+            sandbox_id=ref.sandbox_id,
+            label=begun.label,
+            max_turns=begun.max_turns,
+            turn=begun.turn,
+        )
+        session = await begin_session(told)
+        left = max(ends_at - workflow.now(), timedelta(0))
+        try:
+            done, _ = await workflow.wait([session], timeout=left.total_seconds())
+        except asyncio.CancelledError:
+            session.cancel()
+            await workflow.wait([session])  # so that nobody uses the sandbox any more when it is removed
+            raise
+        if not done:
+            session.cancel()
+        try:
+            await session
+        except (FailureError, asyncio.CancelledError) as error:
+            if workflow.cancellation_reason() is not None:
+                raise
+            if not done or not isinstance(error, FailureError) or is_cancelled_exception(error):
+                return "The time of the sandbox was over, or the agent was stopped."
+            failure = cause(error)
+            if failure is not None and failure.type == SANDBOX_LOST:
+                raise
+            return failure.message if failure is not None else "It took longer than it may."
+        return None
+
+    async def _close(self, ending: Ending) -> SandboxJobStatus:
+        self.over = True
+        await release_sandbox(self.id)
+        await workflow.wait_condition(workflow.all_handlers_finished)
+        close = CloseJob(job_id=self.id, ending=ending)
+        status = await instantly(SandboxJobs.close_sandbox_job, close)
+        show_end(status, ending.message)
+        return status
+
+    @workflow.update
+    async def follow_up(self, message_id: str) -> None:
+        """A message, already in the database, that the agent is told at its next turn."""
+        self.told += 1
+
+    @follow_up.validator
+    def _may_follow_up(self, message_id: str) -> None:
+        if self.over:
+            raise ApplicationError("The sandbox is being removed: it takes no messages.", type="CONFLICT")

@@ -1,0 +1,25 @@
+"""The permanent deletion of one object: first what is outside, then its rows."""
+
+from temporalio import workflow
+
+with workflow.unsafe.imports_passed_through():
+    from activities.trash.permanent_deletion import PermanentDeletion
+    from activities.trash.starting import PERMANENT_DELETION_WORKFLOW, Deletion
+    from kit.temporal import PATIENT
+    from workflows.trash.persistence import persist
+
+STEPS = (
+    ("end what is at work on it", PermanentDeletion.end_deleted_work),
+    ("kill its sandboxes", PermanentDeletion.kill_deleted_sandboxes),
+    ("delete its hidden ref", PermanentDeletion.delete_hidden_ref),
+    ("delete its rows", PermanentDeletion.delete_object_rows),
+)
+"""The rows last: they are what the other steps and a second start go by."""
+
+
+@workflow.defn(name=PERMANENT_DELETION_WORKFLOW)
+class PermanentDeletionWorkflow:
+    @workflow.run
+    async def run(self, deletion: Deletion) -> None:
+        for summary, step in STEPS:
+            await persist(step, deletion, PATIENT, summary=summary)
