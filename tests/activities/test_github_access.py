@@ -116,6 +116,7 @@ async def test_a_repository_that_is_not_allowed_any_more_is_no_fault_of_the_reco
             blueprint, run, _ = run_at_work(project)
             run.run_number, run.repository_slug = number, slug
             run.branch_name, run.base_branch = "work", "main"
+            run.pr_opening()
             run.close(RunStatus.failed)
             effect = Effect.of(run.id, EffectKind.pull_request)
             effect.intended_at = now() - timedelta(days=1)
