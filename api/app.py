@@ -11,20 +11,20 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from api import access_log
-from api import keys as api_keys
-from api.context import Api
-from api.engine import Engine
-from api.errors import named, report, respond
-from api.events import Events
-from api.front import Front
-from api.idempotency import Idempotency
-from api.keys import Keys
-from api.listener import Listener
-from api.openapi import EVERY_ROUTE
-from api.paths import ExactPaths, SharedPath
-from api.rate_limits import RateLimits
-from api.stream_waking import StreamWaker
+from api import auth as api_keys
+from api.auth import Keys
+from api.http import access_log
+from api.http.errors import named, report, respond
+from api.http.idempotency import Idempotency
+from api.http.middleware import Front
+from api.http.paths import ExactPaths, SharedPath
+from api.http.rate_limits import RateLimits
+from api.openapi.export import EVERY_ROUTE
+from api.realtime.event_stream import Events
+from api.realtime.listener import Listener
+from api.realtime.stream_waker import StreamWaker
+from api.state import Api
+from api.temporal import Engine
 from gateways.github.access import GitHubAccess
 from kit.crypto import Vault
 from kit.database import Database

@@ -7,13 +7,13 @@ from sqlalchemy import Enum, create_engine, pool, text
 from sqlmodel import SQLModel
 from sqlmodel.sql.sqltypes import AutoString
 
-import kit.pacing
 import models
+import models.provider_rate_limit
 from kit.settings import settings
 from kit.tenancy import EVERY_PROJECT
 
 assert models, "imported for its tables"
-assert kit.pacing, "imported for its table"
+assert models.provider_rate_limit, "imported for its table"
 LOCK = 0x636F7572
 """Advisory lock: two deployments that start together migrate one after the other."""
 

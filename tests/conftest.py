@@ -17,7 +17,7 @@ from pydantic import PostgresDsn, SecretStr
 from temporalio.client import Client
 from xdist.scheduler import LoadScopeScheduling
 
-from cli.migrate import upgrade
+from cli.deployment.migrate import upgrade
 from kit.database import Database
 from kit.ids import new_id
 from kit.settings import Settings
@@ -28,9 +28,9 @@ from local.ports import free_ports
 from local.postgres import Postgres
 from local.temporal import NAMESPACE, Temporal
 from models import AllowedRepository, ApiKey, Member, Project
-from models.api_key import SCOPES
-from models.project import Role
 from models.projects.allowed_repository import EVERY_REPOSITORY
+from models.projects.api_key import SCOPES
+from models.projects.project import Role
 from tests.runs.fixtures import parts, site
 
 __all__ = ["parts", "site"]

@@ -10,11 +10,11 @@ from typing import Any
 import jsonschema
 import pytest
 
-from api.openapi import COMMITTED, EVERY_ROUTE, document
+from api.openapi.export import COMMITTED, EVERY_ROUTE, document
 from kit import errors
 from kit.errors import AppError
-from kit.wire import shows_secret
-from models.api_key import SCOPES
+from kit.schemas import shows_secret
+from models.projects.api_key import SCOPES
 from tests.api.operations import DESCRIPTION, LISTS, OPERATIONS, PRIVATE, WITH_BODY, Operation
 
 each = pytest.mark.parametrize("operation", OPERATIONS, ids=str)

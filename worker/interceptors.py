@@ -14,14 +14,14 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
-from activities.agent.active_time import Timed
-from activities.agent.resumption import Resumption, watch_found
-from activities.failures import UNKNOWN, as_application_error, final, is_final, redacted
-from activities.jobs import RETRYING, Wait, bind_job
-from activities.outside import redactors, spent_outside
+from activities.errors import UNKNOWN, as_application_error, final, is_final, redacted
+from activities.gateway_factory import redactors, spent_outside
+from activities.jobs.active_time import Timed
+from activities.jobs.lifecycle import RETRYING, Wait, bind_job
+from activities.jobs.resumption import Resumption, watch_found
 from kit import logs
 from kit.redaction import Redactor
-from models.jobs import TABLES
+from models.jobs.job_lookup import TABLES
 from worker.losses import loss_of
 
 log = logs.logger("worker.activity")

@@ -13,9 +13,9 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 from temporalio.worker import Worker
 
-from activities.agent.resumption import tell_resumption
-from activities.failures import TEMPORAL_AWAY
-from activities.jobs import JobActivities
+from activities.errors import TEMPORAL_AWAY
+from activities.jobs.lifecycle import JobActivities
+from activities.jobs.resumption import tell_resumption
 from activities.reconcile.admission import NamespaceTaken, bind
 from gateways.git.cache import CloneCache
 from gateways.git.process import Git, GitUnusable, check_version
@@ -28,8 +28,8 @@ from models.reconcile.installation import Installation, the_installation
 from worker.activities import all_activities
 from worker.deployment import deployment_of, patches_until, runner_of
 from worker.interceptors import ActivityInterceptor
+from worker.reconcile.sweep_schedules import ensure_schedules
 from worker.registry import WORKFLOWS
-from worker.schedules import ensure_schedules
 from worker.telemetry import runtime_of
 from worker.webhooks.dispatcher import dispatching
 from workflows.bugs import BugInterceptor

@@ -2,32 +2,32 @@
 
 from typing import Final
 
-from activities.task_schedules import FIRING_WORKFLOW
+from activities.schedules.temporal_schedule import FIRING_WORKFLOW
 from activities.webhooks.waking import WEBHOOK_WORKFLOW
-from models.job_kinds import (
+from models.jobs.job_registry import (
     ANSWERING_WORKFLOW,
     INTEGRATION_WORKFLOW,
     MERGE_WORKFLOW,
     SPRINT_CHAIN_WORKFLOW,
     WORK_CHAIN_WORKFLOW,
 )
-from workflows.agent_session import AgentSessionWorkflow
-from workflows.answering_session import AnsweringSessionWorkflow
-from workflows.issue_session import IssueSessionWorkflow
+from workflows.agent.session import AgentSessionWorkflow
+from workflows.chains.sprint_chain import SprintChainWorkflow
+from workflows.chains.work_chain import WorkChainWorkflow
+from workflows.github.hints import GithubHintsWorkflow
+from workflows.issues.answering import AnsweringSessionWorkflow
+from workflows.issues.scan import IssueSessionWorkflow
 from workflows.learnings.extraction import LearningExtractionWorkflow
-from workflows.merge import MergeWorkflow
-from workflows.pull_request_merge import PullRequestMergeWorkflow
+from workflows.merging.combined_merge import MergeWorkflow
+from workflows.merging.pull_request_merge import PullRequestMergeWorkflow
 from workflows.reconcile.sweeps import ReconcileSweepWorkflow, StartSweepWorkflow
-from workflows.recurring_task import RecurringTaskWorkflow
-from workflows.run import RunWorkflow
+from workflows.runs.run import RunWorkflow
 from workflows.sandboxes.sandbox_job import SandboxWorkflow
-from workflows.sprint_chain import SprintChainWorkflow
-from workflows.trash.keeping import TrashKeepingWorkflow
+from workflows.schedules.recurring_task import RecurringTaskWorkflow
 from workflows.trash.permanent_deletion import PermanentDeletionWorkflow
 from workflows.trash.project_deletion import ProjectDeletionWorkflow
-from workflows.webhooks.github_hints import GithubHintsWorkflow
+from workflows.trash.retention import TrashKeepingWorkflow
 from workflows.webhooks.webhook import WebhookWorkflow
-from workflows.work_chain import WorkChainWorkflow
 
 WORKFLOWS: list[type] = [
     RunWorkflow,

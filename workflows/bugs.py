@@ -1,8 +1,8 @@
 """Bugs in workflow code: which errors are one, and how a workflow fails of it.
 
-A bug fails its workflow, once its job's row is closed (`workflows.ending`).  Everything that another build of
-this program could do right suspends the workflow task instead: Temporal tries it again and again, nothing is
-lost, and a rollback or a correction lets the workflow go on (ADR 26).
+A bug fails its workflow, once its job's row is closed (`workflows.jobs.completion`).  Everything that another
+build of this program could do right suspends the workflow task instead: Temporal tries it again and again,
+nothing is lost, and a rollback or a correction lets the workflow go on (ADR 26).
 """
 
 from collections.abc import Iterator

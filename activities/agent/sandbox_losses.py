@@ -9,12 +9,12 @@ from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio import activity
 
-from activities.tool_calls import shown_call
+from activities.agent.tool_calls import shown_call
 from kit.database import Database
 from models import AgentSession, Message, RunStep, Sandbox, ToolCall
 from models.base import JsonObject
 from models.event import EventType, append
-from models.jobs import job_of
+from models.jobs.job_lookup import job_of
 from models.sandboxes.loss import Loss, loss_of
 
 INTERRUPTED: Final = (

@@ -7,17 +7,17 @@ from sqlalchemy import select
 from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from activities.conversations import Speaker, read_speaker
-from activities.spending import spending_of
-from gateways.conversation import Usage
+from activities.agent.conversation import Speaker, read_speaker
+from activities.budgets.spending import spending_of
+from gateways.anthropic.conversation import Usage
 from kit.database import Database
 from kit.logs import logger
 from models import CostRate, OpenCall
 from models.agent.turn import record_cut
 from models.base import now
 from models.budgets.reservation import LEASE
-from models.jobs import job_of
-from models.usage import rate_of
+from models.budgets.usage import rate_of
+from models.jobs.job_lookup import job_of
 
 log = logger(__name__)
 

@@ -2,12 +2,12 @@
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from activities.agent_sessions import session_of
-from activities.jobs import CloseJob
+from activities.agent.sessions import session_of
+from activities.jobs.lifecycle import CloseJob
 from models import LearningExtraction
+from models.agent.session_kind import SessionKind
 from models.event import EventType, append
 from models.learnings.extraction import ExtractionStatus
-from models.session_kind import SessionKind
 
 
 async def close_extraction(session: AsyncSession, close: CloseJob) -> ExtractionStatus:

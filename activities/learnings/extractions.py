@@ -11,19 +11,19 @@ from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio import activity
 
-from activities.agent_sessions import Opened, session_of
-from activities.jobs import CloseJob
+from activities.agent.sessions import Opened, session_of
+from activities.jobs.lifecycle import CloseJob
 from activities.learnings.extraction_ends import close_extraction
 from activities.learnings.prompts import extractor_prompt, extractor_system
 from activities.learnings.transcripts import transcript_of
-from gateways.conversation import cut
+from gateways.anthropic.conversation import cut
 from kit.database import Database
 from kit.settings import Settings
 from models import AgentSession, Learning, LearningExtraction, Message, Run
-from models.agent_session import MessageRole
+from models.agent.session import MessageRole
+from models.agent.session_kind import SessionKind
 from models.event import EventType, append
 from models.learnings.extraction import MAX_TURNS, TIME_LIMIT_SECONDS, ExtractionStatus
-from models.session_kind import SessionKind
 
 KNOWN_LEARNINGS: Final = 100
 """Learnings that an extractor is told of, the latest ones; the others are compared when it reports."""

@@ -9,7 +9,7 @@ from models import Learning, LearningExtraction, LearningOccurrence, Project, Sa
 from models.event import EventType, append
 from models.learnings.duplicates import find_duplicate, occurred_in
 from models.learnings.learning import LearningSeverity, LearningSource
-from models.sandbox import SandboxPurpose
+from models.sandboxes.sandbox import SandboxPurpose
 
 EXTRACTION_OVER = "The extraction is over: nothing is kept any more."
 

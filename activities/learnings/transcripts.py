@@ -6,8 +6,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import defer
 from sqlmodel import col
 
-from activities.conversations import read_conversation
-from gateways.conversation import as_record, cut
+from activities.agent.conversation import read_conversation
+from gateways.anthropic.conversation import as_record, cut
 from kit.database import Database
 from models import AgentSession
 

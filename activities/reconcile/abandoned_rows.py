@@ -6,20 +6,20 @@ from datetime import timedelta
 
 from temporalio.client import Client, WorkflowExecutionStatus
 
-from activities.jobs import Ending
-from activities.opened_pull_requests import intend_to_find_pull_request
-from activities.reconcile.closing import close_row
+from activities.jobs.lifecycle import Ending
 from activities.reconcile.executions import CLOSED, Statuses, statuses_of
 from activities.reconcile.findings import GRACE, Finding, Inconsistency, is_settled
+from activities.reconcile.row_closing import close_row
+from activities.runs.pull_request import intend_to_find_pull_request
 from activities.runs.queue_signals import signal_next_runs
 from activities.sandboxes.lifecycle import SandboxActivities
 from gateways.errors import GatewayError
 from kit.database import Database
 from kit.logs import logger
 from models import Run
-from models.chain import Chain
-from models.job import WORKFLOW_LOST
-from models.job_kinds import KINDS, JobKind, WorkflowRow, kind_of, rows_of, unfinished_rows
+from models.chains.chain import Chain
+from models.jobs.job import WORKFLOW_LOST
+from models.jobs.job_registry import KINDS, JobKind, WorkflowRow, kind_of, rows_of, unfinished_rows
 
 log = logger(__name__)
 

@@ -5,18 +5,18 @@ from datetime import timedelta
 
 from temporalio.client import Client
 
-from activities.budgets.abandoned import AbandonedReservations
-from activities.outside import Outside
+from activities.gateway_factory import Outside
+from activities.reconcile.abandoned_reservations import AbandonedReservations
 from activities.reconcile.abandoned_rows import AbandonedRows
 from activities.reconcile.expired_files import ExpiredFiles
 from activities.reconcile.findings import GRACE, Check, Inconsistency
+from activities.reconcile.inconsistent_schedules import Schedules
 from activities.reconcile.leftover_checkpoints import LeftoverCheckpoints
 from activities.reconcile.missing_sandboxes import MissingSandboxes
 from activities.reconcile.orphaned_sandboxes import OrphanedSandboxes
 from activities.reconcile.orphaned_workflows import OrphanedWorkflows
-from activities.reconcile.pull_requests import UnsettledPullRequests
 from activities.reconcile.sandbox_accounts import SandboxAccounts
-from activities.reconcile.schedules import Schedules
+from activities.reconcile.unsettled_pull_requests import UnsettledPullRequests
 from activities.reconcile.unstarted_rows import GRACE as UNSTARTED
 from activities.reconcile.unstarted_rows import UnstartedRows
 from activities.sandboxes.lifecycle import SandboxActivities

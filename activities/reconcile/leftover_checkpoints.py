@@ -11,15 +11,15 @@ from typing import Final
 from sqlalchemy import select
 from sqlmodel import col
 
-from activities.checkpoints import delete_checkpoint
-from activities.outside import Outside
+from activities.gateway_factory import Outside
 from activities.reconcile.findings import GRACE, PAGE, Finding, Inconsistency, is_settled
+from activities.sandboxes.checkpoints import delete_checkpoint
 from gateways.errors import GatewayError
 from kit.database import Database
 from kit.errors import RepositoryNotAllowed
 from models import Effect
 from models.effect import EffectKind, effect_key, is_due
-from models.jobs import kind_of
+from models.jobs.job_lookup import kind_of
 from models.runs.checkpoints import is_checkpoint_retained
 
 DELETION_SECONDS: Final = 30.0

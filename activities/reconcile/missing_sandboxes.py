@@ -8,12 +8,12 @@ from sqlmodel import col
 
 from activities.reconcile.findings import GRACE, PAGE, Finding, Inconsistency, is_settled
 from activities.reconcile.sandbox_accounts import Account, SandboxAccounts, account_of
-from activities.sandboxes.ends import close_sandbox, lose_sandbox
-from activities.sandboxes.jobs import lose_sandbox_job
+from activities.sandboxes.records import close_sandbox, lose_sandbox
+from activities.sandboxes.sandbox_jobs import lose_sandbox_job
 from kit.database import Database
 from models import Sandbox, SandboxJob
-from models.jobs import job_of
-from models.sandbox import SandboxStatus
+from models.jobs.job_lookup import job_of
+from models.sandboxes.sandbox import SandboxStatus
 
 LIVE = (SandboxStatus.creating, SandboxStatus.running, SandboxStatus.paused)
 GONE = "The provider has no such sandbox any more."

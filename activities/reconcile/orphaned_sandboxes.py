@@ -8,13 +8,13 @@ from sqlmodel import col
 
 from activities.reconcile.findings import GRACE, PAGE, Finding, Inconsistency, is_settled
 from activities.reconcile.sandbox_accounts import SandboxAccounts
-from activities.sandboxes.ends import close_sandbox
+from activities.sandboxes.records import close_sandbox
 from gateways.sandboxes.control import Sandboxes, SandboxFacts
 from kit.database import Database
 from models import Sandbox
-from models.job import Job
-from models.jobs import TABLES, job_of
-from models.sandbox import SandboxStatus
+from models.jobs.job import Job
+from models.jobs.job_lookup import TABLES, job_of
+from models.sandboxes.sandbox import SandboxStatus
 
 OVER = (SandboxStatus.killed, SandboxStatus.error)
 

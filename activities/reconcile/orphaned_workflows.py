@@ -16,10 +16,10 @@ from temporalio.service import RPCError, RPCStatusCode
 from activities.reconcile.executions import CLOSED, status_of, statuses_of
 from activities.reconcile.findings import GRACE, PAGE, Finding, Inconsistency, is_settled
 from kit.database import Database
-from kit.wire import iso
+from kit.schemas import iso
 from models import AgentSession
 from models.base import now
-from models.job_kinds import KINDS, WorkflowRow, kind_of, rows_of
+from models.jobs.job_registry import KINDS, WorkflowRow, kind_of, rows_of
 from models.reconcile.installation import the_installation
 
 AGENT_SESSION_WORKFLOW: Final = "AgentSession"

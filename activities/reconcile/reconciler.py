@@ -8,7 +8,7 @@ from sqlmodel import col
 from temporalio import activity
 from temporalio.client import Client
 
-from activities.outside import Outside
+from activities.gateway_factory import Outside
 from activities.reconcile.abandoned_rows import AbandonedRows
 from activities.reconcile.admission import admit
 from activities.reconcile.breaker import is_unusual

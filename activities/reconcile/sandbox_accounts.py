@@ -7,15 +7,15 @@ from typing import Final
 from sqlalchemy import select
 from sqlmodel import col
 
-from activities.outside import Outside
+from activities.gateway_factory import Outside
 from gateways.errors import GatewayError, UpstreamFailed
 from gateways.sandboxes.control import Sandboxes, SandboxFacts
 from kit.database import Database
 from kit.errors import Internal
 from kit.logs import logger
-from kit.pacing import block, blocked, fingerprint
 from models import ProviderKey
-from models.provider_key import Provider
+from models.projects.provider_key import Provider
+from models.provider_rate_limit import block, blocked, fingerprint
 from models.reconcile.installation import the_installation
 
 LIST_SECONDS: Final = 10.0

@@ -6,14 +6,14 @@ from typing import Final
 
 from temporalio.client import Client
 
+from activities.jobs.row_launch import start_row
 from activities.reconcile.executions import status_of, statuses_of
 from activities.reconcile.findings import Finding, Inconsistency
-from activities.row_starting import start_row
 from kit.database import Database
 from models.base import now
-from models.chain import Chain
-from models.job import Job
-from models.job_kinds import KINDS, WorkflowRow, rows_of, unstarted_rows
+from models.chains.chain import Chain
+from models.jobs.job import Job
+from models.jobs.job_registry import KINDS, WorkflowRow, rows_of, unstarted_rows
 
 GRACE: Final = timedelta(seconds=5)
 """A row younger than this may still be started by the API that accepted it."""

@@ -10,16 +10,16 @@ from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio import activity
 
-from activities.outside import Outside, outside
+from activities.gateway_factory import Outside, outside
 from gateways.github.ci_failures import FailedCheck, failed_checks, fingerprint, rerun_checks
 from gateways.github.pull_requests import PullRequests
 from kit.database import Database
 from models import Event, FollowUp, Run
 from models.agent.sections import material
-from models.agent_session import MessageSource
+from models.agent.session import MessageSource
 from models.base import JsonObject
 from models.event import EventType, append
-from models.notification import NotificationType, notify
+from models.notifications.notification import NotificationType, notify
 
 MAX_RERUNS = 2
 """Of one run, for failures of CI's machines."""

@@ -4,7 +4,7 @@ import hashlib
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from gateways.object_store import ObjectStore
+from gateways.s3.object_store import ObjectStore
 from kit.database import Database
 from kit.settings import Settings
 from models import FileContent, UploadedFile

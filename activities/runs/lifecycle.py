@@ -13,18 +13,18 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio import activity
 from temporalio.client import Client
 
-from activities.jobs import CloseJob
-from activities.row_starting import start_soon
+from activities.agent.user_messages import has_queued
+from activities.jobs.lifecycle import CloseJob
+from activities.jobs.row_launch import start_soon
+from activities.jobs.snapshots import snapshot_of
 from activities.runs.queue_signals import signal_next_runs
-from activities.snapshots import snapshot_of
-from activities.user_words import has_queued
 from kit.database import Database
 from models import Run, RunStep
 from models.event import EventType, append, has_happened
-from models.job_snapshot import Snapshot, iterations
+from models.jobs.snapshot import Snapshot, iterations
 from models.learnings.extraction_start import want_extraction
-from models.run import RunStatus
-from models.run_ending import announce
+from models.runs.run import RunStatus
+from models.runs.run_completion import announce
 from models.runs.run_queue import start_or_enqueue
 
 
@@ -45,7 +45,7 @@ class BlockPlan(BaseModel):
 
 
 class GatePlan(BaseModel):
-    """The command that has to pass on what is pushed; `models.blueprint.Verify`."""
+    """The command that has to pass on what is pushed; `models.blueprints.blueprint.Verify`."""
 
     command: str
     timeout_ms: int

@@ -2,13 +2,13 @@
 
 from temporalio.exceptions import ApplicationError
 
-from activities.sandboxes.ends import close_sandbox
+from activities.sandboxes.records import close_sandbox
 from kit.database import Database
 from models import Sandbox
-from models.blueprint import SandboxConfig
+from models.blueprints.blueprint import SandboxConfig
 from models.event import EventType, append
-from models.jobs import job_of
-from models.sandbox import SandboxEventType, SandboxPurpose, live_sandbox, said
+from models.jobs.job_lookup import job_of
+from models.sandboxes.sandbox import SandboxEventType, SandboxPurpose, live_sandbox, said
 
 JOB_OVER = "JOB_OVER"
 """The code of what is refused to a job that is over."""

@@ -6,15 +6,15 @@ from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import col
 
-from activities.credentials import Credentials
-from activities.outside import Outside, outside
+from activities.gateway_factory import Outside, outside
+from activities.projects.credentials import Credentials
 from gateways.errors import GatewayError
 from kit.database import Database
 from kit.logs import logger
-from kit.storable import storable
+from kit.storable_text import storable
 from models import Event, Sandbox
 from models.event import EventType, append
-from models.jobs import job_of
+from models.jobs.job_lookup import job_of
 
 log = logger(__name__)
 

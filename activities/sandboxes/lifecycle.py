@@ -8,24 +8,24 @@ from pydantic import BaseModel
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from activities.agent.resumption import found_done
 from activities.budgets.quotas import require_place
-from activities.checkpoints import delete_checkpoint
-from activities.outside import Outside, outside
+from activities.gateway_factory import Outside, outside
+from activities.jobs.resumption import found_done
+from activities.jobs.snapshots import snapshot_of
 from activities.sandboxes.beginnings import sandbox_runs, want_sandbox
+from activities.sandboxes.checkpoints import delete_checkpoint
 from activities.sandboxes.egress_refusals import tell_refusals
-from activities.sandboxes.ends import close_sandbox, lose_sandbox
-from activities.snapshots import snapshot_of
+from activities.sandboxes.records import close_sandbox, lose_sandbox
 from gateways.errors import GatewayError, SandboxNotRunning
 from gateways.sandboxes.control import SandboxFacts
+from kit.cancellation import finish_first
 from kit.database import Database
 from kit.errors import RepositoryNotAllowed
 from kit.logs import logger
-from kit.shielding import finish_first
 from models import Sandbox
-from models.jobs import job_of
+from models.jobs.job_lookup import job_of
 from models.runs.checkpoints import is_checkpoint_retained
-from models.sandbox import SandboxPurpose, SandboxStatus, count_lost, live_sandboxes
+from models.sandboxes.sandbox import SandboxPurpose, SandboxStatus, count_lost, live_sandboxes
 from models.sandboxes.sandbox_job import SANDBOX_LOST
 
 log = logger(__name__)

@@ -10,17 +10,17 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio import activity
 from temporalio.client import Client
 
-from activities.outside import Outside, outside
-from activities.sandboxes.ends import close_sandbox
-from activities.trash.endings import end_workflows
-from activities.trash.starting import Deletion
-from gateways.repository import checkpoint_ref
+from activities.gateway_factory import Outside, outside
+from activities.sandboxes.records import close_sandbox
+from activities.trash.launch import Deletion
+from activities.trash.workflow_termination import end_workflows
+from gateways.git.repository import checkpoint_ref
 from kit.database import Database
 from kit.ids import is_id
 from models import LearningExtraction, Sandbox
-from models.job import Job
-from models.job_kinds import rows_of
-from models.jobs import job_of
+from models.jobs.job import Job
+from models.jobs.job_lookup import job_of
+from models.jobs.job_registry import rows_of
 from models.trash import moves
 from models.trash.kinds import KINDS, TrashType
 

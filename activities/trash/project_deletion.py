@@ -17,11 +17,11 @@ from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
-from activities.outside import Outside, outside
+from activities.gateway_factory import Outside, outside
 from activities.runs.files import Files
-from activities.task_schedules import keep_schedule
-from activities.trash.endings import end_workflows
-from activities.trash.starting import project_deletion_id
+from activities.schedules.temporal_schedule import keep_schedule
+from activities.trash.launch import project_deletion_id
+from activities.trash.workflow_termination import end_workflows
 from gateways.errors import CredentialMissing, UpstreamRefused
 from gateways.git.hidden_refs import PREFIX, checkpoint_ref
 from gateways.sandboxes.control import SandboxFacts
@@ -29,11 +29,11 @@ from kit.database import Database
 from kit.errors import RepositoryNotAllowed
 from kit.logs import logger
 from models import Project, RecurringTask, Sandbox, UploadedFile, WebhookEndpoint
-from models.chain import Chain
-from models.job import Job
-from models.job_kinds import KINDS, JobKind, WorkflowRow
-from models.jobs import TABLES
-from models.projects.removal import close_left, rows_of_project, tables_of
+from models.chains.chain import Chain
+from models.jobs.job import Job
+from models.jobs.job_lookup import TABLES
+from models.jobs.job_registry import KINDS, JobKind, WorkflowRow
+from models.projects.project_rows import close_left, rows_of_project, tables_of
 
 PAGE: Final = 500
 AT_ONCE: Final = 2_000

@@ -9,16 +9,16 @@ from pydantic import BaseModel
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from activities.failures import SANDBOX_GONE
-from activities.outside import Outside, outside
+from activities.errors import SANDBOX_GONE
+from activities.gateway_factory import Outside, outside
+from activities.jobs.context import repository_of, workplace
+from activities.jobs.snapshots import snapshot_of
 from activities.sandboxes.lifecycle import SandboxRef
-from activities.snapshots import snapshot_of
-from activities.workplaces import repository_of, workplace
 from gateways.sandboxes.sandbox import TIMED_OUT, ToolResult
 from kit.database import Database
-from models.runs.changed_tests import changed_tests
-from models.runs.counted_tests import count_tests
-from models.runs.verification import CommandResult
+from models.verification.changed_tests import changed_tests
+from models.verification.runner_output import count_tests
+from models.verification.verification import CommandResult
 
 MAX_OUTPUT_CHARS: Final = 8_000
 """Of what a command printed, from its end."""

@@ -9,13 +9,13 @@ from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio import activity
 
-from activities.snapshots import snapshot_of
+from activities.jobs.snapshots import snapshot_of
 from kit.database import Database
 from models import FollowUp, Run, Verification
 from models.agent.sections import material
-from models.agent_session import MessageSource
+from models.agent.session import MessageSource
 from models.event import EventType, append
-from models.runs.verification import CommandResult, VerificationStatus
+from models.verification.verification import CommandResult, VerificationStatus
 
 EVENTS: Final = {
     VerificationStatus.passed: EventType.verification_passed,

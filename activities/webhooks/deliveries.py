@@ -11,17 +11,17 @@ from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio import activity
 
-from activities.outside import Outside, outside
+from activities.gateway_factory import Outside, outside
 from gateways.webhooks.sender import LONGEST_EXCERPT, Outcome, Sender
 from kit.database import Database
 from kit.redaction import Redactor
 from kit.settings import Settings
-from kit.storable import storable
+from kit.storable_text import storable
 from models.webhooks.delivery import DeliveryStatus, WebhookDelivery, skip_pending
 from models.webhooks.endpoint import WebhookEndpoint, disable_and_tell
+from models.webhooks.event_patterns import sql_is_meant
 from models.webhooks.feed import Position, events_between, has_unsettled, position_of, present
-from models.webhooks.patterns import sql_is_meant
-from models.webhooks.wire import attempt_on_wire
+from models.webhooks.schemas import attempt_on_wire
 
 AT_ONCE: Final = 8
 """Deliveries of one endpoint that are sent at the same time; one, while it fails."""

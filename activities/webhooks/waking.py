@@ -16,7 +16,7 @@ from kit.database import Database
 from kit.temporal import KIND, PROJECT_ID, WEBHOOKS_QUEUE
 from models.base import now
 from models.webhooks.endpoint import WebhookEndpoint
-from models.webhooks.patterns import sql_is_meant
+from models.webhooks.event_patterns import sql_is_meant
 
 WEBHOOK_WORKFLOW: Final = "Webhook"
 WAKE: Final = "wake"

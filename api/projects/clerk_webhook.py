@@ -7,8 +7,8 @@ from standardwebhooks import Webhook, WebhookVerificationError
 from kit.database import Database
 from kit.errors import AuthInvalid, AuthMissing
 from kit.tenancy import EVERY_PROJECT
-from models.github_delivery import take_delivery
-from models.projects.clerk_payload import ClerkUser
+from models.github.delivery import take_delivery
+from models.projects.clerk_payloads import ClerkUser
 from models.projects.members import anonymize_everywhere
 
 HEADERS = ("id", "timestamp", "signature")

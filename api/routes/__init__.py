@@ -1,55 +1,40 @@
 """Every operation, one file a resource."""
 
-from api.route import Route
-from api.routes import (
-    answering_session_control,
-    answering_sessions,
-    api_keys,
-    assets,
-    branches,
-    files,
-    github_webhook,
-    identity,
-    issue_sessions,
-    issues,
-    merging,
-    merging_start,
-    notifications,
-    own_sandboxes,
-    personas,
-    provider_keys,
-    pull_request_merging,
-    pull_requests,
-    recurring_firings,
-    recurring_tasks,
-    run_control,
-    run_events,
-    run_why,
-    runs,
-    sandbox_files,
-    sandbox_previews,
-    sandboxes,
-    session_questions,
-    sprint_chain_control,
-    sprint_chains,
-    work_chain_control,
-    work_chains,
-    workflows,
-)
+from api.http.route import Route
+from api.routes import assets
 from api.routes.analytics import counters as analytics_counters
 from api.routes.analytics import daily_stats, usage
-from api.routes.blueprints import personas as persona_copies
-from api.routes.blueprints import workflow_insight, workflow_versions
-from api.routes.budgets import caps
+from api.routes.blueprints import persona_actions, personas, workflow_insight, workflow_versions, workflows
+from api.routes.budgets import caps, cost_rates
+from api.routes.chains import sprint_chain_control, sprint_chains, work_chain_control, work_chains
+from api.routes.github import branches
+from api.routes.github import hooks as github_hooks
+from api.routes.github import webhook as github_webhook
+from api.routes.issues import (
+    answering_session_control,
+    answering_sessions,
+    issue_sessions,
+    issues,
+    session_questions,
+)
 from api.routes.learnings import learning_versions, learnings
-from api.routes.projects import clerk_webhook, cost_rates, counters, members, project
+from api.routes.merging import (
+    combined_merges,
+    merge_jobs,
+    pull_request_merges,
+    pull_requests,
+)
+from api.routes.notifications import notifications
+from api.routes.projects import api_keys, clerk_webhook, counters, identity, members, project, provider_keys
 from api.routes.projects import deletion as project_deletion
+from api.routes.runs import files, run_control, run_events, runs, status_reason
+from api.routes.sandboxes import own_sandboxes, sandbox_files, sandbox_previews, sandboxes
+from api.routes.schedules import recurring_task_firings, recurring_tasks
 from api.routes.trash import resources as trashable_resources
 from api.routes.trash import trash
 from api.routes.webhooks import deliveries as webhook_deliveries
 from api.routes.webhooks import endpoints as webhook_endpoints
 from api.routes.webhooks import events as project_events
-from api.routes.webhooks import github_hooks
 
 _ROUTERS = [
     *identity.routers,
@@ -65,15 +50,15 @@ _ROUTERS = [
     runs.router,
     run_control.router,
     run_events.router,
-    run_why.router,
+    status_reason.router,
     caps.router,
     pull_requests.router,
     issues.router,
     work_chains.router,
     work_chain_control.router,
-    pull_request_merging.router,
-    merging.router,
-    merging_start.router,
+    pull_request_merges.router,
+    merge_jobs.router,
+    combined_merges.router,
     branches.router,
     sprint_chains.router,
     sprint_chain_control.router,
@@ -82,7 +67,7 @@ _ROUTERS = [
     answering_session_control.router,
     session_questions.router,
     recurring_tasks.router,
-    recurring_firings.router,
+    recurring_task_firings.router,
     sandboxes.router,
     own_sandboxes.router,
     sandbox_files.router,
@@ -92,7 +77,7 @@ _ROUTERS = [
     github_hooks.router,
     workflow_versions.router,
     workflow_insight.router,
-    persona_copies.router,
+    persona_actions.router,
     usage.router,
     daily_stats.router,
     analytics_counters.router,

@@ -2,7 +2,7 @@
 
 from typing import cast
 
-from api.events import News, sse
+from api.realtime.event_stream import News, sse
 from kit.sql_pool import SqlPool
 from models.event import EventType
 

@@ -9,7 +9,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from starlette.requests import ClientDisconnect
 
 from activities.runs.files import Files, sha256_of
-from api.context import Api, Unit
+from api.state import Api, Unit
 from gateways.errors import GatewayError
 from kit.errors import AuthInvalid, Conflict, Internal, Invalid, PayloadTooLarge, UpstreamError
 from kit.tenancy import EVERY_PROJECT

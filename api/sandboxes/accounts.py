@@ -7,13 +7,13 @@ from sqlalchemy import select
 from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from api.context import Unit
+from api.state import Unit
 from gateways.errors import GatewayError
 from gateways.sandboxes.control import Sandboxes
 from kit.errors import Conflict
-from models.provider_key import Provider, ProviderKey
+from models.projects.provider_key import Provider, ProviderKey
 from models.reconcile.installation import the_installation
-from models.sandbox import Sandbox, SandboxStatus
+from models.sandboxes.sandbox import Sandbox, SandboxStatus
 
 DEADLINE: Final = 10.0
 """Seconds that a request waits for the account."""

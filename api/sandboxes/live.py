@@ -6,16 +6,16 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
-from activities.credentials import Credentials, read_credentials
-from api.context import Unit
+from activities.projects.credentials import Credentials, read_credentials
+from api.state import Unit
 from gateways.errors import CredentialMissing, GatewayError, ProviderLimit, SandboxGone
-from gateways.inspection import Inspection, LookRefused
 from gateways.sandboxes.control import Sandboxes, SandboxHandle
+from gateways.sandboxes.inspection import Inspection, LookRefused
 from kit.errors import AppError, Conflict, Invalid, NotFound, RateLimited, UpstreamError
 from kit.ids import is_id
-from models.jobs import table_of
-from models.provider_key import Provider
-from models.sandbox import SandboxStatus
+from models.jobs.job_lookup import table_of
+from models.projects.provider_key import Provider
+from models.sandboxes.sandbox import SandboxStatus
 
 DEADLINE: Final = 30.0
 """Seconds that a request waits for a sandbox."""

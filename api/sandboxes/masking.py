@@ -3,7 +3,7 @@
 import base64
 from typing import NamedTuple
 
-from gateways.inspection import MARGIN
+from gateways.sandboxes.inspection import MARGIN
 from kit.redaction import Redactor
 
 

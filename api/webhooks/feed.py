@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, cast
 
-from api.events import News, sse
-from api.pages import Cursors
+from api.http.pagination import Cursors
+from api.realtime.event_stream import News, sse
+from kit.schemas import Page
 from kit.sql_pool import SqlPool, jsonb
-from kit.wire import Page
+from models.webhooks.event_patterns import sql_is_meant
 from models.webhooks.feed import SETTLED_BEFORE, Position
-from models.webhooks.patterns import sql_is_meant
-from models.webhooks.wire import FeedEventRead
+from models.webhooks.schemas import FeedEventRead
 
 BATCH: Final = 200
 _COLUMNS: Final = "id, project_id, subject_id, seq, type, created_at, data"

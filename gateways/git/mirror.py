@@ -23,10 +23,10 @@ from pathlib import Path
 from typing import Final
 
 from gateways.errors import UpstreamFailed
+from gateways.git.errors import CommitMissing
 from gateways.git.locks import acquire, acquire_if_free
 from gateways.git.process import TIMED_OUT, Completed, Git
 from gateways.git.remote import NETWORK_SECONDS, Refs, Remote
-from gateways.git_errors import CommitMissing
 from kit.logs import logger
 
 log = logger(__name__)

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Final
 
 from gateways.errors import GatewayError, UpstreamFailed
+from gateways.git.errors import explain
 from gateways.git.process import Git, token_config
-from gateways.git_errors import explain
 
 NETWORK_SECONDS: Final = 1_800
 """Shorter than the activities that fetch and push may take."""

@@ -9,8 +9,8 @@ from github import Github, GithubException
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.alias_generators import to_camel
 
-from gateways.branch_names import is_branch_name
 from gateways.errors import UpstreamFailed, UpstreamRefused
+from gateways.git.branch_names import is_branch_name
 from gateways.github.client import GitHub
 from gateways.github.errors import words
 

@@ -17,8 +17,8 @@ from gateways.errors import ProviderLimit, UpstreamFailed
 from gateways.github.checks import ChecksFacts, checks_of, has_ci
 from gateways.github.errors import UNNAMED_LIMIT_SECONDS, translated, words
 from gateways.github.markers import OF_JOB
-from kit import pacing
 from kit.database import Database
+from models import provider_rate_limit
 
 T = TypeVar("T")
 
@@ -91,7 +91,7 @@ class GitHub:
         """holder: whose limits GitHub counts, where they are not this one token's."""
         self._token, self._api_url = token, api_url
         self._database, self._spacing = database, spacing_seconds
-        self._key = pacing.fingerprint("github", holder or token)
+        self._key = provider_rate_limit.fingerprint("github", holder or token)
 
     async def default_branch(self, slug: str) -> str:
         def ask(client: Github) -> str | None:
@@ -170,10 +170,10 @@ class GitHub:
 
         `doing` begins the sentence of an error; `write`: writes take turns.
         """
-        if block := await pacing.blocked(self._database, self._key):
+        if block := await provider_rate_limit.blocked(self._database, self._key):
             raise ProviderLimit(f"{doing} was put off: {block.reason}", block.seconds)
         if write:
-            turn = await pacing.reserve(self._database, self._key, self._spacing)
+            turn = await provider_rate_limit.reserve(self._database, self._key, self._spacing)
             if not turn.is_reserved:
                 raise ProviderLimit(f"{doing} waits for its turn: many writes come before it.", turn.seconds)
             await asyncio.sleep(turn.seconds)
@@ -181,7 +181,7 @@ class GitHub:
             return await self._in_thread(doing, ask)
         except ProviderLimit as limit:
             wait = limit.retry_after or UNNAMED_LIMIT_SECONDS
-            await pacing.block(self._database, self._key, wait, limit.message)
+            await provider_rate_limit.block(self._database, self._key, wait, limit.message)
             raise
 
     async def _in_thread(self, doing: str, ask: Callable[[Github], T]) -> T:

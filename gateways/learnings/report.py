@@ -4,8 +4,8 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
-from gateways.finishing import Input
-from models.persona import StepRole
+from gateways.tools.finish_schemas import Input
+from models.blueprints.persona import StepRole
 
 REPORT_LEARNING: Final = "report_learning"
 NotBlank = Annotated[str, Field(min_length=1, pattern=r"\S")]

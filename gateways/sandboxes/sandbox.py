@@ -17,12 +17,12 @@ from e2b.sandbox.filesystem.filesystem import AsyncWriteEntry
 from pydantic import ValidationError, field_validator
 
 from gateways import errors
+from gateways.sandboxes.cancellation import stopped_at_once
 from gateways.sandboxes.errors import translated
-from gateways.stopping import stopped_at_once
 from gateways.toolbox.archive import archive, client, name
 from gateways.toolbox.outcome import LONGEST
 from kit.logs import logger
-from kit.wire import Wire
+from kit.schemas import Wire
 
 log = logger(__name__)
 

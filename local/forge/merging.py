@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from math import inf
 
-from kit.recent import Recent
+from kit.ttl_cache import Recent
 from local.forge import commits, following, pulls, refs, requirements
 from local.forge.commits import NO_REPLY, Commit
 from local.forge.errors import Modified, NotMergeable

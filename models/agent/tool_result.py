@@ -4,10 +4,10 @@ from typing import Final
 
 from kit.ids import new_id
 from kit.sql_pool import SqlPool, jsonb
-from models.agent_session import ToolCall
+from models.agent.session import ToolCall
 from models.base import JsonObject, now
 from models.event import EventType
-from models.jobs import table_of
+from models.jobs.job_lookup import table_of
 
 _SAVE_TOOL_RESULT: Final = """
     WITH saved AS (

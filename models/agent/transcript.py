@@ -3,7 +3,7 @@
 from typing import Final, NamedTuple
 
 from kit.sql_pool import SqlPool
-from models.agent_session import AgentSession, MessageRole
+from models.agent.session import AgentSession, MessageRole
 from models.base import JsonObject
 
 _READ_TRANSCRIPT: Final = """

@@ -17,16 +17,16 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from kit.ids import new_id
 from kit.sql_pool import SqlPool, jsonb
-from models.agent_session import AgentSession, Message, ToolCall
+from models.agent.session import AgentSession, Message, ToolCall
 from models.base import JsonObject, now
 from models.budgets.budget import lock_budgets
 from models.budgets.open_call import OpenCall
 from models.budgets.reservation import Reservation
+from models.budgets.usage import Tokens, UsageRecord, charge
 from models.event import EventType, append
-from models.job import Job
-from models.jobs import job_of, table_of
-from models.run_step import RunStep
-from models.usage import Tokens, UsageRecord, charge
+from models.jobs.job import Job
+from models.jobs.job_lookup import job_of, table_of
+from models.runs.run_step import RunStep
 
 
 @dataclass(frozen=True)

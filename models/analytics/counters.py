@@ -7,22 +7,22 @@ from sqlalchemy import ColumnElement, ScalarSelect, TextClause, func, select, te
 from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from kit.wire import Wire
-from models.answering_session import AnsweringSession, AnsweringStatus
+from kit.schemas import Wire
 from models.base import Record
-from models.blueprint import Blueprint
-from models.chain import ChainStatus
-from models.issue import OPEN, Issue, IssueStatus
-from models.issue_session import IssueSession, IssueSessionStatus
-from models.persona import Persona
-from models.project import Member
-from models.recurring_task import RecurringTask
-from models.run import Run
-from models.sandbox import Sandbox, SandboxStatus
-from models.session_question import PENDING, SessionQuestion
-from models.sprint_chain import SprintChain
-from models.view import example
-from models.work_chain import WorkChain
+from models.blueprints.blueprint import Blueprint
+from models.blueprints.persona import Persona
+from models.chains.chain import ChainStatus
+from models.chains.sprint_chain import SprintChain
+from models.chains.work_chain import WorkChain
+from models.issues.answering_session import AnsweringSession, AnsweringStatus
+from models.issues.issue import OPEN, Issue, IssueStatus
+from models.issues.issue_session import IssueSession, IssueSessionStatus
+from models.issues.session_question import PENDING, SessionQuestion
+from models.json_view import example
+from models.projects.project import Member
+from models.runs.run import Run
+from models.sandboxes.sandbox import Sandbox, SandboxStatus
+from models.schedules.recurring_task import RecurringTask
 
 
 class RunCounts(Wire):

@@ -6,14 +6,14 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final
 
-from kit.wire import Money, Wire
-from models.analytics.days import Days
+from kit.schemas import Money, Wire
+from models.analytics.day_range import Days
+from models.analytics.usage_schemas import UsageGrouping
 from models.analytics.usage_summary import Fetch, Total, array_of, sum_up, total_by_day
-from models.analytics.usage_wire import UsageGrouping
-from models.run import PrStatus, RunStatus
-from models.run_step_wire import TokenUsage
-from models.usage import UsageUnit
-from models.view import example
+from models.budgets.usage import UsageUnit
+from models.json_view import example
+from models.runs.run import PrStatus, RunStatus
+from models.runs.run_step_schemas import TokenUsage
 
 
 class DailyStats(Wire):

@@ -8,14 +8,14 @@ from sqlalchemy import ColumnElement, func, select
 from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from kit.wire import Moment, Money, Read, Wire
+from kit.schemas import Moment, Money, Read, Wire
 from models.analytics.run_figures import mean, seconds, success_rate
 from models.base import now
-from models.persona_wire import PERSONA
-from models.run import Run
-from models.run_step import RunStep, StepStatus
-from models.run_step_wire import TokenUsage
-from models.view import example
+from models.blueprints.persona_schemas import PERSONA
+from models.json_view import example
+from models.runs.run import Run
+from models.runs.run_step import RunStep, StepStatus
+from models.runs.run_step_schemas import TokenUsage
 
 _TOKENS: JsonDict = {"input": 512_000, "output": 48_000, "cacheRead": 2_048_000, "cacheWrite": 204_800}
 

@@ -5,8 +5,8 @@ from typing import Any
 
 from sqlalchemy import extract
 
-from kit.wire import Money, Wire
-from models.run_step_wire import TokenUsage
+from kit.schemas import Money, Wire
+from models.runs.run_step_schemas import TokenUsage
 
 
 def success_rate(completed: int, failed: int) -> float | None:

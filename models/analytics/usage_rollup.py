@@ -16,7 +16,7 @@ from sqlalchemy import BigInteger, Index, Numeric
 from sqlmodel import Field
 
 from models.base import Table, Timestamp, choice
-from models.usage import UsageUnit
+from models.budgets.usage import UsageUnit
 
 DAY: Final = 86_400
 HOUR: Final = 3_600

@@ -12,10 +12,10 @@ from decimal import Decimal
 from functools import cache
 from typing import Any, Final, NamedTuple
 
-from models.analytics.days import Days
+from models.analytics.day_range import Days
 from models.analytics.usage_rollup import DAY, HOUR, QUARTER
-from models.analytics.usage_wire import UsageGroup, UsageGrouping, UsageSummary
-from models.usage import UsageUnit
+from models.analytics.usage_schemas import UsageGroup, UsageGrouping, UsageSummary
+from models.budgets.usage import UsageUnit
 
 Fetch = Callable[[str, Mapping[str, object]], Awaitable[Sequence[Sequence[Any]]]]
 """Reads all rows of a statement."""

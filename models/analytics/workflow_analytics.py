@@ -11,15 +11,15 @@ from sqlalchemy import ARRAY, ColumnElement, func, literal, select
 from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from kit.wire import Money, Read, Wire
-from models.analytics.days import Days
+from kit.schemas import Money, Read, Wire
+from models.analytics.day_range import Days
 from models.analytics.run_figures import CostShare, mean, seconds, success_rate
 from models.base import Timestamp
-from models.blueprint_wire import WORKFLOW
-from models.run import Run, RunStatus
-from models.run_step import RunStep
-from models.run_step_wire import TokenUsage
-from models.view import example
+from models.blueprints.blueprint_schemas import WORKFLOW
+from models.json_view import example
+from models.runs.run import Run, RunStatus
+from models.runs.run_step import RunStep
+from models.runs.run_step_schemas import TokenUsage
 
 _TOKENS: JsonDict = {"input": 512_000, "output": 48_000, "cacheRead": 2_048_000, "cacheWrite": 204_800}
 

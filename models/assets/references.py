@@ -7,9 +7,9 @@ from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from kit.errors import Fault, Invalid
-from models.asset import Asset, AssetKind
-from models.blueprint import PipelineStep
-from models.persona import Persona
+from models.assets.asset import Asset, AssetKind
+from models.blueprints.blueprint import PipelineStep
+from models.blueprints.persona import Persona
 from models.projects.agent_config import AgentConfig
 
 Reference = tuple[str, AssetKind, str]

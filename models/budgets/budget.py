@@ -17,8 +17,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models.analytics.usage_rollup import DAY, UsageRollup
 from models.base import Dollars, Table, now
-from models.jobs import kind_of
-from models.run import Run
+from models.jobs.job_lookup import kind_of
+from models.runs.run import Run
 
 MODEL_SERVICE: Final = "anthropic"
 """The service of usage records that budgets count: what models cost."""

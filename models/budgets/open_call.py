@@ -23,7 +23,7 @@ class OpenCall(Table, table=True):
     """Of that message."""
     model: str
     usage: dict[str, int] = Field(sa_type=Json)
-    """Tokens so far, in the words of `gateways.conversation.Usage`."""
+    """Tokens so far, in the words of `gateways.anthropic.conversation.Usage`."""
     counts_for_quota: bool
     """Whether the project's quota of the server's key counts it, whenever it is charged."""
     opened_at: dt.datetime = Field(default_factory=now, sa_type=Timestamp)

@@ -7,7 +7,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from kit.errors import Invalid
 from models.budgets.budget import cap_of
-from models.usage import rate_of
+from models.budgets.usage import rate_of
 
 
 async def require_prices(

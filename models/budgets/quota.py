@@ -16,8 +16,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models.base import Dollars, Table, Timestamp, choice, now
 from models.budgets.budget import Budget, shared_budget_id
-from models.project import Project
-from models.sandbox import LIVE_STATUSES, Sandbox
+from models.projects.project import Project
+from models.sandboxes.sandbox import LIVE_STATUSES, Sandbox
 
 
 class Quota(NamedTuple):

@@ -18,9 +18,9 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models.base import Dollars, Table, Timestamp, now
 from models.budgets.budget import Budget, Scope, budget_ids, lock_budgets, shared_budget_id
-from models.budgets.code import MoneyCode
+from models.budgets.money_code import MoneyCode
 from models.budgets.quota import QuotaUse
-from models.usage import CostRate
+from models.budgets.usage import CostRate
 
 LEASE: Final = dt.timedelta(hours=2, minutes=10)
 """Longer than an attempt of a turn may take (`kit.temporal.LONG`): whose lease is over has died."""

@@ -10,14 +10,14 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models.base import Dollars, JsonObject, Table, Timestamp, choice, now
 from models.budgets.budget import Budget, Scope, lock_budgets
-from models.budgets.code import MoneyCode
+from models.budgets.money_code import MoneyCode
 from models.budgets.reservation import Call, Refusal, refuse, reserved_by_others, reserved_of, short_of
+from models.budgets.usage import rate_of
 from models.event import EventType, append
-from models.job import Job
-from models.jobs import job_of
-from models.notification import NotificationType, notify
-from models.run import Run
-from models.usage import rate_of
+from models.jobs.job import Job
+from models.jobs.job_lookup import job_of
+from models.notifications.notification import NotificationType, notify
+from models.runs.run import Run
 
 PATHS = {
     "prj": "/api/v1/project/budget",

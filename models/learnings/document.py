@@ -6,8 +6,8 @@ from typing import Final
 from pydantic import BaseModel
 
 from models.agent.sections import plain, section
+from models.blueprints.persona import StepRole
 from models.learnings.learning import Learning, LearningSeverity
-from models.persona import StepRole
 
 _HEAD: Final = """\
 # Learnings from earlier runs

@@ -14,9 +14,9 @@ from sqlmodel import Field
 
 from kit.ids import prefixed
 from models.base import Dollars, choice, now
+from models.blueprints.persona import ThinkingEffort
 from models.event import EventType
-from models.job import Job
-from models.persona import ThinkingEffort
+from models.jobs.job import Job
 
 TIME_LIMIT_SECONDS: Final = 1_800
 MAX_TURNS: Final = 40

@@ -4,16 +4,16 @@ from decimal import Decimal
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from models.asset import AssetKind
+from models.assets.asset import AssetKind
+from models.blueprints.persona import ThinkingEffort
 from models.budgets.budget import Budget, open_budget
 from models.event import EventType, append
-from models.job_snapshot import TextAsset
+from models.jobs.snapshot import TextAsset
+from models.jobs.snapshot_builder import Shelf
 from models.learnings.extraction import LearningExtraction
-from models.persona import ThinkingEffort
-from models.project import Project
 from models.projects.agent_config import LearningConfig
-from models.run import Run, RunStatus
-from models.shelf import Shelf
+from models.projects.project import Project
+from models.runs.run import Run, RunStatus
 
 
 async def want_extraction(session: AsyncSession, run: Run) -> LearningExtraction | None:

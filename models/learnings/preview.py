@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from models.blueprints.persona import StepRole
 from models.learnings.document import LearningEntry, render, roles_of
 from models.learnings.version import LearningVersion, active_version, approved_entries
-from models.learnings.version_wire import LearningPreview
-from models.persona import StepRole
+from models.learnings.version_schemas import LearningPreview
 
 
 async def preview_active(session: AsyncSession, project_id: str, role: StepRole | None) -> LearningPreview:

@@ -8,7 +8,7 @@ from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models.learnings.learning import Learning, LearningSeverity, LearningStatus
-from models.learnings.learning_wire import CategoryCount, LearningStats, SeverityCounts, StatusCounts
+from models.learnings.learning_schemas import CategoryCount, LearningStats, SeverityCounts, StatusCounts
 
 MOST_CATEGORIES: Final = 100
 

@@ -13,7 +13,7 @@ from kit.ids import prefixed
 from models.base import Json, JsonObject, Record, Timestamp, now
 from models.learnings.document import LearningEntry, render
 from models.learnings.learning import Learning, LearningStatus
-from models.project import Project
+from models.projects.project import Project
 
 MAX_DOCUMENT_CHARS: Final = 100_000
 """What a version's document may have: it is in every prompt of the agents that it is for."""

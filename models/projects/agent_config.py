@@ -4,10 +4,10 @@ from typing import Annotated, Final, TypeVar
 
 from pydantic import AfterValidator, Field, field_validator
 
-from kit.wire import Body, Cap
+from kit.schemas import Body, Cap
 from models.base import JsonObject
-from models.blueprint import SandboxConfig
-from models.persona import ThinkingEffort
+from models.blueprints.blueprint import SandboxConfig
+from models.blueprints.persona import ThinkingEffort
 
 Reference = Annotated[str, Field(min_length=1, max_length=200)]
 References = Annotated[list[Reference], Field(max_length=50)]

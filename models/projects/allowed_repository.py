@@ -14,8 +14,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from kit.errors import RepositoryNotAllowed
 from models.base import Table, Timestamp, now
-from models.project import Project
-from models.provider_key import Provider, ProviderKey
+from models.projects.project import Project
+from models.projects.provider_key import Provider, ProviderKey
 
 EVERY_REPOSITORY: Final = "*"
 _PATTERN: Final = re.compile(r"\*|[a-z0-9][a-z0-9_-]{0,38}/(\*|(?!\.{1,2}\Z)[a-z0-9._-]{1,100})")

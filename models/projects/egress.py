@@ -6,8 +6,8 @@ from typing import Annotated, Final
 
 from pydantic import Field
 
-from kit.wire import Body
-from models.sandbox import SandboxPurpose
+from kit.schemas import Body
+from models.sandboxes.sandbox import SandboxPurpose
 
 _LABEL: Final = "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 HostPattern = Annotated[

@@ -9,11 +9,11 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from kit.errors import Conflict, Forbidden, NotFound
-from models.api_key import ApiKey, in_tree, revoke_keys
 from models.base import JsonObject, now
 from models.event import Event, EventType, append
-from models.notification import Notification, NotificationType, notify
-from models.project import Member, Role, normalize_email
+from models.notifications.notification import Notification, NotificationType, notify
+from models.projects.api_key import ApiKey, in_tree, revoke_keys
+from models.projects.project import Member, Role, normalize_email
 
 
 class Removal(NamedTuple):

@@ -1,4 +1,4 @@
-"""The token bucket of an API key, which all processes of the API share: see `api.rate_limits`."""
+"""The token bucket of an API key, which all processes of the API share: see `api.http.rate_limits`."""
 
 from datetime import datetime
 from typing import Final
@@ -8,12 +8,12 @@ from sqlmodel import Field
 
 from kit.database import Database
 from kit.errors import AuthInvalid
-from kit.rates import Rate
+from kit.token_bucket import Rate
 from models.base import Table, Timestamp
 
 
 class RateBucket(Table, table=True):
-    """`kit.rates.Bucket` as a row.
+    """`kit.token_bucket.Bucket` as a row.
 
     The table is not logged: after a crash of the database every bucket is full, which harms nobody.
     """

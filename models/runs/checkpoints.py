@@ -10,8 +10,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from models.base import now
 from models.effect import Effect, EffectKind, effect_key
 from models.event import Eventful
-from models.job import WORKFLOW_LOST
-from models.run import Run
+from models.jobs.job import WORKFLOW_LOST
+from models.runs.run import Run
 
 LOST_RUN_CHECKPOINT_RETENTION: Final = timedelta(days=7)
 """How long somebody may take to restart a lost run."""

@@ -2,8 +2,8 @@
 
 from pydantic import BaseModel, Field
 
-from models.run import Run, RunStatus
-from models.run_step import RunStep, Verdict
+from models.runs.run import Run, RunStatus
+from models.runs.run_step import RunStep, Verdict
 
 
 class EarlierOutput(BaseModel):

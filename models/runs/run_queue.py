@@ -14,8 +14,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models.base import now
 from models.event import EventType, append
-from models.project import Project
-from models.run import Run, RunStatus
+from models.projects.project import Project
+from models.runs.run import Run, RunStatus
 
 QUEUE_LOCK_ID: Final = 0x71756575
 """Advisory lock, with the project: two that ask at once are answered one after the other."""

@@ -11,7 +11,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from kit.errors import Invalid
 from kit.ids import prefixed
-from kit.wire import Body
+from kit.schemas import Body
 from models.base import Record, Table, Timestamp, now
 
 MOST_BYTES: Final = 5 * 1024 * 1024

@@ -5,10 +5,10 @@ from typing import NamedTuple
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from kit.wire import iso
+from kit.schemas import iso
 from models.base import JsonObject, now
 from models.effect import Effect, EffectKind, effect_key
-from models.sandbox import Sandbox
+from models.sandboxes.sandbox import Sandbox
 
 
 class Loss(NamedTuple):

@@ -8,15 +8,15 @@ from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from kit.errors import Conflict
-from kit.wire import Title
-from models.blueprint import SandboxConfig
+from kit.schemas import Title
+from models.blueprints.blueprint import SandboxConfig
+from models.blueprints.persona import StepRole, ThinkingEffort
 from models.event import EventType, append
-from models.job_snapshot import StepSnapshot, add_job, snapshot_for
-from models.persona import StepRole, ThinkingEffort
-from models.project import Project
-from models.sandbox import Sandbox, SandboxStatus
+from models.jobs.snapshot import StepSnapshot, add_job, snapshot_for
+from models.jobs.snapshot_builder import DEFAULT_MAX_TURNS
+from models.projects.project import Project
+from models.sandboxes.sandbox import Sandbox, SandboxStatus
 from models.sandboxes.sandbox_job import SandboxJob
-from models.shelf import DEFAULT_MAX_TURNS
 
 COMPANION = (
     "You work for a user who is with you in this sandbox: they read every answer of yours and can reply. Do "

@@ -13,7 +13,7 @@ from sqlmodel import Field
 from kit.ids import prefixed
 from models.base import Timestamp, choice, now
 from models.event import EventType
-from models.job import Job
+from models.jobs.job import Job
 
 SANDBOX_LOST = "SANDBOX_LOST"
 

@@ -9,21 +9,21 @@ from sqlalchemy import func, select, update
 from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from models.answering_session import AnsweringSession
-from models.asset import Asset
+from models.assets.asset import Asset
 from models.base import now
-from models.blueprint import Blueprint
-from models.issue import follow_run
-from models.issue_session import IssueSession
-from models.job import Job
-from models.job_removal import remove_job
+from models.blueprints.blueprint import Blueprint
+from models.blueprints.persona import Persona
+from models.issues.answering_session import AnsweringSession
+from models.issues.issue import follow_run
+from models.issues.issue_session import IssueSession
+from models.jobs.job import Job
 from models.learnings.learning import Learning
-from models.persona import Persona
-from models.project import Role
-from models.run import Run
-from models.sandbox import Sandbox
+from models.projects.project import Role
+from models.runs.run import Run
+from models.sandboxes.sandbox import Sandbox
 from models.trash import rules
-from models.trash.removal import remove_context, remove_row, remove_sandbox
+from models.trash.job_removal import remove_job
+from models.trash.row_removal import remove_context, remove_row, remove_sandbox
 from models.trash.trashable import Trashable
 
 T = TypeVar("T", bound=Trashable)

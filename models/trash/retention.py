@@ -12,10 +12,10 @@ from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from kit.ids import lowest_id
-from models.agent_session import AgentSession, Message, ToolCall
+from models.agent.session import AgentSession, Message, ToolCall
 from models.event import Event
-from models.job_kinds import KINDS
-from models.notification import Notification
+from models.jobs.job_registry import KINDS
+from models.notifications.notification import Notification
 
 
 async def prune_events(session: AsyncSession, before: datetime, limit: int) -> int:

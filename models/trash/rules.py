@@ -6,21 +6,21 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from kit.errors import Conflict
 from kit.ids import is_id
-from models.answering_session import AnsweringSession
-from models.blueprint import Blueprint
-from models.chain import ChainStatus
-from models.issue_session import IssueSession
-from models.job import WORKFLOW_LOST
-from models.jobs import job_of
-from models.merge_job import MergeJob, MergeStatus
-from models.recurring_task import RecurringTask
-from models.run import Run
+from models.blueprints.blueprint import Blueprint
+from models.chains.chain import ChainStatus
+from models.chains.sprint_chain import SprintChain
+from models.chains.work_chain import WorkChain
+from models.issues.answering_session import AnsweringSession
+from models.issues.issue_session import IssueSession
+from models.jobs.job import WORKFLOW_LOST
+from models.jobs.job_lookup import job_of
+from models.merging.merge_job import MergeJob, MergeStatus
 from models.runs.checkpoints import unfinished_successor
-from models.sandbox import Sandbox, SandboxStatus
+from models.runs.run import Run
+from models.sandboxes.sandbox import Sandbox, SandboxStatus
 from models.sandboxes.sandbox_job import SandboxJob
-from models.sprint_chain import SprintChain
+from models.schedules.recurring_task import RecurringTask
 from models.trash.trashable import Trashable
-from models.work_chain import WorkChain
 
 LIVE = (SandboxStatus.creating, SandboxStatus.running, SandboxStatus.paused)
 UNFINISHED = [status for status in ChainStatus if not status.is_final]

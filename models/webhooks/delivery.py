@@ -9,7 +9,7 @@ from sqlmodel import Field, col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from kit.ids import lowest_id, new_id, prefixed
-from kit.wire import iso
+from kit.schemas import iso
 from models.base import Json, JsonObject, Table, Timestamp, choice, now
 from models.event import Event
 from models.webhooks.endpoint import WebhookEndpoint

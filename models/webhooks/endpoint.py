@@ -12,9 +12,9 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from kit.ids import prefixed
 from models.base import Json, JsonObject, Timestamp, now
 from models.event import Eventful, EventType, append
-from models.notification import NotificationType, notify
+from models.notifications.notification import NotificationType, notify
+from models.webhooks.event_patterns import ALL
 from models.webhooks.feed import Position
-from models.webhooks.patterns import ALL
 from models.webhooks.secret_rotation import SecretRotation
 
 MOST_ENDPOINTS: Final = 50

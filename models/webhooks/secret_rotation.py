@@ -6,7 +6,7 @@ from typing import Final
 from sqlmodel import Field, SQLModel
 
 from models.base import Json, Timestamp, now
-from models.view import moment
+from models.json_view import moment
 
 OVERLAP: Final = timedelta(hours=24)
 """How long a replaced secret is still valid."""

@@ -1,9 +1,9 @@
 """Rows of a run at work, for what is written about it."""
 
 from models import AgentSession, Blueprint, Run, RunStep, Sandbox
-from models.persona import StepRole, ThinkingEffort
-from models.run import RunStatus
-from models.session_kind import SessionKind
+from models.agent.session_kind import SessionKind
+from models.blueprints.persona import StepRole, ThinkingEffort
+from models.runs.run import RunStatus
 from tests.conftest import TestProject
 
 

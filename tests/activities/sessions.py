@@ -6,7 +6,7 @@ from sqlmodel import col, select
 
 from kit.database import Database
 from models import AgentSession, Event, FollowUp, Message, Run, RunStep, Sandbox, ToolCall
-from models.agent_session import MessageRole, answer_place
+from models.agent.session import MessageRole, answer_place
 from models.base import JsonObject
 from tests.activities.rows import run_at_work, session_in, step_at_work
 from tests.conftest import TestProject

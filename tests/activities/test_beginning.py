@@ -9,15 +9,15 @@ from sqlmodel import col, select
 from temporalio.exceptions import ApplicationError
 
 from activities.runs.lifecycle import RunActivities
-from activities.steps import BeginStep, StepActivities
+from activities.runs.steps import BeginStep, StepActivities
 from kit.database import Database
 from models import AgentSession, Event, Message, Run, RunStep
-from models.blueprint import BlueprintConfig
+from models.blueprints.blueprint import BlueprintConfig
+from models.blueprints.persona import StepRole, ThinkingEffort
 from models.event import EventType, append
-from models.job_snapshot import Snapshot, StepSnapshot, add_job
-from models.persona import StepRole, ThinkingEffort
-from models.run import RunStatus
-from models.run_step import StepStatus, Verdict
+from models.jobs.snapshot import Snapshot, StepSnapshot, add_job
+from models.runs.run import RunStatus
+from models.runs.run_step import StepStatus, Verdict
 from tests.activities.rows import run_at_work
 from tests.activities.rows_held import until_one_waits
 from tests.conftest import TestProject

@@ -2,17 +2,17 @@
 
 from temporalio import workflow
 
+from activities.github.hints import GITHUB_HINTS_WORKFLOW
 from activities.reconcile.orphaned_workflows import WORKFLOWS
-from activities.task_schedules import FIRING_WORKFLOW
-from activities.trash.starting import PERMANENT_DELETION_WORKFLOW, PROJECT_DELETION_WORKFLOW
-from activities.webhooks.github_hints import GITHUB_HINTS_WORKFLOW
+from activities.schedules.temporal_schedule import FIRING_WORKFLOW
+from activities.trash.launch import PERMANENT_DELETION_WORKFLOW, PROJECT_DELETION_WORKFLOW
 from activities.webhooks.waking import WEBHOOK_WORKFLOW
-from models.chain import Chain
-from models.job import Job
-from models.job_kinds import KINDS, kind_of
+from models.chains.chain import Chain
+from models.jobs.job import Job
+from models.jobs.job_registry import KINDS, kind_of
 from worker.registry import WORKFLOWS as REGISTERED
 from workflows.reconcile.sweeps import ReconcileSweepWorkflow, StartSweepWorkflow
-from workflows.trash.keeping import TrashKeepingWorkflow
+from workflows.trash.retention import TrashKeepingWorkflow
 
 SHORT = {
     FIRING_WORKFLOW,

@@ -4,12 +4,12 @@ import asyncio
 
 from sqlmodel import col, select
 
-from activities.ci import keep_checks
+from activities.runs.ci_checks import keep_checks
 from gateways.github.checks import Check, ChecksFacts
 from kit.database import Database
 from models import Event, Run
 from models.event import EventType
-from models.run import RunStatus
+from models.runs.run import RunStatus
 
 AT_ONCE = 8
 PENDING = ChecksFacts("pending", [Check("test", "pending", None)])

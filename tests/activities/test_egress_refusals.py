@@ -9,7 +9,7 @@ from pydantic import SecretStr
 from sqlalchemy import Connection, event
 from sqlmodel import col, select
 
-from activities.outside import Outside
+from activities.gateway_factory import Outside
 from activities.sandboxes.egress_refusals import tell_refusals
 from gateways.sandboxes.sandbox import SandboxHandle
 from kit.database import Database

@@ -4,15 +4,15 @@ import asyncio
 
 import pytest
 
-from activities.agent.finishing import Accepted, FinishCall, Finishing
-from activities.checkpoints import TOUCHED
+from activities.agent.finish import Accepted, FinishCall, Finishing
+from activities.sandboxes.checkpoints import TOUCHED
 from kit.database import Database
 from models import AgentSession, Message, RunStep
-from models.agent_session import MessageRole
+from models.agent.session import MessageRole
 from models.base import now
 from models.effect import EffectKind, intend
 from models.event import EventType
-from models.run_step import StepStatus, work_saved
+from models.runs.run_step import StepStatus, work_saved
 from tests.activities.sessions import SEQUENCE, SessionAtWork, asking, session_at_work
 from tests.conftest import TestProject
 

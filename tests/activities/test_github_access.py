@@ -6,10 +6,10 @@ from datetime import timedelta
 import pytest
 from pydantic import SecretStr
 
-from activities.failures import as_application_error
-from activities.outside import Outside
+from activities.errors import as_application_error
+from activities.gateway_factory import Outside
 from activities.reconcile.isolation import Fault, attempt
-from activities.reconcile.pull_requests import UnsettledPullRequests
+from activities.reconcile.unsettled_pull_requests import UnsettledPullRequests
 from gateways.errors import CredentialMissing, CredentialRefused, UpstreamRefused
 from gateways.github.access import GitHubAccess, Token
 from gateways.github.branches import Branches
@@ -19,8 +19,8 @@ from kit.settings import Settings
 from models import Effect
 from models.base import now
 from models.effect import EffectKind
-from models.provider_key import Provider, ProviderKey
-from models.run import RunStatus
+from models.projects.provider_key import Provider, ProviderKey
+from models.runs.run import RunStatus
 from tests.activities.rows import run_at_work
 from tests.conftest import make_project
 from tests.gateways.servers import FORGE_TOKEN, Server

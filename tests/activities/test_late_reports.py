@@ -2,13 +2,13 @@
 
 from sqlmodel import col, select
 
-from activities.issue_reports import SCAN_OVER, report_issue
-from gateways.tools import ReportIssue
+from activities.issues.reports import SCAN_OVER, report_issue
+from gateways.tools.definitions import ReportIssue
 from kit.database import Database
 from models import Event, Issue, IssueSession, MergeJob
-from models.issue_session import IssueSessionStatus
-from models.merge_ending import settle_pull
-from models.merge_job import MergeKind, MergeStatus
+from models.issues.issue_session import IssueSessionStatus
+from models.merging.merge_job import MergeKind, MergeStatus
+from models.merging.merge_outcome import settle_pull
 from tests.api.scans import a_scan
 from tests.conftest import TestProject
 

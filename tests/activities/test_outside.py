@@ -11,17 +11,17 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput
 
-from activities.failures import as_application_error
-from activities.outside import Outside
-from gateways.agent import Agent
-from gateways.git_errors import WorkTreeDamaged
+from activities.errors import as_application_error
+from activities.gateway_factory import Outside
+from gateways.anthropic.client import Agent
+from gateways.git.errors import WorkTreeDamaged
 from gateways.github.access import Token
 from kit.database import Database
 from kit.errors import RepositoryNotAllowed
 from kit.ids import new_id
 from kit.settings import Settings
 from models import AllowedRepository, Project
-from models.provider_key import Provider
+from models.projects.provider_key import Provider
 from tests.conftest import TestProject, make_project
 from tests.patience import PATIENCE
 from worker.interceptors import ActivityInterceptor
@@ -56,7 +56,7 @@ async def test_a_wait_that_is_over_holds_nobody_up(settings: Settings, database:
 async def test_a_client_that_makes_room_is_closed_when_it_is_idle(
     settings: Settings, database: Database, project: TestProject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("activities.outside.MAX_AGENTS", 1)
+    monkeypatch.setattr("activities.gateway_factory.MAX_AGENTS", 1)
     outside = Outside(settings, database)
     credentials = await outside.credentials(project.id)
 

@@ -4,10 +4,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from activities.project_files import project_files
+from activities.sandboxes.project_files import project_files
 from gateways.sandboxes.control import Sandboxes, SandboxHandle
-from models.blueprint import BlueprintConfig
-from models.job_snapshot import SkillSnapshot, Snapshot, TextAsset
+from models.blueprints.blueprint import BlueprintConfig
+from models.jobs.snapshot import SkillSnapshot, Snapshot, TextAsset
 from tests.gateways.servers import E2B_API_KEY, forge_and_sandboxes
 
 SNAPSHOT = Snapshot(

@@ -8,12 +8,12 @@ import pytest
 from activities.agent.sandbox_losses import LostTurn, SandboxLosses
 from kit.database import Database
 from models import Sandbox
+from models.agent.session import ToolCall
 from models.agent.tool_result import save_tool_result
-from models.agent_session import ToolCall
 from models.base import now
 from models.effect import Effect, EffectKind
 from models.event import EventType
-from models.sandbox import SandboxStatus
+from models.sandboxes.sandbox import SandboxStatus
 from tests.activities.sessions import SEQUENCE, SessionAtWork, asking, session_at_work
 from tests.conftest import TestProject
 

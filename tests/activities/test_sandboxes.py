@@ -6,18 +6,18 @@ import pytest
 from sqlmodel import col, select
 from temporalio.exceptions import ApplicationError
 
-from activities.clones import keep_clone
+from activities.jobs.context import workplace
 from activities.sandboxes.beginnings import sandbox_runs, want_sandbox
+from activities.sandboxes.clones import keep_clone
 from activities.sandboxes.lifecycle import SandboxRef, must_be_large_enough
-from activities.workplaces import workplace
-from gateways.repository import Cloned
+from gateways.git.repository import Cloned
 from gateways.sandboxes.control import SandboxFacts
 from kit.database import Database
 from models import Event, Run, Sandbox, SandboxEvent
 from models.base import now
-from models.blueprint import SandboxConfig
+from models.blueprints.blueprint import SandboxConfig
 from models.event import EventType
-from models.sandbox import SandboxPurpose, SandboxStatus
+from models.sandboxes.sandbox import SandboxPurpose, SandboxStatus
 
 AT_ONCE = 8
 

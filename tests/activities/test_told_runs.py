@@ -6,11 +6,11 @@ import pytest
 from sqlmodel import col, select
 from temporalio.client import Client
 
-from activities.told_runs import TellRun, ToldRuns
+from activities.issues.answer_delivery import TellRun, ToldRuns
 from kit.database import Database
 from kit.ids import new_id
 from models import AnsweringSession, FollowUp, Run, SessionQuestion
-from models.run import RunStatus
+from models.runs.run import RunStatus
 from tests.conftest import TestProject
 
 

@@ -10,25 +10,25 @@ from psycopg_pool import PoolTimeout as DirectPoolTimeout
 from sqlalchemy.exc import IntegrityError, OperationalError
 from temporalio.service import RPCError, RPCStatusCode
 
-from activities.failures import as_application_error, final, is_final
-from activities.prompts import LONGEST_FOLDER, StepPrompt, skill_folders, system_prompt, user_prompt
-from activities.pull_request_text import LONGEST, body_of, title_of
+from activities.agent.prompts import LONGEST_FOLDER, StepPrompt, skill_folders, system_prompt, user_prompt
+from activities.errors import as_application_error, final, is_final
 from activities.runs.ci_fixes import _quote
-from activities.step_outputs import StepOutput
-from activities.verification.verification_text import BEGIN, END, replace_section, section_of
-from gateways.agent_errors import ContextTooLong, TurnCut
+from activities.runs.pull_request_text import LONGEST, body_of, title_of
+from activities.runs.step_outputs import StepOutput
+from activities.verification.pull_request_section import BEGIN, END, replace_section, section_of
+from gateways.anthropic.errors import ContextTooLong, TurnCut
 from gateways.errors import CredentialRefused, ProviderLimit, SandboxGone, SandboxNotRunning, UpstreamFailed
 from gateways.github.ci_failures import FailedCheck
 from kit.errors import Conflict, Unavailable
 from models.agent.sections import RULE
-from models.asset import ScriptLanguage
-from models.blueprint import BlueprintConfig
-from models.job_snapshot import ScriptSnapshot, SkillSnapshot, Snapshot, StepSnapshot, TextAsset
-from models.persona import StepRole, ThinkingEffort
-from models.run import Run, RunSource
-from models.run_step import Verdict
-from models.runs.verification import Verification, VerificationStatus
-from models.session_kind import SessionKind
+from models.agent.session_kind import SessionKind
+from models.assets.asset import ScriptLanguage
+from models.blueprints.blueprint import BlueprintConfig
+from models.blueprints.persona import StepRole, ThinkingEffort
+from models.jobs.snapshot import ScriptSnapshot, SkillSnapshot, Snapshot, StepSnapshot, TextAsset
+from models.runs.run import Run, RunSource
+from models.runs.run_step import Verdict
+from models.verification.verification import Verification, VerificationStatus
 
 FAILURES = [
     (ProviderLimit("slow", 7.0), "PROVIDER_LIMIT", True),

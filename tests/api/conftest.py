@@ -19,12 +19,12 @@ from temporalio.service import RPCError, RPCStatusCode
 from activities.reconcile.admission import bind
 from api.app import create_app
 from kit.database import Database
-from kit.rates import Rate
 from kit.settings import Settings
 from kit.temporal import SEARCH_ATTRIBUTES, connect
+from kit.token_bucket import Rate
 from local.ports import free_ports
 from models import Run
-from models.run import PrStatus
+from models.runs.run import PrStatus
 from tests.api.quiet_run import quiet_worker
 from tests.conftest import TestProject, make_project
 from tests.gateways.servers import FORGE_TOKEN, Server

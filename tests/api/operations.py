@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from api.openapi import COMMITTED
+from api.openapi.export import COMMITTED
 from kit.ids import new_id
 
 DESCRIPTION: dict[str, Any] = json.loads(COMMITTED.read_text())

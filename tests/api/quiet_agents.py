@@ -7,10 +7,10 @@ from temporalio import activity
 
 from kit.database import Database
 from models import AgentSession, Sandbox
+from models.agent.session_kind import SessionKind
 from models.base import JsonObject
-from models.jobs import job_of
-from models.persona import ThinkingEffort
-from models.session_kind import SessionKind
+from models.blueprints.persona import ThinkingEffort
+from models.jobs.job_lookup import job_of
 
 
 class Said(TypedDict):

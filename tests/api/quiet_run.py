@@ -9,33 +9,33 @@ from temporalio import workflow
 from temporalio.client import Client
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
-from activities.agent.resumption import tell_resumption
-from activities.answering_sessions import AnsweringSessions
-from activities.chains import Chains
-from activities.job_starting import JobInput
-from activities.jobs import CloseJob, Ending, JobActivities
-from activities.outside import Outside
+from activities.chains.lifecycle import Chains
+from activities.chains.sprint_chain import SprintChains
+from activities.chains.work_chain import WorkChains
+from activities.gateway_factory import Outside
+from activities.issues.answering import AnsweringSessions
+from activities.issues.questions import SessionQuestions
+from activities.jobs.job_launch import JobInput
+from activities.jobs.lifecycle import CloseJob, Ending, JobActivities
+from activities.jobs.resumption import tell_resumption
 from activities.runs.lifecycle import RunActivities
 from activities.sandboxes.lifecycle import SandboxActivities
-from activities.session_questions import SessionQuestions
-from activities.sprint_chains import SprintChains
-from activities.work_chains import WorkChains
+from kit.cancellation import finish_first
 from kit.database import Database
 from kit.settings import Settings
-from kit.shielding import finish_first
 from kit.temporal import TASK_QUEUE
-from models.answering_session import AnsweringStatus
-from models.job_kinds import ANSWERING_WORKFLOW, RUN_WORKFLOW
-from models.run import RunStatus
+from models.issues.answering_session import AnsweringStatus
+from models.jobs.job_registry import ANSWERING_WORKFLOW, RUN_WORKFLOW
+from models.runs.run import RunStatus
 from tests.api.quiet_agents import ANSWERED, ASKED, QuietAgents, Spoken
 from worker.activities import activities_of
 from worker.interceptors import ActivityInterceptor
-from workflows.answering_session import AnsweringSessionWorkflow
-from workflows.calls import instantly
-from workflows.conversing import Opening
-from workflows.run import RunState, RunWorkflow
-from workflows.sprint_chain import SprintChainWorkflow
-from workflows.work_chain import WorkChainWorkflow
+from workflows.activity_calls import instantly
+from workflows.agent.child_session import Opening
+from workflows.chains.sprint_chain import SprintChainWorkflow
+from workflows.chains.work_chain import WorkChainWorkflow
+from workflows.issues.answering import AnsweringSessionWorkflow
+from workflows.runs.run import RunState, RunWorkflow
 
 
 @workflow.defn(name=RUN_WORKFLOW)

@@ -2,7 +2,7 @@
 
 from kit.database import Database
 from models import IssueSession
-from models.issue_session import IssueSessionStatus
+from models.issues.issue_session import IssueSessionStatus
 
 
 async def a_scan(database: Database, project_id: str, **fields: object) -> str:

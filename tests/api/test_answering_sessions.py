@@ -9,8 +9,8 @@ from sqlmodel import col, select
 
 from kit.database import Database
 from models import AgentSession, AnsweringSession, SessionQuestion
-from models.answering_session import AnsweringStatus
-from models.session_question import QuestionStatus
+from models.issues.answering_session import AnsweringStatus
+from models.issues.session_question import QuestionStatus
 from tests.api.checked import Checked
 from tests.api.scans import a_scan
 from tests.conftest import TestProject

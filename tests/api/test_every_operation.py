@@ -9,12 +9,12 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from api.requests import LARGEST_BODY
+from api.http.request import LARGEST_BODY
 from kit.database import Database
 from kit.ids import new_id
 from models import ApiKey
-from models.api_key import SCOPES
 from models.base import now
+from models.projects.api_key import SCOPES
 from tests.api.conftest import client_of
 from tests.api.operations import LISTS, OPERATIONS, PRIVATE, WITH_BODY, Operation
 from tests.conftest import TestProject, make_project

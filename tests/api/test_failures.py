@@ -15,10 +15,10 @@ from fastapi import FastAPI
 from pydantic import PostgresDsn
 from sqlalchemy import delete, update
 
-from api.events import LOOK_SECONDS
+from api.realtime.event_stream import LOOK_SECONDS
 from kit.database import Database
+from kit.schemas import iso
 from kit.settings import Settings
-from kit.wire import iso
 from local.ports import free_ports
 from models import Installation, Sweep
 from models.base import now

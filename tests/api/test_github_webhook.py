@@ -10,15 +10,15 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from api.requests import LARGEST_BODY
+from api.http.request import LARGEST_BODY
 from kit.crypto import signature
 from kit.database import Database
 from kit.settings import Settings
 from models import GithubDelivery, Run, Verification
-from models.github_waiting import waiting_for_checks
-from models.run import PrStatus
-from models.runs.verification import VerificationStatus
-from models.webhooks.github_hint import PULL_REQUEST, find_hints
+from models.github.hint import PULL_REQUEST, find_hints
+from models.github.webhook_targets import waiting_for_checks
+from models.runs.run import PrStatus
+from models.verification.verification import VerificationStatus
 from tests.api.conftest import SHA, client_of, running
 
 SECRET = "webhook-secret-of-the-tests"

@@ -9,7 +9,7 @@ from fastapi import FastAPI, Response
 from sqlalchemy import func, select, text, update
 from sqlmodel import col
 
-from api.idempotency import Claim, Idempotency, StillRunning
+from api.http.idempotency import Claim, Idempotency, StillRunning
 from kit.database import Database
 from kit.errors import Unavailable
 from models import IdempotencyRecord, Persona
@@ -97,7 +97,7 @@ async def test_a_failure_is_not_remembered(
         raise Unavailable("no")
 
     with monkeypatch.context() as broken:
-        broken.setattr("api.context.Unit.commit", fail)
+        broken.setattr("api.state.Unit.commit", fail)
         failed = await client.post("/personas/create", json=BODY, headers=KEY)
         assert (failed.status_code, failed.json()["error"]["retryable"]) == (503, True)
     again = await client.post("/personas/create", json=BODY, headers=KEY)

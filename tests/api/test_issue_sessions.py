@@ -8,7 +8,7 @@ from sqlmodel import col, select
 
 from kit.database import Database
 from models import Issue, IssueSession, JobSnapshot
-from models.issue_session import IssueSessionStatus
+from models.issues.issue_session import IssueSessionStatus
 from models.trash.kinds import ISSUE_SESSION
 from models.trash.moves import remove
 from tests.api.checked import Checked

@@ -7,14 +7,14 @@ import httpx
 import pytest
 from sqlmodel import col, select
 
-from activities.jobs import CloseJob, Ending
+from activities.jobs.lifecycle import CloseJob, Ending
 from activities.runs.lifecycle import RunActivities
 from kit.database import Database
 from kit.ids import new_id
 from models import Run
 from models.event import Event, EventType, append
-from models.issue import Issue, follow_run
-from models.run import RunStatus
+from models.issues.issue import Issue, follow_run
+from models.runs.run import RunStatus
 from tests.activities.rows_held import until_one_waits
 from tests.api.checked import Checked
 from tests.api.scans import a_scan

@@ -15,8 +15,8 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import Engine, event, text
 
-from api.context import Api
-from api.keys import CERTAIN_SECONDS, LOOK_UPS, Keys
+from api.auth import CERTAIN_SECONDS, LOOK_UPS, Keys
+from api.state import Api
 from kit.database import Database
 from kit.settings import Settings
 from local.postgres import Postgres
@@ -213,7 +213,7 @@ async def test_what_is_remembered_of_guesses_is_bounded(
     app: FastAPI, client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     keys: Keys = app.state.api.keys
-    monkeypatch.setattr("api.keys.LARGEST", 10)
+    monkeypatch.setattr("api.auth.LARGEST", 10)
     monkeypatch.setattr(keys, "_unknown", {})
     for _ in range(12):
         guess = "cc_live_" + secrets.token_urlsafe(32)

@@ -9,8 +9,8 @@ from sqlmodel import col, select
 from kit.database import Database
 from kit.ids import new_id
 from models import Event, MergeJob, Run
-from models.merge_job import MergeStatus
-from models.run import PrStatus
+from models.merging.merge_job import MergeStatus
+from models.runs.run import PrStatus
 from tests.api.checked import Checked
 from tests.api.test_runs import start
 from tests.conftest import TestProject

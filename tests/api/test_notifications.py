@@ -10,8 +10,8 @@ from fastapi import FastAPI
 from kit.database import Database
 from kit.ids import new_id
 from models import ApiKey, Member, Notification
-from models.api_key import SCOPES
-from models.notification import NotificationType
+from models.notifications.notification import NotificationType
+from models.projects.api_key import SCOPES
 from tests.api.checked import Checked
 from tests.api.conftest import client_of
 from tests.conftest import TestProject

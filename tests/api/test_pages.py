@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import update
 from sqlmodel import col
 
-from api.pages import Cursors
+from api.http.pagination import Cursors
 from kit.database import Database
 from models import Persona
 from models.base import now

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
-from api.protocol import LARGEST_HEAD, STRETCH, BoundedProtocol
+from api.http.protocol import LARGEST_HEAD, STRETCH, BoundedProtocol
 from local.ports import free_ports
 from tests.patience import PATIENCE
 
@@ -74,12 +74,12 @@ def post(length: int) -> bytes:
 async def test_what_does_not_arrive_is_cut(
     port: int, parts: tuple[bytes, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("api.protocol.ARRIVAL_SECONDS", 0.3)
+    monkeypatch.setattr("api.http.protocol.ARRIVAL_SECONDS", 0.3)
     assert await answer(port, *parts, pause=0.1) == b""
 
 
 async def test_a_long_body_has_longer(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("api.protocol.ARRIVAL_SECONDS", 3.0)
+    monkeypatch.setattr("api.http.protocol.ARRIVAL_SECONDS", 3.0)
     parts = [b"x" * STRETCH] * 4
     told = await answer(port, post(4 * STRETCH), *parts, pause=1.0)
     assert told.startswith(b"HTTP/1.1 200")

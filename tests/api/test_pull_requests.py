@@ -8,7 +8,7 @@ import pytest
 from kit.database import Database
 from models import Run
 from models.base import JsonObject
-from models.run import PrStatus
+from models.runs.run import PrStatus
 from tests.api.checked import Checked
 from tests.api.test_runs import start
 

@@ -11,13 +11,13 @@ import httpx
 import pytest
 from sqlalchemy import event, text
 
-from api.rate_limits import RateLimits, address_of
+from api.http.rate_limits import RateLimits, address_of
 from kit.database import Database
 from kit.errors import AuthInvalid, RateLimited
 from kit.ids import new_id
-from kit.rates import Bucket, Rate
 from kit.settings import Settings
 from kit.tenancy import EVERY_PROJECT, DatabaseRole
+from kit.token_bucket import Bucket, Rate
 from models.projects.rate_bucket import take_tokens
 from tests.api.conftest import client_of, running
 from tests.api.serving import serving
@@ -210,7 +210,7 @@ async def test_refusal_of_an_address_is_delayed(
     api_settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """So that those who guess without a pause take little from everybody else."""
-    monkeypatch.setattr("api.rate_limits.REFUSAL_SECONDS", 0.5)
+    monkeypatch.setattr("api.http.rate_limits.REFUSAL_SECONDS", 0.5)
     async with asking(api_settings, rate_limit_per_address=Rate(1, 3600)) as client:
         assert (await client.get("/whoami")).status_code == 401
         begun = time.monotonic()
@@ -222,7 +222,7 @@ async def test_what_is_remembered_of_addresses_is_bounded(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Those that were unseen for longest are forgotten first."""
-    monkeypatch.setattr("api.rate_limits.LARGEST", 3)
+    monkeypatch.setattr("api.http.rate_limits.LARGEST", 3)
     limits = RateLimits(database, per_key=None, per_address=Rate(1, 3600), streams=None)
     for host in ("192.0.2.1", "192.0.2.2", "192.0.2.3"):
         await limits.take_from_address(scope_of(host))
@@ -233,7 +233,7 @@ async def test_what_is_remembered_of_addresses_is_bounded(
 
 
 async def test_the_statement_says_what_the_rule_says(database: Database) -> None:
-    """A row and `kit.rates.Bucket`, step by step."""
+    """A row and `kit.token_bucket.Bucket`, step by step."""
     rate, key_id = Rate(10, 36_000), (await make_project(database)).key_id
     bucket = Bucket(0.0)
     for wanted in (3, 1, 4, 5, 1):

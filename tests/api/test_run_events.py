@@ -12,14 +12,14 @@ from fastapi import FastAPI
 from sqlalchemy import delete
 from sqlmodel import col
 
-from api.events import Events
+from api.realtime.event_stream import Events
 from kit.database import Database
 from kit.settings import Settings
 from local.postgres import Postgres
 from models import Run
 from models.event import Event, EventType, append
-from models.run import RunStatus
-from models.run_ending import announce
+from models.runs.run import RunStatus
+from models.runs.run_completion import announce
 from tests.api.conftest import client_of, running
 from tests.api.serving import serving
 from tests.conftest import TestProject
@@ -131,8 +131,8 @@ async def test_a_live_run_is_followed_to_its_end(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Woken by each event: it never reads by itself."""
-    monkeypatch.setattr("api.events.LOOK_SECONDS", 3_600)
-    monkeypatch.setattr("api.events.HEARTBEAT_SECONDS", 3_600)
+    monkeypatch.setattr("api.realtime.event_stream.LOOK_SECONDS", 3_600)
+    monkeypatch.setattr("api.realtime.event_stream.HEARTBEAT_SECONDS", 3_600)
     seen: list[str] = []
 
     async def follow() -> None:
@@ -163,8 +163,8 @@ async def test_a_client_that_leaves_is_forgotten(
 async def test_silence_is_broken_by_heartbeats(
     streaming: httpx.AsyncClient, run_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("api.events.HEARTBEAT_SECONDS", 0.2)
-    monkeypatch.setattr("api.events.LOOK_SECONDS", 0.1)
+    monkeypatch.setattr("api.realtime.event_stream.HEARTBEAT_SECONDS", 0.2)
+    monkeypatch.setattr("api.realtime.event_stream.LOOK_SECONDS", 0.1)
     async with streaming.stream("GET", f"/runs/{run_id}/events?after=2") as response:
         beats = chunks(response)
         assert [(await anext(beats))["comment"] for _ in range(2)] == ["heartbeat", "heartbeat"]
@@ -173,7 +173,7 @@ async def test_silence_is_broken_by_heartbeats(
 async def test_the_end_of_the_process_ends_streams(
     api_settings: Settings, project: TestProject, run_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("api.events.LOOK_SECONDS", 3_600)
+    monkeypatch.setattr("api.realtime.event_stream.LOOK_SECONDS", 3_600)
     async with running(api_settings) as app, serving(app) as url:
         headers = project.headers
         async with (
@@ -189,7 +189,7 @@ async def test_the_end_of_the_process_ends_streams(
 async def test_a_revoked_key_ends_its_stream(
     served: str, client: httpx.AsyncClient, run_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("api.events.LOOK_SECONDS", 0.1)
+    monkeypatch.setattr("api.realtime.event_stream.LOOK_SECONDS", 0.1)
     body = {"name": "n", "scopes": ["runs:read"]}
     key = (await client.post("/project/api-keys/generate", json=body)).json()["data"]
     headers = {"Authorization": f"Bearer {key['key']}"}

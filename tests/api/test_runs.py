@@ -16,9 +16,9 @@ from kit.ids import new_id
 from kit.settings import Settings
 from kit.temporal import connect
 from models import FollowUp, IdempotencyRecord, Run
-from models.agent_session import FollowUpStatus
+from models.agent.session import FollowUpStatus
 from models.base import now
-from models.run import RunStatus
+from models.runs.run import RunStatus
 from tests.conftest import TestProject
 from tests.patience import PATIENCE
 

@@ -8,11 +8,11 @@ import pytest
 
 from kit.database import Database
 from models import AgentSession, Message, RunStep, Sandbox, SandboxEvent, ToolCall
-from models.agent_session import MessageRole, answer_place
+from models.agent.session import MessageRole, answer_place
+from models.agent.session_kind import SessionKind
 from models.base import JsonObject, now
-from models.persona import StepRole, ThinkingEffort
-from models.sandbox import SandboxEventType, SandboxStatus
-from models.session_kind import SessionKind
+from models.blueprints.persona import StepRole, ThinkingEffort
+from models.sandboxes.sandbox import SandboxEventType, SandboxStatus
 from tests.api.checked import Checked
 from tests.conftest import TestProject
 

@@ -9,7 +9,7 @@ from sqlmodel import col, select
 
 from kit.database import Database
 from models import Event, SprintChain
-from models.chain import ChainStatus
+from models.chains.chain import ChainStatus
 from models.event import EventType
 from tests.api.checked import Checked
 from tests.api.test_runs import reaches as run_reaches

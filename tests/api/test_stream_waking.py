@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator, Mapping
 
 import pytest
 
-from api.events import Events
-from api.stream_waking import StreamWaker
+from api.realtime.event_stream import Events
+from api.realtime.stream_waker import StreamWaker
 from kit.database import Database
 from kit.errors import Unavailable
 from kit.settings import Settings
@@ -89,7 +89,7 @@ async def test_streams_of_a_subject_and_of_its_project_are_woken_and_nobody_is_p
 async def test_waking_goes_on_after_an_outage_of_the_database(
     events: Events, reads: Reads, database: Database, issue: Issue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("api.stream_waking.RETRY_SECONDS", 0.01)
+    monkeypatch.setattr("api.realtime.stream_waker.RETRY_SECONDS", 0.01)
     with events.waiting(issue.id) as flag:
         await woken(flag)
         reads.is_away, asked = True, reads.asked

@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from activities.jobs import CloseJob, Ending
+from activities.jobs.lifecycle import CloseJob, Ending
 from activities.runs.lifecycle import RunActivities
 from kit.database import Database
 from kit.ids import new_id

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import psycopg
 
-from cli.migrate import upgrade
+from cli.deployment.migrate import upgrade
 from local.ports import free_ports
 from local.postgres import Postgres
 from tests.bench.bench_api import measure, seed, serving

@@ -22,10 +22,10 @@ import httpx
 import psycopg
 from cryptography.fernet import Fernet
 
-from cli.migrate import upgrade
+from cli.deployment.migrate import upgrade
 from local.ports import free_ports
 from local.postgres import Postgres
-from models.api_key import SCOPES, ApiKey
+from models.projects.api_key import SCOPES, ApiKey
 
 ROOT = Path(__file__).parents[2]
 ROWS = 1_000_000

@@ -18,9 +18,9 @@ from typing import Final
 import psycopg
 from psycopg import sql
 
-from activities.outside import Outside
+from activities.gateway_factory import Outside
 from activities.reconcile.checks import checks
-from activities.trash.keeping import TrashKeeping
+from activities.trash.retention import TrashKeeping
 from kit.ids import lowest_id
 from models.base import now
 from tests.runs.outcome import outcome_of

@@ -20,14 +20,14 @@ from pathlib import Path
 import psutil
 from sqlmodel import col
 
-from activities.row_starting import start_row
-from activities.starting import RunInput, run_start, start_once
+from activities.jobs.launch import RunInput, run_start, start_once
+from activities.jobs.row_launch import start_row
 from kit.temporal import TASK_QUEUE
 from models import Run, SprintChain
-from models.blueprint import BlueprintConfig
-from models.chain import ChainStatus
-from models.project import Project
-from models.run import RunStatus
+from models.blueprints.blueprint import BlueprintConfig
+from models.chains.chain import ChainStatus
+from models.projects.project import Project
+from models.runs.run import RunStatus
 from tests.runs import test_sprint_chains as chains
 from tests.runs.parts import running
 from tests.runs.scenarios import bash, finish, scripted

@@ -21,7 +21,7 @@ from typing import Final
 
 import uvloop
 
-from api.protocol import ARRIVAL_SECONDS
+from api.http.protocol import ARRIVAL_SECONDS
 from local.ports import LOOPBACK
 from tests.bench.http_client import ask, get
 from tests.bench.serving import RUNS, Served, served

@@ -24,13 +24,13 @@ import psutil
 from sqlalchemy import func, select
 from sqlmodel import col
 
-from activities.chain_starting import ChainInput, chain_start
-from activities.row_starting import start_row
-from activities.starting import start_once
+from activities.jobs.chain_launch import ChainInput, chain_start
+from activities.jobs.launch import start_once
+from activities.jobs.row_launch import start_row
 from models import AnsweringSession, Event, Project, Run, SprintChain
-from models.answering_session import AnsweringStatus
 from models.event import EventType
-from models.job_kinds import KINDS
+from models.issues.answering_session import AnsweringStatus
+from models.jobs.job_registry import KINDS
 from tests.runs import test_answering_sessions as answering
 from tests.runs.parts import running
 from tests.runs.site import Site, opened

@@ -13,7 +13,7 @@ from typing import Final
 import httpx
 from cryptography.fernet import Fernet
 
-from cli.migrate import upgrade
+from cli.deployment.migrate import upgrade
 from local.ports import LOOPBACK, free_ports
 from local.postgres import Postgres
 from tests.bench.bench_api import ROOT, seed

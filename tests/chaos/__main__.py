@@ -29,7 +29,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from cli.interrupts import cancel_on_signals
+from cli.signals import cancel_on_signals
 from tests.chaos import faults, show
 from tests.chaos.table import Results, Scope, Table, chosen
 from tests.runs.parts import running

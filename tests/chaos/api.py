@@ -9,8 +9,8 @@ import os
 import signal
 from collections.abc import Awaitable, Callable
 
-import api.starting
-from api.context import Unit
+import api.workflow_start
+from api.state import Unit
 from tests.chaos.traps import springs, trap
 
 
@@ -34,4 +34,4 @@ def trapped(owner: object, name: str, before: str, after: str) -> None:
 
 def lay() -> None:
     trapped(Unit, "commit", "commit", "committed")
-    trapped(api.starting, "start_row", "start", "started")
+    trapped(api.workflow_start, "start_row", "start", "started")

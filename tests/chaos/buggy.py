@@ -2,16 +2,16 @@
 
 from temporalio import workflow
 
-from activities.chain_starting import ChainInput
-from activities.jobs import Ending
-from models.chain import ChainStatus
-from models.job_kinds import RUN_WORKFLOW, SPRINT_CHAIN_WORKFLOW
-from models.run import RunStatus
+from activities.jobs.chain_launch import ChainInput
+from activities.jobs.lifecycle import Ending
+from models.chains.chain import ChainStatus
+from models.jobs.job_registry import RUN_WORKFLOW, SPRINT_CHAIN_WORKFLOW
+from models.runs.run import RunStatus
 from worker.registry import WORKFLOWS
-from workflows.agent_session import AgentSessionWorkflow
-from workflows.run import RunState, RunWorkflow
-from workflows.session_limits import SessionInput, SessionOutcome
-from workflows.sprint_chain import SprintChainWorkflow
+from workflows.agent.limits import SessionInput, SessionOutcome
+from workflows.agent.session import AgentSessionWorkflow
+from workflows.chains.sprint_chain import SprintChainWorkflow
+from workflows.runs.run import RunState, RunWorkflow
 
 
 @workflow.defn(name=RUN_WORKFLOW)

@@ -18,10 +18,10 @@ from psycopg import sql
 from sqlmodel import col
 
 from models import AgentSession, Effect, Message, Run, Sandbox
-from models.agent_session import MessageRole
+from models.agent.session import MessageRole
 from models.event import EventType
-from models.run import RunStatus
-from models.sandbox import SandboxStatus
+from models.runs.run import RunStatus
+from models.sandboxes.sandbox import SandboxStatus
 from tests.chaos.stage import Accepted, Expected, Stage, is_delivered
 from tests.runs.outcome import Finding, Harm, Outcome, broken_laws, look_at
 

@@ -25,8 +25,8 @@ from kit.ids import new_id
 from local.ports import LOOPBACK, free_ports
 from local.process import Identity, StartError
 from models import Project, Run, Sandbox
-from models.run import PrStatus, RunStatus
-from models.sandbox import SandboxStatus
+from models.runs.run import PrStatus, RunStatus
+from models.sandboxes.sandbox import SandboxStatus
 from tests.chaos.links import Link, opened_link
 from tests.runs.merges import headers_of
 from tests.runs.outcome import Finding, Harm

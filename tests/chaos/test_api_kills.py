@@ -14,10 +14,10 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from activities.reconcile.admission import START_SCHEDULE
 from activities.reconcile.unstarted_rows import GRACE
-from api.idempotency import ABANDONED
+from api.http.idempotency import ABANDONED
 from models import IdempotencyRecord, Run
 from models.event import EventType
-from models.run import PrStatus, RunStatus
+from models.runs.run import PrStatus, RunStatus
 from tests.conftest import TestProject, make_project
 from tests.runs.outcome import Outcome, outcome_of
 from tests.runs.scenarios import create, finish, scripted

@@ -8,12 +8,12 @@ import pytest
 from temporalio.client import WorkflowFailureError
 
 import worker.main
-from activities.tool_calls import ToolCalls
+from activities.agent.tool_calls import ToolCalls
 from models import Run
-from models.chain import ChainStatus
+from models.chains.chain import ChainStatus
 from models.event import EventType
-from models.run import PrStatus, RunStatus
-from models.run_why import Reason, why
+from models.runs.run import PrStatus, RunStatus
+from models.runs.status_reason import Reason, why
 from tests.chaos.buggy import BuggyAgentSession, BuggyRun, BuggySprintChain, with_bugs
 from tests.runs import chains
 from tests.runs import test_sprint_chains as sprints

@@ -12,10 +12,10 @@ import pytest
 from temporalio.api.enums.v1 import EventType
 
 from models import AnsweringSession, Run, SprintChain
-from models.answering_session import AnsweringStatus
-from models.chain import ChainStatus
+from models.chains.chain import ChainStatus
 from models.event import EventType as Happening
-from models.run import PrStatus, RunStatus
+from models.issues.answering_session import AnsweringStatus
+from models.runs.run import PrStatus, RunStatus
 from tests.chaos.checkouts import PATCHED, UNPATCHED, Checkout, check_out, replace
 from tests.runs import chains
 from tests.runs import test_answering_sessions as answers

@@ -8,9 +8,9 @@ from contextlib import AsyncExitStack
 import pytest
 
 from models.event import EventType
-from models.notification import NotificationType
-from models.run import PrStatus, RunStatus
-from models.run_step import StepStatus
+from models.notifications.notification import NotificationType
+from models.runs.run import PrStatus, RunStatus
+from models.runs.run_step import StepStatus
 from tests.patience import PATIENCE
 from tests.runs.outcome import Outcome, outcome_of
 from tests.runs.parts import Parts

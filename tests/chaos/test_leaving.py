@@ -7,7 +7,7 @@ import pytest
 
 from models import Run
 from models.event import EventType
-from models.run import RunStatus
+from models.runs.run import RunStatus
 from tests.runs.model_recorder import Recorder, recording
 from tests.runs.outcome import outcome_of
 from tests.runs.parts import Parts

@@ -9,11 +9,11 @@ import pytest
 
 from local.state import State
 from models import Run
-from models.blueprint import PipelineStep
+from models.blueprints.blueprint import PipelineStep
+from models.blueprints.persona import StepRole
 from models.event import EventType
-from models.persona import StepRole
-from models.run import PrStatus, RunStatus
-from models.sandbox import SandboxStatus
+from models.runs.run import PrStatus, RunStatus
+from models.sandboxes.sandbox import SandboxStatus
 from tests.runs.outcome import outcome_of
 from tests.runs.parts import Parts
 from tests.runs.scenarios import bash, create, delayed, finish, scripted

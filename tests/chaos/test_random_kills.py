@@ -11,11 +11,11 @@ from sqlmodel import col
 from temporalio.client import WorkflowUpdateFailedError, WorkflowUpdateRPCTimeoutOrCancelledError
 from temporalio.service import RPCError
 
-from activities.task_schedules import keep_schedule
+from activities.schedules.temporal_schedule import keep_schedule
 from models import Event, MergeJob, Notification, Run, Sandbox
-from models.answering_session import AnsweringStatus
-from models.chain import ChainStatus
-from models.run import PrStatus, RunStatus
+from models.chains.chain import ChainStatus
+from models.issues.answering_session import AnsweringStatus
+from models.runs.run import PrStatus, RunStatus
 from tests.patience import PATIENCE
 from tests.runs import chains, merges, test_recurring
 from tests.runs import test_answering_sessions as answers

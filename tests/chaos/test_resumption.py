@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from models.event import Event, EventType
-from models.run import RunStatus
+from models.runs.run import RunStatus
 from tests.runs.outcome import Outcome, outcome_of
 from tests.runs.parts import Parts
 from tests.runs.scenarios import bash, delayed, faulty, finish, scripted

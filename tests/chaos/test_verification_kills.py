@@ -9,11 +9,11 @@ import pytest
 from sqlmodel import col
 
 from models import Verification
-from models.blueprint import BlueprintConfig, Verify
+from models.blueprints.blueprint import BlueprintConfig, Verify
 from models.event import EventType
-from models.run import PrStatus, RunStatus
-from models.runs.verification import VerificationStatus
-from models.sandbox import SandboxPurpose, SandboxStatus
+from models.runs.run import PrStatus, RunStatus
+from models.sandboxes.sandbox import SandboxPurpose, SandboxStatus
+from models.verification.verification import VerificationStatus
 from tests.patience import PATIENCE
 from tests.runs.outcome import Outcome, outcome_of
 from tests.runs.parts import Parts

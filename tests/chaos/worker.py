@@ -13,14 +13,14 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from temporalio import activity
 
-import activities.agent_turns
+import activities.agent.turns
 from activities.runs.lifecycle import RunActivities
 from activities.webhooks.deliveries import Webhooks
-from gateways.agent import Agent
+from gateways.anthropic.client import Agent
 from gateways.git.hidden_refs import HiddenRefs
+from gateways.git.repository import Repository
 from gateways.github.client import GitHub
 from gateways.github.pull_requests import PullRequests
-from gateways.repository import Repository
 from gateways.sandboxes.control import Sandboxes
 from gateways.sandboxes.sandbox import SandboxHandle
 from gateways.webhooks.sender import Sender
@@ -88,7 +88,7 @@ def lay() -> None:
     trapped(Repository, "clone", "clone", "cloned")
     trapped_within(Agent, "turn", "within-a-turn")
     trapped(Agent, "turn", "turn", "answered")
-    trapped(activities.agent_turns, "store_answer", "store-turn", "turn-stored")
+    trapped(activities.agent.turns, "store_answer", "store-turn", "turn-stored")
     trapped_within(SandboxHandle, "tool", "within-a-tool-call")
     trapped(SandboxHandle, "tool", "tool-call", "called")
     trapped_within(SandboxHandle, "tool", "within-a-verification", only="command")

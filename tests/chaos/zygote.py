@@ -17,7 +17,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from cli.api import api as run_api
+from cli.deployment.api import api as run_api
 from local.process import Identity, StartError, python, python_environment
 from tests.chaos.api import lay as lay_in_api
 from tests.chaos.clock import shift_clock

@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from cli.demo_repository import FILES, PROMPT
+from cli.demo.repository import FILES, PROMPT
 from local.model.scenarios import BUILT_IN, Scenario, choose, load
 
 ALL_TOOLS = {"bash", "str_replace_based_edit_tool", "search", "finish"}

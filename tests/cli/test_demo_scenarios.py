@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from cli.demo_chains import REPORT, SPRINTS
-from cli.demo_issues import SCAN
-from cli.demo_merges import CHECK
-from cli.demo_repository import FILES, PROMPT
+from cli.demo.chains import REPORT, SPRINTS
+from cli.demo.issues import SCAN
+from cli.demo.merging import CHECK
+from cli.demo.repository import FILES, PROMPT
 from local.model.scenarios import BUILT_IN, Scenario, choose, load
 from tests.patience import PATIENCE
 

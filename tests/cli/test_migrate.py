@@ -9,7 +9,7 @@ import pytest
 from psycopg.errors import InsufficientPrivilege
 from sqlmodel import select
 
-from cli.migrate import upgrade
+from cli.deployment.migrate import upgrade
 from kit.database import Database, driver_url
 from kit.tenancy import EVERY_PROJECT, DatabaseRole
 from local.ports import free_ports

@@ -11,9 +11,9 @@ from gateways.git.cache import CloneCache
 from gateways.git.process import Git
 from gateways.sandboxes.control import Sandboxes, SandboxHandle
 from kit.database import Database
-from kit.pacing import Pacing
 from local.ports import free_ports
 from local.postgres import Postgres
+from models.provider_rate_limit import Pacing
 from tests.gateways.servers import E2B_API_KEY, Server, forge_and_sandboxes
 from tests.runs.sandbox_faults import Faults
 

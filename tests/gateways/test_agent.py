@@ -7,11 +7,19 @@ from typing import Literal
 import pytest
 from pydantic import ValidationError
 
-from gateways.agent import Agent, ToolCall, Turn, TurnCut, TurnRequest
-from gateways.conversation import AssistantTurn, Block, Message, ToolResult, Usage, UserText, assemble
+from gateways.anthropic.client import Agent, ToolCall, Turn, TurnCut, TurnRequest
+from gateways.anthropic.conversation import (
+    AssistantTurn,
+    Block,
+    Message,
+    ToolResult,
+    Usage,
+    UserText,
+    assemble,
+)
 from gateways.errors import CredentialRefused
-from gateways.tools import definitions
-from models.session_kind import SessionKind
+from gateways.tools.definitions import definitions
+from models.agent.session_kind import SessionKind
 from tests.gateways.wire_server import START, Event, Wire, called, said, serving, stopped, stream, thought
 
 KEY = "sk-ant-test-0123456789"

@@ -6,8 +6,8 @@ from email.utils import format_datetime
 
 import pytest
 
-from gateways.agent import Agent, ContextTooLong, TurnCut
-from gateways.agent_errors import retry_after
+from gateways.anthropic.client import Agent, ContextTooLong, TurnCut
+from gateways.anthropic.errors import retry_after
 from gateways.errors import CredentialRefused, GatewayError, ProviderLimit, UpstreamRefused
 from tests.gateways.test_agent import KEY, ask, request
 from tests.gateways.wire_server import (

@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from gateways.agent import Agent, Turn, TurnCut, TurnRequest
-from gateways.conversation import (
+from gateways.anthropic.client import Agent, Turn, TurnCut, TurnRequest
+from gateways.anthropic.conversation import (
     AssistantTurn,
     Compaction,
     Entry,
@@ -18,9 +18,9 @@ from gateways.conversation import (
     summary_request,
 )
 from gateways.errors import CredentialRefused, GatewayError, ProviderLimit, UpstreamRefused
-from gateways.finishing import Finish
-from gateways.tools import ToolRequest, definitions, parse
-from models.session_kind import SessionKind
+from gateways.tools.definitions import ToolRequest, definitions, parse
+from gateways.tools.finish_schemas import Finish
+from models.agent.session_kind import SessionKind
 from tests.served import scripted_model
 
 KEY = "key-of-the-scripted-model"

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gateways.conversation import (
+from gateways.anthropic.conversation import (
     BYTES_PER_TOKEN,
     INTERRUPTED,
     SHRINK_TO,

@@ -15,9 +15,9 @@ from github.Repository import Repository
 
 from gateways.errors import CredentialRefused, ProviderLimit, UpstreamFailed, UpstreamRefused
 from gateways.github.client import GitHub, clone_url, parse_repository
-from kit import pacing
 from kit.database import Database
 from local.forge.seed import seed
+from models import provider_rate_limit
 from tests.gateways.canned import Answer, canned
 from tests.gateways.servers import FORGE_TOKEN, Server
 
@@ -306,7 +306,7 @@ async def test_a_plan_without_drafts_gets_a_plain_pull_request(database: Databas
 
 async def test_writes_take_turns(database: Database) -> None:
     token = uuid4().hex
-    await pacing.reserve(database, pacing.fingerprint("github", token), 0.0)
+    await provider_rate_limit.reserve(database, provider_rate_limit.fingerprint("github", token), 0.0)
     with canned(Answer(201, {})) as server:
         github = GitHub(token, api_url=server.url, database=database, spacing_seconds=0.3)
 

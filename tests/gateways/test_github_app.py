@@ -12,8 +12,8 @@ from pydantic import PostgresDsn, SecretStr, ValidationError
 
 from gateways.errors import CredentialRefused, UpstreamFailed
 from gateways.git.cache import CloneCache
+from gateways.git.errors import RepositoryNotFound
 from gateways.git.hidden_refs import HiddenRefs
-from gateways.git_errors import RepositoryNotFound
 from gateways.github.access import Token
 from gateways.github.app import LEAST_LEFT, GitHubApp, InstallationToken, _permissions
 from gateways.github.client import clone_url

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from gateways import inside
+from gateways.sandboxes import inspection_program
 from tests.patience import PATIENCE
 
-SOURCE = Path(inside.__file__).read_text()
+SOURCE = Path(inspection_program.__file__).read_text()
 
 
 @dataclass(frozen=True)
@@ -58,9 +58,9 @@ def test_what_does_not_heed_it_is_stopped_too(home: Home, server: str) -> None:
     home.do("preview-start", server.format(here="echo $BASHPID >pid"), "8123")
     told = home.path / "pid"
     wait_for(lambda: told.exists() and told.read_text().endswith("\n"))
-    assert inside.living(int(told.read_text()))
+    assert inspection_program.living(int(told.read_text()))
     assert home.do("preview-stop")["state"] == "stopped"
-    assert inside.living(int(told.read_text())) is None
+    assert inspection_program.living(int(told.read_text())) is None
 
 
 def test_a_process_that_only_has_its_number_is_left_alone(home: Home) -> None:
@@ -69,12 +69,12 @@ def test_a_process_that_only_has_its_number_is_left_alone(home: Home) -> None:
     known = json.loads(state.read_text())
     state.write_text(json.dumps({**known, "born": "1"}))
     home.do("preview-stop")
-    assert inside.living(known["pid"])
+    assert inspection_program.living(known["pid"])
     state.write_text(json.dumps(known))
 
 
 def test_half_a_line_is_not_shown(home: Home) -> None:
     home.do("preview-start", "echo short", "8123")
     wait_for(lambda: home.do("preview-state")["output"] == "short\n")
-    (home.preview / "output").write_text("a" * inside.TAIL_BYTES + "secret\nwhole\n")
+    (home.preview / "output").write_text("a" * inspection_program.TAIL_BYTES + "secret\nwhole\n")
     assert home.do("preview-state")["output"] == "whole\n"

@@ -5,7 +5,7 @@ from typing import get_args
 import pytest
 from anthropic.types import Model
 
-from gateways.profiles import BUDGETS, Effort, ModelProfile, profile, thinking_parameters
+from gateways.anthropic.model_profiles import BUDGETS, Effort, ModelProfile, profile, thinking_parameters
 
 EFFORTS: tuple[Effort, ...] = get_args(Effort)
 TODAY = ["claude-opus-5-5", "claude-sonnet-5-5", "claude-haiku-5-5", "claude-opus-4-6", "claude-fable-5-1"]

@@ -12,7 +12,7 @@ import pytest
 from gateways.errors import UpstreamFailed, UpstreamRefused
 from gateways.git.cache import CloneCache
 from gateways.git.hidden_refs import HiddenRefs
-from gateways.repository import (
+from gateways.git.repository import (
     BaseBranchMissing,
     BranchMissing,
     ChangeMalformed,
@@ -404,7 +404,7 @@ async def test_protected_paths_are_not_pushed_to_a_branch(
 async def test_a_change_that_is_too_large_is_refused(
     repository: Repository, handle: SandboxHandle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gateways.repository.MAX_PACK_BYTES", 1_000_000)
+    monkeypatch.setattr("gateways.git.repository.MAX_PACK_BYTES", 1_000_000)
     cloned = await repository.clone(None, "work")
     await in_repo(handle, "head -c 3000000 /dev/urandom >large")
     sha = await commit(repository, cloned.base_sha, "Large")

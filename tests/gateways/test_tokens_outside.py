@@ -7,8 +7,8 @@ from uuid import uuid4
 import pytest
 
 from gateways.git.cache import CloneCache
-from gateways.integration import Integration
-from gateways.repository import Repository, checkpoint_ref
+from gateways.git.combined_merge import Integration
+from gateways.git.repository import Repository, checkpoint_ref
 from gateways.sandboxes.control import Sandboxes, SandboxHandle
 from local.forge.seed import seed
 from tests.gateways.servers import FORGE_TOKEN, Server

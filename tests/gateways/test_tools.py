@@ -8,10 +8,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import JsonValue
 
-from gateways.finishing import CheckerFinish, EvaluatorFinish, Finish
 from gateways.learnings.report import ReportLearning
-from gateways.tools import EDITOR, Fault, ReportIssue, ToolRequest, definitions, parse
-from models.session_kind import SessionKind
+from gateways.tools.definitions import EDITOR, Fault, ReportIssue, ToolRequest, definitions, parse
+from gateways.tools.finish_schemas import CheckerFinish, EvaluatorFinish, Finish
+from models.agent.session_kind import SessionKind
 
 KINDS = list(SessionKind)
 JSON = st.recursive(

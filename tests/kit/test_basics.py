@@ -6,12 +6,12 @@ import pytest
 from cryptography.fernet import Fernet
 from pydantic import ValidationError
 
+from kit.cancellation import finish_first
 from kit.crypto import Vault, last_four, same
 from kit.errors import Internal
 from kit.ids import is_id, new_id
-from kit.recent import Recent
 from kit.settings import Settings
-from kit.shielding import finish_first
+from kit.ttl_cache import Recent
 
 
 def test_ids_sort_by_creation_and_know_their_kind() -> None:
@@ -43,7 +43,7 @@ def test_short_secrets_show_nothing() -> None:
 
 async def test_a_value_is_read_once_while_it_is_recent(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [100.0]
-    monkeypatch.setattr("kit.recent.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr("kit.ttl_cache.time.monotonic", lambda: clock[0])
     reads: list[float] = []
 
     async def read() -> float:

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from kit.rates import Bucket, Rate
 from kit.settings import Settings
+from kit.token_bucket import Bucket, Rate
 
 
 def settings(**given: Any) -> Settings:

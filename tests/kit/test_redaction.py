@@ -25,7 +25,7 @@ from kit.redaction import (
     require_bounded,
 )
 from kit.secret_forms import MASK, encodings
-from kit.storable import storable
+from kit.storable_text import storable
 
 SECRET = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=12, max_size=60)
 AROUND = st.binary(max_size=20)

@@ -3,10 +3,10 @@
 import pytest
 
 from models import Run, RunStep
-from models.persona import StepRole, ThinkingEffort
-from models.run import RunStatus
-from models.run_step import StepStatus, Verdict
+from models.blueprints.persona import StepRole, ThinkingEffort
 from models.runs.continuation import Continuation, continuation_of
+from models.runs.run import RunStatus
+from models.runs.run_step import StepStatus, Verdict
 
 BLOCKS = [[0], [1, 2], [3]]
 BEFORE = Continuation(run_id="r_0", run_number=1, branch="codecourier/1-x", first_step=1, reason="x")

@@ -2,7 +2,7 @@
 
 from sqlmodel import SQLModel
 
-from models.projects.removal import LAST, rows_of_project, tables_of
+from models.projects.project_rows import LAST, rows_of_project, tables_of
 
 OF_NO_PROJECT = {"github_delivery", "installation", "pacing", "sweep"}
 """Of the whole installation."""

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from models.recurrence import Frequency, Recurrence
+from models.schedules.recurrence import Frequency, Recurrence
 
 ZONES = [
     "Africa/Cairo",

@@ -15,16 +15,16 @@ from psycopg.errors import InsufficientPrivilege
 from psycopg.rows import TupleRow
 from sqlmodel import SQLModel
 
-from api.rows import found, rows
-from cli.migrate import upgrade
+from api.http.rows import found, rows
+from cli.deployment.migrate import upgrade
 from kit.database import Database, driver_url
 from kit.settings import Settings
 from kit.tenancy import EVERY_PROJECT, NAME_PROJECT, DatabaseRole
 from local.postgres import Postgres
 from models import ApiKey
-from models.api_key import SCOPES
-from models.projects.removal import tables_of
-from models.sandbox_wire import SANDBOX_EVENTS
+from models.projects.api_key import SCOPES
+from models.projects.project_rows import tables_of
+from models.sandboxes.sandbox_schemas import SANDBOX_EVENTS
 from tests.api.analytics.filling import OTHER, PROJECT, fill
 
 TABLES = [table.name for table, _ in tables_of(PROJECT)]

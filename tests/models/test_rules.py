@@ -6,13 +6,13 @@ import pytest
 from pydantic import ValidationError
 
 from kit.errors import Conflict
-from models.blueprint import DEFAULT_STEPS, BlueprintConfig, Pipeline, PipelineStep
-from models.job_snapshot import Snapshot, StepSnapshot, iterations
-from models.persona import StepRole, ThinkingEffort
-from models.run import Run, RunStatus
-from models.run_start import slug, title
-from models.run_step import RunStep, StepStatus, Verdict
-from models.usage import CostRate, Tokens, UsageUnit, cost
+from models.blueprints.blueprint import DEFAULT_STEPS, BlueprintConfig, Pipeline, PipelineStep
+from models.blueprints.persona import StepRole, ThinkingEffort
+from models.budgets.usage import CostRate, Tokens, UsageUnit, cost
+from models.jobs.snapshot import Snapshot, StepSnapshot, iterations
+from models.runs.run import Run, RunStatus
+from models.runs.run_start import slug, title
+from models.runs.run_step import RunStep, StepStatus, Verdict
 
 
 def a_run(status: RunStatus = RunStatus.pending) -> Run:

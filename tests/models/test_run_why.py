@@ -3,8 +3,8 @@
 import pytest
 
 from models.base import JsonObject
-from models.run import PrStatus, Run, RunStatus
-from models.run_why import Reason, why
+from models.runs.run import PrStatus, Run, RunStatus
+from models.runs.status_reason import Reason, why
 from tests.models.test_rules import a_run
 
 LIMIT: JsonObject = {

@@ -10,7 +10,7 @@ from alembic import command
 from alembic.config import Config
 from psycopg import sql
 
-from cli.migrate import CONFIG
+from cli.deployment.migrate import CONFIG
 from kit.database import driver_url
 from local.postgres import Postgres
 from tests.check_migrations import Breaking, check_steps

@@ -4,10 +4,10 @@ from typing import TypeVar
 
 from sqlmodel import col
 
-from activities.row_starting import start_row
+from activities.jobs.row_launch import start_row
 from models import Run, SprintChain, WorkChain
-from models.chain import ChainStatus
-from models.run import RunStatus
+from models.chains.chain import ChainStatus
+from models.runs.run import RunStatus
 from tests.patience import PATIENCE
 from tests.runs.site import Site, eventually
 

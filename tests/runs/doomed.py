@@ -1,9 +1,9 @@
 """A run in the middle of its work, for tests of deletions: it has a checkpoint and a sandbox."""
 
 from models import Project, Run
-from models.blueprint import PipelineStep
+from models.blueprints.blueprint import PipelineStep
+from models.blueprints.persona import StepRole
 from models.event import EventType
-from models.persona import StepRole
 from tests.runs.outcome import git
 from tests.runs.scenarios import bash, create, delayed, finish, scripted
 from tests.runs.site import Site, eventually

@@ -6,11 +6,11 @@ from typing import Any
 from sqlmodel import col
 
 from models import ApiKey, Event, Member, MergeJob, Notification, Run
-from models.api_key import SCOPES
-from models.blueprint import BlueprintConfig
+from models.blueprints.blueprint import BlueprintConfig
 from models.event import EventType
-from models.merge_job import MergeStatus
-from models.run import PrStatus, RunStatus
+from models.merging.merge_job import MergeStatus
+from models.projects.api_key import SCOPES
+from models.runs.run import PrStatus, RunStatus
 from tests.patience import PATIENCE
 from tests.runs.github import CI, Api, GitHub
 from tests.runs.site import Site, eventually

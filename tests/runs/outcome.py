@@ -13,8 +13,8 @@ from sqlmodel import col, select
 
 from models import AgentSession, Event, Message, Notification, Run, RunStep, Sandbox, ToolCall, UsageRecord
 from models.event import EventType
-from models.run import RunStatus
-from models.sandbox import SandboxStatus
+from models.runs.run import RunStatus
+from models.sandboxes.sandbox import SandboxStatus
 from tests.patience import PATIENCE
 from tests.runs.site import Site
 

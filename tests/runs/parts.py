@@ -18,7 +18,7 @@ from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
 from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
 from temporalio.client import Client
 
-from cli.migrate import upgrade
+from cli.deployment.migrate import upgrade
 from kit.ids import new_id
 from kit.temporal import SEARCH_ATTRIBUTES
 from local.parts import database_url

@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from datetime import timedelta
 
-from activities.outside import Outside
+from activities.gateway_factory import Outside
 from activities.reconcile.checks import checks
 from activities.reconcile.findings import Finding, Inconsistency
 from tests.runs.scenarios import create, delayed, finish, scripted

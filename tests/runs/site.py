@@ -20,8 +20,8 @@ from sqlmodel import SQLModel, col
 from temporalio.client import Client, WorkflowHandle
 from temporalio.service import RPCError
 
+from activities.jobs.row_launch import start_row
 from activities.reconcile.admission import bind
-from activities.row_starting import start_row
 from gateways.sandboxes.control import Sandboxes
 from kit.crypto import Vault
 from kit.database import Database
@@ -35,16 +35,16 @@ from local.process import Identity
 from local.readiness import has_status, wait_for_http
 from models import AllowedRepository, Blueprint, Event, FollowUp, Member, Project, Run
 from models.base import JsonObject
-from models.blueprint import BlueprintConfig, PipelineStep
+from models.blueprints.blueprint import BlueprintConfig, PipelineStep
+from models.blueprints.persona import StepRole
 from models.event import EventType
-from models.persona import StepRole
 from models.projects.allowed_repository import EVERY_REPOSITORY
 from models.reconcile.installation import the_installation
-from models.run_start import RunStart, create_run
+from models.runs.run_start import RunStart, create_run
 from tests.patience import PATIENCE
 from tests.runs.parts import Parts
 from tests.runs.sandbox_faults import Faults
-from workflows.run import RunWorkflow
+from workflows.runs.run import RunWorkflow
 
 OWNER = "org"
 WORK = (PipelineStep(role=StepRole.designer, label="Work"),)

@@ -2,7 +2,7 @@
 
 from models import AllowedRepository
 from models.event import EventType
-from models.run import RunStatus
+from models.runs.run import RunStatus
 from tests.runs.outcome import broken_laws, outcome_of
 from tests.runs.scenarios import bash, delayed, finish, scripted
 from tests.runs.site import Site

@@ -9,8 +9,8 @@ from sqlmodel import col
 from temporalio.client import WorkflowUpdateFailedError
 from temporalio.service import RPCError
 
-from activities.row_starting import start_row
-from activities.told_runs import TellRun, ToldRuns
+from activities.issues.answer_delivery import TellRun, ToldRuns
+from activities.jobs.row_launch import start_row
 from models import (
     AnsweringSession,
     Event,
@@ -22,12 +22,12 @@ from models import (
     Project,
     SessionQuestion,
 )
-from models.answering_session import AnsweringStatus
-from models.answering_session_start import create_answering_session
 from models.event import EventType
-from models.notification import NotificationType
-from models.run import RunStatus
-from models.session_question import QuestionStatus
+from models.issues.answering_session import AnsweringStatus
+from models.issues.answering_session_start import create_answering_session
+from models.issues.session_question import QuestionStatus
+from models.notifications.notification import NotificationType
+from models.runs.run import RunStatus
 from tests.patience import PATIENCE
 from tests.runs.parts import Parts
 from tests.runs.scenarios import bash, calls, delayed, finish, scripted

@@ -16,12 +16,12 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
-from activities.row_starting import start_row
+from activities.jobs.row_launch import start_row
 from kit.temporal import SEARCH_ATTRIBUTES
 from models import AnsweringSession, Issue, Project
-from models.answering_session import AnsweringStatus
-from models.answering_session_start import create_answering_session
-from models.issue_session import IssueSessionStatus
+from models.issues.answering_session import AnsweringStatus
+from models.issues.answering_session_start import create_answering_session
+from models.issues.issue_session import IssueSessionStatus
 from tests.runs.site import Site
 from tests.runs.test_answering_sessions import ANSWER, ASK, holds, questions_of, reaches, read
 from tests.runs.test_issue_sessions import a_scan

@@ -7,16 +7,16 @@ from pathlib import Path
 import pytest
 from sqlmodel import col
 
-from activities.row_starting import start_row
+from activities.jobs.row_launch import start_row
 from models import AgentSession, Asset, Event, IssueSession, Persona, Project, ToolCall
-from models.asset import AssetKind, ScriptLanguage
-from models.blueprint import PipelineStep
+from models.assets.asset import AssetKind, ScriptLanguage
+from models.blueprints.blueprint import PipelineStep
+from models.blueprints.persona import StepRole
 from models.event import EventType
-from models.issue_session import IssueSessionStatus
-from models.issue_session_start import IssueSessionStart, create_issue_session
-from models.persona import StepRole
-from models.run import RunStatus
-from models.run_step import StepStatus
+from models.issues.issue_session import IssueSessionStatus
+from models.issues.issue_session_start import IssueSessionStart, create_issue_session
+from models.runs.run import RunStatus
+from models.runs.run_step import StepStatus
 from tests.runs.outcome import Outcome, outcome_of
 from tests.runs.parts import Parts
 from tests.runs.recorded import Recording, recording

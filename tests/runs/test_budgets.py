@@ -14,12 +14,12 @@ from sqlmodel import col
 from activities.reconcile.findings import Inconsistency
 from models import Budget, BudgetWait, Event, Member, Notification, Project, Reservation, Run, UsageRecord
 from models.base import now
-from models.blueprint import BlueprintConfig
+from models.blueprints.blueprint import BlueprintConfig
 from models.event import EventType
-from models.issue_session import IssueSessionStatus
-from models.notification import NotificationType
-from models.project import Role
-from models.run import RunStatus
+from models.issues.issue_session import IssueSessionStatus
+from models.notifications.notification import NotificationType
+from models.projects.project import Role
+from models.runs.run import RunStatus
 from tests.patience import PATIENCE
 from tests.runs import test_issue_sessions as scans
 from tests.runs.github import Api, serving_api

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from models.blueprint import BlueprintConfig
+from models.blueprints.blueprint import BlueprintConfig
 from models.event import EventType
-from models.run import Run, RunStatus
-from models.run_ending import announce
-from models.run_step import StepStatus
+from models.runs.run import Run, RunStatus
+from models.runs.run_completion import announce
+from models.runs.run_step import StepStatus
 from tests.patience import PATIENCE
 from tests.runs.outcome import Outcome, branches_of, outcome_of, pulls_of
 from tests.runs.parts import Parts

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from activities.checkpoints import has_checkpoint
 from activities.reconcile.findings import GRACE, Inconsistency
-from gateways.repository import RepositoryNotFound, checkpoint_ref
+from activities.sandboxes.checkpoints import has_checkpoint
+from gateways.git.repository import RepositoryNotFound, checkpoint_ref
 from models import Run
 from models.base import now
 from models.effect import Effect, EffectKind, intend
 from models.event import EventType
-from models.run import RunStatus
+from models.runs.run import RunStatus
 from tests.runs.doomed import a_run_at_work, hidden_refs
 from tests.runs.outcome import git, outcome_of
 from tests.runs.parts import Parts

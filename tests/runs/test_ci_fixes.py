@@ -3,16 +3,16 @@
 import pytest
 from sqlmodel import col
 
-from activities.outside import Outside
+from activities.gateway_factory import Outside
 from activities.runs.ci_fixes import CiFixes, CiFixInput
 from models import Asset, FollowUp, Message, Notification, Run
-from models.agent_session import FollowUpStatus
-from models.asset import AssetKind, ScriptLanguage
-from models.blueprint import AutoFixCi, BlueprintConfig, PipelineStep
+from models.agent.session import FollowUpStatus
+from models.assets.asset import AssetKind, ScriptLanguage
+from models.blueprints.blueprint import AutoFixCi, BlueprintConfig, PipelineStep
+from models.blueprints.persona import StepRole
 from models.event import EventType
-from models.notification import NotificationType
-from models.persona import StepRole
-from models.run import RunStatus
+from models.notifications.notification import NotificationType
+from models.runs.run import RunStatus
 from tests.runs.github import CI, GitHub, serving_api
 from tests.runs.scenarios import bash, create, finish, scripted
 from tests.runs.site import Site, eventually

@@ -6,7 +6,7 @@ from temporalio.client import WorkflowExecutionStatus
 
 from models import AgentSession, Run
 from models.event import EventType
-from models.run import PrStatus, RunStatus
+from models.runs.run import PrStatus, RunStatus
 from tests.runs.outcome import outcome_of
 from tests.runs.scenarios import bash, create, delayed, finish, scripted
 from tests.runs.site import Site, eventually

@@ -6,12 +6,12 @@ from decimal import Decimal
 import pytest
 
 from models import Message, UsageRecord
-from models.agent_session import MessageRole, answer_place
-from models.blueprint import PipelineStep
+from models.agent.session import MessageRole, answer_place
+from models.blueprints.blueprint import PipelineStep
+from models.blueprints.persona import StepRole
+from models.budgets.usage import UsageUnit
 from models.event import EventType
-from models.persona import StepRole
-from models.run import PrStatus, RunStatus
-from models.usage import UsageUnit
+from models.runs.run import PrStatus, RunStatus
 from tests.runs.outcome import Outcome, outcome_of
 from tests.runs.scenarios import Turn, bash, calls, create, faulty, finish, scripted
 from tests.runs.site import Site

@@ -8,8 +8,8 @@ import pytest
 from temporalio.client import WorkflowUpdateFailedError
 
 from models.event import EventType
-from models.run import PrStatus, Run, RunStatus
-from models.run_step import StepStatus
+from models.runs.run import PrStatus, Run, RunStatus
+from models.runs.run_step import StepStatus
 from tests.runs.outcome import Outcome, outcome_of
 from tests.runs.parts import Parts
 from tests.runs.scenarios import bash, delayed, finish, scripted

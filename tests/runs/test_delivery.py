@@ -5,13 +5,13 @@ from decimal import Decimal
 
 import pytest
 
-from models.blueprint import BlueprintConfig
+from models.blueprints.blueprint import BlueprintConfig
+from models.budgets.usage import UsageUnit
 from models.event import EventType
-from models.notification import NotificationType
-from models.run import PrStatus, RunStatus
-from models.run_step import StepStatus
-from models.sandbox import SandboxStatus
-from models.usage import UsageUnit
+from models.notifications.notification import NotificationType
+from models.runs.run import PrStatus, RunStatus
+from models.runs.run_step import StepStatus
+from models.sandboxes.sandbox import SandboxStatus
 from tests.runs.outcome import Outcome, outcome_of, playing
 from tests.runs.scenarios import bash, create, finish, scripted
 from tests.runs.site import Site

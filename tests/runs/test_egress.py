@@ -5,11 +5,11 @@ import asyncio
 from sqlmodel import col
 
 from models import Verification
-from models.blueprint import BlueprintConfig, PipelineStep, SandboxConfig, Verify
+from models.blueprints.blueprint import BlueprintConfig, PipelineStep, SandboxConfig, Verify
+from models.blueprints.persona import StepRole
 from models.event import EventType
-from models.persona import StepRole
 from models.projects.egress import EgressMode
-from models.run import RunStatus
+from models.runs.run import RunStatus
 from tests.runs.outcome import git
 from tests.runs.scenarios import bash, create, finish, scripted
 from tests.runs.site import Site

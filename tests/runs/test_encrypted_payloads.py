@@ -9,7 +9,7 @@ from google.protobuf.message import Message
 from temporalio.client import Client
 
 from kit.temporal import connect
-from models.run import RunStatus
+from models.runs.run import RunStatus
 from tests.runs.parts import Parts
 from tests.runs.scenarios import create, finish, scripted
 from tests.runs.site import Site, eventually, opened

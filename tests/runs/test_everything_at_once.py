@@ -11,7 +11,7 @@ import httpx
 
 from api.app import create_app
 from models import Run
-from models.run import RunStatus
+from models.runs.run import RunStatus
 from tests.api.runs.images import IMAGES, upload
 from tests.api.serving import serving
 from tests.runs.merges import headers_of

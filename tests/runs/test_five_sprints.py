@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from local.temporal import executable
-from models.chain import ChainStatus
-from models.run import RunStatus
+from models.chains.chain import ChainStatus
+from models.runs.run import RunStatus
 from tests.runs.anew import suggested_after
 from tests.runs.chains import begun, reaches, runs_of, start
 from tests.runs.github import Api, serving_api

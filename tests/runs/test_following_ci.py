@@ -4,7 +4,7 @@ It begins to look while its pull request is opened, and stops when that cannot b
 """
 
 from models.event import EventType
-from models.run import RunStatus
+from models.runs.run import RunStatus
 from tests.runs.github import CI, GitHub, serving_api
 from tests.runs.looking import looks_rarely, was_told
 from tests.runs.scenarios import create, finish, scripted

@@ -6,11 +6,11 @@ import pytest
 from sqlmodel import col
 
 from models import Sandbox
-from models.blueprint import PipelineStep
-from models.persona import StepRole
-from models.run import RunStatus
-from models.run_step import Verdict
-from models.sandbox import SandboxPurpose
+from models.blueprints.blueprint import PipelineStep
+from models.blueprints.persona import StepRole
+from models.runs.run import RunStatus
+from models.runs.run_step import Verdict
+from models.sandboxes.sandbox import SandboxPurpose
 from tests.runs.outcome import Outcome, playing
 from tests.runs.scenarios import bash, create, finish, scripted
 from tests.runs.site import Site

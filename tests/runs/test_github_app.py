@@ -7,7 +7,7 @@ import pytest
 
 from local.forge.seed import seed
 from models.event import EventType
-from models.run import PrStatus, RunStatus
+from models.runs.run import PrStatus, RunStatus
 from tests.github_app import APP_ID, forge_with_app, key_pair
 from tests.runs.parts import Parts
 from tests.runs.scenarios import bash, finish, scripted

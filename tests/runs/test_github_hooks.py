@@ -8,17 +8,17 @@ from uuid import uuid4
 import pytest
 from sqlmodel import col
 
+from activities.github.hints import start_hint_workflow
 from activities.reconcile.reports import Order
-from activities.reconcile.starting import HINTED, Starting
-from activities.webhooks.github_hints import start_hint_workflow
+from activities.reconcile.start_sweep import HINTED, Starting
 from kit.crypto import Vault
 from models import Verification
 from models.event import EventType
-from models.run import PrStatus
-from models.runs.verification import VerificationStatus
-from models.webhooks.github_hint import note_hint
-from models.webhooks.github_hook import make_hook, new_hook_secret
-from models.webhooks.github_hook_wire import PATH
+from models.github.hint import note_hint
+from models.github.hook import make_hook, new_hook_secret
+from models.github.hook_schemas import PATH
+from models.runs.run import PrStatus
+from models.verification.verification import VerificationStatus
 from tests.runs.github import Api, looked_into, serving_api
 from tests.runs.merges import Pull, a_pull
 from tests.runs.site import Site, eventually

@@ -7,9 +7,9 @@ import pytest
 
 from api.app import create_app
 from models import Project, Run
-from models.blueprint import PipelineStep
-from models.persona import StepRole
-from models.run import RunStatus
+from models.blueprints.blueprint import PipelineStep
+from models.blueprints.persona import StepRole
+from models.runs.run import RunStatus
 from tests.api.conftest import client_of
 from tests.api.runs.images import PNG, upload
 from tests.conftest import make_project

@@ -12,28 +12,28 @@ from temporalio.client import WorkflowExecutionStatus
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 
-from activities.outside import Outside
+from activities.gateway_factory import Outside
+from activities.jobs.launch import RunInput, run_start
 from activities.reconcile.admission import RECONCILE_REFUSED, RECONCILE_SCHEDULE, NamespaceTaken, owner_of
 from activities.reconcile.claiming import claim_namespace
 from activities.reconcile.executions import status_of
 from activities.reconcile.findings import GRACE, Inconsistency
 from activities.reconcile.reconciler import ELSEWHERE, Group, GroupOrder, Reconciler
 from activities.reconcile.reports import Order
-from activities.reconcile.starting import Starting
-from activities.starting import RunInput, run_start
-from api.engine import Engine
+from activities.reconcile.start_sweep import Starting
+from api.temporal import Engine
 from kit.errors import Unavailable
 from kit.ids import new_id
 from kit.settings import Settings
 from kit.temporal import INSTALLATION, connect
 from models import Run, SprintChain
 from models.base import now
-from models.chain import ChainStatus
+from models.chains.chain import ChainStatus
 from models.event import EventType
-from models.job_kinds import RUN_WORKFLOW
+from models.jobs.job_registry import RUN_WORKFLOW
 from models.reconcile.installation import Installation, the_installation
 from models.reconcile.sweep import Sweep, SweepName, last_sweeps
-from models.run import RunStatus
+from models.runs.run import RunStatus
 from tests.runs import chains
 from tests.runs import test_sprint_chains as sprints
 from tests.runs.parts import Parts

@@ -5,13 +5,13 @@ from pathlib import Path
 import pytest
 from sqlmodel import col
 
+from activities.jobs.row_launch import start_row
 from activities.reconcile.admission import START_SCHEDULE
-from activities.row_starting import start_row
 from models import Event, Issue, IssueSession, Project, Sandbox, UsageRecord
-from models.issue import IssueStatus
-from models.issue_session import IssueSessionStatus
-from models.issue_session_start import IssueSessionStart, create_issue_session
-from models.sandbox import SandboxStatus
+from models.issues.issue import IssueStatus
+from models.issues.issue_session import IssueSessionStatus
+from models.issues.issue_session_start import IssueSessionStart, create_issue_session
+from models.sandboxes.sandbox import SandboxStatus
 from tests.patience import PATIENCE
 from tests.runs.parts import Parts
 from tests.runs.scenarios import bash, calls, delayed, finish, scripted

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from models.event import EventType
-from models.run import RunStatus
+from models.runs.run import RunStatus
 from tests.runs.outcome import Outcome, outcome_of
 from tests.runs.scenarios import bash, delayed, finish, scripted
 from tests.runs.site import Site

@@ -23,12 +23,12 @@ from models import (
     Run,
     UsageRecord,
 )
-from models.api_key import SCOPES
-from models.blueprint import PipelineStep
-from models.job import WORKFLOW_LOST
+from models.blueprints.blueprint import PipelineStep
+from models.blueprints.persona import StepRole, ThinkingEffort
+from models.jobs.job import WORKFLOW_LOST
 from models.learnings.extraction import ExtractionStatus
-from models.persona import StepRole, ThinkingEffort
-from models.run import RunStatus
+from models.projects.api_key import SCOPES
+from models.runs.run import RunStatus
 from tests.patience import PATIENCE
 from tests.runs.model_recorder import recording
 from tests.runs.parts import Parts

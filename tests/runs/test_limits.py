@@ -6,11 +6,11 @@ import pytest
 
 from kit.crypto import Vault, last_four
 from models import Project, ProviderKey
-from models.blueprint import PipelineStep
-from models.persona import StepRole
-from models.provider_key import Provider
-from models.run import RunStatus
-from models.run_step import StepStatus
+from models.blueprints.blueprint import PipelineStep
+from models.blueprints.persona import StepRole
+from models.projects.provider_key import Provider
+from models.runs.run import RunStatus
+from models.runs.run_step import StepStatus
 from tests.runs.outcome import Outcome, playing
 from tests.runs.parts import Parts
 from tests.runs.scenarios import bash, faulty, finish, scripted

@@ -2,9 +2,9 @@
 
 import pytest
 
-from models.blueprint import BlueprintConfig, SandboxConfig
+from models.blueprints.blueprint import BlueprintConfig, SandboxConfig
 from models.event import EventType
-from models.run import RunStatus
+from models.runs.run import RunStatus
 from tests.runs.outcome import outcome_of
 from tests.runs.scenarios import bash, finish, scripted
 from tests.runs.site import Site

@@ -9,8 +9,8 @@ import pytest
 from gateways.errors import GatewayError
 from models import Run
 from models.event import EventType
-from models.run import PrStatus, RunStatus
-from models.sandbox import SandboxStatus
+from models.runs.run import PrStatus, RunStatus
+from models.sandboxes.sandbox import SandboxStatus
 from tests.patience import PATIENCE
 from tests.runs.outcome import Outcome, outcome_of
 from tests.runs.scenarios import Turn, bash, calls, create, delayed, finish, scripted

@@ -7,18 +7,18 @@ from typing import Any
 import pytest
 from sqlmodel import col
 
-from activities.merge_starting import MergeInput, merge_start
-from activities.outside import Outside
-from activities.pull_request_merging import PullRequestMerging
+from activities.gateway_factory import Outside
+from activities.jobs.launch import start_once
+from activities.jobs.merge_launch import MergeInput, merge_start
+from activities.merging.pull_request_merge import PullRequestMerging
 from activities.reconcile.admission import START_SCHEDULE
-from activities.starting import start_once
 from models import Event, Member, MergeJob, Run
 from models.base import now
-from models.blueprint import BlueprintConfig
+from models.blueprints.blueprint import BlueprintConfig
 from models.event import EventType
-from models.merge_job import MergeKind, MergeStatus
-from models.notification import NotificationType
-from models.run import PrStatus
+from models.merging.merge_job import MergeKind, MergeStatus
+from models.notifications.notification import NotificationType
+from models.runs.run import PrStatus
 from tests.runs.github import Api, serving_api
 from tests.runs.merges import Pull, a_pull
 from tests.runs.site import Site, eventually

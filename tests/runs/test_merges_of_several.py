@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 from sqlmodel import col
 
+from activities.jobs.row_launch import start_row
 from activities.reconcile.admission import START_SCHEDULE
-from activities.row_starting import start_row
 from models import Event, Member, MergeJob, Notification, Project, Sandbox
 from models.event import EventType
-from models.merge_job import MergeStatus
-from models.merge_start import MergeConfig, MergeStart, PullRequestNamed, create_merge
-from models.notification import NotificationType
-from models.sandbox import SandboxPurpose, SandboxStatus
+from models.merging.combined_merge_start import MergeConfig, MergeStart, PullRequestNamed, create_merge
+from models.merging.merge_job import MergeStatus
+from models.notifications.notification import NotificationType
+from models.sandboxes.sandbox import SandboxPurpose, SandboxStatus
 from tests.patience import PATIENCE
 from tests.runs.github import GitHub
 from tests.runs.parts import Parts

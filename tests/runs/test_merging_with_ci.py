@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from kit import pacing
-from kit.wire import iso
+from kit.schemas import iso
+from models import provider_rate_limit
 from models.base import now
 from models.event import EventType
-from models.merge_job import MergeStatus
-from models.notification import NotificationType
-from models.run import PrStatus, RunStatus
+from models.merging.merge_job import MergeStatus
+from models.notifications.notification import NotificationType
+from models.runs.run import PrStatus, RunStatus
 from tests.patience import PATIENCE
 from tests.runs.github import CI, Api, GitHub, serving_api
 from tests.runs.looking import looks_rarely, was_told
@@ -149,7 +149,9 @@ async def test_githubs_limit_is_a_wait_that_shows(parts: Parts, tmp_path: Path) 
         pull = await a_pull(site, api, ci=False)
         token = (site.settings.github_token or SecretStr("")).get_secret_value()
         await site.start_worker()
-        await pacing.block(site.database, pacing.fingerprint("github", token), 30, "GitHub asks for a rest.")
+        await provider_rate_limit.block(
+            site.database, provider_rate_limit.fingerprint("github", token), 30, "GitHub asks for a rest."
+        )
         job_id = await pull.merge()
 
         async def is_put_off() -> bool:

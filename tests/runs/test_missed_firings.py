@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from temporalio.client import Client, ScheduleInfo
 
-from activities.task_schedules import CATCH_UP, keep_schedule
+from activities.schedules.temporal_schedule import CATCH_UP, keep_schedule
 from kit.temporal import connect
 from local.ports import free_ports
 from local.temporal import NAMESPACE, Temporal

@@ -9,7 +9,7 @@ from temporalio.api.enums.v1 import EventType as HistoryEventType
 from temporalio.client import WorkflowHistory
 
 from models.event import Event, EventType
-from models.run import PrStatus, Run, RunStatus
+from models.runs.run import PrStatus, Run, RunStatus
 from tests.runs.outcome import Outcome, outcome_of
 from tests.runs.parts import Parts
 from tests.runs.scenarios import bash, create, faulty, finish, scripted

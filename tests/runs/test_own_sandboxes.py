@@ -14,7 +14,7 @@ import pytest
 from fastapi import FastAPI
 from sqlmodel import col
 
-from activities.outside import Outside
+from activities.gateway_factory import Outside
 from activities.reconcile.admission import START_SCHEDULE
 from activities.reconcile.missing_sandboxes import MissingSandboxes
 from activities.reconcile.orphaned_workflows import OrphanedWorkflows
@@ -35,8 +35,8 @@ from models import (
     UsageRecord,
 )
 from models.event import EventType
-from models.job_snapshot import Snapshot
-from models.sandbox import SandboxStatus
+from models.jobs.snapshot import Snapshot
+from models.sandboxes.sandbox import SandboxStatus
 from models.sandboxes.sandbox_job import SandboxJobStatus
 from tests.api.checked import BY_ID, Checked
 from tests.api.checked import _closed as closed

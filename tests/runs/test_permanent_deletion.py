@@ -7,8 +7,8 @@ from sqlalchemy import func, select
 from sqlmodel import col
 
 from activities.reconcile.admission import TRASH_SCHEDULE
-from activities.trash.starting import Deletion, start_deletion
-from gateways.repository import checkpoint_ref
+from activities.trash.launch import Deletion, start_deletion
+from gateways.git.repository import checkpoint_ref
 from models import (
     AgentSession,
     Effect,
@@ -22,9 +22,9 @@ from models import (
     UsageRecord,
 )
 from models.base import now
-from models.issue import IssueStatus
-from models.run import RunStatus
-from models.sandbox import SandboxStatus
+from models.issues.issue import IssueStatus
+from models.runs.run import RunStatus
+from models.sandboxes.sandbox import SandboxStatus
 from models.trash import moves
 from models.trash.kinds import RUN, SANDBOX
 from tests.runs.doomed import a_run_at_work, hidden_refs

@@ -9,16 +9,16 @@ import pytest
 from sqlalchemy import func, select
 from sqlmodel import SQLModel, col
 
-from activities.task_schedules import keep_schedule
-from activities.trash.starting import project_deletion_id
-from gateways.repository import checkpoint_ref
+from activities.schedules.temporal_schedule import keep_schedule
+from activities.trash.launch import project_deletion_id
+from gateways.git.repository import checkpoint_ref
 from models import ApiKey, Member, Project, RecurringTask, Run, SprintChain
-from models.answering_session import AnsweringStatus
-from models.api_key import SCOPES
 from models.base import now
-from models.project import Role
-from models.recurrence import Frequency
-from models.run import RunStatus
+from models.issues.answering_session import AnsweringStatus
+from models.projects.api_key import SCOPES
+from models.projects.project import Role
+from models.runs.run import RunStatus
+from models.schedules.recurrence import Frequency
 from tests.api.conftest import client_of, running
 from tests.conftest import TestProject
 from tests.runs import chains, own_sandboxes

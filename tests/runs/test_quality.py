@@ -5,9 +5,9 @@ from sqlmodel import col
 
 from kit.errors import Invalid
 from models import AgentSession, ToolCall
-from models.blueprint import PipelineStep
-from models.persona import StepRole
-from models.run import RunStatus
+from models.blueprints.blueprint import PipelineStep
+from models.blueprints.persona import StepRole
+from models.runs.run import RunStatus
 from tests.runs.outcome import git, outcome_of
 from tests.runs.scenarios import Turn, bash, create, finish, scripted
 from tests.runs.site import Site

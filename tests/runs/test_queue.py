@@ -10,8 +10,8 @@ from activities.runs.lifecycle import RunActivities, RunQueued
 from activities.runs.queue_signals import signal_next_runs
 from models import Project, Run
 from models.event import EventType
-from models.issue import IssuePriority
-from models.run import RunPriority, RunStatus
+from models.issues.issue import IssuePriority
+from models.runs.run import RunPriority, RunStatus
 from models.runs.run_queue import queue_position
 from tests.runs.outcome import Outcome, outcome_of
 from tests.runs.scenarios import bash, delayed, finish, scripted

@@ -6,23 +6,23 @@ from uuid import uuid4
 import pytest
 from sqlmodel import col
 
-from activities.opened_pull_requests import marker_of
-from activities.outside import Outside
+from activities.gateway_factory import Outside
 from activities.reconcile.checks import checks
 from activities.reconcile.findings import GRACE, Inconsistency
 from activities.reconcile.reconciler import Group, GroupOrder, Reconciler
-from activities.sandboxes.ends import close_sandbox
-from activities.task_schedules import keep_schedule
+from activities.runs.pull_request import marker_of
+from activities.sandboxes.records import close_sandbox
+from activities.schedules.temporal_schedule import keep_schedule
 from gateways.github.client import GitHub
 from gateways.sandboxes.control import Sandboxes
 from kit.ids import new_id
 from models import Effect, Event, Notification, RecurringTask, Run, Sandbox, UsageRecord
-from models.blueprint import BlueprintConfig
+from models.blueprints.blueprint import BlueprintConfig
 from models.effect import EffectKind
 from models.event import EventType
-from models.notification import NotificationType
-from models.run import PrStatus, RunStatus
-from models.sandbox import SandboxStatus
+from models.notifications.notification import NotificationType
+from models.runs.run import PrStatus, RunStatus
+from models.sandboxes.sandbox import SandboxStatus
 from tests.activities.rows_held import until_one_waits
 from tests.runs.reconciling import AT_ONCE, WORK, find, repair
 from tests.runs.site import Site

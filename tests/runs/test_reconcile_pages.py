@@ -3,13 +3,13 @@
 from datetime import timedelta
 from pathlib import Path
 
-from activities.outside import Outside
+from activities.gateway_factory import Outside
 from activities.reconcile.checks import checks
 from activities.reconcile.findings import GRACE, PAGE, Inconsistency
 from kit.ids import new_id
 from models import Run
 from models.base import now
-from models.run import RunStatus
+from models.runs.run import RunStatus
 from tests.runs.parts import Parts
 from tests.runs.reconciling import WORK
 from tests.runs.site import Site, opened

@@ -5,21 +5,21 @@ from collections.abc import Awaitable, Callable
 import pytest
 from sqlmodel import col
 
-from activities.outside import Outside
+from activities.gateway_factory import Outside
 from activities.reconcile.executions import CLOSED, status_of
 from activities.reconcile.findings import GRACE, Inconsistency
 from activities.reconcile.reconciler import Group, GroupOrder, Reconciler
 from models import AgentSession, Event, Issue, Notification, Run, Sandbox
-from models.answering_session import AnsweringStatus
-from models.chain import ChainStatus
+from models.chains.chain import ChainStatus
 from models.event import EventType
-from models.issue import IssueStatus
-from models.job import WORKFLOW_LOST
-from models.job_kinds import WorkflowRow, rows_of
-from models.job_removal import remove_job
-from models.notification import NotificationType
-from models.run import RunStatus
-from models.sandbox import SandboxStatus
+from models.issues.answering_session import AnsweringStatus
+from models.issues.issue import IssueStatus
+from models.jobs.job import WORKFLOW_LOST
+from models.jobs.job_registry import WorkflowRow, rows_of
+from models.notifications.notification import NotificationType
+from models.runs.run import RunStatus
+from models.sandboxes.sandbox import SandboxStatus
+from models.trash.job_removal import remove_job
 from tests.runs import chains
 from tests.runs import test_answering_sessions as answers
 from tests.runs import test_issue_sessions as scans

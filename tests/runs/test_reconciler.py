@@ -11,20 +11,20 @@ import pytest
 from sqlmodel import col
 from temporalio.client import Client, WorkflowExecutionStatus
 
-from activities.outside import Outside
+from activities.gateway_factory import Outside
+from activities.jobs.row_launch import start_row
 from activities.reconcile import sandbox_accounts, unstarted_rows
 from activities.reconcile.breaker import LEAST, MOST, is_unusual
 from activities.reconcile.executions import status_of
 from activities.reconcile.findings import GRACE, Inconsistency
 from activities.reconcile.orphaned_workflows import OrphanedWorkflows
-from activities.reconcile.pull_requests import UnsettledPullRequests
 from activities.reconcile.reconciler import Group, GroupOrder, Reconciler
 from activities.reconcile.reports import Order, SweepEnd
 from activities.reconcile.sandbox_accounts import Account, SandboxAccounts
-from activities.reconcile.starting import UNSTARTED, UNTOLD, Starting
-from activities.recurring_tasks import Firing, RecurringTasks
-from activities.row_starting import start_row
-from activities.task_schedules import firings, keep_schedule
+from activities.reconcile.start_sweep import UNSTARTED, UNTOLD, Starting
+from activities.reconcile.unsettled_pull_requests import UnsettledPullRequests
+from activities.schedules.recurring_tasks import Firing, RecurringTasks
+from activities.schedules.temporal_schedule import firings, keep_schedule
 from gateways.errors import GatewayError
 from gateways.sandboxes.control import Sandboxes
 from kit.ids import new_id
@@ -32,14 +32,14 @@ from kit.temporal import MAX_SUMMARY_BYTES, fit_summary
 from local.ports import free_ports
 from models import Effect, Event, Member, MergeJob, RecurringTask, Run
 from models.base import now
-from models.blueprint import PipelineStep
+from models.blueprints.blueprint import PipelineStep
+from models.blueprints.persona import StepRole
 from models.effect import FIRST_PAUSE, MAX_ATTEMPTS, EffectKind
 from models.event import EventType
-from models.job_kinds import MERGE_WORKFLOW, RUN_WORKFLOW, WorkflowRow
-from models.merge_job import MergeKind, MergeStatus
-from models.persona import StepRole
+from models.jobs.job_registry import MERGE_WORKFLOW, RUN_WORKFLOW, WorkflowRow
+from models.merging.merge_job import MergeKind, MergeStatus
 from models.reconcile.sweep import SweepName, last_sweeps
-from models.run import PrStatus, RunStatus
+from models.runs.run import PrStatus, RunStatus
 from tests.patience import PATIENCE
 from tests.runs.parts import Parts
 from tests.runs.reconciling import WORK, find, find_all, repair

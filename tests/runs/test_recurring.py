@@ -7,12 +7,12 @@ import pytest
 from sqlmodel import col
 
 from activities.reconcile.findings import Inconsistency
-from activities.recurring_tasks import Firing, RecurringTasks
-from activities.task_schedules import firings, keep_schedule
+from activities.schedules.recurring_tasks import Firing, RecurringTasks
+from activities.schedules.temporal_schedule import firings, keep_schedule
 from models import Blueprint, Notification, RecurringTask, Run
 from models.base import now
-from models.recurrence import Frequency
-from models.run import PrStatus, RunSource, RunStatus
+from models.runs.run import PrStatus, RunSource, RunStatus
+from models.schedules.recurrence import Frequency
 from tests.models.test_recurrence import ZONES
 from tests.runs.reconciling import mend
 from tests.runs.scenarios import create, finish, scripted

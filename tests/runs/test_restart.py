@@ -10,20 +10,20 @@ from sqlmodel import col
 
 from activities.reconcile.claiming import claim_namespace
 from activities.reconcile.findings import Inconsistency
-from gateways.repository import checkpoint_ref
+from gateways.git.repository import checkpoint_ref
 from kit.errors import Conflict
 from kit.temporal import connect
 from models import Run
 from models.base import now
-from models.blueprint import PipelineStep
+from models.blueprints.blueprint import PipelineStep
+from models.blueprints.persona import StepRole
 from models.effect import EffectKind, intend
 from models.event import EventType
-from models.job import WORKFLOW_LOST
-from models.persona import StepRole
-from models.run import PrStatus, RunStatus
-from models.run_start import restart_run
-from models.run_step import StepStatus
+from models.jobs.job import WORKFLOW_LOST
 from models.runs.checkpoints import LOST_RUN_CHECKPOINT_RETENTION
+from models.runs.run import PrStatus, RunStatus
+from models.runs.run_start import restart_run
+from models.runs.run_step import StepStatus
 from models.trash.rules import run_must_be_over
 from tests.runs.doomed import hidden_refs
 from tests.runs.outcome import Outcome, git, outcome_of

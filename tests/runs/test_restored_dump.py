@@ -16,7 +16,7 @@ from local.parts import database_url
 from local.postgres import program
 from models import Run
 from models.event import EventType
-from models.run import PrStatus, RunStatus
+from models.runs.run import PrStatus, RunStatus
 from tests.runs.outcome import outcome_of, pulls_of
 from tests.runs.parts import Parts
 from tests.runs.reconciling import find_all, mend

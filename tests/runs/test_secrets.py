@@ -20,8 +20,8 @@ from kit.crypto import Vault, last_four
 from kit.redaction import MAX_SECRET_BYTES, MAX_SECRET_LINES, require_bounded
 from models import AgentSession, Project, ProviderKey, ToolCall
 from models.event import EventType
-from models.provider_key import Provider
-from models.run import PrStatus, Run, RunStatus
+from models.projects.provider_key import Provider
+from models.runs.run import PrStatus, Run, RunStatus
 from tests.runs.outcome import Outcome, git, outcome_of
 from tests.runs.scenarios import bash, calls, create, delayed, finish, scripted
 from tests.runs.site import Site, eventually

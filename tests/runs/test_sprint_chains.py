@@ -6,16 +6,16 @@ from pathlib import Path
 import pytest
 from sqlmodel import col
 
-from activities.chains import CloseChain, end_chain
+from activities.chains.lifecycle import CloseChain, end_chain
+from activities.chains.sprint_chain import Sprint, SprintChains, SprintEnd
 from activities.reconcile.admission import START_SCHEDULE
-from activities.sprint_chains import Sprint, SprintChains, SprintEnd
 from kit.errors import Conflict
 from models import Blueprint, Notification, Run, SprintChain
-from models.chain import ChainStatus
+from models.chains.chain import ChainStatus
 from models.event import Event
-from models.notification import NotificationType
-from models.run import PrStatus, RunStatus
-from models.run_ending import announce
+from models.notifications.notification import NotificationType
+from models.runs.run import PrStatus, RunStatus
+from models.runs.run_completion import announce
 from tests.runs.chains import begun, reaches, read, runs_of, start
 from tests.runs.parts import Parts
 from tests.runs.scenarios import create, delayed, finish, scripted

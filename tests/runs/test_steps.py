@@ -5,12 +5,12 @@ from asyncio import Task
 import pytest
 
 from models import Asset, Persona, Project, Run
-from models.asset import AssetKind, ScriptLanguage
-from models.blueprint import DEFAULT_STEPS, PipelineStep
+from models.assets.asset import AssetKind, ScriptLanguage
+from models.blueprints.blueprint import DEFAULT_STEPS, PipelineStep
+from models.blueprints.persona import StepRole
 from models.event import EventType
-from models.persona import StepRole
-from models.run import PrStatus, RunStatus
-from models.run_step import StepStatus, Verdict
+from models.runs.run import PrStatus, RunStatus
+from models.runs.run_step import StepStatus, Verdict
 from tests.runs.outcome import Outcome, playing
 from tests.runs.scenarios import bash, calls, create, finish, scripted
 from tests.runs.site import Site

@@ -6,13 +6,13 @@ import pytest
 from sqlmodel import col
 
 from models import FollowUp, Run, Verification
-from models.agent_session import MessageSource
-from models.blueprint import AutoFixCi, BlueprintConfig, Verify
+from models.agent.session import MessageSource
+from models.blueprints.blueprint import AutoFixCi, BlueprintConfig, Verify
 from models.event import EventType
-from models.run import PrStatus, RunStatus
-from models.run_step import StepStatus
-from models.runs.verification import VerificationStatus
-from models.sandbox import SandboxPurpose, SandboxStatus
+from models.runs.run import PrStatus, RunStatus
+from models.runs.run_step import StepStatus
+from models.sandboxes.sandbox import SandboxPurpose, SandboxStatus
+from models.verification.verification import VerificationStatus
 from tests.patience import PATIENCE
 from tests.runs.github import CI, GitHub, looked_into, serving_api
 from tests.runs.merges import headers_of

@@ -8,16 +8,16 @@ from datetime import timedelta
 import pytest
 from temporalio.client import WorkflowExecutionStatus
 
-from activities.outside import Outside
+from activities.gateway_factory import Outside
 from activities.reconcile.reports import Order
-from activities.reconcile.starting import Starting
+from activities.reconcile.start_sweep import Starting
 from activities.trash.project_deletion import ProjectDeletion
 from activities.webhooks.deliveries import Attempt, Look, Webhooks
 from activities.webhooks.waking import endpoints_behind
 from models import Project, WebhookDelivery, WebhookEndpoint
 from models.base import now
 from models.event import EventType
-from models.notification import NotificationType
+from models.notifications.notification import NotificationType
 from models.webhooks.delivery import DeliveryStatus, skip_pending
 from models.webhooks.feed import has_unsettled, present
 from tests.gateways.webhooks.receiver import Receiver, answering, drop, hang

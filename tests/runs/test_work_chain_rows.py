@@ -2,16 +2,16 @@
 
 import pytest
 
-from activities.chains import CloseChain
+from activities.chains.lifecycle import CloseChain
+from activities.chains.work_chain import IssueEnd, IssuePlace, WorkChains
 from activities.reconcile.reports import Order
-from activities.reconcile.starting import Starting
-from activities.work_chains import IssueEnd, IssuePlace, WorkChains
+from activities.reconcile.start_sweep import Starting
 from kit.errors import Conflict
 from models import Issue, Run
-from models.chain import ChainStatus
-from models.issue import IssueStatus
-from models.notification import NotificationType
-from models.run import PrStatus, RunStatus
+from models.chains.chain import ChainStatus
+from models.issues.issue import IssueStatus
+from models.notifications.notification import NotificationType
+from models.runs.run import PrStatus, RunStatus
 from tests.runs.chains import runs_of
 from tests.runs.site import Site
 from tests.runs.test_work_chains import WORKED, a_chain, events_of, issues_of, told

@@ -9,10 +9,10 @@ from sqlmodel import col
 from activities.reconcile.admission import START_SCHEDULE
 from models import Blueprint, Event, Issue, Notification, Run, WorkChain
 from models.base import now
-from models.chain import ChainStatus
-from models.issue import IssueStatus
-from models.notification import NotificationType
-from models.run import PrStatus, RunStatus
+from models.chains.chain import ChainStatus
+from models.issues.issue import IssueStatus
+from models.notifications.notification import NotificationType
+from models.runs.run import PrStatus, RunStatus
 from tests.runs.anew import suggested_after
 from tests.runs.chains import begun, reaches, read, runs_of, start
 from tests.runs.outcome import git, pulls_of

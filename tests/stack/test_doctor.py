@@ -14,8 +14,8 @@ from temporalio.client import Client, Schedule, ScheduleActionStartWorkflow, Sch
 
 from activities.reconcile.admission import RECONCILE_SCHEDULE, START_SCHEDULE
 from activities.reconcile.findings import Inconsistency
-from activities.task_schedules import FIRING_WORKFLOW
-from cli.installation import settings_of
+from activities.schedules.temporal_schedule import FIRING_WORKFLOW
+from cli.target import settings_of
 from gateways.sandboxes.control import Sandboxes
 from kit.database import Database
 from kit.ids import new_id
@@ -24,10 +24,10 @@ from kit.temporal import TASK_QUEUE, connect
 from kit.tenancy import DatabaseRole
 from models import Effect, Run
 from models.effect import EffectKind, effect_key
-from models.job import WORKFLOW_LOST
-from models.job_removal import remove_job
+from models.jobs.job import WORKFLOW_LOST
 from models.reconcile.installation import the_installation
-from models.run import PrStatus
+from models.runs.run import PrStatus
+from models.trash.job_removal import remove_job
 from tests.stack.detached import ENVIRONMENT, DetachedStack, Json, running
 
 pytestmark = [pytest.mark.stack, pytest.mark.soak]

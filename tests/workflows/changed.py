@@ -4,17 +4,17 @@ from typing import Final
 
 from temporalio import workflow
 
-from activities.chain_starting import ChainInput
-from activities.job_starting import JobInput
-from activities.merge_starting import MergeInput
-from activities.task_schedules import FIRING_WORKFLOW
-from activities.trash.starting import PERMANENT_DELETION_WORKFLOW, PROJECT_DELETION_WORKFLOW, Deletion
-from activities.webhooks.github_hints import GITHUB_HINTS_WORKFLOW, HintsInput
+from activities.github.hints import GITHUB_HINTS_WORKFLOW, HintsInput
+from activities.jobs.chain_launch import ChainInput
+from activities.jobs.job_launch import JobInput
+from activities.jobs.merge_launch import MergeInput
+from activities.schedules.temporal_schedule import FIRING_WORKFLOW
+from activities.trash.launch import PERMANENT_DELETION_WORKFLOW, PROJECT_DELETION_WORKFLOW, Deletion
 from activities.webhooks.waking import WEBHOOK_WORKFLOW, WebhookInput
-from models.answering_session import AnsweringStatus
-from models.chain import ChainStatus
-from models.issue_session import IssueSessionStatus
-from models.job_kinds import (
+from models.chains.chain import ChainStatus
+from models.issues.answering_session import AnsweringStatus
+from models.issues.issue_session import IssueSessionStatus
+from models.jobs.job_registry import (
     ANSWERING_WORKFLOW,
     EXTRACTION_WORKFLOW,
     INTEGRATION_WORKFLOW,
@@ -26,27 +26,27 @@ from models.job_kinds import (
     WORK_CHAIN_WORKFLOW,
 )
 from models.learnings.extraction import ExtractionStatus
-from models.merge_job import MergeStatus
-from models.run import RunStatus
+from models.merging.merge_job import MergeStatus
+from models.runs.run import RunStatus
 from models.sandboxes.sandbox_job import SandboxJobStatus
-from workflows.agent_session import AgentSessionWorkflow
-from workflows.answering_session import AnsweringSessionWorkflow
-from workflows.issue_session import IssueSessionWorkflow
+from workflows.agent.limits import SessionInput, SessionOutcome
+from workflows.agent.session import AgentSessionWorkflow
+from workflows.chains.sprint_chain import SprintChainWorkflow
+from workflows.chains.work_chain import WorkChainWorkflow
+from workflows.github.hints import GithubHintsWorkflow
+from workflows.issues.answering import AnsweringSessionWorkflow
+from workflows.issues.scan import IssueSessionWorkflow
 from workflows.learnings.extraction import LearningExtractionWorkflow
-from workflows.merge import MergeWorkflow
-from workflows.pull_request_merge import PullRequestMergeWorkflow
+from workflows.merging.combined_merge import MergeWorkflow
+from workflows.merging.pull_request_merge import PullRequestMergeWorkflow
 from workflows.reconcile.sweeps import ReconcileSweepWorkflow, StartSweepWorkflow
-from workflows.recurring_task import RecurringTaskWorkflow
-from workflows.run import RunState, RunWorkflow
+from workflows.runs.run import RunState, RunWorkflow
 from workflows.sandboxes.sandbox_job import SandboxInput, SandboxWorkflow
-from workflows.session_limits import SessionInput, SessionOutcome
-from workflows.sprint_chain import SprintChainWorkflow
-from workflows.trash.keeping import TrashKeepingWorkflow
+from workflows.schedules.recurring_task import RecurringTaskWorkflow
 from workflows.trash.permanent_deletion import PermanentDeletionWorkflow
 from workflows.trash.project_deletion import ProjectDeletionWorkflow
-from workflows.webhooks.github_hints import GithubHintsWorkflow
+from workflows.trash.retention import TrashKeepingWorkflow
 from workflows.webhooks.webhook import WebhookWorkflow
-from workflows.work_chain import WorkChainWorkflow
 
 
 @workflow.defn(name=RUN_WORKFLOW)

@@ -16,21 +16,16 @@ from typing import Final
 from pydantic import JsonValue
 from sqlmodel import col
 
-from activities.task_schedules import keep_schedule
-from activities.trash.starting import (
-    Deletion,
-    project_deletion_id,
-    start_deletion,
-    start_project_deletion,
-)
+from activities.schedules.temporal_schedule import keep_schedule
+from activities.trash.launch import Deletion, project_deletion_id, start_deletion, start_project_deletion
 from models import AgentSession, FollowUp, Project, Run, WebhookEndpoint
-from models.answering_session import AnsweringStatus
 from models.base import now
-from models.blueprint import DEFAULT_STEPS, BlueprintConfig, PipelineStep, Verify
-from models.chain import ChainStatus
+from models.blueprints.blueprint import DEFAULT_STEPS, BlueprintConfig, PipelineStep, Verify
+from models.blueprints.persona import StepRole
+from models.chains.chain import ChainStatus
 from models.event import EventType
-from models.persona import StepRole
-from models.run import PrStatus
+from models.issues.answering_session import AnsweringStatus
+from models.runs.run import PrStatus
 from models.trash.kinds import TrashType
 from tests.gateways.webhooks.receiver import answering
 from tests.runs import chains, own_sandboxes

@@ -17,16 +17,16 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
-from activities.agent.active_time import Timed
-from activities.agent_turns import TurnInput
-from activities.failures import PROVIDER_LIMIT
-from activities.jobs import Wait
-from activities.outcomes import Call, TurnOutcome
-from activities.tool_calls import ToolCallInput
+from activities.agent.outcomes import Call, TurnOutcome
+from activities.agent.tool_calls import ToolCallInput
+from activities.agent.turns import TurnInput
+from activities.errors import PROVIDER_LIMIT
+from activities.jobs.active_time import Timed
+from activities.jobs.lifecycle import Wait
 from kit.ids import new_id
 from kit.temporal import AGENTS_QUEUE, CONVERTER, DELIVERY, LONG, PATIENT, Patience
-from workflows.agent_session import AgentSessionWorkflow
-from workflows.session_limits import SessionInput, SessionOutcome
+from workflows.agent.limits import SessionInput, SessionOutcome
+from workflows.agent.session import AgentSessionWorkflow
 
 SERVER = shutil.which("temporal-test-server", path=str(Path(sys.executable).parent))
 LIMIT = timedelta(minutes=10)

@@ -16,7 +16,7 @@ from temporalio.worker import Worker
 
 from kit.ids import new_id
 from kit.settings import Settings
-from models.job_kinds import SPRINT_CHAIN_WORKFLOW
+from models.jobs.job_registry import SPRINT_CHAIN_WORKFLOW
 from worker.deployment import build_of, deployment_of, is_begun, patches_until, runner_of
 from worker.registry import LONG_LIVED, WORKFLOWS
 

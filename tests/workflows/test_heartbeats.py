@@ -10,9 +10,9 @@ from temporalio.common import RetryPolicy
 from temporalio.exceptions import CancelledError
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
-from activities.agent.active_time import Timed
-from activities.agent.resumption import Resumption
-from activities.jobs import Wait
+from activities.jobs.active_time import Timed
+from activities.jobs.lifecycle import Wait
+from activities.jobs.resumption import Resumption
 from kit.ids import new_id
 from worker.interceptors import ActivityInterceptor
 

@@ -6,21 +6,21 @@ import pytest
 from temporalio import activity, workflow
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
-from activities.starting import RunInput
+from activities.jobs.launch import RunInput
 from kit.database import Database
 from kit.temporal import TASK_QUEUE
 from models import Run
-from models.chain import ChainStatus
-from models.job_kinds import RUN_WORKFLOW
-from models.run import RunStatus
+from models.chains.chain import ChainStatus
+from models.jobs.job_registry import RUN_WORKFLOW
+from models.runs.run import RunStatus
 from tests.runs.anew import MOST_EVENTS
 from tests.runs.chains import reaches, runs_of, start
 from tests.runs.parts import Parts
 from tests.runs.site import opened
 from tests.runs.test_sprint_chains import a_chain
 from worker.activities import activities_of, all_activities
-from workflows.calls import instantly
-from workflows.sprint_chain import SprintChainWorkflow
+from workflows.activity_calls import instantly
+from workflows.chains.sprint_chain import SprintChainWorkflow
 
 SPRINTS = 500
 pytestmark = pytest.mark.soak

@@ -4,11 +4,11 @@ import pytest
 from sqlmodel import col
 
 from models import AgentSession, FollowUp
-from models.blueprint import PipelineStep
+from models.blueprints.blueprint import PipelineStep
+from models.blueprints.persona import StepRole
 from models.event import EventType
-from models.merge_job import MergeStatus
-from models.persona import StepRole
-from models.run import RunStatus
+from models.merging.merge_job import MergeStatus
+from models.runs.run import RunStatus
 from tests.runs.anew import MOST_EVENTS, suggested_after
 from tests.runs.github import serving_api
 from tests.runs.merges import a_pull

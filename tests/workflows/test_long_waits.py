@@ -16,16 +16,16 @@ from temporalio.exceptions import ActivityError, ApplicationError, CancelledErro
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
-from activities.delivery import Delivery, Push, Pushed
-from activities.failures import PROVIDER_LIMIT, UNKNOWN, UNKNOWN_PATIENCE
-from activities.jobs import RETRYING, Wait
+from activities.errors import PROVIDER_LIMIT, UNKNOWN, UNKNOWN_PATIENCE
+from activities.jobs.lifecycle import RETRYING, Wait
+from activities.runs.delivery import Delivery, Push, Pushed
 from activities.sandboxes.lifecycle import SandboxRef
 from kit.ids import new_id
 from kit.temporal import CONVERTER, DELIVERY, TASK_QUEUE
 from tests.patience import PATIENCE
-from workflows import calls
-from workflows.calls import LONGEST_REST_SECONDS, MOST_ROUNDS, WHOLE, patiently
-from workflows.sandbox import rest_sandbox
+from workflows import activity_calls
+from workflows.activity_calls import LONGEST_REST_SECONDS, MOST_ROUNDS, WHOLE, patiently
+from workflows.sandboxes.lifecycle import rest_sandbox
 
 SERVER = shutil.which("temporal-test-server", path=str(Path(sys.executable).parent))
 JOB = Push(job_id="r_1", sandbox_id="s_1")
@@ -133,7 +133,7 @@ async def test_what_trying_again_does_not_help_ends_at_once(engine: WorkflowEnvi
 async def test_a_week_has_an_end(engine: WorkflowEnvironment, monkeypatch: pytest.MonkeyPatch) -> None:
     """A week of two rounds: it fails of what it failed of last."""
     assert timedelta(seconds=MOST_ROUNDS * LONGEST_REST_SECONDS) > timedelta(days=6)
-    monkeypatch.setattr(calls, "MOST_ROUNDS", 2)
+    monkeypatch.setattr(activity_calls, "MOST_ROUNDS", 2)
     forge = Forge(engine, lambda _: AWAY)
     async with pushing(forge) as push:
         with pytest.raises(WorkflowFailureError) as failed:

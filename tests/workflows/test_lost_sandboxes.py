@@ -19,20 +19,20 @@ from temporalio.exceptions import ApplicationError, FailureError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
-from activities.agent.active_time import Timed
-from activities.agent.finishing import Accepted, FinishCall
+from activities.agent.finish import Accepted, FinishCall
+from activities.agent.outcomes import Call, TurnOutcome
 from activities.agent.sandbox_losses import LostTurn
-from activities.agent_turns import TurnInput
-from activities.failures import SANDBOX_GONE
-from activities.outcomes import Call, TurnOutcome
+from activities.agent.tool_calls import ToolCallInput
+from activities.agent.turns import TurnInput
+from activities.errors import SANDBOX_GONE
+from activities.jobs.active_time import Timed
 from activities.sandboxes.lifecycle import SANDBOXES_LOST, Provision, SandboxRef
-from activities.tool_calls import ToolCallInput
 from kit.ids import new_id
 from kit.temporal import AGENTS_QUEUE, CONVERTER
-from workflows.agent_session import AgentSessionWorkflow
-from workflows.calls import cause
-from workflows.sandbox import MAX_BEGINNINGS, MAX_REBUILDS, require_checkpoint, surviving
-from workflows.session_limits import CHECKPOINT_CALLS, SessionInput, SessionOutcome
+from workflows.activity_calls import cause
+from workflows.agent.limits import CHECKPOINT_CALLS, SessionInput, SessionOutcome
+from workflows.agent.session import AgentSessionWorkflow
+from workflows.sandboxes.lifecycle import MAX_BEGINNINGS, MAX_REBUILDS, require_checkpoint, surviving
 
 SERVER = shutil.which("temporal-test-server", path=str(Path(sys.executable).parent))
 FINISH = TurnOutcome(next="finish")

@@ -12,13 +12,13 @@ from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
-from activities.merge_jobs import MergeEnd, MergePlan
-from activities.merge_starting import MergeInput
-from activities.pull_request_merging import MergeAsk, MergeLook
+from activities.jobs.merge_launch import MergeInput
+from activities.merging.pull_request_merge import MergeAsk, MergeLook
+from activities.merging.pull_request_merge_jobs import MergeEnd, MergePlan
 from kit.ids import new_id
 from kit.temporal import CONVERTER, STATUS, TASK_QUEUE
-from models.merge_job import MergeStatus
-from workflows.pull_request_merge import PullRequestMergeWorkflow
+from models.merging.merge_job import MergeStatus
+from workflows.merging.pull_request_merge import PullRequestMergeWorkflow
 
 SERVER = shutil.which("temporal-test-server", path=str(Path(sys.executable).parent))
 
@@ -68,7 +68,7 @@ async def looks_in_a_day(engine: WorkflowEnvironment, *, has_webhooks: bool) -> 
 
 
 async def test_merge_with_webhooks_polls_github_less(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("workflows.pull_request_merge.LONGEST_WAIT", timedelta(days=1))
+    monkeypatch.setattr("workflows.merging.pull_request_merge.LONGEST_WAIT", timedelta(days=1))
     assert SERVER is not None
     async with await WorkflowEnvironment.start_time_skipping(
         test_server_existing_path=SERVER, data_converter=CONVERTER

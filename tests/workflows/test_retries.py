@@ -9,9 +9,9 @@ from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError, ApplicationError
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
-from activities import failures
-from activities.agent.resumption import Resumption
-from activities.jobs import Wait
+from activities import errors
+from activities.jobs.lifecycle import Wait
+from activities.jobs.resumption import Resumption
 from kit.ids import new_id
 from worker.interceptors import ActivityInterceptor
 
@@ -78,8 +78,8 @@ async def test_a_bug_that_is_corrected_in_time_does_no_harm(engine: Client, is_l
 async def test_a_bug_that_stays_is_given_up(
     engine: Client, monkeypatch: pytest.MonkeyPatch, is_local: bool
 ) -> None:
-    monkeypatch.setattr(failures, "UNKNOWN_PATIENCE", timedelta(0))
-    monkeypatch.setattr(failures, "MIN_UNKNOWN_ATTEMPTS", SOUND_FROM - 1)
+    monkeypatch.setattr(errors, "UNKNOWN_PATIENCE", timedelta(0))
+    monkeypatch.setattr(errors, "MIN_UNKNOWN_ATTEMPTS", SOUND_FROM - 1)
     async with working(engine, []):
         with pytest.raises(WorkflowFailureError) as failed:
             await engine.execute_workflow(Stumbling.run, is_local, id=new_id("r"), task_queue=QUEUE)

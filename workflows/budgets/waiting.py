@@ -8,11 +8,11 @@ from datetime import datetime, timedelta
 from temporalio import workflow
 from temporalio.exceptions import ActivityError
 
-from activities.budgets.holding import Held, Holding, HoldSession, LetGo
-from models.budgets.code import MoneyCode
+from activities.budgets.waits import Held, Holding, HoldSession, LetGo
+from models.budgets.money_code import MoneyCode
 from models.budgets.reservation import Refusal
-from workflows.calls import cause, instantly
-from workflows.session_limits import SessionInput
+from workflows.activity_calls import cause, instantly
+from workflows.agent.limits import SessionInput
 
 LOOK_AGAIN = timedelta(minutes=30)
 """A raised cap is told by a signal; should it be lost, this is how long it takes to be noticed."""

@@ -3,16 +3,16 @@
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from activities.job_starting import JobInput
-    from activities.jobs import CloseJob, Ending
+    from activities.jobs.job_launch import JobInput
+    from activities.jobs.lifecycle import CloseJob, Ending
     from activities.learnings.extractions import LearningExtractions
     from kit.temporal import PATIENT
-    from models.job_kinds import EXTRACTION_WORKFLOW
+    from models.jobs.job_registry import EXTRACTION_WORKFLOW
     from models.learnings.extraction import ExtractionStatus
-    from workflows.calls import instantly, patiently
-    from workflows.conversing import begin_session
-    from workflows.ending import played, show_end
-    from workflows.session_limits import SessionInput
+    from workflows.activity_calls import instantly, patiently
+    from workflows.agent.child_session import begin_session
+    from workflows.agent.limits import SessionInput
+    from workflows.jobs.completion import played, show_end
 
 
 @workflow.defn(name=EXTRACTION_WORKFLOW)

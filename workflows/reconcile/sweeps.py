@@ -15,10 +15,10 @@ with workflow.unsafe.imports_passed_through():
     from activities.reconcile.admission import RECONCILE_REFUSED
     from activities.reconcile.reconciler import Group, GroupOrder, Reconciler
     from activities.reconcile.reports import Order, Report, SweepEnd
-    from activities.reconcile.starting import Starting
+    from activities.reconcile.start_sweep import Starting
     from kit.temporal import INSTALLATION, QUICK, SWEEPING, Patience
     from models.reconcile.sweep import SweepName
-    from workflows.calls import cause
+    from workflows.activity_calls import cause
 
 S = TypeVar("S")
 P = TypeVar("P")

@@ -7,17 +7,17 @@ from temporalio import workflow
 from temporalio.exceptions import ApplicationError, FailureError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
-    from activities.job_starting import JobInput
-    from activities.jobs import CloseJob, Ending
-    from activities.sandboxes.jobs import Round, RoundEnd, SandboxJobs
+    from activities.jobs.job_launch import JobInput
+    from activities.jobs.lifecycle import CloseJob, Ending
     from activities.sandboxes.lifecycle import SandboxRef
-    from models.job_kinds import SANDBOX_WORKFLOW
+    from activities.sandboxes.sandbox_jobs import Round, RoundEnd, SandboxJobs
+    from models.jobs.job_registry import SANDBOX_WORKFLOW
     from models.sandboxes.sandbox_job import SANDBOX_LOST, SandboxJobStatus
-    from workflows.calls import cause, instantly
-    from workflows.conversing import begin_session
-    from workflows.ending import played, show_end
-    from workflows.sandbox import ready_sandbox, release_sandbox
-    from workflows.session_limits import SessionInput
+    from workflows.activity_calls import cause, instantly
+    from workflows.agent.child_session import begin_session
+    from workflows.agent.limits import SessionInput
+    from workflows.jobs.completion import played, show_end
+    from workflows.sandboxes.lifecycle import ready_sandbox, release_sandbox
 
 
 class SandboxInput(JobInput):

@@ -3,10 +3,10 @@
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
+    from activities.trash.launch import PERMANENT_DELETION_WORKFLOW, Deletion
     from activities.trash.permanent_deletion import PermanentDeletion
-    from activities.trash.starting import PERMANENT_DELETION_WORKFLOW, Deletion
     from kit.temporal import PATIENT
-    from workflows.trash.persistence import persist
+    from workflows.persistent_calls import persist
 
 STEPS = (
     ("end what is at work on it", PermanentDeletion.end_deleted_work),

@@ -5,10 +5,10 @@ from datetime import timedelta
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
+    from activities.trash.launch import PROJECT_DELETION_WORKFLOW
     from activities.trash.project_deletion import ProjectDeletion
-    from activities.trash.starting import PROJECT_DELETION_WORKFLOW
     from kit.temporal import LONG, PATIENT
-    from workflows.trash.persistence import persist
+    from workflows.persistent_calls import persist
 
 STEPS = (
     ("stop its schedules", ProjectDeletion.stop_project_schedules),

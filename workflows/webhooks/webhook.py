@@ -15,7 +15,7 @@ from temporalio.exceptions import ActivityError, is_cancelled_exception
 with workflow.unsafe.imports_passed_through():
     from activities.webhooks.deliveries import Attempt, Look, Outlook, Webhooks
     from activities.webhooks.waking import WAKE, WEBHOOK_WORKFLOW, WebhookInput
-    from workflows.calls import cause, instantly
+    from workflows.activity_calls import cause, instantly
 
 ATTEMPT_TIMEOUT: Final = timedelta(seconds=60)
 """An attempt itself is over within 30 seconds; the rest is the database's."""

@@ -6,13 +6,13 @@ from typing import Annotated
 from fastapi import Query, Request
 from pydantic import Field
 
-from api.context import unit_of
-from api.keys import needs
-from api.pages import Cursors, Window
-from api.router import Router
-from kit.wire import Page
+from api.auth import needs
+from api.http.pagination import Cursors, Window
+from api.http.router import Router
+from api.state import unit_of
+from kit.schemas import Page
 from models.analytics.daily_stats import DailyStats, read_daily_stats
-from models.analytics.days import Day, Days, Zone, days_between
+from models.analytics.day_range import Day, Days, Zone, days_between
 
 router = Router("/analytics", "Analytics")
 

@@ -5,17 +5,17 @@ from typing import Annotated
 from fastapi import Query
 from pydantic import Field
 
-from api.answers import Many, Summarised
-from api.context import Unit
-from api.keys import needs
-from api.pages import Window
-from api.router import Router
-from api.rows import Rows, rows
+from api.auth import needs
+from api.http.pagination import Window
+from api.http.responses import Many, Summarised
+from api.http.router import Router
+from api.http.rows import Rows, rows
+from api.state import Unit
 from kit.errors import Invalid
-from models.analytics.days import FIRST, LAST, Day, Days, Zone, days_between
+from models.analytics.day_range import FIRST, LAST, Day, Days, Zone, days_between
+from models.analytics.usage_schemas import USAGE, UsageGrouping, UsagePage, UsageRead, UsageSummary
 from models.analytics.usage_summary import summarise
-from models.analytics.usage_wire import USAGE, UsageGrouping, UsagePage, UsageRead, UsageSummary
-from models.usage import UsageRecord, UsageUnit
+from models.budgets.usage import UsageRecord, UsageUnit
 
 router = Router("/analytics", "Analytics")
 Usage = Annotated[Rows[UsageRecord, UsageRead], rows(USAGE)]

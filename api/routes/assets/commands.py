@@ -2,13 +2,13 @@
 
 from typing import Annotated
 
-from api.answers import One
-from api.router import Router
+from api.http.responses import One
+from api.http.router import Router
+from api.http.rows import Rows, rows
 from api.routes.assets.family import WRITE, Family, add_deletion, add_shared
-from api.rows import Rows, rows
-from models.asset import Asset, AssetKind
-from models.assets.views import COMMANDS, TEXT_VERSIONS, WHOLE_COMMANDS
-from models.assets.wire import CommandCreate, CommandRead, CommandUpdate, TextPublish, TextVersion
+from models.assets.asset import Asset, AssetKind
+from models.assets.json_views import COMMANDS, TEXT_VERSIONS, WHOLE_COMMANDS
+from models.assets.schemas import CommandCreate, CommandRead, CommandUpdate, TextPublish, TextVersion
 
 router = Router("/commands", "Commands")
 FAMILY = Family(AssetKind.command, COMMANDS, WHOLE_COMMANDS, TEXT_VERSIONS)

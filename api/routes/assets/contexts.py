@@ -2,15 +2,15 @@
 
 from typing import Annotated
 
-from api.answers import One
-from api.router import Router
+from api.after_commit import Session
+from api.http.responses import One
+from api.http.router import Router
+from api.http.rows import Rows, rows
 from api.routes.assets.family import WRITE, Family, add_shared
-from api.rows import Rows, rows
-from api.trash import Trash
-from api.workflows import Session
-from models.asset import Asset, AssetKind
-from models.assets.views import CONTEXTS, TEXT_VERSIONS, WHOLE_CONTEXTS
-from models.assets.wire import ContextCreate, ContextRead, ContextSummary, ContextUpdate
+from api.trash.moves import Trash
+from models.assets.asset import Asset, AssetKind
+from models.assets.json_views import CONTEXTS, TEXT_VERSIONS, WHOLE_CONTEXTS
+from models.assets.schemas import ContextCreate, ContextRead, ContextSummary, ContextUpdate
 from models.trash.kinds import CONTEXT
 
 router = Router("/contexts", "Contexts")

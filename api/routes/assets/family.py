@@ -12,19 +12,19 @@ from pydantic import BaseModel
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from api.answers import Many, One
-from api.keys import needs
-from api.pages import Window
-from api.router import Router
-from api.rows import Rows, rows
-from api.workflows import Session
+from api.after_commit import Session
+from api.auth import needs
+from api.http.pagination import Window
+from api.http.responses import Many, One
+from api.http.router import Router
+from api.http.rows import Rows, rows
 from kit.errors import NotFound
 from kit.ids import new_id
-from models.asset import PREFIXES, Asset, AssetKind, AssetVersion
-from models.assets.room import require_room
-from models.assets.views import AssetView
-from models.assets.wire import Activation, AssetSummary, VersionRead
-from models.view import View
+from models.assets.asset import PREFIXES, Asset, AssetKind, AssetVersion
+from models.assets.capacity import require_room
+from models.assets.json_views import AssetView
+from models.assets.schemas import Activation, AssetSummary, VersionRead
+from models.json_view import View
 
 READ, WRITE = needs("assets:read"), needs("assets:write")
 S = TypeVar("S", bound=AssetSummary)

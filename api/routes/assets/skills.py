@@ -2,13 +2,13 @@
 
 from typing import Annotated
 
-from api.answers import One
-from api.router import Router
+from api.http.responses import One
+from api.http.router import Router
+from api.http.rows import Rows, rows
 from api.routes.assets.family import WRITE, Family, add_deletion, add_shared
-from api.rows import Rows, rows
-from models.asset import Asset, AssetKind
-from models.assets.views import SKILL_VERSIONS, SKILLS, WHOLE_SKILLS
-from models.assets.wire import SkillCreate, SkillPublish, SkillRead, SkillUpdate, SkillVersion
+from models.assets.asset import Asset, AssetKind
+from models.assets.json_views import SKILL_VERSIONS, SKILLS, WHOLE_SKILLS
+from models.assets.schemas import SkillCreate, SkillPublish, SkillRead, SkillUpdate, SkillVersion
 
 router = Router("/skills", "Skills")
 FAMILY = Family(AssetKind.skill, SKILLS, WHOLE_SKILLS, SKILL_VERSIONS)

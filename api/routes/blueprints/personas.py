@@ -1,55 +1,66 @@
-"""What is done with a persona as a whole, and its figures."""
+"""Personas: who works on a step."""
 
 from typing import Annotated
 
 from fastapi import Query
 
-from api.answers import One
-from api.keys import needs
-from api.router import Router
-from api.routes.personas import Personas
-from api.workflows import Session
-from kit.wire import Wire
-from models.analytics.days import DayCount
-from models.analytics.persona_analytics import PersonaAnalytics, analyse_persona
+from api.auth import needs
+from api.http.pagination import Window
+from api.http.responses import Many, One
+from api.http.router import Router
+from api.http.rows import Rows, rows
+from kit.schemas import QueryFlag
+from models.assets.references import references_of, require_assets
 from models.base import now
-from models.blueprints.persona_bodies import PersonaDuplicate, PersonaToggle
-from models.persona_wire import PersonaRead
+from models.blueprints.persona import Persona, StepRole
+from models.blueprints.persona_schemas import PERSONAS, PersonaCreate, PersonaRead, PersonaUpdate
 
 router = Router("/personas", "Personas")
 READ, WRITE = needs("personas:read"), needs("personas:write")
+Personas = Annotated[Rows[Persona, PersonaRead], rows(PERSONAS)]
 
 
-class PersonaRange(Wire):
-    """Which persona, and which days."""
-
-    id: str
-    """The persona."""
-    days: DayCount | None = None
-    """The last so many days until now; all time when it is left out."""
+class PersonaList(Window):
+    type: StepRole | None = None
+    """Personas for this role."""
+    is_enabled: QueryFlag | None = None
+    """Only enabled, or only disabled ones."""
 
 
-@router.get("/analytics", READ)
-async def get_persona_analytics(
-    personas: Personas, session: Session, window: Annotated[PersonaRange, Query()]
-) -> PersonaAnalytics:
-    """Get a persona's work in figures: runs, steps, success, costs, tokens and durations, also by model."""
-    persona = await personas.get(window.id)
-    return await analyse_persona(session, persona.project_id, persona.id, window.days)
+@router.get("", READ, name="list_personas_legacy")
+@router.get("/list", READ)
+async def list_personas(personas: Personas, window: Annotated[PersonaList, Query()]) -> Many[PersonaRead]:
+    """List the project's personas, newest first."""
+    return personas.page(window)
 
 
-@router.post("/duplicate", WRITE, creates=True)
-async def duplicate_persona(body: PersonaDuplicate, personas: Personas, session: Session) -> One[PersonaRead]:
-    """Copy a persona with everything that is selected for it."""
-    copy = (await personas.get(body.persona_id)).duplicate(body.name)
-    session.add(copy)
-    return personas.one(copy.id)
+@router.get("/get", READ)
+async def get_persona(id: str, personas: Personas) -> One[PersonaRead]:
+    """Get one persona."""
+    return personas.one(id)
 
 
-@router.post("/toggle", WRITE)
-async def toggle_persona(body: PersonaToggle, personas: Personas) -> One[PersonaRead]:
-    """Enable or disable a persona; a run cannot be started with a disabled one, runs in flight keep it."""
+@router.post("/create", WRITE, creates=True)
+async def create_persona(body: PersonaCreate, personas: Personas) -> One[PersonaRead]:
+    """Create a persona; the assets that it names, by id or by name, have to exist."""
+    persona = personas.add(**body.model_dump())
+    await require_assets(
+        personas.unit.session, persona.project_id, references_of(persona, body.model_fields_set)
+    )
+    return personas.one(persona.id)
+
+
+@router.post("/update", WRITE)
+async def update_persona(body: PersonaUpdate, personas: Personas) -> One[PersonaRead]:
+    """Change a persona; runs in flight keep the one they started with.
+
+    The assets that are named anew, by id or by name, have to exist.
+    """
     persona = await personas.get(body.persona_id, lock=True)
-    wanted = not persona.is_enabled if body.is_enabled is None else body.is_enabled
-    persona.sqlmodel_update({"is_enabled": wanted, "updated_at": now()})
+    persona.sqlmodel_update(
+        body.model_dump(exclude_unset=True, exclude={"persona_id"}) | {"updated_at": now()}
+    )
+    await require_assets(
+        personas.unit.session, persona.project_id, references_of(persona, body.model_fields_set)
+    )
     return personas.one(persona.id)

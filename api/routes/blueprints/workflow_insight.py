@@ -5,18 +5,18 @@ from typing import Annotated
 
 from fastapi import Query
 
-from api.answers import Many
-from api.keys import needs
-from api.router import Router
-from api.routes.runs import RunFilters, Runs
-from api.routes.workflows import Blueprints
-from api.workflows import Session
+from api.after_commit import Session
+from api.auth import needs
+from api.http.responses import Many
+from api.http.router import Router
+from api.routes.blueprints.workflows import Blueprints
+from api.routes.runs.runs import RunFilters, Runs
 from kit.errors import Invalid
-from kit.wire import Wire
-from models.analytics.days import MAX_DAYS, Day, DayCount, Days, Zone, days_between, today
+from kit.schemas import Wire
+from models.analytics.day_range import MAX_DAYS, Day, DayCount, Days, Zone, days_between, today
 from models.analytics.workflow_analytics import WorkflowAnalytics, analyse_workflow
-from models.blueprints.related import WorkflowRelated, find_related
-from models.run_wire import RunRead
+from models.blueprints.related_objects import WorkflowRelated, find_related
+from models.runs.run_schemas import RunRead
 
 router = Router("/workflows", "Workflows")
 READ = needs("workflows:read")

@@ -5,17 +5,17 @@ from typing import Annotated
 from fastapi import Query
 from sqlmodel import col, select
 
-from api.answers import Many, One
-from api.keys import needs
-from api.pages import Window
-from api.router import Router
-from api.routes.workflows import Blueprints
-from api.workflows import Session
+from api.after_commit import Session
+from api.auth import needs
+from api.http.pagination import Window
+from api.http.responses import Many, One
+from api.http.router import Router
+from api.routes.blueprints.workflows import Blueprints
 from kit.errors import Conflict, Invalid, NotFound
 from models.assets.references import require_assets, script_references
-from models.blueprint import BlueprintVersion
-from models.blueprint_wire import WorkflowRead
-from models.blueprints.version_wire import (
+from models.blueprints.blueprint import BlueprintVersion
+from models.blueprints.blueprint_schemas import WorkflowRead
+from models.blueprints.version_schemas import (
     WORKFLOW_VERSIONS,
     WorkflowDuplicate,
     WorkflowRename,

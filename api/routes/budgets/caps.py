@@ -10,24 +10,24 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio.client import Client
 from temporalio.service import RPCError
 
-from api.context import unit_of
-from api.keys import needs
-from api.router import Router
-from api.rows import Rows, rows
-from api.workflows import Remembered, Session, Workflows
+from api.after_commit import Remembered, Session, Workflows
+from api.auth import needs
+from api.http.router import Router
+from api.http.rows import Rows, rows
+from api.state import unit_of
 from kit.errors import Conflict
+from models.budgets.schemas import BudgetChange, BudgetRead, read_budget
 from models.budgets.wait import change_cap
-from models.budgets.wire import BudgetChange, BudgetRead, read_budget
-from models.chain import Chain, ChainStatus
-from models.merge_job import MergeJob
-from models.merge_job_wire import MERGE_JOBS, MergeJobRead
-from models.project import Role
-from models.run import Run
-from models.run_wire import RUNS, RunRead
-from models.sprint_chain import SprintChain
-from models.sprint_chain_wire import SPRINT_CHAINS, SprintChainRead
-from models.work_chain import WorkChain
-from models.work_chain_wire import WORK_CHAINS, WorkChainRead
+from models.chains.chain import Chain, ChainStatus
+from models.chains.sprint_chain import SprintChain
+from models.chains.sprint_chain_schemas import SPRINT_CHAINS, SprintChainRead
+from models.chains.work_chain import WorkChain
+from models.chains.work_chain_schemas import WORK_CHAINS, WorkChainRead
+from models.merging.merge_job import MergeJob
+from models.merging.merge_job_schemas import MERGE_JOBS, MergeJobRead
+from models.projects.project import Role
+from models.runs.run import Run
+from models.runs.run_schemas import RUNS, RunRead
 
 router = Router("", "Budgets")
 Runs = Annotated[Rows[Run, RunRead], rows(RUNS)]

@@ -4,20 +4,20 @@ from typing import Annotated
 
 from fastapi import Query
 
-from api.answers import Many, One
-from api.keys import needs
-from api.pages import Window
-from api.router import Router
+from api.after_commit import Session
+from api.auth import needs
+from api.http.pagination import Window
+from api.http.responses import Many, One
+from api.http.router import Router
+from api.http.rows import Rows, rows
 from api.routes.learnings.learnings import Versions
-from api.rows import Rows, rows
-from api.workflows import Session
 from models.learnings.version import (
     LearningVersion,
     activate_version,
     compile_version,
     deactivate_version,
 )
-from models.learnings.version_wire import (
+from models.learnings.version_schemas import (
     LEARNING_VERSION_SUMMARIES,
     LearningVersionRead,
     LearningVersionRef,

@@ -5,14 +5,15 @@ from typing import Annotated
 from fastapi import Query
 from pydantic import Field
 
-from api.answers import Many, One
-from api.keys import needs
-from api.pages import Window
-from api.router import Router
-from api.rows import Rows, rows
-from api.workflows import Session
+from api.after_commit import Session
+from api.auth import needs
+from api.http.pagination import Window
+from api.http.responses import Many, One
+from api.http.router import Router
+from api.http.rows import Rows, rows
 from kit.errors import Invalid
-from kit.wire import QueryFlag
+from kit.schemas import QueryFlag
+from models.blueprints.persona import StepRole
 from models.learnings.learning import (
     Learning,
     LearningOccurrence,
@@ -20,7 +21,7 @@ from models.learnings.learning import (
     LearningSource,
     LearningStatus,
 )
-from models.learnings.learning_wire import (
+from models.learnings.learning_schemas import (
     LEARNINGS,
     ChangedCount,
     LearningContentUpdate,
@@ -33,16 +34,11 @@ from models.learnings.learning_wire import (
 from models.learnings.preview import preview_active, preview_draft, preview_version
 from models.learnings.stats import count_learnings
 from models.learnings.version import LearningVersion
-from models.learnings.version_wire import (
-    LEARNING_VERSIONS,
-    LearningPreview,
-    LearningVersionRead,
-)
-from models.persona import StepRole
-from models.run import Run
-from models.run_wire import RUNS, RunRead
-from models.sandbox import Sandbox
-from models.sandbox_wire import SANDBOXES, SandboxRead
+from models.learnings.version_schemas import LEARNING_VERSIONS, LearningPreview, LearningVersionRead
+from models.runs.run import Run
+from models.runs.run_schemas import RUNS, RunRead
+from models.sandboxes.sandbox import Sandbox
+from models.sandboxes.sandbox_schemas import SANDBOXES, SandboxRead
 
 router = Router("/learnings", "Learnings")
 READ, WRITE = needs("learnings:read"), needs("learnings:write")

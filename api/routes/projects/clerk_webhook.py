@@ -3,13 +3,13 @@
 from fastapi import Request
 from pydantic import ValidationError
 
-from api.context import api_of
-from api.errors import invalid
+from api.http.errors import invalid
+from api.http.router import Router
 from api.projects.clerk_webhook import USER_DELETED, forget, must_be_signed
-from api.router import Router
-from api.routes.github_webhook import Received
+from api.routes.github.webhook import Received
+from api.state import api_of
 from kit.errors import NotFound
-from models.projects.clerk_payload import ClerkEvent, UserDeleted
+from models.projects.clerk_payloads import ClerkEvent, UserDeleted
 
 router = Router("/clerk", "Webhooks", base="")
 

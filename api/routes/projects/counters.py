@@ -2,10 +2,10 @@
 
 from fastapi import Request
 
-from api.context import unit_of
-from api.keys import needs
-from api.router import Router
-from api.workflows import Session
+from api.after_commit import Session
+from api.auth import needs
+from api.http.router import Router
+from api.state import unit_of
 from models.analytics.counters import Counters, count_project
 
 router = Router("/project", "Project Management")

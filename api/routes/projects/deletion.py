@@ -5,15 +5,15 @@ from functools import partial
 from fastapi import Request
 from sqlalchemy import func, select
 
-from activities.trash.starting import project_deletion_id, start_project_deletion
-from api import keys
-from api.context import unit_of
-from api.keys import needs
-from api.router import Router
-from api.workflows import Session, Workflows
+from activities.trash.launch import project_deletion_id, start_project_deletion
+from api import auth
+from api.after_commit import Session, Workflows
+from api.auth import needs
+from api.http.router import Router
+from api.state import unit_of
 from kit.errors import Invalid
-from models.project import Project, Role
-from models.projects.deletion import ProjectDelete, ProjectDeletionRead
+from models.projects.deletion_schemas import ProjectDelete, ProjectDeletionRead
+from models.projects.project import Project, Role
 
 router = Router("/project", "Project Management")
 
@@ -32,7 +32,7 @@ async def delete_project(
     if body.slug != project.slug:
         raise Invalid("slug: it is not the slug of the key's project; nothing was deleted.", field="slug")
     project.delete()
-    await session.execute(select(func.pg_notify(keys.CHANNEL, project.id)))
+    await session.execute(select(func.pg_notify(auth.CHANNEL, project.id)))
     unit.after.append(unit.api.keys.spread)
     workflows.tell(project_deletion_id(project.id), partial(start_project_deletion, project_id=project.id))
     return ProjectDeletionRead(

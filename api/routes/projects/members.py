@@ -4,13 +4,12 @@ from typing import Annotated
 
 from fastapi import Query
 
-from api.answers import Many, One
-from api.keys import needs
-from api.pages import Window
-from api.router import Router
-from api.rows import Rows, rows
-from models.project import Member, Role
-from models.projects.member_wire import (
+from api.auth import needs
+from api.http.pagination import Window
+from api.http.responses import Many, One
+from api.http.router import Router
+from api.http.rows import Rows, rows
+from models.projects.member_schemas import (
     MEMBERS,
     MadeKey,
     MemberInvite,
@@ -20,6 +19,7 @@ from models.projects.member_wire import (
     MemberRoleUpdate,
 )
 from models.projects.members import Team
+from models.projects.project import Member, Role
 
 router = Router("/project/members", "Members")
 SCOPE = "projects:write"

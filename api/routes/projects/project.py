@@ -6,22 +6,24 @@ from fastapi import Query, Request
 from pydantic.alias_generators import to_camel
 
 from activities.runs.queue_signals import signal_next_runs
-from api.answers import Many, One, render_object
-from api.context import unit_of
-from api.etags import require_match
-from api.keys import needs
-from api.pages import Window
-from api.repository import repository
-from api.router import Router
-from api.workflows import Session, Workflows
+from api.after_commit import Session, Workflows
+from api.auth import needs
+from api.github.repository_fields import repository
+from api.http.etags import require_match
+from api.http.pagination import Window
+from api.http.responses import Many, One, render_object
+from api.http.router import Router
+from api.state import unit_of
 from kit.crypto import Vault
 from kit.errors import Invalid
 from kit.redaction import TooManySecrets
 from models.assets.references import references_of, require_assets
 from models.base import JsonObject
 from models.budgets.budget import Budget
-from models.project import Project, Role, TooManyVariables
-from models.project_wire import (
+from models.projects.agent_config import CONFIGS, merge_config
+from models.projects.allowed_repository import require_repository
+from models.projects.project import Project, Role, TooManyVariables
+from models.projects.project_schemas import (
     PROJECTS,
     EnvVarRead,
     ProjectRead,
@@ -29,8 +31,6 @@ from models.project_wire import (
     SettingsRead,
     SettingsUpdate,
 )
-from models.projects.agent_config import CONFIGS, merge_config
-from models.projects.allowed_repository import require_repository
 
 router = Router("", "Project Management")
 READ, WRITE = needs("projects:read"), needs("projects:write", Role.admin)

@@ -1,15 +1,23 @@
 """The trash verbs of the resources that have them."""
 
-from api.router import Router
+from api.http.router import Router
 from api.routes.trash.verbs import Verbs
-from models.blueprint_wire import WORKFLOWS
-from models.issue_session_wire import ISSUE_SESSIONS, IssueSessionId, IssueSessionIds
-from models.learnings.learning_wire import LEARNINGS, LearningRef, LearningRefs
-from models.persona_wire import PERSONAS
-from models.run_wire import RUNS
-from models.sandbox_wire import SANDBOXES
+from models.blueprints.blueprint_schemas import WORKFLOWS
+from models.blueprints.persona_schemas import PERSONAS
+from models.issues.issue_session_schemas import ISSUE_SESSIONS, IssueSessionId, IssueSessionIds
+from models.learnings.learning_schemas import LEARNINGS, LearningRef, LearningRefs
+from models.runs.run_schemas import RUNS
+from models.sandboxes.sandbox_schemas import SANDBOXES
 from models.trash import kinds
-from models.trash.refs import PersonaRef, PersonaRefs, RunRef, RunRefs, SandboxRef, WorkflowRef, WorkflowRefs
+from models.trash.reference_schemas import (
+    PersonaRef,
+    PersonaRefs,
+    RunRef,
+    RunRefs,
+    SandboxRef,
+    WorkflowRef,
+    WorkflowRefs,
+)
 
 runs = Router("/runs", "Runs")
 _runs = Verbs(runs, kinds.RUN, RUNS, RunRef)

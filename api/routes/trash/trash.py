@@ -4,14 +4,14 @@ from typing import Annotated, Final
 
 from fastapi import Path, Query, Request
 
-from api.answers import Many
-from api.context import unit_of
-from api.keys import needs, needs_of
-from api.pages import Window
-from api.router import Router
-from api.trash import Trash
+from api.auth import needs, needs_of
+from api.http.pagination import Window
+from api.http.responses import Many
+from api.http.router import Router
+from api.state import unit_of
+from api.trash.moves import Trash
 from kit.errors import Conflict, NotFound
-from models.trash.entries import LONGEST_NAME, TRASH, TrashedObject, TrashEntry, TrashRef
+from models.trash.entry_schemas import LONGEST_NAME, TRASH, TrashedObject, TrashEntry, TrashRef
 from models.trash.kinds import KINDS, TrashType, kind_of
 from models.trash.trashable import Trashable
 

@@ -6,16 +6,16 @@ from typing import Annotated, Any, Generic, TypeVar
 
 from pydantic import BaseModel
 
-from api.answers import One
-from api.keys import needs
-from api.router import Router
-from api.rows import Rows, rows
-from api.trash import Trash
-from models.issue_wire import DeletedCount
+from api.auth import needs
+from api.http.responses import One
+from api.http.router import Router
+from api.http.rows import Rows, rows
+from api.trash.moves import Trash
+from models.issues.issue_schemas import DeletedCount
+from models.json_view import View
 from models.trash.kinds import TrashKind
-from models.trash.refs import Ref, Refs
+from models.trash.reference_schemas import Ref, Refs
 from models.trash.trashable import Trashable
-from models.view import View
 
 T = TypeVar("T", bound=Trashable)
 R = TypeVar("R", bound=BaseModel)

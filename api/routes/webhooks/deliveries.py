@@ -1,12 +1,12 @@
 """Deliveries of webhooks, one by one."""
 
-from api.answers import One
-from api.router import Router
+from api.after_commit import Session, Workflows
+from api.http.responses import One
+from api.http.router import Router
 from api.routes.webhooks.endpoints import READ, WRITE, Deliveries, must_be_enabled, wake_later
-from api.workflows import Session, Workflows
 from kit.errors import NotFound
 from models.webhooks.endpoint import WebhookEndpoint
-from models.webhooks.wire import WebhookDeliveryRead
+from models.webhooks.schemas import WebhookDeliveryRead
 
 router = Router("/webhooks/deliveries/{id}", "Webhooks")
 

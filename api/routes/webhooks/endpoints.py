@@ -9,20 +9,20 @@ from sqlmodel import col
 from temporalio.client import Client
 
 from activities.webhooks.waking import WebhookInput, wake
-from api.answers import Many, One
-from api.keys import needs
-from api.pages import Window
-from api.router import Router
-from api.rows import Rows, rows
-from api.workflows import Remembered, Session, Workflows
+from api.after_commit import Remembered, Session, Workflows
+from api.auth import needs
+from api.http.pagination import Window
+from api.http.responses import Many, One
+from api.http.router import Router
+from api.http.rows import Rows, rows
 from gateways.webhooks.addresses import AddressRefused, check_url
 from kit.errors import Conflict, Invalid
 from models.base import now
-from models.project import Role
+from models.projects.project import Role
 from models.webhooks.delivery import DeliveryStatus, WebhookDelivery, resend_range, skip_pending
 from models.webhooks.endpoint import MOST_ENDPOINTS, WebhookEndpoint, new_secret
 from models.webhooks.feed import present
-from models.webhooks.wire import (
+from models.webhooks.schemas import (
     WEBHOOK_DELIVERIES,
     WEBHOOK_ENDPOINTS,
     NewWebhookEndpoint,

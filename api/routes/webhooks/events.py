@@ -5,16 +5,16 @@ from typing import Annotated
 from fastapi import Header, Query, Request
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from api.context import unit_of
-from api.events import EventStream, follow
-from api.keys import needs
-from api.pages import Window
-from api.router import Router
+from api.auth import needs
+from api.http.pagination import Window
+from api.http.router import Router
+from api.realtime.event_stream import EventStream, follow
+from api.state import unit_of
 from api.webhooks.feed import ProjectFeed, Selection, page_of_feed
-from kit.wire import Page, QueryFlag
+from kit.schemas import Page, QueryFlag
+from models.webhooks.event_patterns import Pattern
 from models.webhooks.feed import START, Position
-from models.webhooks.patterns import Pattern
-from models.webhooks.wire import FeedEventRead
+from models.webhooks.schemas import FeedEventRead
 
 router = Router("/events", "Events")
 

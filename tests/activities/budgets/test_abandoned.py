@@ -5,18 +5,18 @@ from decimal import Decimal
 
 from sqlmodel import col, select
 
-from activities.budgets.abandoned import AbandonedReservations
+from activities.reconcile.abandoned_reservations import AbandonedReservations
 from activities.reconcile.findings import PAGE
-from gateways.conversation import Usage
+from gateways.anthropic.conversation import Usage
 from kit.database import Database
 from kit.ids import new_id
 from models import AgentSession, Budget, BudgetWait, CostRate, OpenCall, Run
-from models.agent_session import answer_place
+from models.agent.session import answer_place
 from models.base import now
 from models.budgets.budget import shared_budget_id
-from models.budgets.code import MoneyCode
+from models.budgets.money_code import MoneyCode
 from models.budgets.reservation import LEASE
-from models.run import RunStatus
+from models.runs.run import RunStatus
 from tests.models.budgets.test_budget_rules import SONNET
 from tests.models.budgets.test_reservations import a_bench
 

@@ -2,14 +2,14 @@
 
 import pytest
 
-from activities.budgets.bounds import IMAGE_TOKENS, bound_of, bound_of_count, last_count
-from activities.conversations import Conversation
-from gateways.agent import TurnRequest
-from gateways.conversation import Block, Message, Usage, text_block
+from activities.agent.conversation import Conversation
+from activities.budgets.token_bounds import IMAGE_TOKENS, bound_of, bound_of_count, last_count
+from gateways.anthropic.client import TurnRequest
+from gateways.anthropic.conversation import Block, Message, Usage, text_block
 from local.model.requests import CountRequest
 from local.model.usage import input_tokens
+from models.agent.session import MessageRole, addition_place, answer_place, compaction_place
 from models.agent.transcript import StoredMessage
-from models.agent_session import MessageRole, addition_place, answer_place, compaction_place
 
 TEXTS = ["", "a", "Ünïcødé 漢字 💥 " * 40, '"\\\n\t\x01' * 300, "plain words " * 5_000]
 

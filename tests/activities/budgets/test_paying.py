@@ -13,20 +13,20 @@ from pydantic import SecretStr
 from sqlmodel import col, select
 from temporalio.exceptions import ApplicationError
 
-from activities.answers import StoredAnswer, store_answer
-from activities.asking import Asking
-from activities.budgets.paying import MAX_CUTS, Paying
-from activities.conversations import Speaker
-from activities.outside import Outside
-from gateways.agent import ContextTooLong, TurnCut, TurnRequest
+from activities.agent.conversation import Speaker
+from activities.agent.model_caller import Asking
+from activities.agent.turn_store import StoredAnswer, store_answer
+from activities.budgets.call_reservations import MAX_CUTS, Paying
+from activities.gateway_factory import Outside
+from gateways.anthropic.client import ContextTooLong, TurnCut, TurnRequest
 from kit.database import Database
 from kit.errors import Unavailable
 from kit.redaction import Redactor
 from kit.settings import Settings
 from kit.sql_pool import SqlPool
 from models import AgentSession, CostRate, OpenCall, Run
+from models.agent.session import answer_place
 from models.agent.turn import Turn, save_turn
-from models.agent_session import answer_place
 from models.base import now
 from tests.gateways.webhooks.receiver import Behaviour, Received, Receiver, answering, receiving
 from tests.models.budgets.test_budget_rules import SONNET
@@ -191,8 +191,8 @@ async def test_an_answer_whose_record_is_not_heard_of_is_paid_for_once(
         lost += 1
         raise Unavailable("The database cannot be reached just now.")
 
-    monkeypatch.setattr("activities.answers.save_turn", save_unheard)
-    monkeypatch.setattr("activities.answers.WRITE_PAUSES", (0.0,))
+    monkeypatch.setattr("activities.agent.turn_store.save_turn", save_unheard)
+    monkeypatch.setattr("activities.agent.turn_store.WRITE_PAUSES", (0.0,))
     whole = answering(200, a_stream(*WHOLE), content_type="text/event-stream")
     async with asking(database, settings, whole) as asked:
         assert await asked.stored_turn() is None, "it was there already"
@@ -214,8 +214,8 @@ async def test_an_answer_waits_for_the_database(
             raise Unavailable("The database cannot be reached just now.")
         return await save_turn(sql, turn)
 
-    monkeypatch.setattr("activities.answers.save_turn", save_later)
-    monkeypatch.setattr("activities.answers.WRITE_PAUSES", (0.0, 0.0))
+    monkeypatch.setattr("activities.agent.turn_store.save_turn", save_later)
+    monkeypatch.setattr("activities.agent.turn_store.WRITE_PAUSES", (0.0, 0.0))
     whole = answering(200, a_stream(*WHOLE), content_type="text/event-stream")
     async with asking(database, settings, whole) as asked:
         assert await asked.stored_turn() is not None

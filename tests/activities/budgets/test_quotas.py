@@ -7,24 +7,24 @@ from decimal import Decimal
 import pytest
 from pydantic import SecretStr
 
-from activities.asking import Asking
-from activities.budgets.paying import Paying
+from activities.agent.conversation import Speaker
+from activities.agent.model_caller import Asking
+from activities.budgets.call_reservations import Paying
 from activities.budgets.quotas import LOOK_AGAIN_SECONDS, SOON_SECONDS
-from activities.conversations import Speaker
-from activities.outside import Outside
-from activities.spending import spending_of
-from gateways.conversation import Usage
+from activities.budgets.spending import spending_of
+from activities.gateway_factory import Outside
+from gateways.anthropic.conversation import Usage
 from gateways.errors import ProviderLimit
 from kit.crypto import last_four
 from kit.database import Database
 from kit.settings import Settings
 from models import Budget, CostRate, Message, Project, ProviderKey
+from models.agent.session import MessageRole, answer_place
 from models.agent.turn import Turn, record_turn, save_turn
-from models.agent_session import MessageRole, answer_place
 from models.budgets.budget import shared_budget_id
 from models.budgets.quota import Quota, QuotaKind, set_quota
 from models.event import EventType
-from models.provider_key import Provider
+from models.projects.provider_key import Provider
 from tests.activities.budgets.test_paying import a_request
 from tests.models.budgets.test_budget_rules import SONNET
 from tests.models.budgets.test_reservations import Bench, a_bench

@@ -9,8 +9,8 @@ from sqlmodel import col, select
 from temporalio.client import Client
 from temporalio.service import RPCError
 
-from activities.trash.keeping import TrashKeeping
-from activities.trash.starting import Deletion, project_deletion_id
+from activities.trash.launch import Deletion, project_deletion_id
+from activities.trash.retention import TrashKeeping
 from kit.database import Database
 from kit.ids import lowest_id
 from kit.settings import Settings
@@ -23,14 +23,14 @@ from models import (
     WebhookDelivery,
     WebhookEndpoint,
 )
-from models.agent_session import AgentSession, Message, MessageRole, ToolCall
+from models.agent.session import AgentSession, Message, MessageRole, ToolCall
+from models.agent.session_kind import SessionKind
 from models.base import now
+from models.blueprints.persona import StepRole, ThinkingEffort
 from models.event import Event
-from models.notification import Notification, NotificationType
-from models.persona import StepRole, ThinkingEffort
-from models.recurrence import Frequency
-from models.run import Run, RunStatus
-from models.session_kind import SessionKind
+from models.notifications.notification import Notification, NotificationType
+from models.runs.run import Run, RunStatus
+from models.schedules.recurrence import Frequency
 from models.trash.kinds import KINDS, TrashType
 from models.trash.trashable import Trashable
 from models.webhooks.delivery import RETENTION, DeliveryStatus
@@ -262,7 +262,7 @@ async def test_events_and_transcripts_are_pruned_at_their_age(
         await add(database, *each.rows)
     days = {"event_retention_days": 40, "transcript_retention_days": 40}
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("activities.trash.keeping.PRUNE_BATCH_ROWS", 2)
+        patched.setattr("activities.trash.retention.PRUNE_BATCH_ROWS", 2)
         await TrashKeeping(database, engine, settings.model_copy(update=days)).purge_expired()
     assert [await left_of(database, each) for each in (old, *many)] == [set()] * 4
     assert await left_of(database, young) == ALL

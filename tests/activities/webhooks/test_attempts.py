@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from cryptography.fernet import Fernet
 
-from activities.outside import Outside
+from activities.gateway_factory import Outside
 from activities.webhooks.deliveries import Attempt, Webhooks
 from kit.crypto import Vault
 from kit.database import Database
@@ -15,7 +15,7 @@ from kit.errors import Internal
 from kit.settings import Settings
 from models import ProviderKey, WebhookDelivery, WebhookEndpoint
 from models.base import now
-from models.provider_key import Provider
+from models.projects.provider_key import Provider
 from models.webhooks.delivery import DeliveryStatus
 from models.webhooks.endpoint import new_secret
 from tests.conftest import TestProject

@@ -16,7 +16,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import SQLModel
 
 import models
-from models.api_key import SCOPES
+from models.projects.api_key import SCOPES
 
 ROWS = 6_000
 RARE = 20

@@ -12,9 +12,9 @@ from sqlmodel import col
 from kit.database import Database
 from models import Run, RunStep
 from models.base import now
-from models.persona import StepRole, ThinkingEffort
-from models.run import PrStatus, RunStatus
-from models.usage import UsageUnit
+from models.blueprints.persona import StepRole, ThinkingEffort
+from models.budgets.usage import UsageUnit
+from models.runs.run import PrStatus, RunStatus
 from tests.api.analytics.test_usage import LATE, record
 from tests.api.checked import Checked
 from tests.api.test_runs import start

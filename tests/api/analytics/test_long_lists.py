@@ -7,7 +7,7 @@ import psycopg
 from fastapi import FastAPI
 
 from local.postgres import Postgres
-from models.persona_wire import PERSONAS
+from models.blueprints.persona_schemas import PERSONAS
 from tests.api.conftest import client_of
 from tests.conftest import TestProject
 

@@ -17,13 +17,13 @@ from fastapi import FastAPI
 from pydantic import PostgresDsn
 from sqlalchemy import event
 
-from cli.migrate import upgrade
+from cli.deployment.migrate import upgrade
 from kit.settings import Settings
 from kit.sql_pool import SqlPool
 from kit.tenancy import NAME_PROJECT, DatabaseRole
 from local.postgres import Postgres
 from models import ApiKey
-from models.api_key import SCOPES
+from models.projects.api_key import SCOPES
 from tests.api.analytics.filling import KINDS, PROJECT, ROWS, fill
 from tests.api.conftest import running
 from tests.api.operations import DESCRIPTION, PRIVATE, Operation

@@ -10,7 +10,7 @@ import pytest
 from kit.database import Database
 from kit.ids import new_id
 from models import UsageRecord
-from models.usage import UsageUnit
+from models.budgets.usage import UsageUnit
 from tests.api.checked import Checked
 from tests.conftest import TestProject
 

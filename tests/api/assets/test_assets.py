@@ -8,8 +8,8 @@ import pytest
 
 from kit.database import Database
 from models import Asset
-from models.asset import AssetKind
-from models.assets.room import MOST
+from models.assets.asset import AssetKind
+from models.assets.capacity import MOST
 from tests.api.checked import BY_ID, Checked
 from tests.conftest import TestProject
 

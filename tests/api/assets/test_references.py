@@ -7,7 +7,7 @@ import pytest
 
 from kit.database import Database
 from models import JobSnapshot
-from models.job_snapshot import Snapshot
+from models.jobs.snapshot import Snapshot
 
 Body = dict[str, Any]
 NAMES = {"selectedSkills": ["House style"], "selectedCommands": ["ship"], "selectedScripts": ["install"]}
@@ -243,7 +243,7 @@ async def test_a_run_brings_no_more_along_than_fits(
     for name in ("one", "two"):
         await post(client, "/commands", {"name": name, "content": "x" * 600})
     workflow = await post(client, "/workflows/create", {"name": "W"})
-    monkeypatch.setattr("models.shelf.MAX_CHARS", 1_000)
+    monkeypatch.setattr("models.jobs.snapshot_builder.MAX_CHARS", 1_000)
     body = {
         "workflowId": workflow["id"],
         "githubRepoUrl": "https://github.com/org/repo",

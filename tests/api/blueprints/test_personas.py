@@ -10,8 +10,8 @@ import pytest
 from kit.database import Database
 from models import Run, RunStep
 from models.base import now
-from models.persona import StepRole, ThinkingEffort
-from models.run_step import StepStatus
+from models.blueprints.persona import StepRole, ThinkingEffort
+from models.runs.run_step import StepStatus
 from tests.api.checked import Checked
 from tests.api.test_runs import start
 from tests.conftest import TestProject

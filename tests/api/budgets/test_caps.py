@@ -10,13 +10,13 @@ from fastapi import FastAPI
 from kit.database import Database
 from kit.ids import new_id
 from models import AgentSession, ApiKey, Budget, BudgetWait, Member, Reservation, Run, Sandbox
-from models.api_key import SCOPES
+from models.agent.session_kind import SessionKind
 from models.base import now
-from models.budgets.code import MoneyCode
+from models.blueprints.persona import ThinkingEffort
+from models.budgets.money_code import MoneyCode
 from models.budgets.reservation import LEASE
-from models.persona import ThinkingEffort
-from models.project import Role
-from models.session_kind import SessionKind
+from models.projects.api_key import SCOPES
+from models.projects.project import Role
 from tests.api.checked import Checked
 from tests.api.conftest import client_of
 from tests.api.test_runs import command, get, reaches

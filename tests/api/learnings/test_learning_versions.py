@@ -5,13 +5,13 @@ from typing import Any
 
 import httpx
 
-from activities.prompts import system_prompt
+from activities.agent.prompts import system_prompt
 from kit.database import Database
-from models.blueprint import SandboxConfig
-from models.job_snapshot import StepSnapshot, snapshot_for
+from models.blueprints.blueprint import SandboxConfig
+from models.blueprints.persona import StepRole, ThinkingEffort
+from models.jobs.snapshot import StepSnapshot, snapshot_for
 from models.learnings.version import active_learnings
-from models.persona import StepRole, ThinkingEffort
-from models.project import Project
+from models.projects.project import Project
 from tests.api.checked import Checked
 from tests.api.learnings.test_learnings import SLOW, approved, created
 from tests.conftest import TestProject

@@ -6,7 +6,7 @@ import pytest
 from fastapi import FastAPI
 
 from kit.database import Database
-from models.project import Role
+from models.projects.project import Role
 from tests.api.projects.teams import Person, person
 from tests.conftest import TestProject
 

@@ -10,8 +10,8 @@ from fastapi import FastAPI
 from kit.database import Database
 from kit.ids import new_id
 from models import ApiKey, Member
-from models.api_key import SCOPES
-from models.project import Role
+from models.projects.api_key import SCOPES
+from models.projects.project import Role
 from tests.api.conftest import client_of
 from tests.conftest import TestProject
 

@@ -15,9 +15,9 @@ from sqlmodel import SQLModel, select
 from kit.database import Database
 from local.forge.seed import seed
 from models import AllowedRepository, MergeJob, Project, Run, SprintChain, WorkChain
-from models.job_kinds import KINDS
+from models.jobs.job_registry import KINDS
 from models.projects.allowed_repository import repository_pattern
-from models.run import PrStatus, RunStatus
+from models.runs.run import PrStatus, RunStatus
 from tests.api.conftest import client_of
 from tests.conftest import TestProject, make_project
 from tests.gateways.servers import FORGE_TOKEN, Server

@@ -17,7 +17,7 @@ from standardwebhooks import Webhook
 from kit.database import Database
 from kit.settings import Settings
 from models import Member
-from models.project import Role
+from models.projects.project import Role
 from tests.api.conftest import client_of, running
 from tests.api.projects.teams import Person, outcome, person
 from tests.conftest import TestProject, make_project

@@ -5,11 +5,11 @@ from decimal import Decimal
 import httpx
 import pytest
 
-from activities.asking import Asking
-from activities.outside import Outside
+from activities.agent.model_caller import Asking
+from activities.gateway_factory import Outside
 from kit.database import Database
 from kit.settings import Settings
-from models.usage import rate_of
+from models.budgets.usage import rate_of
 from tests.api.checked import Checked
 from tests.api.projects.teams import outcome
 from tests.conftest import TestProject, make_project

@@ -8,8 +8,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from kit.database import Database
 from models import Run, Sandbox
 from models.analytics.counters import count_project
-from models.run import RunStatus
-from models.sandbox import SandboxStatus
+from models.runs.run import RunStatus
+from models.sandboxes.sandbox import SandboxStatus
 from tests.api.checked import Checked
 from tests.api.test_runs import start
 from tests.conftest import TestProject, make_project

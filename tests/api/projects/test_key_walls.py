@@ -11,8 +11,8 @@ from fastapi import FastAPI
 from kit.database import Database
 from kit.ids import new_id
 from models import ApiKey
-from models.project import Role
 from models.projects.members import Team
+from models.projects.project import Role
 from tests.api.checked import Checked
 from tests.api.conftest import client_of
 from tests.api.projects.teams import Person, outcome, person

@@ -14,8 +14,8 @@ from kit.database import Database
 from kit.ids import new_id
 from kit.settings import Settings
 from models import Event, Member
-from models.project import Role
 from models.projects.members import Team
+from models.projects.project import Role
 from tests.activities.rows_held import until_they_wait
 from tests.api.checked import Checked
 from tests.api.conftest import client_of, running

@@ -9,7 +9,7 @@ import pytest
 from fastapi import FastAPI
 
 from kit.database import Database
-from models.project import Role
+from models.projects.project import Role
 from tests.api.operations import OPERATIONS, PRIVATE, Operation
 from tests.api.projects.teams import Person, outcome, person
 from tests.conftest import make_project

@@ -14,7 +14,7 @@ from sqlmodel import SQLModel
 import models
 from kit.database import Database
 from kit.ids import new_id
-from models.project import Role
+from models.projects.project import Role
 from tests.api.conftest import client_of
 from tests.api.operations import OPERATIONS, PRIVATE, Operation
 from tests.api.projects.teams import person

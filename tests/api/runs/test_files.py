@@ -16,8 +16,8 @@ from kit.database import Database
 from kit.settings import Settings
 from models import FileContent, JobFile, Run, UploadedFile
 from models.base import now
-from models.job_removal import remove_job
 from models.runs.uploaded_file import MOST_BYTES, MOST_UNUSED
+from models.trash.job_removal import remove_job
 from tests.api.checked import Checked
 from tests.api.conftest import client_of
 from tests.api.runs import tiny_s3

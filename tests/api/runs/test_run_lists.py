@@ -12,7 +12,7 @@ from kit.database import Database
 from kit.ids import new_id
 from models import Run, SprintChain
 from models.base import now
-from models.run import PrStatus, RunSource, RunStatus
+from models.runs.run import PrStatus, RunSource, RunStatus
 from tests.api.checked import Checked
 from tests.api.test_runs import start
 from tests.conftest import TestProject

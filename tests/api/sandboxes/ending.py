@@ -2,13 +2,13 @@
 
 from fastapi import FastAPI
 
-from api.context import Unit
-from api.keys import Key
-from api.sandboxes.ending import end_sandbox
-from api.workflows import Remembered
+from api.after_commit import Remembered
+from api.auth import Key
+from api.sandboxes.sandbox_end import end_sandbox
+from api.state import Unit
 from models import Sandbox
 from models.base import now
-from models.project import Role
+from models.projects.project import Role
 from tests.conftest import TestProject
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from api.sandboxes.masking import masked
-from gateways.inspection import MARGIN, MOST_BYTES
+from gateways.sandboxes.inspection import MARGIN, MOST_BYTES
 from kit.redaction import Redactor
 
 SECRET = "".join(chr(33 + index * 7919 % 90) for index in range(32_768))

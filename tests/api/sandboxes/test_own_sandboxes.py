@@ -12,7 +12,7 @@ from kit.database import Database
 from kit.errors import Conflict
 from kit.ids import new_id
 from models import FollowUp, IssueSession, JobSnapshot, Sandbox, SandboxJob
-from models.sandbox import SandboxStatus
+from models.sandboxes.sandbox import SandboxStatus
 from models.sandboxes.sandbox_job import SandboxJobStatus
 from tests.api.checked import Checked
 from tests.api.sandboxes.ending import end

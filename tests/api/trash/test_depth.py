@@ -8,7 +8,7 @@ from sqlalchemy import text
 
 from kit.database import Database
 from models.base import now
-from models.trash.entries import TRASH
+from models.trash.entry_schemas import TRASH
 from tests.conftest import TestProject
 from tests.superuser import superuser
 

@@ -7,13 +7,13 @@ import pytest
 from fastapi import FastAPI
 from temporalio.client import Client
 
-from activities.trash.starting import project_deletion_id
-from api.keys import SPREAD_SECONDS
+from activities.trash.launch import project_deletion_id
+from api.auth import SPREAD_SECONDS
 from kit.database import Database
 from kit.settings import Settings
 from kit.temporal import connect
 from models import Project
-from models.project import Role
+from models.projects.project import Role
 from tests.api.checked import Checked
 from tests.api.conftest import client_of, running
 from tests.api.trash.test_trash import another, code

@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from sqlmodel import SQLModel
 from temporalio.client import Client
 
-from activities.trash.starting import Deletion
+from activities.trash.launch import Deletion
 from kit.database import Database
 from kit.ids import new_id
 from kit.settings import Settings
@@ -30,16 +30,16 @@ from models import (
     Sandbox,
     SandboxJob,
 )
-from models.answering_session import AnsweringStatus
-from models.api_key import SCOPES
-from models.asset import AssetKind
+from models.assets.asset import AssetKind
 from models.base import now
-from models.issue import IssueStatus
-from models.merge_job import MergeKind
-from models.persona import StepRole
-from models.project import Role
-from models.run import RunStatus
-from models.sandbox import SandboxStatus
+from models.blueprints.persona import StepRole
+from models.issues.answering_session import AnsweringStatus
+from models.issues.issue import IssueStatus
+from models.merging.merge_job import MergeKind
+from models.projects.api_key import SCOPES
+from models.projects.project import Role
+from models.runs.run import RunStatus
+from models.sandboxes.sandbox import SandboxStatus
 from models.trash.kinds import CONTEXT, KINDS, SANDBOX, TrashType
 from models.trash.moves import remove
 from models.trash.trashable import Trashable

@@ -11,11 +11,11 @@ from sqlmodel import col, select
 from kit.crypto import Vault
 from kit.database import Database
 from kit.ids import new_id
+from kit.schemas import iso
 from kit.settings import Settings
-from kit.wire import iso
 from models import Member, WebhookDelivery, WebhookEndpoint
 from models.base import now
-from models.project import Role
+from models.projects.project import Role
 from models.webhooks.delivery import DeliveryStatus
 from tests.api.checked import Checked
 from tests.api.conftest import client_of

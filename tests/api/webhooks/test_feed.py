@@ -66,7 +66,7 @@ async def test_an_event_that_commits_late_is_missed_by_nobody(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The first to write is the last to commit; in between, who reads what is there must not pass it by."""
-    monkeypatch.setattr("api.events.LOOK_SECONDS", 3_600)
+    monkeypatch.setattr("api.realtime.event_stream.LOOK_SECONDS", 3_600)
     first, second = await an_issue(database, project), await an_issue(database, project)
     followed: list[dict[str, Any]] = []
 
@@ -208,7 +208,7 @@ async def test_a_stream_resumes_after_the_last_event_it_had(
     project: TestProject,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("api.events.LOOK_SECONDS", 3_600)
+    monkeypatch.setattr("api.realtime.event_stream.LOOK_SECONDS", 3_600)
     issue = await an_issue(database, project)
     async with database.transaction() as session:
         await happen(session, issue, EventType.issue_created, EventType.issue_running)

@@ -14,9 +14,9 @@ from kit.database import Database
 from kit.settings import Settings
 from models import GithubHook, Run
 from models.base import now
-from models.run import PrStatus
-from models.webhooks.github_hint import PULL_REQUEST, find_hints
-from models.webhooks.github_hook import MOST_HOOKS
+from models.github.hint import PULL_REQUEST, find_hints
+from models.github.hook import MOST_HOOKS
+from models.runs.run import PrStatus
 from tests.api.checked import Checked
 from tests.api.conftest import SHA, client_of
 

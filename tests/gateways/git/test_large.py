@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from gateways.git.cache import CloneCache
-from gateways.repository import Cloned, Repository
+from gateways.git.repository import Cloned, Repository
 from gateways.sandboxes.control import Sandboxes
 from local.forge.seed import seed
 from tests.gateways.git.made import WHO

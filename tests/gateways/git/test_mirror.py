@@ -11,12 +11,12 @@ from uuid import uuid4
 import pytest
 
 from gateways.git.cache import CloneCache
+from gateways.git.errors import GitAuthenticationRefused
 from gateways.git.locks import acquire
 from gateways.git.mirror import KEPT_EXPORTS, Mirror
 from gateways.git.process import DiskFull, Git, GitUnusable, token_config
 from gateways.git.remote import Remote
-from gateways.git_errors import GitAuthenticationRefused
-from gateways.repository import Repository
+from gateways.git.repository import Repository
 from gateways.sandboxes.control import Sandboxes, SandboxHandle
 from local.forge.seed import seed
 from tests.gateways.git.made import Workshop

@@ -9,9 +9,9 @@ from typing import Any, cast
 import pytest
 from sqlmodel import SQLModel, col, select
 
-from activities.conversations import Speaker, read_conversation
-from activities.spending import spending_of
-from gateways.conversation import Usage
+from activities.agent.conversation import Speaker, read_conversation
+from activities.budgets.spending import spending_of
+from gateways.anthropic.conversation import Usage
 from kit.database import Database
 from models import (
     AgentSession,
@@ -25,14 +25,14 @@ from models import (
     ToolCall,
     UsageRecord,
 )
+from models.agent.session import MessageRole, addition_place, answer_place, compaction_place
 from models.agent.tool_result import save_tool_result
 from models.agent.transcript import StoredMessage, StoredResult, read_transcript
 from models.agent.turn import Turn, record_turn, save_turn
-from models.agent_session import MessageRole, addition_place, answer_place, compaction_place
 from models.base import JsonObject, now
 from models.budgets.reservation import Call, reserve
 from models.event import EventType, append
-from models.run import RunStatus
+from models.runs.run import RunStatus
 from tests.activities.rows import run_at_work, session_in, step_at_work
 from tests.conftest import TestProject
 

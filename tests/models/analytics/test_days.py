@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kit.errors import Invalid
-from models.analytics.days import Days, days_between, today
+from models.analytics.day_range import Days, days_between, today
 
 ZONES = sorted(available_timezones())
 

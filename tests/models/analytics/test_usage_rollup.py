@@ -12,10 +12,10 @@ from sqlmodel import col
 from kit.database import Database
 from kit.ids import new_id
 from models import Project, UsageRecord
-from models.analytics.days import Days
+from models.analytics.day_range import Days
+from models.analytics.usage_schemas import UsageGrouping
 from models.analytics.usage_summary import sum_up
-from models.analytics.usage_wire import UsageGrouping
-from models.usage import UsageUnit
+from models.budgets.usage import UsageUnit
 from tests.conftest import TestProject
 from tests.patience import PATIENCE
 

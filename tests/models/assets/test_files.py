@@ -3,8 +3,8 @@
 import pytest
 from pydantic import ValidationError
 
-from models.assets.files import MAX_FILES
-from models.assets.wire import SkillPublish
+from models.assets.schemas import SkillPublish
+from models.assets.skill_files import MAX_FILES
 
 
 def publish(*names: str) -> SkillPublish:

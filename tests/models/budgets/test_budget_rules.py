@@ -6,10 +6,10 @@ from decimal import Decimal
 import pytest
 
 from models.budgets.budget import Budget, Scope
-from models.budgets.code import MoneyCode
+from models.budgets.money_code import MoneyCode
 from models.budgets.reservation import affordable, price_of, refuse
-from models.run import RunStatus
-from models.usage import CostRate, Tokens, cost
+from models.budgets.usage import CostRate, Tokens, cost
+from models.runs.run import RunStatus
 from tests.models.test_rules import a_run
 
 SONNET = CostRate(

@@ -20,8 +20,8 @@ from models.budgets.quota import (
     set_quota,
     unset_quota,
 )
-from models.sandbox import SandboxPurpose, SandboxStatus
-from models.usage import rate_of
+from models.budgets.usage import rate_of
+from models.sandboxes.sandbox import SandboxPurpose, SandboxStatus
 from tests.activities.rows import run_at_work
 from tests.conftest import TestProject
 from tests.models.budgets.test_budget_rules import SONNET

@@ -9,23 +9,23 @@ from decimal import Decimal
 import pytest
 from sqlmodel import col, func, select
 
-from activities.budgets.holding import NO_MESSAGE
-from activities.conversations import Speaker
-from activities.spending import spending_of
-from gateways.conversation import Usage
+from activities.agent.conversation import Speaker
+from activities.budgets.spending import spending_of
+from activities.budgets.waits import NO_MESSAGE
+from gateways.anthropic.conversation import Usage
 from kit.database import Database
 from kit.ids import new_id
 from models import AgentSession, Budget, Message, Reservation, UsageRecord
+from models.agent.session import MessageRole, answer_place
 from models.agent.turn import Turn, save_turn
-from models.agent_session import MessageRole, answer_place
 from models.base import now
 from models.budgets.budget import open_budget
 from models.budgets.quota import QuotaUse
 from models.budgets.reservation import Call, Granted, Refusal, price_of, release, reserve
+from models.budgets.usage import CostRate, UsageUnit
 from models.budgets.wait import change_cap, hold
 from models.event import EventType
-from models.run import Run
-from models.usage import CostRate, UsageUnit
+from models.runs.run import Run
 from tests.activities.rows import run_at_work, session_in
 from tests.conftest import TestProject, make_project
 from tests.models.budgets.test_budget_rules import SONNET

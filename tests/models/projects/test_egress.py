@@ -4,7 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from models.projects.egress import Egress, EgressMode, EgressPolicy
-from models.sandbox import SandboxPurpose
+from models.sandboxes.sandbox import SandboxPurpose
 
 WORK, CHECK = SandboxPurpose.work, SandboxPurpose.verification
 

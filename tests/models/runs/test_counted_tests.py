@@ -2,8 +2,8 @@
 
 import pytest
 
-from models.runs.changed_tests import changed_tests
-from models.runs.counted_tests import count_tests
+from models.verification.changed_tests import changed_tests
+from models.verification.runner_output import count_tests
 
 CARGO = (
     "test result: ok. 5 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out\n"

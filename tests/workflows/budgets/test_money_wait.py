@@ -20,18 +20,18 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
-from activities.agent_turns import TurnInput
-from activities.budgets.holding import Held, HoldSession, LetGo
-from activities.outcomes import TurnOutcome
+from activities.agent.outcomes import TurnOutcome
+from activities.agent.turns import TurnInput
+from activities.budgets.waits import Held, HoldSession, LetGo
 from kit.ids import new_id
 from kit.temporal import AGENTS_QUEUE, CONVERTER
-from models.budgets.code import MoneyCode
+from models.budgets.money_code import MoneyCode
 from models.budgets.reservation import Refusal
 from tests.patience import PATIENCE
 from tests.runs.anew import suggested_after
-from workflows.agent_session import AgentSessionWorkflow
+from workflows.agent.limits import SessionInput, SessionOutcome
+from workflows.agent.session import AgentSessionWorkflow
 from workflows.budgets.waiting import LOOK_AGAIN
-from workflows.session_limits import SessionInput, SessionOutcome
 
 SERVER = shutil.which("temporal-test-server", path=str(Path(sys.executable).parent))
 REFUSED = Refusal(code=MoneyCode.reached, needs_usd=Decimal("0.08"), budgets=["prj_1"], model="m")

@@ -14,7 +14,7 @@ from temporalio.worker import Worker
 
 from activities.webhooks.waking import WebhookInput, wake
 from models import WebhookDelivery, WebhookEndpoint
-from models.notification import NotificationType
+from models.notifications.notification import NotificationType
 from models.webhooks.delivery import SCHEDULE, DeliveryStatus
 from tests.gateways.webhooks.receiver import answering
 from tests.runs.parts import Parts

@@ -1,0 +1,128 @@
+"""What an agent is told: a system prompt that stays as it is, and the task with what came before."""
+
+from dataclasses import dataclass
+
+from activities.runs.step_outputs import StepOutput
+from gateways.anthropic.conversation import cut
+from models.agent.sections import RULE, material, plain, section
+from models.agent.session_kind import SessionKind
+from models.assets.slash_commands import expand_commands
+from models.jobs.snapshot import Snapshot, StepSnapshot, iterations
+from models.learnings.document import render
+from models.runs.run_step import Verdict
+
+OUTPUT_LIMIT = 20_000
+"""Characters of an earlier step's output that later steps are told."""
+REASON_LIMIT = 1_000
+"""Characters of why an earlier run ended."""
+
+LONGEST_FOLDER = 60
+"""Characters of a skill's name that its folder has; file systems count 255 bytes."""
+
+_PLACE = f"""\
+You work in a sandbox. The repository is in /home/user/repo, on a branch of its own; bash starts there.
+{RULE}"""
+_HOUSE = f"""\
+You work in a sandbox. The repository is in /home/user/repo, on the run's own branch; bash starts there.
+{RULE}
+- Do not push, do not open a pull request, do not change git's configuration: that is done for you afterwards.
+- Work without asking: nobody answers questions. Where the task is silent, choose what its user would expect
+  and say so in your summary.
+- When the work is done, call `finish`, alone."""
+
+
+@dataclass(frozen=True)
+class StepPrompt:
+    snapshot: Snapshot
+    step: StepSnapshot
+    iteration: int
+    earlier: list[StepOutput]
+
+
+def system_prompt(snapshot: Snapshot, step: StepSnapshot, kind: SessionKind = SessionKind.worker) -> str:
+    """The same for every turn of the session, so that the provider caches it."""
+    house = _PLACE if kind is SessionKind.companion else _HOUSE
+    parts = [f"Role: {step.role.value}", step.instructions, house]
+    if snapshot.sandbox_system_prompt:
+        parts.append(snapshot.sandbox_system_prompt)
+    if snapshot.claude_md:
+        parts.append(f"# The project's instructions (CLAUDE.md)\n\n{snapshot.claude_md}")
+    if step.context:
+        parts.append(f"# {step.context.name}\n\n{step.context.content}")
+    folders = skill_folders(snapshot)
+    skills = list(folders) if step.skills is None else step.skills
+    if skills:
+        listed = "\n".join(f"- {name}: .claude/skills/{folders[name]}/" for name in skills)
+        parts.append(f"# Skills you can read when they fit\n\n{listed}")
+    commands = [command.name for command in snapshot.commands] if step.commands is None else step.commands
+    if commands:
+        listed = "\n".join(f"- /{name}: .claude/commands/{name}.md" for name in commands)
+        parts.append(f"# Commands: when the task names one, follow its file\n\n{listed}")
+    if snapshot.learnings and (learnings := render(snapshot.learnings.entries, step.role)):
+        parts.append(learnings)
+    return "\n\n".join(parts)
+
+
+def user_prompt(told: StepPrompt) -> str:
+    """The task, the place of this step in the run, and what earlier steps put out."""
+    block = next(block for block in told.snapshot.blocks if told.step in block)
+    parts = [section("task", told.snapshot.prompt)]
+    if told.step.prompt:
+        parts.append(section("step", told.step.prompt))
+    parts += expand_commands(told.snapshot.commands, told.snapshot.prompt, told.step.prompt)
+    if told.snapshot.kind_of(told.step) is SessionKind.judge:
+        names = "\n".join(
+            f"- {name} (in the clone: origin/{name})" for name in told.snapshot.compare_branches
+        )
+        parts.append(f"{section('alternatives', names)}\nCompare them with each other.")
+    parts += _earlier_run(told)
+    if iterations(block) > 1:
+        parts.append(f"Iteration {told.iteration} of {iterations(block)}.")
+    parts += [
+        material("output", cut(output.output, OUTPUT_LIMIT), of=output.label)
+        for output in _latest(told.earlier)
+    ]
+    if not told.step.role.gives_verdict:
+        checks = {step.index for step in block if step.role.gives_verdict}
+        parts += [
+            material("feedback", cut(output.feedback or "", OUTPUT_LIMIT))
+            for output in told.earlier
+            if output.index in checks
+            and output.iteration == told.iteration - 1
+            and output.verdict is Verdict.failed
+        ]
+    return "\n\n".join(parts)
+
+
+def _earlier_run(told: StepPrompt) -> list[str]:
+    """For the first agent that works on what an ended run left."""
+    earlier = told.snapshot.continues
+    if earlier is None or told.iteration > 1 or told.step.index != earlier.first_step:
+        return []
+    if told.step.role.assesses:
+        return []
+    lines = [
+        f"Run {earlier.run_number} worked on this task before and ended early.",
+        plain(cut(earlier.reason, REASON_LIMIT)),
+        "What it did is in the work tree already: look at it first, then do only what is missing.",
+    ]
+    return [section("earlier-run", "\n".join(lines))]
+
+
+def _latest(outputs: list[StepOutput]) -> list[StepOutput]:
+    """Of every step only what it put out last."""
+    return sorted({output.index: output for output in outputs}.values(), key=lambda output: output.index)
+
+
+def skill_folders(snapshot: Snapshot) -> dict[str, str]:
+    """The folder of each skill, by its name; a number tells those apart that would have the same."""
+    folders: dict[str, str] = {}
+    for skill in snapshot.skills:
+        wanted = "-".join("".join(c if c.isalnum() else " " for c in skill.name.lower()).split())
+        wanted = name = wanted[:LONGEST_FOLDER] or "skill"
+        number = 1
+        while name in folders.values():
+            number += 1
+            name = f"{wanted}-{number}"
+        folders[skill.name] = name
+    return folders

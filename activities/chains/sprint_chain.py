@@ -1,0 +1,118 @@
+"""What a sprint chain's workflow writes: short transactions on our own database, as local activities.
+
+Each is safe to repeat: a run is found again by its unique key, and an ending that is there stays.
+"""
+
+from pydantic import BaseModel
+from sqlalchemy import select
+from sqlmodel import col
+from sqlmodel.ext.asyncio.session import AsyncSession
+from temporalio import activity
+
+from activities.chains.lifecycle import ChainPlan, CloseChain, end_chain, is_told
+from activities.chains.sprint_runs import run_of_sprint
+from activities.jobs.launch import RunInput
+from kit.database import Database
+from kit.errors import Conflict
+from kit.settings import Settings
+from models import Run, SprintChain
+from models.base import JsonObject
+from models.chains.chain import ChainStatus
+from models.event import EventType, append
+from models.notifications.notification import NotificationType, notify
+from models.runs.run import RunStatus
+
+ENDS = [EventType.sprint_completed, EventType.sprint_failed]
+
+
+class Sprint(BaseModel):
+    chain_id: str
+    index: int
+
+
+class SprintEnd(Sprint):
+    run_id: str
+
+
+class SprintChains:
+    def __init__(self, database: Database, settings: Settings) -> None:
+        self.database, self.settings = database, settings
+
+    @activity.defn
+    async def begin_chain(self, chain_id: str) -> ChainPlan | None:
+        """Take the chain, unless the API already did; None when it was cancelled before it began."""
+        async with self.database.transaction() as session:
+            chain = await session.get_one(SprintChain, chain_id, with_for_update=True)
+            if chain.status.is_final:
+                return None
+            if chain.take():
+                append(session, chain, EventType.chain_started)
+            return ChainPlan(index=chain.first_index, count=chain.count)
+
+    @activity.defn
+    async def begin_sprint(self, sprint: Sprint) -> RunInput:
+        """The sprint's run, pending; found again by chain, index and attempt.
+
+        A run that an attempt before left at work, or that completed after it, is taken over.
+        """
+        async with self.database.transaction() as session:
+            chain = await session.get_one(SprintChain, sprint.chain_id, with_for_update=True)
+            key = f"{chain.id}:{sprint.index}:{chain.attempt}"
+            statement = select(Run).where(col(Run.unique_key) == key)
+            run: Run | None = (await session.execute(statement)).scalar_one_or_none()
+            if run is None and chain.status.is_final:
+                raise Conflict("The chain has ended.")  # asked by a worker that comes too late
+            run = run or await self._left_behind(session, chain, sprint.index)
+            if run is None:
+                run = await run_of_sprint(session, chain, sprint.index, key, self.settings)
+                chain.begin_sprint(sprint.index, run.id)
+                data: JsonObject = {"index": sprint.index, "runId": run.id}
+                append(session, chain, EventType.sprint_started, data)
+        return RunInput.of(run)
+
+    async def _left_behind(self, session: AsyncSession, chain: SprintChain, index: int) -> Run | None:
+        """The run of an earlier attempt, if it is at work or if nobody has told that it completed."""
+        run = await session.get(Run, chain.run_of(index)) if chain.run_of(index) else None
+        if run is None or not run.is_over:
+            return run
+        if run.status is RunStatus.completed and not await is_told(session, chain, ENDS, "runId", run.id):
+            return run
+        return None
+
+    @activity.defn
+    async def end_sprint(self, end: SprintEnd) -> RunStatus:
+        """How the sprint's run ended, and its pull request, on the chain's row."""
+        async with self.database.transaction() as session:
+            chain = await session.get_one(SprintChain, end.chain_id, with_for_update=True)
+            run = await session.get_one(Run, end.run_id)
+            if await is_told(session, chain, ENDS, "runId", run.id):
+                return run.status
+            completed = run.status is RunStatus.completed
+            if completed:
+                chain.end_sprint(end.index, run.pr_url)
+            data: JsonObject = {"index": end.index, "runId": run.id, "prUrl": run.pr_url}
+            event = append(
+                session, chain, EventType.sprint_completed if completed else EventType.sprint_failed, data
+            )
+            kind = NotificationType.sprint_completed if completed else NotificationType.sprint_failed
+            number = chain.sprint_start + end.index
+            what = f"Sprint {number} {'completed' if completed else 'did not complete'}"
+            body = run.pr_url or run.error_message or f"Its run is {run.status}."
+            await notify(session, event, kind, what, body, {"sprintChainId": chain.id, **data})
+        return run.status
+
+    @activity.defn
+    async def mark_stopping(self, chain_id: str) -> None:
+        """Show that the chain ends after the active sprint; again, or after its end, it changes nothing."""
+        async with self.database.transaction() as session:
+            chain = await session.get_one(SprintChain, chain_id, with_for_update=True)
+            if chain.stop():
+                append(session, chain, EventType.chain_stopping)
+
+    @activity.defn
+    async def close_chain(self, close: CloseChain) -> ChainStatus:
+        """The last word of an attempt; the first ending stays."""
+        async with self.database.transaction() as session:
+            chain = await session.get_one(SprintChain, close.chain_id, with_for_update=True)
+            await end_chain(session, chain, close)
+            return chain.status

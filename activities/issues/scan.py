@@ -1,0 +1,94 @@
+"""What an issue session's workflow writes: short transactions on our own database, as local activities.
+
+Each is safe to repeat: its agent is found again, and an ending that is there stays.
+"""
+
+from sqlalchemy import select
+from sqlmodel import col
+from sqlmodel.ext.asyncio.session import AsyncSession
+from temporalio import activity
+
+from activities.agent.sessions import Opened, open_session, session_of
+from activities.jobs.lifecycle import CloseJob, ReadingPlan
+from activities.jobs.snapshots import snapshot_of
+from activities.sandboxes.lifecycle import SandboxRef
+from gateways.tools.finish_schemas import ScoutFinish
+from kit.database import Database
+from models import Issue, IssueSession
+from models.agent.sections import material, section
+from models.agent.session_kind import SessionKind
+from models.assets.slash_commands import expand_commands
+from models.base import JsonObject
+from models.event import EventType, append
+from models.issues.issue import OPEN
+from models.issues.issue_session import IssueSessionStatus
+
+KNOWN_ISSUES = 200
+"""Open issues that a scout is told of, the latest ones; the others are compared when it reports."""
+
+
+class IssueSessions:
+    def __init__(self, database: Database) -> None:
+        self.database = database
+
+    @activity.defn
+    async def begin_issue_session(self, session_id: str) -> ReadingPlan | None:
+        """Take it, unless the API already did; None when it was cancelled before it began."""
+        async with self.database.transaction() as session:
+            row = await session.get_one(IssueSession, session_id, with_for_update=True)
+            if row.is_over:
+                return None
+            if row.take():
+                append(session, row, EventType.issue_session_started)
+            return ReadingPlan(time_limit_seconds=row.timeout_ms // 1000)
+
+    @activity.defn
+    async def open_scout(self, ref: SandboxRef) -> Opened:
+        """The scout's session, told what to look for and what is known already."""
+        snapshot = await snapshot_of(self.database, ref.job_id)
+        async with self.database.transaction() as session:
+            row = await session.get_one(IssueSession, ref.job_id, with_for_update=True)
+            found = await session_of(session, row.id, SessionKind.scout)
+            if found is None:
+                commands = expand_commands(snapshot.commands, row.prompt)
+                task = "\n\n".join([section("task", row.prompt), *commands])
+                prompt = task + await _known(session, row.project_id)
+                found = await open_session(
+                    session,
+                    row,
+                    snapshot,
+                    snapshot.steps[0],
+                    SessionKind.scout,
+                    prompt,
+                    sandbox_id=ref.sandbox_id,
+                )
+            return Opened.of(found)
+
+    @activity.defn
+    async def close_issue_session(self, close: CloseJob) -> IssueSessionStatus:
+        """The last word, with what its agent finished with; the first ending stays."""
+        ending = close.ending
+        async with self.database.transaction() as session:
+            row = await session.get_one(IssueSession, close.job_id, with_for_update=True)
+            if row.close(IssueSessionStatus(ending.status), code=ending.code, message=ending.message):
+                agent = await session_of(session, row.id, SessionKind.scout)
+                if agent and agent.result:
+                    said = ScoutFinish.model_validate(agent.result)
+                    row.conclude(said.summary, said.questions, said.assumptions)
+                data: JsonObject = {"status": row.status, "code": ending.code, "issueCount": row.issue_count}
+                append(session, row, EventType.issue_session_ended, data)
+            return row.status
+
+
+async def _known(session: AsyncSession, project_id: str) -> str:
+    statement = (
+        select(col(Issue.title))
+        .where(
+            col(Issue.project_id) == project_id, col(Issue.status).in_(OPEN), col(Issue.deleted_at).is_(None)
+        )
+        .order_by(col(Issue.id).desc())
+        .limit(KNOWN_ISSUES)
+    )
+    titles = (await session.execute(statement)).scalars().all()
+    listed = "\n".join(f"- {title}" for title in titles)
+    return f"\n\n{material('known-issues', listed)}" if titles else ""

@@ -1,0 +1,83 @@
+"""What holds for every job, of whatever kind: its name in the log, and what it waits for."""
+
+from datetime import datetime
+from typing import Final, Literal
+
+from pydantic import BaseModel
+from temporalio import activity
+
+from kit import logs
+from kit.database import Database
+from kit.ids import is_id
+from kit.schemas import iso
+from models.agent.session import AgentSession
+from models.base import JsonObject
+from models.event import append
+from models.jobs.job_lookup import TABLES, job_of
+
+RETRYING: Final = "RETRYING"
+"""The code of a wait for another attempt, after an error that nobody foresaw."""
+
+
+class Wait(BaseModel):
+    """What holds a job up, for operators and clients to see."""
+
+    job_id: str
+    code: str
+    message: str
+    until: datetime | None = None
+
+
+class Ending(BaseModel):
+    """How a job ended, and why where it did not complete."""
+
+    status: Literal["completed", "failed", "cancelled"]
+    code: str | None = None
+    message: str | None = None
+    run_id: str | None = None
+    """The run that a chain failed with."""
+
+
+class CloseJob(BaseModel):
+    job_id: str
+    ending: Ending
+
+
+class ReadingPlan(BaseModel):
+    """What the workflow of a job has to know whose agent reads and changes nothing."""
+
+    time_limit_seconds: int
+
+
+def bind_job(job_id: str) -> None:
+    """Name the job, and the run that it is, in every later log line of this task."""
+    logs.bind(job_id=job_id)
+    if is_id(job_id, "r"):
+        logs.bind(run_id=job_id)
+
+
+class JobActivities:
+    def __init__(self, database: Database) -> None:
+        self.database = database
+
+    @activity.defn
+    async def wait(self, wait: Wait) -> None:
+        """Write down what holds the job up; said twice, it is written once."""
+        reason: JsonObject = {"code": wait.code, "message": wait.message}
+        if wait.until:
+            reason["until"] = iso(wait.until)
+        async with self.database.transaction() as session:
+            job = await job_of(session, wait.job_id, lock=True)
+            if job.wait(reason):
+                append(session, job, job.WAITING, reason)
+
+    async def show_retry(self, wait: Wait) -> None:
+        """Write down what is tried again; `wait.job_id` may also be the id of the workflow that asks for it.
+
+        Nothing is written for workflows that work for no job.
+        """
+        if is_id(wait.job_id, "ses"):
+            async with self.database.transaction() as session:
+                wait.job_id = (await session.get_one(AgentSession, wait.job_id)).job_id
+        if wait.job_id.split("_", 1)[0] in TABLES:
+            await self.wait(wait)

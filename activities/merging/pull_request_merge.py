@@ -1,0 +1,151 @@
+"""Merging a run's pull request: looked at, and merged if its checks let it through, in one go."""
+
+from typing import Literal
+
+from pydantic import BaseModel
+from sqlmodel.ext.asyncio.session import AsyncSession
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+
+from activities.gateway_factory import Outside, outside
+from activities.merging.pull_request_merge_jobs import CLOSED
+from activities.runs.ci_checks import keep_checks
+from gateways.errors import CredentialMissing, CredentialRefused, UpstreamRefused
+from gateways.github.checks import ChecksFacts
+from gateways.github.client import GitHub
+from gateways.github.pull_requests import PullRequestNow, PullRequests
+from kit.cancellation import finish_first
+from kit.database import Database
+from kit.errors import RepositoryNotAllowed
+from models import MergeJob, Run
+from models.base import JsonObject
+from models.event import EventType, append, has_happened
+from models.merging.merge_outcome import complete_merge
+from models.runs.run import PrStatus
+
+BLOCKED = "BLOCKED_ON_CI"
+
+
+class MergeAsk(BaseModel):
+    job_id: str
+    silent: str | None
+    """The commit that has been the head for so long that a check which has not appeared will not."""
+
+
+class MergeLook(BaseModel):
+    outcome: Literal["merged", "moved", "blocked"]
+    head_sha: str
+    message: str = ""
+
+
+class PullRequestMerging:
+    def __init__(self, database: Database, outside: Outside) -> None:
+        self.database = database
+        self.outside = outside
+
+    @activity.defn
+    async def attempt_merge(self, ask: MergeAsk) -> MergeLook:
+        """Merge the pull request unless CI blocks it; a cancel comes before or after it.
+
+        Killed before the merge, it looks again; killed after it, it finds the pull request merged and writes
+        that.  GitHub is told the commit whose checks were read, and refuses if the head is another by then.
+        """
+        return await finish_first(self._attempt(ask))
+
+    async def _attempt(self, ask: MergeAsk) -> MergeLook:
+        async with self.database.reading() as session:
+            job = await session.get_one(MergeJob, ask.job_id)
+            run = await session.get_one(Run, str(job.run_id))
+        credentials = await self.outside.credentials(job.project_id)
+        if run.deleted_at:
+            raise _final("RUN_DELETED", "The run of this pull request was deleted.")
+        assert run.pr_number, "a merge is of a pull request"
+        with outside():
+            github = await self.outside.github(credentials, job.repository_slug)
+            pulls = PullRequests(github, job.repository_slug)
+            pull = await pulls.now(run.pr_number)
+            if pull.state == "merged":
+                return await self._merged(job, pull, pull.merge_sha)
+            if pull.state == "closed":
+                raise _final(CLOSED, "The pull request was closed without being merged.")
+            if not job.skip_ci_check:
+                facts = await github.checks(job.repository_slug, pull.head_sha)
+                if message := await self._blocks(github, job, pull, facts, ask):
+                    return await self._blocked(job, pull, message, facts)
+            tried = await pulls.merge(
+                run.pr_number, sha=pull.head_sha, strategy=job.merge_strategy, gated=not job.skip_ci_check
+            )
+        if tried.outcome == "merged":
+            return await self._merged(job, pull, tried.merge_sha)
+        if tried.outcome == "blocked":
+            return await self._blocked(job, pull, tried.said or "A check of it has begun anew.")
+        return MergeLook(outcome="moved", head_sha=pull.head_sha, message=tried.said)
+
+    @activity.defn
+    async def delete_merged_branch(self, job_id: str) -> None:
+        """Delete the head branch if it still ends in what was merged.
+
+        Again, it finds the branch gone, which is what was wanted, and its event written.
+        """
+        async with self.database.reading() as session:
+            job = await session.get_one(MergeJob, job_id)
+            run = await session.get_one(Run, str(job.run_id))
+        credentials = await self.outside.credentials(job.project_id)
+        branch, reason = str(run.branch_name), "Commits were added to it."
+        try:
+            with outside():
+                github = await self.outside.github(credentials, job.repository_slug)
+                pulls = PullRequests(github, job.repository_slug)
+                gone = await pulls.delete_branch(branch, str(job.head_sha))
+        except (UpstreamRefused, CredentialMissing, CredentialRefused, RepositoryNotAllowed) as refused:
+            gone, reason = False, refused.message
+        data: JsonObject = {"mergeJobId": job.id, "branch": branch}
+        event, data = (
+            (EventType.branch_deleted, data) if gone else (EventType.branch_kept, {**data, "reason": reason})
+        )
+        async with self.database.transaction() as session:
+            run, job = await _held(session, job)
+            if not await has_happened(session, run.id, event, {"mergeJobId": job.id}):
+                append(session, run, event, data)
+
+    async def _blocks(
+        self, github: GitHub, job: MergeJob, pull: PullRequestNow, facts: ChecksFacts, ask: MergeAsk
+    ) -> str | None:
+        """Why its checks do not let it through; None when they do."""
+        if facts.status == "passed":
+            return None
+        if facts.status == "none":
+            if ask.silent == pull.head_sha or not await github.has_ci(job.repository_slug, pull.head_sha):
+                return None
+            return "No check of it has appeared yet."
+        names = ", ".join(check.name for check in facts.checks if check.verdict == facts.status)
+        return f"CI has failed: {names}." if facts.status == "failed" else f"CI is at work: {names}."
+
+    async def _blocked(
+        self, job: MergeJob, pull: PullRequestNow, message: str, facts: ChecksFacts | None = None
+    ) -> MergeLook:
+        if facts:
+            await keep_checks(self.database, str(job.run_id), facts, ended=True)
+        async with self.database.transaction() as session:
+            run, job = await _held(session, job)
+            if run.pr_status is not PrStatus.merged and job.block(pull.head_sha, BLOCKED, message):
+                run.pr_blocked()
+                data: JsonObject = {"mergeJobId": job.id, "sha": pull.head_sha, "message": message}
+                append(session, run, EventType.pr_blocked_on_ci, data)
+        return MergeLook(outcome="blocked", head_sha=pull.head_sha, message=message)
+
+    async def _merged(self, job: MergeJob, pull: PullRequestNow, merge_sha: str | None) -> MergeLook:
+        async with self.database.transaction() as session:
+            run, job = await _held(session, job)
+            job.merged_at(pull.head_sha)
+            await complete_merge(session, run, job, merge_sha)
+        return MergeLook(outcome="merged", head_sha=pull.head_sha)
+
+
+async def _held(session: AsyncSession, job: MergeJob) -> tuple[Run, MergeJob]:
+    run = await session.get_one(Run, str(job.run_id), with_for_update=True)
+    return run, await session.get_one(MergeJob, job.id, with_for_update=True)
+
+
+def _final(code: str, message: str) -> ApplicationError:
+    return ApplicationError(message, type=code, non_retryable=True)

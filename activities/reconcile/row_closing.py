@@ -1,0 +1,73 @@
+"""The end of a row whose workflow cannot write it any more, as that would have."""
+
+from typing import assert_never
+
+from activities.chains.lifecycle import CloseChain, end_chain
+from activities.chains.work_chain import tell_the_end
+from activities.issues.answering import AnsweringSessions
+from activities.issues.scan import IssueSessions
+from activities.jobs.lifecycle import CloseJob, Ending
+from activities.learnings.extraction_ends import close_extraction
+from activities.merging.combined_merge_jobs import Integrations
+from activities.merging.pull_request_merge_jobs import MergeEnd, MergeJobs
+from activities.runs.lifecycle import RunActivities
+from activities.sandboxes.sandbox_jobs import SandboxJobs
+from kit.database import Database
+from models import (
+    AnsweringSession,
+    IssueSession,
+    LearningExtraction,
+    MergeJob,
+    Run,
+    SandboxJob,
+    SprintChain,
+    WorkChain,
+)
+from models.chains.chain import ChainStatus
+from models.jobs.job import WORKFLOW_LOST
+from models.jobs.job_registry import WorkflowRow
+
+
+async def close_row(database: Database, row: WorkflowRow, ending: Ending) -> None:
+    """Close it with everything that its workflow's last word does; the first ending stays.
+
+    A kind that is missing here is an error of mypy's.
+    """
+    close = CloseJob(job_id=row.id, ending=ending)
+    match row:
+        case Run():
+            await RunActivities(database).close_run(close)
+        case IssueSession():
+            await IssueSessions(database).close_issue_session(close)
+        case AnsweringSession():
+            await AnsweringSessions(database).close_answering(close)
+        case LearningExtraction():
+            async with database.transaction() as session:
+                await close_extraction(session, close)
+        case MergeJob(run_id=str(run_id)):
+            code, message = ending.code or WORKFLOW_LOST, ending.message or ""
+            await MergeJobs(database).close_merge(
+                MergeEnd(job_id=row.id, run_id=run_id, code=code, message=message)
+            )
+        case MergeJob():
+            await Integrations(database).close_integration(close)
+        case SandboxJob():
+            await SandboxJobs(database).close_sandbox_job(close)
+        case SprintChain() | WorkChain():
+            await _close_chain(database, row, ending)
+        case _:
+            assert_never(row)
+
+
+async def _close_chain(database: Database, seen: SprintChain | WorkChain, ending: Ending) -> None:
+    """End the attempt that was seen; a later one is another workflow's."""
+    async with database.transaction() as session:
+        chain = await session.get_one(type(seen), seen.id, with_for_update=True)
+        if chain.engine_id != seen.engine_id:
+            return
+        close = CloseChain(
+            chain_id=chain.id, status=ChainStatus(ending.status), code=ending.code, message=ending.message
+        )
+        event = await end_chain(session, chain, close)
+        if event is not None and isinstance(chain, WorkChain):
+            await tell_the_end(session, chain, event)

@@ -1,0 +1,205 @@
+"""What a run leaves behind on GitHub: one branch, one pull request, and what CI says of them.
+
+Every effect is looked up before it is made and carries the run's id, so that repeating finds it.
+"""
+
+from typing import Final
+
+from pydantic import BaseModel
+from temporalio import activity
+
+from activities.gateway_factory import Outside, outside
+from activities.jobs.context import repository_of, workplace
+from activities.jobs.resumption import found_done
+from activities.jobs.snapshots import snapshot_of
+from activities.runs.pull_request import intend_pull_request, marker_of, opened
+from activities.runs.pull_request_text import body_of, title_of
+from activities.runs.step_outputs import earlier_outputs
+from activities.sandboxes.lifecycle import SandboxRef
+from activities.verification.pull_request_section import replace_section, section_of
+from gateways.git.repository import Cloned, PushRejected, Repository
+from gateways.github.pull_requests import PullRequests
+from kit.cancellation import finish_first
+from kit.database import Database
+from models import Run
+from models.effect import EffectKind, intend
+from models.event import EventType, append
+from models.runs.run_step import work_saved
+from models.verification.verification import VerificationStatus, last_verification, void_verifications
+
+DRAFTED: Final = "wasMadeDraft"
+"""In the ledger: whether the open pull request was made a draft because of its verification."""
+NOTHING_CHANGED: Final = "Nothing was changed."
+WORK_LOST: Final = (
+    "A sandbox was lost with work in it that was in no checkpoint yet, and the run ended without a change. "
+    "Restart the run."
+)
+
+
+class Push(SandboxRef):
+    work_lost: bool = False
+    """A sandbox of the run was lost with work in it that was in no checkpoint."""
+
+
+class Pushed(BaseModel):
+    sha: str | None
+    """None: the run changed nothing, or undid what it had changed."""
+    branch: str | None = None
+    """Where it was pushed to."""
+
+
+class OpenPullRequest(BaseModel):
+    run_id: str
+    draft: bool = False
+    """Open it as a draft although the blueprint does not say so: its checker or its gate never passed it."""
+
+
+class Delivery:
+    def __init__(self, database: Database, outside: Outside) -> None:
+        self.database = database
+        self.outside = outside
+
+    @activity.defn
+    async def push_branch(self, ref: Push) -> Pushed:
+        """Commit what was changed and push the run's branch; a cancel comes before or after it.
+
+        Killed before the push, both are done again; killed after it, the same commit is found and pushing it
+        once more changes nothing.  The checkpoint goes when the sandbox is released: a lost one is rebuilt
+        from it until the push is written down.
+        """
+        return await finish_first(self._push(ref))
+
+    async def _push(self, ref: Push) -> Pushed:
+        place = await workplace(self.database, ref.job_id, ref.sandbox_id)
+        snapshot = await snapshot_of(self.database, ref.job_id)
+        credentials = await self.outside.credentials(place.project_id)
+        with outside():
+            handle = await self.outside.attach(credentials, place)
+            repository = await repository_of(self.outside, credentials, handle, place.repository_slug)
+            sha = await repository.commit(
+                place.base.base_sha,
+                place.name,
+                name=snapshot.git_name,
+                email=snapshot.git_email,
+                trailers={"CodeCourier-Run": ref.job_id},
+            )
+            if sha is not None:
+                own = f"{snapshot.branch_name}-{ref.job_id[-8:]}"
+                wanted = place.pushed_branch or snapshot.branch_name
+                branch, sha = await _push_to_own_branch(repository, sha, wanted, own, place.base)
+        if sha is None:
+            await self._skip(ref.job_id, WORK_LOST if ref.work_lost else NOTHING_CHANGED)
+        else:
+            await self._keep_push(ref, branch, sha)
+        return Pushed(sha=sha, branch=None if sha is None else branch)
+
+    async def _skip(self, run_id: str, reason: str) -> None:
+        """Write down that there is nothing to open a pull request for."""
+        async with self.database.transaction() as session:
+            run = await session.get_one(Run, run_id, with_for_update=True)
+            if not run.is_over and run.pr_skipped():
+                append(session, run, EventType.pr_skipped, {"reason": reason})
+
+    async def _keep_push(self, ref: Push, branch: str, sha: str) -> None:
+        """Write down what is on the remote, whatever became of the run; it is told only while that lasts."""
+        async with self.database.transaction() as session:
+            run = await session.get_one(Run, ref.job_id, with_for_update=True)
+            await work_saved(session, run.id, ref.sandbox_id)
+            if run.branch_pushed(branch, sha) and not run.is_over:
+                run.progress("The branch is pushed.")
+                append(session, run, EventType.branch_pushed, {"branch": branch, "sha": sha})
+            await void_verifications(session, run, head_sha=sha)
+
+    @activity.defn
+    async def skip_push(self, run_id: str) -> Pushed:
+        """Write down that nothing was changed; again is harmless."""
+        await self._skip(run_id, NOTHING_CHANGED)
+        return Pushed(sha=None)
+
+    @activity.defn
+    async def open_pull_request(self, ask: OpenPullRequest) -> None:
+        """One pull request for the run's branch; a cancel comes before or after it.
+
+        Killed before it was made, it is made again; killed after, it is found by its branch and marker.
+        """
+        await finish_first(self._open(ask))
+
+    async def _open(self, ask: OpenPullRequest) -> None:
+        found = await intend_pull_request(self.database, ask.run_id)
+        if found is None:
+            found_done("The pull request was open.")
+            return
+        run, own = found
+        snapshot = await snapshot_of(self.database, run.id)
+        outputs = [*earlier_outputs(snapshot), *own]
+        async with self.database.reading() as session:
+            verification = await last_verification(session, run.id)
+        credentials = await self.outside.credentials(run.project_id)
+        assert run.base_branch, "known since the clone"
+        assert run.branch_name, "known since the start"
+        marker = marker_of(run.id)
+        with outside():
+            github = await self.outside.github(credentials, run.repository_slug)
+            facts = await github.ensure_pull_request(
+                run.repository_slug,
+                head=run.branch_name,
+                base=run.base_branch,
+                title=credentials.redactor.text(title_of(run)),
+                body=credentials.redactor.text(f"{body_of(run, outputs, verification)}\n\n{marker}"),
+                draft=snapshot.config.draft_pr or ask.draft,
+                marker=marker,
+            )
+        async with self.database.transaction() as session:
+            run = await session.get_one(Run, ask.run_id, with_for_update=True)
+            if not run.pr_url:
+                run.progress("The pull request is open.")
+                await opened(session, run, facts)
+                await void_verifications(session, run, head_sha=facts.head_sha)
+
+    @activity.defn
+    async def describe_verification(self, run_id: str) -> None:
+        """Let the open pull request say what was verified last; again, it says the same.
+
+        Only that section of its text is replaced: the rest may have been edited.  One that does not pass any
+        more is a draft from now on, and one that was made a draft here is none once it passes.  The ledger
+        knows before it is done: killed in between, the second execution knows whose doing it was.
+        """
+        async with self.database.reading() as session:
+            run = await session.get_one(Run, run_id)
+            verification = await last_verification(session, run_id)
+        if run.pr_number is None or verification is None:
+            return
+        credentials = await self.outside.credentials(run.project_id)
+        section = credentials.redactor.text(section_of(verification))
+        with outside():
+            github = await self.outside.github(credentials, run.repository_slug)
+            pulls = PullRequests(github, run.repository_slug)
+            await pulls.change_body(run.pr_number, lambda body: replace_section(body, section))
+            is_draft = (await pulls.now(run.pr_number)).is_draft
+        if verification.status is VerificationStatus.void:
+            return
+        wants_draft = verification.status is not VerificationStatus.passed
+        async with self.database.transaction() as session:
+            effect = await intend(session, run_id, EffectKind.pull_request)
+            if wants_draft and not is_draft:
+                effect.add({DRAFTED: True})
+            is_ours = bool((effect.result or {}).get(DRAFTED))
+        if is_ours and wants_draft != is_draft:
+            with outside():
+                await pulls.set_draft(run.pr_number, wants_draft)
+            if not wants_draft:
+                async with self.database.transaction() as session:
+                    (await intend(session, run_id, EffectKind.pull_request)).add({DRAFTED: False})
+
+
+async def _push_to_own_branch(
+    repository: Repository, sha: str, branch: str, own: str, base: Cloned
+) -> tuple[str, str]:
+    """Push; if somebody else's commits are on a branch of this name, under `own`, which only we can have.
+
+    The branch, and the commit that is on it then.
+    """
+    try:
+        return branch, await repository.push(sha, branch, base)
+    except PushRejected:
+        return own, await repository.push(sha, own, base)

@@ -1,0 +1,7 @@
+"""`python -m api.openapi [--check]`."""
+
+import sys
+
+from api.openapi.export import main
+
+sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,43 @@
+"""The API's description: served, and committed as `docs/openapi.json` (`python -m api.openapi [--check]`)."""
+
+import sys
+from functools import cache
+from pathlib import Path
+
+import orjson
+from fastapi import Response
+
+from api.http.route import Route
+from api.http.router import Router
+from api.openapi.describe import schema
+from api.routes import ROUTES
+
+COMMITTED = Path(__file__).parents[2] / "docs" / "openapi.json"
+router = Router("", "Discovery, identity and others")
+
+
+@router.get("/openapi.json", None, name="get_openapi")
+async def serve_description() -> Response:
+    """Get this description as OpenAPI 3.1."""
+    return Response(document(), media_type="application/json")
+
+
+EVERY_ROUTE: list[Route] = [*ROUTES, *router.routes]
+
+
+@cache
+def document() -> bytes:
+    return orjson.dumps(schema(EVERY_ROUTE), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+
+
+def main(arguments: list[str]) -> int:
+    """Write the file, or with `--check` compare it; 0 when it says what the API says."""
+    if "--check" not in arguments:
+        COMMITTED.write_bytes(document())
+        return 0
+    if COMMITTED.exists() and COMMITTED.read_bytes() == document():
+        return 0
+    sys.stderr.write(
+        "docs/openapi.json is not what the API says: run `python -m api.openapi` and commit it.\n"
+    )
+    return 1

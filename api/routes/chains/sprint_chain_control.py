@@ -1,0 +1,89 @@
+"""Commands to sprint chains: checked against the row, then sent to the workflow, which writes it."""
+
+from sqlalchemy import select
+from sqlmodel import col
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from activities.chains.lifecycle import CloseChain, end_chain
+from api.after_commit import Session, Workflows
+from api.auth import needs
+from api.http.responses import One
+from api.http.router import Router
+from api.routes.chains.sprint_chains import Chains, must_be_within
+from api.workflow_start import hand_over
+from kit.errors import Conflict
+from models import Run, SprintChain
+from models.chains.chain import ChainStatus
+from models.chains.sprint_chain_schemas import SprintChainRead, SprintChainResume
+
+router = Router("/sprint-chains/{id}", "Sprint Chains")
+WRITE = needs("chains:write")
+
+
+@router.post("/pause", WRITE)
+async def pause_sprint_chain(id: str, chains: Chains, workflows: Workflows) -> One[SprintChainRead]:
+    """Pause a sprint chain: the active sprint finishes, then it holds for as long as wished."""
+    chain = await chains.get(id)
+    if chain.is_stopping:
+        raise Conflict("The chain is stopping: the active sprint finishes, then it is cancelled.")
+    if chain.status not in (ChainStatus.pending, ChainStatus.running):
+        raise Conflict(f"The chain is {chain.status} and cannot be paused.")
+    workflows.update(chain.engine_id, "pause")
+    return chains.one(chain.id)
+
+
+@router.post("/resume", WRITE)
+async def resume_sprint_chain(
+    id: str,
+    chains: Chains,
+    session: Session,
+    workflows: Workflows,
+    body: SprintChainResume = SprintChainResume(),
+) -> One[SprintChainRead]:
+    """Let a paused sprint chain go on, or a failed one try again.
+
+    `resumeFromSprint` is the index of the sprint to go on from; a failed chain goes on from the first that
+    has not completed unless it is given. A run that is still at work on that sprint is waited for; 409 while
+    one is at work on another.
+    """
+    chain = await chains.get(id, lock=True)
+    index = body.resume_from_sprint
+    must_be_within(chain, index)
+    if chain.status is ChainStatus.paused:
+        workflows.update(chain.engine_id, "resume", *([] if index is None else [index]))
+    else:
+        chain.try_again(index)
+        await _must_be_alone(session, chain)
+        hand_over(chain, workflows)
+    return chains.one(chain.id)
+
+
+async def _must_be_alone(session: AsyncSession, chain: SprintChain) -> None:
+    """No two runs of a chain work at the same time: only one of the sprint to begin with may be left."""
+    statement = select(Run).where(
+        col(Run.chain_id) == chain.id,
+        col(Run.completed_at).is_(None),
+        col(Run.id).is_distinct_from(chain.run_of(chain.first_index)),
+    )
+    if (run := (await session.execute(statement)).scalars().first()) is not None:
+        raise Conflict(f"Run {run.run_number} of the chain is still {run.status}: wait for it, or cancel it.")
+
+
+@router.delete("", WRITE)
+async def delete_sprint_chain(
+    id: str, chains: Chains, session: Session, workflows: Workflows
+) -> One[SprintChainRead]:
+    """Cancel a sprint chain: the active sprint finishes, then it is cancelled; delete one that has ended.
+
+    One that is told so during its last sprint completes: all of them are done then.
+    """
+    chain = await chains.get(id, lock=True)
+    if chain.status.is_final:
+        chain.trash()
+        return chains.trashed(chain.id)
+    if chain.status is ChainStatus.pending:
+        await end_chain(session, chain, CloseChain(chain_id=chain.id, status=ChainStatus.cancelled))
+        workflows.cancel(chain.engine_id, certain=False)
+    else:
+        workflows.update(chain.engine_id, "stop")
+    return chains.one(chain.id)

@@ -1,0 +1,100 @@
+"""Issue sessions: started, listed, cancelled."""
+
+from typing import Annotated
+
+from fastapi import Query
+
+from api.after_commit import Session, Workflows
+from api.auth import needs
+from api.github.repository_fields import repository
+from api.http.pagination import Window
+from api.http.responses import Many, One
+from api.http.router import Router
+from api.http.rows import Rows, rows
+from api.workflow_start import hand_over
+from kit.errors import Conflict
+from models.event import EventType, append
+from models.issues.issue_session import IssueSession, IssueSessionStatus
+from models.issues.issue_session_schemas import (
+    ISSUE_SESSIONS,
+    IssueSessionId,
+    IssueSessionRead,
+    IssueSessionRename,
+    IssueSessionStartBody,
+)
+from models.issues.issue_session_start import create_issue_session
+from models.projects.project import Project
+
+router = Router("/issue-sessions", "Issue Sessions")
+READ, WRITE = needs("issues:read"), needs("issues:write")
+Sessions = Annotated[Rows[IssueSession, IssueSessionRead], rows(ISSUE_SESSIONS)]
+
+
+class IssueSessionList(Window):
+    status: IssueSessionStatus | None = None
+    """Only issue sessions of this status."""
+
+
+@router.get("/list", READ)
+async def list_issue_sessions(
+    sessions: Sessions, window: Annotated[IssueSessionList, Query()]
+) -> Many[IssueSessionRead]:
+    """List the project's issue sessions, newest first."""
+    return sessions.page(window)
+
+
+@router.get("/get", READ)
+async def get_issue_session(id: str, sessions: Sessions) -> One[IssueSessionRead]:
+    """Get one issue session."""
+    return sessions.one(id)
+
+
+@router.post("/start", WRITE, creates=True)
+async def start_issue_session(
+    body: IssueSessionStartBody, sessions: Sessions, session: Session, workflows: Workflows
+) -> One[IssueSessionRead]:
+    """Start an issue session: an agent reads the project's repository and reports the issues it finds.
+
+    Issues appear while it works. `active` as soon as Temporal has it, `pending` when it cannot be reached
+    just now: it is then started later, without another request.
+    """
+    unit = sessions.unit
+    settings = unit.api.settings
+    project = await session.get_one(Project, unit.key.project_id)
+    if project.github_repo_url is None:
+        raise Conflict("The project has no repository: set githubRepoUrl with POST /project/update first.")
+    row = await create_issue_session(
+        session,
+        project,
+        body,
+        repository_slug=repository(project.github_repo_url, settings),
+        repository_url=project.github_repo_url,
+        default_model=settings.default_model,
+    )
+    hand_over(row, workflows)
+    return sessions.one(row.id)
+
+
+@router.post("/rename", WRITE)
+async def rename_issue_session(body: IssueSessionRename, sessions: Sessions) -> One[IssueSessionRead]:
+    """Rename an issue session."""
+    row = await sessions.get(body.session_id, lock=True)
+    row.name = body.name
+    return sessions.one(row.id)
+
+
+@router.post("/cancel", WRITE)
+async def cancel_issue_session(
+    body: IssueSessionId, sessions: Sessions, session: Session, workflows: Workflows
+) -> One[IssueSessionRead]:
+    """Cancel an issue session: its agent stops, its sandbox is removed, the issues found so far stay."""
+    row = await sessions.get(body.session_id, lock=True)
+    if row.is_over:
+        raise Conflict(f"The issue session is {row.status} and cannot be cancelled.")
+    if row.status is IssueSessionStatus.pending:
+        row.close(IssueSessionStatus.cancelled)
+        append(session, row, EventType.issue_session_ended, {"status": row.status})
+        workflows.cancel(row.id, certain=False)
+    else:
+        workflows.cancel(row.id)
+    return sessions.one(row.id)

@@ -1,0 +1,17 @@
+"""What changing a recurring task needs besides its row: the engine's schedule."""
+
+from temporalio.client import Client
+
+from activities.schedules.temporal_schedule import keep_schedule
+from api.after_commit import Remembered
+from models.schedules.recurring_task import RecurringTask
+
+
+def keep(task: RecurringTask, workflows: Remembered) -> None:
+    """Have the engine's schedule follow the row after the commit."""
+    database, task_id = workflows.database, task.id
+
+    async def told(client: Client) -> None:
+        await keep_schedule(database, client, task_id)
+
+    workflows.tell(task_id, told)

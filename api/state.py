@@ -1,0 +1,119 @@
+"""What one API process holds open, and one request's share of it."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from fastapi import Request
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from api.auth import Key, Keys
+from api.http.idempotency import Claim, Idempotency
+from api.http.rate_limits import RateLimits
+from api.realtime.event_stream import Events
+from api.realtime.listener import Listener
+from api.realtime.stream_waker import StreamWaker
+from api.temporal import Engine
+from gateways.github.access import GitHubAccess
+from kit.crypto import Vault
+from kit.database import Database
+from kit.redaction import Redactors
+from kit.settings import Settings
+from kit.sql_pool import SqlPool
+
+After = Callable[[], Awaitable[bool]]
+"""Work for after the commit; True when it changed rows, so that the answer has to be read again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """Opened by the lifespan, found at `app.state.api`."""
+
+    settings: Settings
+    database: Database
+    """Shows no project's rows before it is told of which: see `Unit`."""
+    reads: SqlPool
+    """The same, for single statements that read."""
+    listener: Listener
+    keys: Keys
+    rate_limits: RateLimits
+    events: Events
+    stream_waker: StreamWaker
+    engine: Engine
+    vault: Vault
+    github_access: GitHubAccess
+    redactors: Redactors
+    idempotency: Idempotency
+
+
+class Unit:
+    """One request's unit of work: its key, a session opened when first asked for, what follows the commit."""
+
+    __slots__ = (
+        "_if_match",
+        "_session",
+        "after",
+        "api",
+        "claim",
+        "commands",
+        "database",
+        "ignores_if_match",
+        "key",
+        "reads",
+    )
+
+    def __init__(self, api: Api, key: Key, *, if_match: str | None = None) -> None:
+        self.api, self.key, self._if_match = api, key, if_match
+        self.database, self.reads = api.database.of(key.project_id), api.reads.of(key.project_id)
+        self.ignores_if_match = if_match is not None
+        """Whether the client set a condition that nobody has looked at until now."""
+        self._session: AsyncSession | None = None
+        self.claim: Claim | None = None
+        """Of the request's `Idempotency-Key`, where it has one."""
+        self.after: list[After] = []
+        self.commands = False
+        """Whether the answer is only known after the commit, because the engine is told something then."""
+
+    @property
+    def if_match(self) -> str | None:
+        """The condition of the request; who reads it, heeds it."""
+        self.ignores_if_match = False
+        return self._if_match
+
+    @property
+    def session(self) -> AsyncSession:
+        if self._session is None:
+            self._session = self.database.session()
+        return self._session
+
+    async def fetch(self, sql: str, parameters: Mapping[str, object]) -> Sequence[Sequence[object]]:
+        """Rows as this request sees them: within its transaction when there is one."""
+        if self._session is None:
+            return await self.reads.fetch(sql, parameters)
+        await self._session.flush()
+        connection = await self._session.connection()
+        return (await connection.exec_driver_sql(sql, dict(parameters))).all()
+
+    async def commit(self) -> None:
+        if self._session is not None:
+            await self._session.commit()
+
+    async def close(self) -> None:
+        """Roll back what was not committed and give the connection back."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def follow_up(self) -> bool:
+        """Do what was remembered, in order; True when rows may have changed."""
+        return any([await work() for work in self.after])
+
+
+def api_of(request: Request) -> Api:
+    api: Api = request.app.state.api
+    return api
+
+
+def unit_of(request: Request) -> Unit:
+    """The unit of work of this request; only routes that need a key have one."""
+    unit: Unit = request.scope["unit"]
+    return unit

@@ -1,0 +1,73 @@
+"""What goes on by itself, in the demo: a chain of sprints, and a task that recurs."""
+
+import asyncio
+from typing import cast
+
+from cli.demo.client import Json
+from cli.demo.context import Disappointed, Stage, completed
+
+SPRINTS = (
+    "Greet in other languages\n\n"
+    "Sprint {{sprint}} of {{sprintCount}}. Each sprint adds one language: 1 is German, 2 is French, 3 is "
+    "Spanish. Add its greeting as a file below languages/, a test of it, and a line in the README."
+)
+HELD = 2.0
+"""Seconds for which the paused chain is watched doing nothing."""
+REPORT: Json = {
+    "title": "Weekly health report",
+    "description": "How the tests fare, one line a week",
+    "prompt": "Run the tests and add a line with today's date and their result to reports/health.md.",
+    "frequency": "weekly",
+    "timezone": "Europe/Berlin",
+    "scheduledHour": 6,
+    "scheduledMinute": 0,
+}
+
+
+async def sprints(stage: Stage) -> None:
+    body: Json = {
+        "workflowId": stage.workflow_id,
+        "sprintRange": [1, 3],
+        "prompt": SPRINTS,
+        "githubRepoUrl": stage.scan["githubRepoUrl"],
+        "branchName": stage.branch,
+    }
+    path = f"/sprint-chains/{(await stage.post('/sprint-chains', body))['id']}"
+
+    async def look() -> Json:
+        return await stage.get(path)
+
+    first = await stage.run_at(look, "sprintRunIds", 0)
+    await stage.post(f"{path}/pause", {})
+    stage.tell("pause", "asked for while the first sprint is at work: it finishes, then the chain holds")
+    await stage.watch(first)
+    await stage.until(look, lambda row: row["status"] == "paused" or row["completedAt"])
+    await asyncio.sleep(HELD)
+    held = await look()
+    if (held["status"], len(cast("list[str]", held["sprintRunIds"]))) != ("paused", 1):
+        raise Disappointed(f"The chain is {held['status']} and was to hold after the first sprint.")
+    stage.tell("paused", f"{HELD:.0f} s later the second sprint has not begun", "yellow")
+    await stage.post(f"{path}/resume", {})
+    stage.tell("resume", "", "green")
+    for place in (1, 2):
+        await stage.watch(await stage.run_at(look, "sprintRunIds", place))
+    stage.sprints = completed(await stage.until(look, lambda row: row["completedAt"]))
+    for sprint in cast("list[Json]", stage.sprints["sprints"]):
+        number = cast("int", sprint["index"]) + 1
+        stage.result(f"Sprint {number}", sprint["prUrl"] or "(nothing was changed)")
+    stage.link(stage.sprints["id"])
+
+
+async def recurring(stage: Stage) -> None:
+    task = await stage.post("/recurring-tasks", REPORT | {"targetWorkflowId": stage.workflow_id})
+    preview = await stage.get(f"/recurring-tasks/{task['id']}/preview", count="3")
+    stage.tell("planned", f"weekly at 6:00 in Berlin, next: {', '.join(cast('list[str]', preview['times']))}")
+    fired = await stage.post(f"/recurring-tasks/{task['id']}/trigger", {})
+    stage.report = await stage.watch(fired["id"])
+    off = cast("Json", await stage.client.put(f"/recurring-tasks/{task['id']}/toggle", {"isActive": False}))
+    stage.tell(
+        "switched off", f"isActive is {str(off['isActive']).lower()}: it stays, and does not fire", "yellow"
+    )
+    stage.result("Task", f"{task['id']}, next run {task['nextRunAt']}")
+    stage.result("Pull request", stage.report["prUrl"] or "(nothing was changed)")
+    stage.link(fired["id"])

@@ -1,0 +1,124 @@
+"""What the parts of the whole demo share: who they ask, what came before, and how they tell of it."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import cast
+
+import httpx
+from pydantic import JsonValue
+from rich.text import Text
+
+from cli.console import out
+from cli.demo.client import Client, Json
+from cli.demo.run_follower import follow
+from local.state import StackFile
+
+TOLD = ("step.started", "step.completed", "branch.pushed", "pr.created", "run.completed", "run.failed")
+"""Events that are printed of a run within something larger."""
+PAUSE = 0.2
+PATIENCE = 900.0
+"""Seconds between two looks at a row, and for all of them: a real model takes its time."""
+
+
+class Disappointed(Exception):
+    """A part did not end as it should have; the message says how."""
+
+
+@dataclass
+class Stage:
+    """The stack, and what the parts left for those after them.
+
+    run: of the demo's beginning, with its pull request.
+    """
+
+    client: Client
+    forge: httpx.AsyncClient
+    file: StackFile
+    logs: Path
+    workflow_id: str
+    run: Json
+    scan: Json = field(default_factory=dict)
+    issues: list[Json] = field(default_factory=list)
+    sprints: Json = field(default_factory=dict)
+    report: Json = field(default_factory=dict)
+    doing: JsonValue = None
+    """What was told last of a row's progress."""
+    began: datetime = field(default_factory=lambda: datetime.now(UTC))
+    """When the part did that is being played."""
+
+    @property
+    def branch(self) -> str | None:
+        """Of the demo's first pull request, on which others are put; None, the default one, without it."""
+        return str(self.run["branchName"]) if self.run["prUrl"] else None
+
+    @property
+    def seconds(self) -> float:
+        """Since the part began."""
+        return (datetime.now(UTC) - self.began).total_seconds()
+
+    def tell(self, what: str, words: object = "", style: str = "cyan") -> None:
+        """A line of progress, with the seconds since the part began."""
+        text = Text(f"{self.seconds:6.1f} s  ", style="dim")
+        out.print(text.append(f"{what:<18}", style=style).append(f" {words}".rstrip(), style="default"))
+
+    def result(self, what: str, words: object) -> None:
+        out.print(f"{what:<13} {words}", markup=False)
+
+    def link(self, workflow_id: object) -> None:
+        """Where Temporal's Web UI shows a workflow."""
+        if self.file.temporal_ui_url:
+            page = f"namespaces/{self.file.temporal_namespace}/workflows/{workflow_id}"
+            self.result("Temporal UI", f"{self.file.temporal_ui_url}/{page}")
+
+    async def get(self, path: str, **query: str) -> Json:
+        return cast("Json", await self.client.get(path, **query))
+
+    async def post(self, path: str, body: Json) -> Json:
+        return cast("Json", await self.client.post(path, body))
+
+    async def until(self, read: Callable[[], Awaitable[Json]], holds: Callable[[Json], object]) -> Json:
+        """A row as soon as it holds; what its agent is about is told meanwhile.  Raises `Disappointed`."""
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            row = await read()
+            doing = row.get("waiting") and cast("Json", row["waiting"])["message"]
+            doing, before = doing or row.get("currentStepProgress"), self.doing
+            self.doing = doing
+            if holds(row):
+                return row
+            if doing and doing != before:
+                self.tell("progress", doing, "dim")
+            if time.monotonic() > deadline:
+                raise Disappointed(f"{row['id']} is still {row['status']} after {PATIENCE:.0f} s.")
+            await asyncio.sleep(PAUSE)
+
+    async def run_at(self, read: Callable[[], Awaitable[Json]], name: str, place: int) -> str:
+        """The id of the run at a place of a chain, once it has begun.  Raises `Disappointed` without one."""
+
+        def has_begun(row: Json) -> str | None:
+            return next(iter(cast("list[str | None]", row[name])[place:]), None)
+
+        row = await self.until(read, lambda found: has_begun(found) or found["completedAt"])
+        if (run_id := has_begun(row)) is None:
+            completed(row)
+            raise Disappointed(f"{row['id']} ended before its run number {place + 1}.")
+        return run_id
+
+    async def watch(self, run_id: object) -> Json:
+        """A run to its end, told step by step.  Raises `Disappointed` unless it completes."""
+        run = await self.get("/runs/get", id=str(run_id))
+        self.tell(f"run {run['runNumber']}", run["name"])
+        await follow(self.client, str(run_id), self.began, self.logs, TOLD)
+        return completed(await self.get("/runs/get", id=str(run_id)))
+
+
+def completed(row: Json) -> Json:
+    """The row, if it has ended well.  Raises `Disappointed`."""
+    if row["status"] != "completed":
+        error = cast("Json | None", row.get("error")) or {}
+        raise Disappointed(f"{row['id']} {row['status']}: {error.get('code')}: {error.get('message')}")
+    return row

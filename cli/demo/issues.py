@@ -1,0 +1,83 @@
+"""Issues, in the demo: found, asked about, and mended."""
+
+from cli.demo.client import Json
+from cli.demo.context import Disappointed, Stage, completed
+
+SCAN = "Look for what greets people wrongly, and for what its users are not told"
+CORRECTION = "No: promise only what is tested, which is Python 3.11 and later."
+MENDED = 2
+"""Issues that the work chain takes on, the worst first."""
+PRIORITIES = ("critical", "high", "medium", "low")
+
+
+async def scan(stage: Stage) -> None:
+    row = await stage.post("/issue-sessions/start", {"prompt": SCAN})
+    stage.result("Asked for", SCAN)
+    seen: set[str] = set()
+
+    async def look() -> Json:
+        found = await stage.get("/issue-sessions/get", id=str(row["id"]))
+        for issue in reversed(await stage.client.all("/issues/list", sessionId=str(row["id"]))):
+            if str(issue["id"]) not in seen:
+                seen.add(str(issue["id"]))
+                stage.tell("issue found", f"[{issue['priority']}] {issue['title']}", "green")
+        return found
+
+    stage.scan = completed(await stage.until(look, lambda found: found["completedAt"]))
+    issues = await stage.client.all("/issues/list", sessionId=str(row["id"]))
+    stage.issues = sorted(issues, key=lambda issue: PRIORITIES.index(str(issue["priority"])))
+    stage.result("Summary", stage.scan["summary"])
+    stage.link(row["id"])
+    if not issues:
+        raise Disappointed("Nothing was found, so there is nothing to ask about and nothing to mend.")
+
+
+async def answers(stage: Stage) -> None:
+    row = await stage.post("/answering-sessions", {"issueSessionId": stage.scan["id"]})
+
+    async def look() -> Json:
+        return await stage.get(f"/answering-sessions/{row['id']}")
+
+    await stage.until(look, lambda found: found["status"] != "pending")
+    questions = await stage.client.all("/session-questions", answeringSessionId=str(row["id"]))
+    for question in questions:
+        stage.tell("asked", question["question"], "green")
+        stage.tell("assumed", question["assumption"])
+    for place, question in enumerate(questions):
+        review: Json = {"status": "approved"}
+        if place == 1:
+            review = {"status": "declined", "correction": CORRECTION}
+        await stage.client.put(f"/session-questions/{question['id']}/review", review)
+        stage.tell(f"{review['status']}", review.get("correction", "as it was assumed"), "yellow")
+    completed(await stage.until(look, lambda found: found["completedAt"]))
+    for question in await stage.client.all("/session-questions", answeringSessionId=str(row["id"])):
+        stage.result("Question", question["question"])
+        stage.result("Answer", question["answer"])
+    stage.link(row["id"])
+
+
+async def work(stage: Stage) -> None:
+    issues = stage.issues[:MENDED]
+    chain = await stage.post(
+        "/work-chains/create",
+        {
+            "title": "What the scan found",
+            "issueIds": [issue["id"] for issue in issues],
+            "workflowId": stage.workflow_id,
+            "githubRepoUrl": stage.scan["githubRepoUrl"],
+            "branchName": stage.branch,
+        },
+    )
+    await stage.post("/work-chains/start", {"chainId": chain["id"]})
+    runs: list[Json] = []
+
+    async def look() -> Json:
+        return await stage.get("/work-chains/get", id=str(chain["id"]))
+
+    for place, issue in enumerate(issues):
+        stage.tell("issue", issue["title"], "green")
+        runs.append(await stage.watch(await stage.run_at(look, "issueRunIds", place)))
+    completed(await stage.until(look, lambda row: row["completedAt"]))
+    for run in runs:
+        stage.result("Pull request", f"{run['prUrl']}  {run['branchName']} onto {run['baseBranch']}")
+    stage.link(chain["id"])

@@ -1,0 +1,73 @@
+"""Pull requests, in the demo: one merged when CI lets it through, several merged into one."""
+
+from typing import cast
+
+from cli.demo.client import Json
+from cli.demo.context import Disappointed, Stage, completed
+from cli.demo.forge import head_of, say
+from cli.stack.addresses import is_scripted
+
+CHECK = "python3 -m unittest discover tests -t ."
+"""What must pass on the demo's own repository after every pull request that is merged."""
+
+
+async def after_ci(stage: Stage) -> None:
+    """The demo is the CI: it sets a status of the recurring task's pull request."""
+    run = stage.report
+    if run["prNumber"] is None:
+        raise Disappointed("The recurring task made no pull request that could be merged.")
+    slug = str(run["repositorySlug"])
+    sha = await head_of(stage.forge, slug, cast("int", run["prNumber"]))
+    await say(stage.forge, slug, sha, "pending", "The demo plays CI")
+    stage.tell("CI", f"at work on {sha[:10]}, the head of {run['prUrl']}", "yellow")
+    job = await stage.post(f"/pull-requests/{run['id']}/merge", {"mergeStrategy": "squash"})
+
+    async def look() -> Json:
+        return await stage.get("/merging/get", id=str(job["id"]))
+
+    blocked = await stage.until(look, lambda row: row["waiting"] or row["completedAt"])
+    if blocked["waiting"] is None:
+        completed(blocked)
+        raise Disappointed("It was merged without waiting for CI.")
+    stage.tell("blocked_on_ci", cast("Json", blocked["waiting"])["message"], "yellow")
+    await say(stage.forge, slug, sha, "success", "The demo is content")
+    stage.tell("CI", "has passed", "green")
+    merged = completed(await stage.until(look, lambda row: row["completedAt"]))
+    stage.tell("merged", f"as {str(merged['mergeSha'])[:10]} into {merged['baseBranch']}", "green")
+    stage.result("Pull request", run["prUrl"])
+    stage.result("Checked, merged", f"{sha[:10]}, {str(merged['mergeSha'])[:10]}")
+    stage.link(job["id"])
+
+
+async def several(stage: Stage) -> None:
+    """The sprints' pull requests; each adds a line at the same place of the README, so that they conflict."""
+    runs = [
+        await stage.get("/runs/get", id=run_id) for run_id in cast("list[str]", stage.sprints["sprintRunIds"])
+    ]
+    pulls: list[Json] = [
+        {"prUrl": run["prUrl"], "prNumber": run["prNumber"]} for run in runs if run["prNumber"] is not None
+    ]
+    if not pulls:
+        raise Disappointed("The sprints made no pull requests that could be merged.")
+    config: Json = {"checkCommand": CHECK} if is_scripted(stage.file) else {}
+    body: Json = {"pullRequests": [*pulls], "baseBranch": stage.branch, "config": config}
+    job = await stage.post("/merging/start", body)
+    settled: set[str] = set()
+
+    async def look() -> Json:
+        found = await stage.get("/merging/get", id=str(job["id"]))
+        for pull in cast("list[Json]", found["pullRequests"]):
+            if (outcome := pull.get("outcome")) is not None and str(pull["prUrl"]) not in settled:
+                settled.add(str(pull["prUrl"]))
+                how = str(outcome).replace("_", " ")
+                stage.tell(how, f"#{pull['prNumber']} {pull['title']}", "green" if how == "merged" else "red")
+        return found
+
+    merged = completed(await stage.until(look, lambda row: row["completedAt"]))
+    left_out = cast("list[Json]", merged["conflicts"])
+    for left in left_out:
+        stage.result("Left out", f"{left['prUrl']}: {left['message']}")
+    if left_out and is_scripted(stage.file):
+        raise Disappointed("The script solves every conflict, so all of them were to be merged.")
+    stage.result("Pull request", f"{merged['prUrl']}  holds {len(pulls) - len(left_out)} of {len(pulls)}")
+    stage.link(job["id"])

@@ -1,0 +1,20 @@
+"""Between database and API: migrations, then the first project and a key for it."""
+
+import asyncio
+
+from kit.tenancy import DatabaseRole
+from local.parts import login_password
+from local.plan import Plan
+from local.stack import Prepared
+
+
+async def prepare(plan: Plan, database_url: str) -> Prepared:
+    """Bring the database up to date and seed it; both are harmless when done before."""
+    # Imported here: they are slow to import, and the other parts are starting meanwhile.
+    from cli.deployment.migrate import upgrade
+    from cli.stack.seed import seed_demo
+
+    passwords = {role: login_password(plan, role) for role in DatabaseRole}
+    await asyncio.to_thread(upgrade, database_url, passwords if plan.is_embedded("postgres") else None)
+    seeded = await seed_demo(plan, database_url, plan.key("api_key"))
+    return Prepared(seeded.project_id, seeded.api_key)

@@ -1,0 +1,139 @@
+"""Learning versions, and what agents would be told, on the wire."""
+
+from pydantic.config import JsonDict
+
+from kit.schemas import Body, Moment, Read, Wire
+from models.blueprints.persona import StepRole
+from models.json_view import View, example
+from models.learnings.document import LearningEntry, render
+from models.learnings.learning import LearningSeverity
+from models.learnings.learning_schemas import LEARNING
+from models.learnings.version import LearningVersion
+
+VERSION = "lv_0198f2cbb1c27d3e8f4a5b6c7d8e9f0a"
+_USER = "user_0198f2c3a1b27c3d8e4f5a6b7c8d9e0f"
+_HELD: JsonDict = {
+    "id": LEARNING,
+    "_id": LEARNING,
+    "description": "Queries in a loop made the orders page slow",
+    "trigger": "When a list is read together with what belongs to each of its rows",
+    "correctBehavior": "Read it with one joined query",
+    "severity": "high",
+    "category": "performance",
+    "applicableRoles": ["designer", "optimizer"],
+}
+_DOCUMENT = render(
+    [
+        LearningEntry(
+            id=LEARNING,
+            description=str(_HELD["description"]),
+            trigger=str(_HELD["trigger"]),
+            correct_behavior=str(_HELD["correctBehavior"]),
+            severity=LearningSeverity.high,
+            category="performance",
+            applicable_roles=[StepRole.designer, StepRole.optimizer],
+        )
+    ]
+)
+_BRIEF: JsonDict = {
+    "id": VERSION,
+    "_id": VERSION,
+    "version": 3,
+    "isActive": True,
+    "learningCount": 1,
+    "createdBy": _USER,
+    "createdAt": "2026-01-15T12:00:00.000Z",
+    "activatedAt": "2026-01-15T12:05:00.000Z",
+}
+
+
+class LearningVersionSummary(Read):
+    """A numbered, immutable version of the learnings that were approved when it was compiled."""
+
+    model_config = example(**_BRIEF)
+    version: int
+    """Its number; the project's versions are numbered from 1."""
+    is_active: bool
+    """Whether agents of jobs that start now are told it; at most one version is active."""
+    learning_count: int
+    """How many learnings it holds."""
+    created_by: str
+    """The member who compiled it."""
+    created_at: Moment
+    """When it was compiled."""
+    activated_at: Moment | None
+    """When it was activated last; null if it never was."""
+
+
+class HeldLearning(Read):
+    """A learning as it was when the version was compiled."""
+
+    description: str
+    """What is to be learned."""
+    trigger: str | None
+    """The situation in which it matters."""
+    correct_behavior: str | None
+    """What to do then."""
+    severity: LearningSeverity
+    """How much it matters."""
+    category: str | None
+    """A word or two."""
+    applicable_roles: list[StepRole]
+    """The roles of steps that are told it; every role when it is empty."""
+
+
+class LearningVersionRead(LearningVersionSummary):
+    """A version with its document and the learnings that it was compiled from."""
+
+    model_config = example(**_BRIEF, document=_DOCUMENT, learnings=[_HELD])
+    document: str
+    """The whole document; a role is told the part of it that applies to the role."""
+    learnings: list[HeldLearning]
+    """What it holds, oldest first."""
+
+
+class LearningVersionRef(Body):
+    """Names a version of the project's learnings."""
+
+    model_config = example(versionId=VERSION)
+    version_id: str
+    """The version."""
+
+
+class LearningPreview(Wire):
+    """What agents are told, byte for byte."""
+
+    model_config = example(
+        document=_DOCUMENT,
+        role=None,
+        roles=["designer", "optimizer"],
+        versionId=VERSION,
+        version=3,
+        learningCount=1,
+    )
+    document: str
+    """What stands in the system prompt; empty when there is nothing to tell."""
+    role: StepRole | None
+    """The role that is told it; null: the whole document, of all roles."""
+    roles: list[StepRole]
+    """The roles that are told anything by this version."""
+    version_id: str | None
+    """The version that it is of; null for a draft, and when no version is active."""
+    version: int | None
+    """Its number."""
+    learning_count: int
+    """How many learnings the document holds."""
+
+
+_HELD_SQL = """(
+    SELECT coalesce(json_agg(json_build_object(
+        'id', held->>'id', '_id', held->>'id', 'description', held->>'description',
+        'trigger', held->>'trigger', 'correctBehavior', held->>'correct_behavior',
+        'severity', held->>'severity', 'category', held->>'category',
+        'applicableRoles', held->'applicable_roles') ORDER BY place), '[]')
+    FROM jsonb_array_elements(learning_version.learnings) WITH ORDINALITY AS each(held, place)
+)"""
+LEARNING_VERSIONS = View(
+    LearningVersionRead, LearningVersion, "Learning version", shown={"learnings": _HELD_SQL}
+)
+LEARNING_VERSION_SUMMARIES = View(LearningVersionSummary, LearningVersion, "Learning version")

@@ -1,0 +1,146 @@
+"""Merge jobs: pull requests on their way into a base branch.
+
+pending → running → completed | failed        (final; a new request is a new job)
+"""
+
+from enum import StrEnum
+
+from sqlalchemy import Index
+from sqlmodel import Field
+
+from kit.ids import prefixed
+from models.base import Json, JsonObject, choice, now
+from models.event import EventType
+from models.jobs.job import Job
+
+
+class MergeKind(StrEnum):
+    """`pull_request`: the pull request of one run, merged on GitHub as it is; `integration`: several pull
+    requests, merged one by one into a branch that becomes one pull request."""
+
+    pull_request = "pull_request"
+    """The pull request of one run, merged on GitHub as it is."""
+    integration = "integration"
+    """Several pull requests, merged one by one into a branch that becomes one pull request."""
+
+
+class MergeStrategy(StrEnum):
+    """How GitHub merges a pull request: by a merge commit, squashed into one commit, or rebased."""
+
+    merge = "merge"
+    squash = "squash"
+    rebase = "rebase"
+
+
+class MergeStatus(StrEnum):
+    """`pending` until Temporal has it, then `running`; `completed` and `failed` are final."""
+
+    pending = "pending"
+    running = "running"
+    completed = "completed"
+    failed = "failed"
+
+    @property
+    def is_final(self) -> bool:
+        return self in (MergeStatus.completed, MergeStatus.failed)
+
+
+_AT_WORK = "status IN ('pending', 'running')"
+
+
+class MergeJob(Job, table=True):
+    WAITING, STARTED = EventType.merge_waiting, EventType.merge_started
+
+    __table_args__ = (
+        Index("merge_job_pending", "status", postgresql_where="status = 'pending'"),
+        Index("merge_job_newest_first", "project_id", "id", postgresql_where="deleted_at IS NULL"),
+        Index("merge_job_of_status", "project_id", "status", "id", postgresql_where="deleted_at IS NULL"),
+        Index("merge_job_one_a_run", "run_id", unique=True, postgresql_where=_AT_WORK),
+        Index("merge_job_by_head_sha", "head_sha", postgresql_where=_AT_WORK),
+    )
+    id: str = Field(default_factory=prefixed("mj"), primary_key=True)
+    kind: MergeKind = Field(sa_type=choice(MergeKind))
+    status: MergeStatus = Field(default=MergeStatus.pending, sa_type=choice(MergeStatus))
+    run_id: str | None = Field(default=None, foreign_key="run.id", index=True, ondelete="CASCADE")
+    pull_requests: list[JsonObject] = Field(default_factory=list, sa_type=Json)
+    """[{"prUrl", "prNumber", "title"?, "outcome"?}]: what is to be merged, and what became of each."""
+    descriptions: dict[str, str] = Field(default_factory=dict, sa_type=Json)
+    """By number, what the pull requests say of themselves: for the agent that solves their conflicts."""
+    config: JsonObject = Field(default_factory=dict, sa_type=Json)
+    """Of `models.merging.combined_merge_start.MergeConfig`."""
+    pr_url: str | None = None
+    """Of the pull request that holds the result."""
+    conflicts: list[JsonObject] = Field(default_factory=list, sa_type=Json)
+    """[{"prUrl", "prNumber", "message"}]: what could not be merged."""
+    merge_strategy: MergeStrategy = Field(default=MergeStrategy.squash, sa_type=choice(MergeStrategy))
+    skip_ci_check: bool = False
+    requested_by: str = Field(foreign_key="member.id")
+    head_sha: str | None = None
+    """The commit whose checks were read last; only this very commit is merged."""
+    merge_sha: str | None = None
+    integrated_sha: str | None = None
+    """The last commit of the integration branch that holds; what is merged next starts there."""
+
+    def take(self) -> bool:
+        """The engine has it.  False when it had it before."""
+        if self.status is not MergeStatus.pending:
+            return False
+        self.status, self.started_at = MergeStatus.running, now()
+        return True
+
+    def block(self, head_sha: str, code: str, message: str) -> bool:
+        """What of CI holds it up, at which commit; False when the row says so already."""
+        said: JsonObject = {"code": code, "message": message}
+        if (self.head_sha, self.waiting) == (head_sha, said):
+            return False
+        self.head_sha, self.waiting = head_sha, said
+        return True
+
+    def opened(self, pr_url: str, head_sha: str) -> None:
+        """The pull request that holds the result is open and ends in this commit."""
+        self.pr_url, self.head_sha = pr_url, head_sha
+
+    def merged_at(self, head_sha: str) -> None:
+        """The commit of the pull request that was merged."""
+        self.head_sha = head_sha
+
+    def close(self, status: MergeStatus, code: str | None = None, message: str | None = None) -> bool:
+        """End the job; its first ending is final.  False when it had ended before."""
+        if self.status.is_final:
+            return False
+        self.status = status
+        self._end(code, message)
+        return True
+
+    @property
+    def numbers(self) -> list[int]:
+        """Of the pull requests, in the order in which they are merged."""
+        return [int(str(each["prNumber"])) for each in self.pull_requests]
+
+    def numbers_with(self, outcome: str) -> list[int]:
+        return [number for number in self.numbers if self.outcome_of(number) == outcome]
+
+    def outcome_of(self, number: int) -> str | None:
+        """`merged` or `left_out`; None while that is open."""
+        outcome = self.pull_requests[self.numbers.index(number)].get("outcome")
+        return None if outcome is None else str(outcome)
+
+    def title_of(self, number: int) -> str:
+        return self.descriptions.get(str(number), "").split("\n", 1)[0]
+
+    def subject(self, number: int) -> str:
+        """Of the commit that merges it."""
+        return f"Merge pull request #{number}\n\n{self.title_of(number)}"
+
+    def settle(self, number: int, outcome: str, message: str = "") -> bool:
+        """What became of one of several pull requests; False when that was settled before."""
+        if self.outcome_of(number) is not None:
+            return False
+        place = self.numbers.index(number)
+        entry = self.pull_requests[place]
+        told = {**entry, "title": self.title_of(number), "outcome": outcome}
+        self.pull_requests = [*self.pull_requests[:place], told, *self.pull_requests[place + 1 :]]
+        if outcome == "left_out":
+            left = {"prUrl": entry["prUrl"], "prNumber": number, "message": message}
+            self.conflicts = [*self.conflicts, left]
+        return True

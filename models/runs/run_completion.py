@@ -1,0 +1,37 @@
+"""What is told when a run ends: its last event, its issues, and notifications for the project's members."""
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from models.base import JsonObject
+from models.event import EventType, append
+from models.issues.issue import follow_run
+from models.notifications.notification import NotificationType, notify
+from models.runs.run import Run, RunStatus
+from models.verification.verification import end_verifications
+
+_EVENTS = {
+    RunStatus.completed: EventType.run_completed,
+    RunStatus.failed: EventType.run_failed,
+    RunStatus.cancelled: EventType.run_cancelled,
+}
+
+
+async def announce(session: AsyncSession, run: Run) -> None:
+    """Write the last event of a run that was just closed; its issues end with it.
+
+    The members are told of all but a cancel.
+    """
+    await end_verifications(session, run)
+    data: JsonObject = {"costUsd": float(run.cost_usd), "prUrl": run.pr_url}
+    if run.error_code:
+        data |= {"code": run.error_code, "message": run.error_message}
+    event = append(session, run, _EVENTS[run.status], data)
+    await follow_run(session, run)
+    subject: JsonObject = {"runId": run.id, "prUrl": run.pr_url}
+    what = f"Run {run.run_number}"
+    if run.status is RunStatus.completed:
+        body = run.pr_url or "Nothing had to be changed."
+        await notify(session, event, NotificationType.run_completed, f"{what} completed", body, subject)
+    elif run.status is RunStatus.failed:
+        kind = NotificationType.run_failed
+        await notify(session, event, kind, f"{what} failed", run.error_message or "", subject)

@@ -1,0 +1,234 @@
+"""An agent's session: turn after turn until it finishes.  Everything that talks to a model uses it."""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import TypeVar
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError, ApplicationError
+from temporalio.types import MethodAsyncSingleParam
+
+with workflow.unsafe.imports_passed_through():
+    from activities.agent.finish import Accepted, FinishCall, Finishing
+    from activities.agent.outcomes import Call, TurnOutcome
+    from activities.agent.sandbox_losses import LostTurn, SandboxLosses
+    from activities.agent.tool_calls import ToolCallInput, ToolCalls
+    from activities.agent.turns import AgentTurns, TurnInput
+    from activities.errors import CONTEXT_TOO_LONG
+    from activities.jobs.active_time import Timed
+    from kit.temporal import LONG
+    from models.agent.session import answer_place
+    from workflows.activity_calls import cause, instantly, patiently, together
+    from workflows.agent.limits import (
+        SessionInput,
+        SessionOutcome,
+        heed_refusal,
+        keep_limits,
+        keep_time_limit,
+        limited,
+    )
+    from workflows.budgets.waiting import MoneyWait, refusal_of
+    from workflows.sandboxes.lifecycle import is_loss, ready_sandbox, save_checkpoint
+
+S = TypeVar("S")
+P = TypeVar("P")
+R = TypeVar("R", bound="Timed")
+
+
+class Stopped(Exception):
+    """The session is to end as it is."""
+
+
+@workflow.defn(name="AgentSession")
+class AgentSessionWorkflow:
+    @workflow.init
+    def __init__(self, input: SessionInput) -> None:
+        self.session = input.model_copy()
+        self.money = MoneyWait(self.session)
+        self.paused = self.stopping = False
+        self.call_seconds = 0.0
+        """The longest that a call of the last answer was at work."""
+
+    @workflow.run
+    async def run(self, input: SessionInput) -> SessionOutcome:
+        try:
+            return await self._converse()
+        except Stopped:
+            return SessionOutcome.of(self.session)
+        except ApplicationError as limit:
+            raise limited(limit, self.session) from limit
+
+    async def _converse(self) -> SessionOutcome:
+        session = self.session
+        while True:
+            await workflow.wait_condition(lambda: self.stopping or not self.paused)
+            if self.stopping:
+                return SessionOutcome.of(session)
+            if workflow.info().is_continue_as_new_suggested():
+                workflow.continue_as_new(session)
+            keep_limits(session)
+            outcome = await self._take_turn()
+            session.lost_sandbox = None
+            heed_refusal(outcome)
+            if outcome.next == "finished":
+                return SessionOutcome.of(session, finished=True)
+            if outcome.next == "finish":
+                accepted = await self._finish()
+                if accepted.is_finished:
+                    return SessionOutcome.of(session, finished=True, verdict=accepted.verdict)
+            await self._call_tools(outcome.calls)
+            if session.wants_checkpoint(workflow.now()):
+                await self._save()
+            session.nudges = session.nudges + 1 if outcome.next == "nudge" else 0
+            session.turn += 1
+            if outcome.compact:
+                await self._compact()
+
+    @workflow.signal
+    def pause(self) -> None:
+        self.paused = True
+
+    @workflow.signal
+    def resume(self) -> None:
+        self.paused = False
+
+    @workflow.signal
+    def stop(self) -> None:
+        self.stopping = True
+
+    @workflow.signal
+    def budget_changed(self) -> None:
+        """A cap that the session waits for was raised or removed: look at once whether it is enough."""
+        self.money.told = True
+
+    async def _take_turn(self) -> TurnOutcome:
+        session = self.session
+        workflow.set_current_details(f"{session.label}: turn {session.turn} of at most {session.max_turns}")
+        ask = TurnInput(
+            session_id=session.session_id,
+            turn=session.turn,
+            nudge=session.nudges > 0,
+            lost_sandbox=session.lost_sandbox,
+        )
+        try:
+            return await self._ask_model(AgentTurns.model_turn, ask, f"turn {session.turn}")
+        except ActivityError as error:
+            failure = cause(error)
+            if failure is None or failure.type != CONTEXT_TOO_LONG or not await self._compact():
+                raise
+            return await self._ask_model(AgentTurns.model_turn, ask, f"turn {session.turn}, compacted")
+
+    async def _compact(self) -> bool:
+        ask = TurnInput(session_id=self.session.session_id, turn=self.session.turn)
+        return (await self._ask_model(AgentTurns.compact, ask, "compact the context")).is_shorter
+
+    async def _call_tools(self, calls: list[Call]) -> None:
+        """Carry out the calls of one answer, all at once; together they take as long as the longest."""
+        session = self.session
+        self.call_seconds = 0.0
+        session.count_writes(sum(call.may_write for call in calls), workflow.now())
+        asks = [(call, self._ask_for(call)) for call in calls]
+        inside = [self._call_tool(call, ask) for call, ask in asks if call.in_sandbox]
+        outside = [self._call_tool(call, ask) for call, ask in asks if not call.in_sandbox]
+        is_whole, *_ = await asyncio.gather(self._in_sandbox(*inside), *outside)
+        session.active_seconds += self.call_seconds
+        if inside and is_whole:
+            session.journaled = next(ask.journal_key for call, ask in asks if call.in_sandbox)
+
+    def _ask_for(self, call: Call) -> ToolCallInput:
+        session = self.session
+        return ToolCallInput(
+            session_id=session.session_id,
+            sandbox_id=session.sandbox_id,
+            sequence=answer_place(session.turn),
+            tool_use_id=call.id,
+            after=session.journaled,
+        )
+
+    async def _call_tool(self, call: Call, ask: ToolCallInput) -> None:
+        done = await self._agents(ToolCalls.tool_call, ask, call.name)
+        self.call_seconds = max(self.call_seconds, done.active_seconds)
+
+    async def _finish(self) -> Accepted:
+        """End as the agent asks, once its work is safe; it has to go on if that was lost meanwhile."""
+        session = self.session
+        if session.keeps_work and session.unsaved and not await self._save():
+            return Accepted(is_finished=False)
+        call = FinishCall(
+            session_id=session.session_id,
+            sequence=answer_place(session.turn),
+            unsaved_in=session.unsaved_in,
+        )
+        return await instantly(Finishing.accept_finish, call)
+
+    async def _save(self) -> bool:
+        """Take a checkpoint; False when the sandbox was lost before it was there."""
+        session = self.session
+        sandbox_id = session.sandbox_id
+        assert sandbox_id, "only work in a sandbox is kept"
+
+        async def save() -> None:
+            session.count_checkpoint(await save_checkpoint(session.job_id, sandbox_id))
+
+        return await self._in_sandbox(save())
+
+    async def _in_sandbox(self, *works: Coroutine[object, object, None]) -> bool:
+        """Do all of it at once in the sandbox; False when that was lost under it, and replaced.
+
+        What was at work then is given up: it is never repeated, but answered.
+        """
+        try:
+            await together(*works)
+        except ActivityError as error:
+            if not is_loss(error):
+                raise
+            await self._replace_sandbox()
+            return False
+        return True
+
+    async def _replace_sandbox(self) -> None:
+        """A new sandbox, made from the last checkpoint, and an agent that is told what is lost."""
+        session = self.session
+        lost = session.sandbox_id
+        assert lost, "only a session that has one can lose it"
+        session.count_loss(lost)
+        session.sandbox_id = await ready_sandbox(
+            session.job_id,
+            lost,
+            keep_time=lambda: keep_time_limit(session.active_seconds, session.time_limit_seconds),
+        )
+        turn = LostTurn(
+            session_id=session.session_id,
+            sequence=answer_place(session.turn),
+            sandbox_id=lost,
+            replacement=session.sandbox_id,
+        )
+        if not await instantly(SandboxLosses.answer_lost_calls, turn):
+            session.lost_sandbox = lost
+
+    async def _ask_model(self, activity: MethodAsyncSingleParam[S, P, R], arg: P, summary: str) -> R:
+        """The result of an activity that costs money, asked for again whenever it can be paid for.
+
+        Raises Stopped when the session is stopped while it waits.
+        """
+        session = self.session
+        while True:
+            if session.refusal is None:
+                try:
+                    result = await self._agents(activity, arg, summary)
+                    session.active_seconds += result.active_seconds
+                    return result
+                except ActivityError as error:
+                    session.refusal = refusal_of(error)
+                    if session.refusal is None or not session.waits_for_money:
+                        raise
+            if await self.money.wait(session.refusal, lambda: self.stopping):
+                session.refusal = None
+            await workflow.wait_condition(lambda: self.stopping or not self.paused)
+            if self.stopping:
+                raise Stopped
+            if workflow.info().is_continue_as_new_suggested():
+                workflow.continue_as_new(session)
+
+    async def _agents(self, activity: MethodAsyncSingleParam[S, P, R], arg: P, summary: str) -> R:
+        return await patiently(self.session.job_id, activity, arg, LONG, summary=summary)

@@ -1,0 +1,63 @@
+"""What both kinds of chains do alike: hold between two runs, and end once, whatever happens."""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import TypeVar
+
+from temporalio import workflow
+from temporalio.exceptions import ApplicationError
+from temporalio.types import MethodAsyncSingleParam
+
+from activities.chains.lifecycle import ChainNote, Chains, CloseChain
+from activities.jobs.chain_launch import ChainInput
+from activities.jobs.lifecycle import Ending
+from kit.temporal import STATUS
+from models.chains.chain import ChainStatus
+from workflows.activity_calls import instantly
+from workflows.jobs.completion import played, show_end
+
+S = TypeVar("S")
+
+
+class ChainControl:
+    def __init__(self, chain: ChainInput) -> None:
+        self.chain = chain
+        self.over = False
+        self._changing = asyncio.Lock()
+
+    def must_be_at_work(self) -> None:
+        """Refuse a command that comes too late."""
+        if self.over:
+            raise ApplicationError("The chain has ended.", type="CONFLICT")
+
+    async def hold(self, paused: bool) -> None:
+        """Let the active run finish, then hold; or go on."""
+        async with self._changing:
+            if self.over or self.chain.paused is paused:
+                return
+            self.chain.paused = paused
+            await instantly(Chains.note_chain, ChainNote(chain_id=self.chain.chain_id, paused=paused))
+            workflow.upsert_search_attributes([STATUS.value_set("paused" if paused else "running")])
+
+    async def play(
+        self,
+        work: Coroutine[object, object, Ending],
+        close: MethodAsyncSingleParam[S, CloseChain, ChainStatus],
+    ) -> ChainStatus:
+        """Do the work of the attempt and write what came of it; `close` is the activity that does."""
+
+        async def end(ending: Ending) -> ChainStatus:
+            self.over = True
+            await workflow.wait_condition(workflow.all_handlers_finished)
+            said = CloseChain(
+                chain_id=self.chain.chain_id,
+                status=ChainStatus(ending.status),
+                code=ending.code,
+                message=ending.message,
+                run_id=ending.run_id,
+            )
+            status = await instantly(close, said)
+            show_end(status, ending.message)
+            return status
+
+        return await played(work, end)

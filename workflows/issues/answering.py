@@ -1,0 +1,107 @@
+"""An answering session: questions, reviews that may take weeks, and answers for those who do the work."""
+
+from datetime import timedelta
+
+from temporalio import workflow
+from temporalio.exceptions import ApplicationError
+
+with workflow.unsafe.imports_passed_through():
+    from activities.issues.answer_delivery import TellRun, ToldRuns
+    from activities.issues.answering import AnsweringSessions, Review
+    from activities.issues.questions import SessionQuestions
+    from activities.jobs.job_launch import JobInput
+    from activities.jobs.lifecycle import CloseJob, Ending
+    from kit.temporal import PATIENT, STATUS
+    from models.issues.answering_session import AnsweringStatus
+    from models.issues.session_question import QuestionStatus
+    from models.jobs.job_registry import ANSWERING_WORKFLOW
+    from workflows.activity_calls import instantly, patiently
+    from workflows.agent.child_session import Opening, read_repository
+    from workflows.jobs.completion import played, show_end
+    from workflows.sandboxes.lifecycle import release_sandbox
+
+FIRST_LOOK, LONGEST_PAUSE = timedelta(seconds=1), timedelta(seconds=30)
+
+
+@workflow.defn(name=ANSWERING_WORKFLOW)
+class AnsweringSessionWorkflow:
+    @workflow.init
+    def __init__(self, input: JobInput) -> None:
+        self.id = input.job_id
+        self.waiting: int | None = None
+        """Questions without a review; None before there are any."""
+        self.accepted = self.over = False
+
+    @workflow.run
+    async def run(self, input: JobInput) -> AnsweringStatus:
+        return await played(self._work(), self._close)
+
+    async def _work(self) -> Ending:
+        plan = await instantly(AnsweringSessions.begin_answering, self.id)
+        if plan is None:
+            return Ending(status="cancelled")
+        await self._await_scan(plan.issue_session_id)
+        await self._read(SessionQuestions.open_asker, plan.time_limit_seconds)
+        asked = self.waiting = await instantly(SessionQuestions.ask_questions, self.id)
+        workflow.upsert_search_attributes([STATUS.value_set(AnsweringStatus.active)])
+        workflow.set_current_details(f"{self.waiting} questions wait for their reviews.")
+        await workflow.wait_condition(lambda: self.accepted or self.waiting == 0)
+        await workflow.wait_condition(workflow.all_handlers_finished)
+        self.over = True
+        await instantly(AnsweringSessions.accept_reviews, self.id)
+        workflow.upsert_search_attributes([STATUS.value_set(AnsweringStatus.reviewed)])
+        if not asked:
+            return Ending(status="completed")
+        await self._read(SessionQuestions.open_answerer, plan.time_limit_seconds)
+        for run_id in await instantly(SessionQuestions.keep_answers, self.id):
+            tell = TellRun(answering_session_id=self.id, run_id=run_id)
+            await patiently(self.id, ToldRuns.tell_run, tell, PATIENT, summary=f"tell {run_id} the answers")
+        return Ending(status="completed")
+
+    async def _await_scan(self, issue_session_id: str) -> None:
+        workflow.set_current_details("Waits for the issue session to end.")
+        pause = FIRST_LOOK
+        while not await instantly(AnsweringSessions.has_scan_ended, issue_session_id):
+            await workflow.sleep(pause)
+            pause = min(pause * 1.5, LONGEST_PAUSE)
+
+    async def _read(self, open: Opening[SessionQuestions], seconds: int) -> None:
+        await read_repository(self.id, open, seconds)
+
+    async def _close(self, ending: Ending) -> AnsweringStatus:
+        self.over = True
+        await release_sandbox(self.id)
+        await workflow.wait_condition(workflow.all_handlers_finished)
+        status = await instantly(AnsweringSessions.close_answering, CloseJob(job_id=self.id, ending=ending))
+        show_end(status, ending.message)
+        return status
+
+    @workflow.update
+    async def review(self, question_id: str, status: QuestionStatus, correction: str, by: str) -> None:
+        """A member's review of a question; the last one lets the session go on."""
+        await workflow.wait_condition(lambda: self.over or self.waiting is not None)
+        self._may_still_review()
+        left = await instantly(
+            AnsweringSessions.record_review,
+            Review(question_id=question_id, status=status, correction=correction or None, reviewed_by=by),
+        )
+        self.waiting = min(self.waiting or 0, left)  # of two at once, the first may hear of its own last
+
+    @workflow.update
+    async def accept(self) -> None:
+        """Go on; where a review is missing, the assumption holds."""
+        await workflow.wait_condition(lambda: self.over or self.waiting is not None)
+        self._may_still_review()
+        self.accepted = True
+
+    @review.validator
+    def _may_review(self, question_id: str, status: QuestionStatus, correction: str, by: str) -> None:
+        self._may_still_review()
+
+    @accept.validator
+    def _may_accept(self) -> None:
+        self._may_still_review()
+
+    def _may_still_review(self) -> None:
+        if self.over or self.accepted:
+            raise ApplicationError("The reviews of this session are closed.", type="CONFLICT")

@@ -1,0 +1,112 @@
+"""What operators and clients may do to a run at work: hold it, let it go on, stop it, add a message.
+
+One command at a time: each is written down and handed on to the session at work before the next is looked at,
+so that the last one holds, however long the first took.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError, ApplicationError, FailureError
+
+from activities.runs.lifecycle import Note, RunActivities
+from kit.temporal import STATUS
+from models.event import EventType
+from models.runs.run import RunStatus
+from workflows.activity_calls import cause, instantly
+from workflows.agent.child_session import Session
+from workflows.agent.session import AgentSessionWorkflow
+
+
+class Control:
+    def __init__(self, run_id: str) -> None:
+        self.run_id = run_id
+        self.paused = self.stopping = self.steps_over = False
+        self.checks_changed = False
+        """GitHub told of CI since it was last looked at."""
+        self.has_webhooks = False
+        """GitHub has told of it before."""
+        self.follow_ups = 0
+        self._session: Session | None = None
+        self._changing = asyncio.Lock()
+
+    @asynccontextmanager
+    async def of(self, session: Session) -> AsyncIterator[None]:
+        """Pass on to the session at work what happens meanwhile, and what happened while it was started."""
+        self._session = session
+        try:
+            if self.paused:
+                await self._hand_on(AgentSessionWorkflow.pause)
+            if self.stopping:
+                await self._hand_on(AgentSessionWorkflow.stop)
+            yield
+        finally:
+            self._session = None
+
+    async def may_go_on(self) -> None:
+        """Wait until no command is being taken and none holds the run."""
+        while not self._may_go_on():
+            await workflow.wait_condition(self._may_go_on)
+
+    def _may_go_on(self) -> bool:
+        return not self._changing.locked() and (self.stopping or not self.paused)
+
+    def open_steps(self) -> None:
+        """Steps follow once more, so that commands are taken again."""
+        self.steps_over = False
+
+    def close_steps(self) -> None:
+        self.steps_over = True
+
+    def must_be_at_work(self, what: str) -> None:
+        """Refuse a command that comes too late."""
+        if self.steps_over:
+            raise ApplicationError(
+                f"The run's steps are over: it cannot be {what} any more.", type="CONFLICT"
+            )
+
+    async def pause(self) -> None:
+        async with self._changing:
+            if self.paused:
+                return
+            self.must_be_at_work("paused")
+            await self._note(EventType.run_paused, RunStatus.paused)
+            self.paused = True
+            await self._hand_on(AgentSessionWorkflow.pause)
+
+    async def resume(self) -> None:
+        async with self._changing:
+            if not self.paused:
+                return
+            await self._note(EventType.run_resumed, RunStatus.running)
+            self.paused = False
+            await self._hand_on(AgentSessionWorkflow.resume)
+
+    async def stop(self) -> None:
+        async with self._changing:
+            if self.stopping:
+                return
+            self.must_be_at_work("stopped")
+            await self._note(EventType.run_stopping, RunStatus.running)
+            self.stopping = True
+            await self._hand_on(AgentSessionWorkflow.stop)
+
+    async def _note(self, event: EventType, status: RunStatus) -> None:
+        """Write it down, or raise an ApplicationError that says why not."""
+        note = Note(run_id=self.run_id, event=event)
+        try:
+            await instantly(RunActivities.note, note)
+        except ActivityError as error:
+            raise cause(error) or error from None
+        workflow.upsert_search_attributes([STATUS.value_set(status)])
+
+    async def _hand_on(self, command: Callable[[AgentSessionWorkflow], None]) -> None:
+        """Signal the session at work; one that has ended by itself needs no command any more."""
+        if self._session is None:
+            return
+        try:
+            await self._session.signal(command)
+        except FailureError as error:
+            workflow.logger.info("the session has ended before it was told: %s", error)
