@@ -22,13 +22,13 @@ UNAVAILABLE = "UNAVAILABLE"
 """Our own database, or Temporal, is away."""
 SANDBOX_GONE = "SANDBOX_GONE"
 CONTEXT_TOO_LONG = "CONTEXT_TOO_LONG"
-UNKNOWN: Final = "INTERNAL"
+UNEXPECTED_ERROR: Final = "INTERNAL"
 """What nobody foresaw: a bug, as a rule."""
-UNKNOWN_PATIENCE: Final = timedelta(hours=1)
+UNEXPECTED_ERROR_TIMEOUT: Final = timedelta(hours=1)
 """How long an activity that fails of a bug is tried again: time to roll the bad version back."""
-MIN_UNKNOWN_ATTEMPTS: Final = 10
+MIN_UNEXPECTED_ERROR_ATTEMPTS: Final = 10
 """How often it is tried at least, if it was an hour old before it met the bug: some five minutes."""
-TEMPORAL_AWAY: Final = {
+TEMPORAL_UNAVAILABLE_STATUSES: Final = {
     RPCStatusCode.UNAVAILABLE,
     RPCStatusCode.DEADLINE_EXCEEDED,
     RPCStatusCode.RESOURCE_EXHAUSTED,
@@ -37,12 +37,12 @@ TEMPORAL_AWAY: Final = {
 }
 
 
-def code_of(error: GatewayError) -> str:
+def error_code(error: GatewayError) -> str:
     """`CredentialRefused` is `CREDENTIAL_REFUSED`."""
     return re.sub(r"(?<!^)(?=[A-Z])", "_", type(error).__name__).upper()
 
 
-def as_application_error(error: Exception) -> ApplicationError:
+def to_application_error(error: Exception) -> ApplicationError:
     """The failure as Temporal's history shows it; holds no secret and nothing of the inside.
 
     A provider's limit and a lost sandbox are for the workflow to deal with, so they are not retried here.
@@ -55,32 +55,34 @@ def as_application_error(error: Exception) -> ApplicationError:
             return ApplicationError(error.message, error.retry_after, type=PROVIDER_LIMIT, non_retryable=True)
         case GatewayError():
             transient = isinstance(error, UpstreamFailed) and not isinstance(error, SandboxGone)
-            return ApplicationError(error.message, type=code_of(error), non_retryable=not transient)
+            return ApplicationError(error.message, type=error_code(error), non_retryable=not transient)
         case AppError():
             return ApplicationError(error.message, type=error.code, non_retryable=not error.retryable)
-        case RPCError() if error.status in TEMPORAL_AWAY:
+        case RPCError() if error.status in TEMPORAL_UNAVAILABLE_STATUSES:
             return ApplicationError("Temporal cannot be reached.", type=UNAVAILABLE)
-        case _ if _is_database_away(error):
+        case _ if _is_database_unavailable(error):
             return ApplicationError("The database cannot be reached.", type=UNAVAILABLE)
         case TimeoutError() | ConnectionError():
             return ApplicationError(f"A connection failed ({type(error).__name__}).", type="UPSTREAM_FAILED")
     sentence = f"An unexpected error ({type(error).__name__}); the worker's log has the details."
-    return ApplicationError(sentence, type=UNKNOWN)
+    return ApplicationError(sentence, type=UNEXPECTED_ERROR)
 
 
 def is_final(failure: ApplicationError, age: timedelta, attempt: int) -> bool:
     """Whether an activity is given up that has failed like this, so long after it was first scheduled."""
-    if failure.type != UNKNOWN:
+    if failure.type != UNEXPECTED_ERROR:
         return failure.non_retryable
-    return failure.non_retryable or (age >= UNKNOWN_PATIENCE and attempt >= MIN_UNKNOWN_ATTEMPTS)
+    return failure.non_retryable or (
+        age >= UNEXPECTED_ERROR_TIMEOUT and attempt >= MIN_UNEXPECTED_ERROR_ATTEMPTS
+    )
 
 
-def final(failure: ApplicationError) -> ApplicationError:
+def make_non_retryable(failure: ApplicationError) -> ApplicationError:
     """The same failure, not to be retried."""
     return ApplicationError(failure.message, *failure.details, type=failure.type, non_retryable=True)
 
 
-def redacted(failure: ApplicationError, redactors: Iterable[Redactor]) -> ApplicationError:
+def redact_failure(failure: ApplicationError, redactors: Iterable[Redactor]) -> ApplicationError:
     """The same failure without the secrets of the projects that the activity worked for.
 
     What it says may be the output of a command, and goes into histories, rows and logs.
@@ -93,7 +95,7 @@ def redacted(failure: ApplicationError, redactors: Iterable[Redactor]) -> Applic
     return ApplicationError(message, *failure.details, type=failure.type, non_retryable=failure.non_retryable)
 
 
-def _is_database_away(error: Exception) -> bool:
+def _is_database_unavailable(error: Exception) -> bool:
     """It cannot be reached, is overloaded, or is a standby that takes no writes: it will come back."""
     if isinstance(error, DBAPIError):
         cause = error.orig

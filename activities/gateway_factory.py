@@ -11,40 +11,40 @@ from typing import Literal, Protocol
 
 from temporalio.exceptions import ApplicationError
 
-from activities.projects.credentials import Credentials, read_credentials
-from gateways.anthropic.client import Agent
+from activities.projects.credentials import Credentials, load_credentials
+from gateways.anthropic.client import MessagesClient
 from gateways.git.cache import CloneCache
 from gateways.git.hidden_refs import HiddenRefs
 from gateways.git.process import Git
 from gateways.github.access import GitHubAccess, Token
 from gateways.github.client import GitHub, clone_url
-from gateways.sandboxes.control import Sandboxes
+from gateways.sandboxes.control import SandboxProvider
 from gateways.sandboxes.sandbox import SandboxHandle
 from kit.crypto import Vault
 from kit.database import Database
-from kit.redaction import Redactor, Redactors
+from kit.redaction import Redactor, RedactorCache
 from kit.settings import Settings
-from kit.ttl_cache import Recent
+from kit.ttl_cache import TTLCache
 from models.base import now
 from models.projects.provider_key import Provider
-from models.provider_rate_limit import Block, block, blocked
+from models.provider_rate_limit import BackOff, back_off, current_back_off
 
-spent_outside: ContextVar[list[float]] = ContextVar("spent_outside")
+external_seconds: ContextVar[list[float]] = ContextVar("spent_outside")
 """Seconds this activity spent waiting for a model, a sandbox, git or GitHub."""
 redactors: ContextVar[list[Redactor]] = ContextVar("redactors")
 """Of the projects whose credentials this activity has read: for what its failure says."""
-MAX_AGENTS = 100
+MAX_MODEL_CLIENTS = 100
 """Clients of the model kept open, one for each key; the one that was not used for longest goes first."""
 
 
 @contextmanager
-def outside() -> Iterator[None]:
+def external_call() -> Iterator[None]:
     """Measure a call that leaves the house; the worker logs the sum for each activity."""
     started = time.perf_counter()
     try:
         yield
     finally:
-        spent_outside.get([]).append(time.perf_counter() - started)
+        external_seconds.get([]).append(time.perf_counter() - started)
 
 
 class Attachable(Protocol):
@@ -57,7 +57,7 @@ class Attachable(Protocol):
     def timeout_ms(self) -> int: ...
 
 
-class Outside:
+class GatewayFactory:
     """Resolves a project's credentials, its own before the server's, and makes gateways from them."""
 
     def __init__(self, settings: Settings, database: Database) -> None:
@@ -65,11 +65,11 @@ class Outside:
         self.database = database
         self.vault = Vault(settings.encryption_keys.get_secret_value())
         self.github_access = GitHubAccess(settings, database)
-        self.redactors = Redactors()
-        self._credentials: Recent[str, Credentials] = Recent(seconds=1)
-        self._blocks: Recent[str, Block | None] = Recent(seconds=1)
+        self.redactors = RedactorCache()
+        self._credentials: TTLCache[str, Credentials] = TTLCache(seconds=1)
+        self._blocks: TTLCache[str, BackOff | None] = TTLCache(seconds=1)
         self._git: CloneCache | None = None
-        self._agents: OrderedDict[tuple[str, str], Agent] = OrderedDict()
+        self._agents: OrderedDict[tuple[str, str], MessagesClient] = OrderedDict()
 
     async def credentials(self, project_id: str) -> Credentials:
         """Read at most a second before they are used."""
@@ -78,10 +78,10 @@ class Outside:
         return credentials
 
     async def _read(self, project_id: str) -> Credentials:
-        return await read_credentials(self.database, self.vault, self.settings, self.redactors, project_id)
+        return await load_credentials(self.database, self.vault, self.settings, self.redactors, project_id)
 
-    def sandboxes(self, credentials: Credentials) -> Sandboxes:
-        return Sandboxes(
+    def sandboxes(self, credentials: Credentials) -> SandboxProvider:
+        return SandboxProvider(
             credentials.key(Provider.e2b, "E2B_API_KEY"),
             api_url=self.settings.e2b_api_url,
             sandbox_url=self.settings.e2b_sandbox_url,
@@ -94,31 +94,31 @@ class Outside:
             raise ApplicationError("The sandbox was never created.", type="SANDBOX_GONE", non_retryable=True)
         return await self.sandboxes(credentials).attach(sandbox.provider_id, sandbox.timeout_ms // 1000)
 
-    async def agent(self, credentials: Credentials) -> Agent:
+    async def agent(self, credentials: Credentials) -> MessagesClient:
         """The client of a key, kept open: its connections serve the next turn too."""
         auth: Literal["key", "bearer"] = "bearer" if Provider.anthropic_token in credentials.keys else "key"
         key = self.model_key(credentials)
         if (agent := self._agents.get((key, auth))) is None:
-            agent = Agent(key, base_url=self.settings.anthropic_base_url, auth=auth)
+            agent = MessagesClient(key, base_url=self.settings.anthropic_base_url, auth=auth)
             self._agents[key, auth] = agent
         self._agents.move_to_end((key, auth))
-        while len(self._agents) > MAX_AGENTS:
+        while len(self._agents) > MAX_MODEL_CLIENTS:
             _, oldest = self._agents.popitem(last=False)
             await oldest.retire()
         return agent
 
-    async def blocked(self, key: str) -> Block | None:
+    async def blocked(self, key: str) -> BackOff | None:
         """The wait that a provider asked of everybody who uses this key, known within a second.
 
         One that is over is none, however lately it was read.
         """
-        known = await self._blocks.get(key, partial(blocked, self.database, key))
+        known = await self._blocks.get(key, partial(current_back_off, self.database, key))
         left = (known.until - now()).total_seconds() if known else 0.0
         return replace(known, seconds=left) if known and left > 0 else None
 
     async def block(self, key: str, seconds: float, reason: str) -> None:
         """Let nobody who uses this key ask for so long."""
-        await block(self.database, key, seconds, reason)
+        await back_off(self.database, key, seconds, reason)
         self._blocks.forget(key)
 
     def model_key(self, credentials: Credentials) -> str:

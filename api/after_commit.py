@@ -12,7 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio.client import Client
 
-from api.state import Unit, unit_of
+from api.state import UnitOfWork, unit_of_work_of
 from api.temporal import Operation
 from kit.errors import AppError, Conflict, Unavailable
 from kit.logs import logger
@@ -22,14 +22,16 @@ Change = Callable[[AsyncSession], Awaitable[None]]
 """A small transaction of its own."""
 Undo = Callable[[AsyncSession], Awaitable[bool]]
 """The same; False when it is too late, as what it would undo was carried out."""
-UNDECIDED = "Nobody took the command in time. It may still be carried out: look before you send it again."
-NOT_TAKEN = "Nobody took it in time, so it was taken back; please try again."
+UNDECIDED_MESSAGE = (
+    "Nobody took the command in time. It may still be carried out: look before you send it again."
+)
+WITHDRAWN_MESSAGE = "Nobody took it in time, so it was taken back; please try again."
 
 
-class Remembered:
+class AfterCommit:
     """The starts and commands of one request; `id` is the workflow's and the row's."""
 
-    def __init__(self, unit: Unit) -> None:
+    def __init__(self, unit: UnitOfWork) -> None:
         self._unit = unit
         self._engine, self.database = unit.api.engine, unit.database
         self.namespace = unit.api.settings.temporal_namespace
@@ -85,9 +87,9 @@ class Remembered:
                 await self._engine.do(tell)
             except Unavailable as error:
                 if undo is None:
-                    raise Unavailable(UNDECIDED) from error
+                    raise Unavailable(UNDECIDED_MESSAGE) from error
                 if await self._undone(undo):
-                    raise Unavailable(NOT_TAKEN) from error
+                    raise Unavailable(WITHDRAWN_MESSAGE) from error
             except AppError:
                 if undo is None or await self._undone(undo):
                     raise
@@ -124,15 +126,15 @@ class Remembered:
             await change(session)
 
 
-async def _remembered(request: Request) -> Remembered:
-    return Remembered(unit_of(request))
+async def _after_commit(request: Request) -> AfterCommit:
+    return AfterCommit(unit_of_work_of(request))
 
 
-Workflows = Annotated[Remembered, Depends(_remembered)]
+AfterCommitDep = Annotated[AfterCommit, Depends(_after_commit)]
 
 
 async def _session(request: Request) -> AsyncSession:
-    return unit_of(request).session
+    return unit_of_work_of(request).session
 
 
-Session = Annotated[AsyncSession, Depends(_session)]
+DbSession = Annotated[AsyncSession, Depends(_session)]

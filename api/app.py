@@ -12,25 +12,25 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from api import auth as api_keys
-from api.auth import Keys
+from api.auth import KeyCache
 from api.http import access_log
-from api.http.errors import named, report, respond
-from api.http.idempotency import Idempotency
-from api.http.middleware import Front
+from api.http.errors import error_response, log_error, to_app_error
+from api.http.idempotency import IdempotencyStore
+from api.http.middleware import RequestMiddleware
 from api.http.paths import ExactPaths, SharedPath
 from api.http.rate_limits import RateLimits
-from api.openapi.export import EVERY_ROUTE
-from api.realtime.event_stream import Events
+from api.openapi.export import ALL_ROUTES
+from api.realtime.event_stream import StreamRegistry
 from api.realtime.listener import Listener
 from api.realtime.stream_waker import StreamWaker
-from api.state import Api
-from api.temporal import Engine
+from api.state import AppState
+from api.temporal import TemporalGateway
 from gateways.github.access import GitHubAccess
 from kit.crypto import Vault
 from kit.database import Database
 from kit.errors import AppError, Internal
 from kit.logs import configure
-from kit.redaction import Redactors
+from kit.redaction import RedactorCache
 from kit.settings import Settings
 from kit.settings import settings as from_environment
 from kit.sql_pool import SqlPool
@@ -42,8 +42,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        app.state.api = api = open_api(settings or _own_settings())
-        with when_stopped(api.events.close):
+        app.state.api = api = open_api(settings or _process_settings())
+        with on_stop_signal(api.events.close):
             try:
                 yield
             finally:
@@ -58,16 +58,16 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         lifespan=lifespan,
         telemetry={"tracing": False, "metrics": False, "logs": False, "operation_spans": False},
     )
-    exact = [route for route in EVERY_ROUTE if "{" not in route.path]
+    exact = [route for route in ALL_ROUTES if "{" not in route.path]
     app.router.routes.append(ExactPaths(exact))
-    app.router.routes.extend(SharedPath.all_of(route for route in EVERY_ROUTE if "{" in route.path))
+    app.router.routes.extend(SharedPath.all_of(route for route in ALL_ROUTES if "{" in route.path))
     for kind in (AppError, HTTPException, RequestValidationError):
-        app.add_exception_handler(kind, _failed)
-    app.add_middleware(Front)
+        app.add_exception_handler(kind, _handle_error)
+    app.add_middleware(RequestMiddleware)
     return app
 
 
-def open_api(settings: Settings) -> Api:
+def open_api(settings: Settings) -> AppState:
     """Everything a process holds; connections are made when first needed, so it starts without them."""
     conninfo = settings.sqlalchemy_url.replace("+psycopg", "", 1)
     role = DatabaseRole.api
@@ -76,13 +76,13 @@ def open_api(settings: Settings) -> Api:
     reads = SqlPool(
         conninfo, settings.database_pool_size, name="codecourier-api-reads", role=role, read_only=True
     )
-    keys = Keys(reads.of(EVERY_PROJECT), database.of(EVERY_PROJECT))
-    events, listener = Events(), Listener(conninfo)
+    keys = KeyCache(reads.of(EVERY_PROJECT), database.of(EVERY_PROJECT))
+    events, listener = StreamRegistry(), Listener(conninfo)
     waker = StreamWaker(events, reads.of(EVERY_PROJECT))
     waker.start()
     listener.on(api_keys.CHANNEL, keys.forget, lost=keys.distrust, confirmed=keys.confirm)
     listener.start()
-    return Api(
+    return AppState(
         settings=settings,
         database=database,
         reads=reads,
@@ -96,15 +96,15 @@ def open_api(settings: Settings) -> Api:
         ),
         events=events,
         stream_waker=waker,
-        engine=Engine(settings, database),
+        engine=TemporalGateway(settings, database),
         vault=vault,
         github_access=GitHubAccess(settings, database),
-        redactors=Redactors(),
-        idempotency=Idempotency(database, vault),
+        redactors=RedactorCache(),
+        idempotency=IdempotencyStore(database, vault),
     )
 
 
-async def close_api(api: Api) -> None:
+async def close_api(api: AppState) -> None:
     api.events.close()
     await api.listener.close()
     await api.stream_waker.close()
@@ -112,7 +112,7 @@ async def close_api(api: Api) -> None:
     await api.database.close()
 
 
-def _own_settings() -> Settings:
+def _process_settings() -> Settings:
     """Settings of a process that is the API and nothing else, so its logs are ours too."""
     settings = from_environment()
     configure(settings.log_level, settings.log_format, settings.secret_values())
@@ -122,7 +122,7 @@ def _own_settings() -> Settings:
 
 
 @contextmanager
-def when_stopped(act: Callable[[], None]) -> Iterator[None]:
+def on_stop_signal(act: Callable[[], None]) -> Iterator[None]:
     """Also `act` when the server is told to stop: it waits for streams, which must be told to end."""
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -146,7 +146,7 @@ def when_stopped(act: Callable[[], None]) -> Iterator[None]:
             signal.signal(number, server)
 
 
-async def _failed(request: Request, failure: Exception) -> Response:
-    error = named(failure)
-    report(failure, error)
-    return respond(request.scope, error or Internal("A bug."))
+async def _handle_error(request: Request, failure: Exception) -> Response:
+    error = to_app_error(failure)
+    log_error(failure, error)
+    return error_response(request.scope, error or Internal("A bug."))

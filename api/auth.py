@@ -27,21 +27,21 @@ from models.projects.api_key import SCOPES
 from models.projects.project import Role
 
 CHANNEL = "api_keys"
-FRESH_SECONDS = 30.0
-SPREAD_SECONDS = 0.05
+CACHE_SECONDS = 30.0
+PROPAGATION_SECONDS = 0.05
 """A notification reaches every process within a few milliseconds."""
-CERTAIN_SECONDS = 5.0
+LISTENER_CURRENT_SECONDS = 5.0
 """How long after the listener's connection was last asked, and answered, the cache is believed: the longest
 that a revoked key can live where the connection is half dead."""
-UNKNOWN_SECONDS = 5.0
-LARGEST = 10_000
+INVALID_CACHE_SECONDS = 5.0
+MAX_CACHED_KEYS = 10_000
 """Keys that are kept, and as many that are unknown."""
-LOOK_UPS = 4
+MAX_CONCURRENT_LOOKUPS = 4
 """At a time: the other connections are for those whose key is known."""
-TURN_SECONDS = 5.0
+LOOKUP_WAIT_SECONDS = 5.0
 """How long to wait for that: without a database nobody waits for all that came before."""
-_FORM = re.compile(r"cc_live_[A-Za-z0-9_-]{20,200}\Z")
-_READ = """
+_KEY_PATTERN = re.compile(r"cc_live_[A-Za-z0-9_-]{20,200}\Z")
+_READ_KEY = """
     SELECT api_key.id, api_key.project_id, api_key.member_id, api_key.name, api_key.scopes,
         api_key.created_at, api_key.expires_at, api_key.last_used_at, member.role
     FROM api_key JOIN project ON project.id = api_key.project_id JOIN member ON member.id = api_key.member_id
@@ -49,11 +49,11 @@ _READ = """
         AND (api_key.expires_at IS NULL OR api_key.expires_at > now())
         AND project.deleted_at IS NULL AND member.removed_at IS NULL
 """
-_USE = text("UPDATE api_key SET last_used_at = now() WHERE id = :id RETURNING last_used_at")
+_MARK_USED = text("UPDATE api_key SET last_used_at = now() WHERE id = :id RETURNING last_used_at")
 
 
 @dataclass(frozen=True, slots=True)
-class Key:
+class AuthenticatedKey:
     """A valid key, without its secret."""
 
     id: str
@@ -77,19 +77,19 @@ class Key:
             )
 
 
-class Keys:
+class KeyCache:
     """`reads` looks keys up, `database` writes when they were used."""
 
     def __init__(self, reads: SqlPool, database: Database) -> None:
         self._reads, self._database = reads, database
-        self._seen: dict[str, tuple[float, Key]] = {}
+        self._seen: dict[str, tuple[float, AuthenticatedKey]] = {}
         self._unknown: dict[str, float] = {}
         """Until when each is believed to be unknown, the oldest first."""
         self._recognised: dict[str, None] = {}
         """Those that were valid when they were last read, the oldest first."""
         self._certain_until = 0.0
         self._generation = 0
-        self._turn = asyncio.Semaphore(LOOK_UPS)
+        self._turn = asyncio.Semaphore(MAX_CONCURRENT_LOOKUPS)
 
     def forget(self, _: str = "") -> None:
         """Read every key anew; also those being read just now are not kept."""
@@ -98,7 +98,7 @@ class Keys:
 
     def confirm(self, asked_at: float) -> None:
         """Nothing that was revoked before this moment, of the monotonic clock, was missed."""
-        self._certain_until = asked_at + CERTAIN_SECONDS
+        self._certain_until = asked_at + LISTENER_CURRENT_SECONDS
 
     def distrust(self) -> None:
         """Revocations are not heard any more."""
@@ -113,7 +113,7 @@ class Keys:
     async def spread(self) -> bool:
         """After the commit of a change: forget here, and wait a moment for it to be heard elsewhere."""
         self.forget()
-        await asyncio.sleep(SPREAD_SECONDS)
+        await asyncio.sleep(PROPAGATION_SECONDS)
         return False
 
     def recognises(self, authorization: str | None) -> bool:
@@ -121,7 +121,7 @@ class Keys:
         secret = _secret_of(authorization or "")
         return secret is not None and digest(secret) in self._recognised
 
-    async def check(self, authorization: str | None) -> Key:
+    async def check(self, authorization: str | None) -> AuthenticatedKey:
         """The key of an `Authorization` header; AuthMissing or AuthInvalid."""
         if authorization is None:
             raise AuthMissing("Pass your API key as `Authorization: Bearer cc_live_…`.")
@@ -135,10 +135,10 @@ class Keys:
             raise AuthInvalid("This API key is unknown, expired or revoked.")
         return key
 
-    async def _look_up(self, hashed: str) -> Key | None:
+    async def _look_up(self, hashed: str) -> AuthenticatedKey | None:
         """Read it when it is our turn, unless somebody has read it by then; Unavailable without a turn."""
         try:
-            async with asyncio.timeout(TURN_SECONDS):
+            async with asyncio.timeout(LOOKUP_WAIT_SECONDS):
                 await self._turn.acquire()
         except TimeoutError:
             raise Unavailable("Keys cannot be looked up just now; please try again.") from None
@@ -149,53 +149,53 @@ class Keys:
         finally:
             self._turn.release()
 
-    def _cached(self, hashed: str) -> Key | None:
+    def _cached(self, hashed: str) -> AuthenticatedKey | None:
         kept = self._seen.get(hashed) if self.is_certain else None
         return kept[1] if kept and monotonic() < kept[0] else None
 
     def _is_unknown(self, hashed: str) -> bool:
         return monotonic() < self._unknown.get(hashed, 0.0)
 
-    async def _read(self, hashed: str) -> Key | None:
+    async def _read(self, hashed: str) -> AuthenticatedKey | None:
         generation = self._generation
-        rows = await self._reads.fetch(_READ, {"hash": hashed})
+        rows = await self._reads.fetch(_READ_KEY, {"hash": hashed})
         self._recognised.pop(hashed, None)
         if not rows:
             self._seen.pop(hashed, None)
             self._remember_unknown(hashed)
             return None
         [(key_id, project_id, member_id, name, scopes, created_at, expires_at, used_at, role)] = rows
-        if used_at is None or datetime.now(UTC) - used_at > timedelta(seconds=FRESH_SECONDS):
+        if used_at is None or datetime.now(UTC) - used_at > timedelta(seconds=CACHE_SECONDS):
             used_at = await self._use(key_id)
-        key = Key(
+        key = AuthenticatedKey(
             key_id, project_id, member_id, name, tuple(scopes), created_at, expires_at, used_at, Role(role)
         )
-        if len(self._recognised) >= LARGEST:
+        if len(self._recognised) >= MAX_CACHED_KEYS:
             del self._recognised[next(iter(self._recognised))]
         self._recognised[hashed] = None
         if self.is_certain and generation == self._generation:
-            if len(self._seen) >= LARGEST:
+            if len(self._seen) >= MAX_CACHED_KEYS:
                 self._seen.clear()
-            self._seen[hashed] = (monotonic() + FRESH_SECONDS, key)
+            self._seen[hashed] = (monotonic() + CACHE_SECONDS, key)
         return key
 
     def _remember_unknown(self, hashed: str) -> None:
         """No key becomes known while it is remembered: whoever has a secret had it with the key's row."""
         self._unknown.pop(hashed, None)
-        if len(self._unknown) >= LARGEST:
+        if len(self._unknown) >= MAX_CACHED_KEYS:
             del self._unknown[next(iter(self._unknown))]
-        self._unknown[hashed] = monotonic() + UNKNOWN_SECONDS
+        self._unknown[hashed] = monotonic() + INVALID_CACHE_SECONDS
 
     async def _use(self, id: str) -> datetime | None:
         async with self._database.transaction() as session:
-            used_at: datetime | None = (await session.execute(_USE, {"id": id})).scalar_one_or_none()
+            used_at: datetime | None = (await session.execute(_MARK_USED, {"id": id})).scalar_one_or_none()
             return used_at
 
 
 def _secret_of(authorization: str) -> str | None:
     """None where it has not the form of a key."""
     scheme, _, secret = authorization.partition(" ")
-    return secret if scheme.lower() == "bearer" and _FORM.match(secret) else None
+    return secret if scheme.lower() == "bearer" and _KEY_PATTERN.match(secret) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,17 +208,17 @@ class Access:
     """By the kind of what a request is about, where that decides: the handler asks for it."""
 
 
-def needs(scope: str, role: Role = Role.member) -> Access:
+def requires(scope: str, role: Role = Role.member) -> Access:
     """Declared on every route: the one scope that its key must have, and the least role of its member."""
     if scope not in SCOPES:
         raise ValueError(f"'{scope}' is not a scope")
     return Access(scope, role)
 
 
-def needs_of(scopes: Mapping[str, str]) -> Access:
+def requires_by_kind(scopes: Mapping[str, str]) -> Access:
     """Where the kind of object decides on the scope, by kind; the handler has to `require` it."""
     for scope in scopes.values():
-        needs(scope)
+        requires(scope)
     return Access(None, scopes=scopes)
 
 

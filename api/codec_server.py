@@ -17,7 +17,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from temporalio.api.common.v1 import Payloads
 
-from kit.crypto import same
+from kit.crypto import constant_time_equal
 from kit.payload_encryption import EncryptingCodec, PayloadUnreadable
 from kit.settings import CodecServerSettings
 
@@ -81,7 +81,7 @@ def _is_allowed(request: Request, token: str) -> bool:
             return False
     elif scheme.lower() != "bearer":
         return False
-    return same(shown, token)
+    return constant_time_equal(shown, token)
 
 
 async def _bounded_body(request: Request) -> bytes | None:

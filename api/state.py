@@ -6,46 +6,46 @@ from dataclasses import dataclass
 from fastapi import Request
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from api.auth import Key, Keys
-from api.http.idempotency import Claim, Idempotency
+from api.auth import AuthenticatedKey, KeyCache
+from api.http.idempotency import Claim, IdempotencyStore
 from api.http.rate_limits import RateLimits
-from api.realtime.event_stream import Events
+from api.realtime.event_stream import StreamRegistry
 from api.realtime.listener import Listener
 from api.realtime.stream_waker import StreamWaker
-from api.temporal import Engine
+from api.temporal import TemporalGateway
 from gateways.github.access import GitHubAccess
 from kit.crypto import Vault
 from kit.database import Database
-from kit.redaction import Redactors
+from kit.redaction import RedactorCache
 from kit.settings import Settings
 from kit.sql_pool import SqlPool
 
-After = Callable[[], Awaitable[bool]]
+AfterCommitAction = Callable[[], Awaitable[bool]]
 """Work for after the commit; True when it changed rows, so that the answer has to be read again."""
 
 
 @dataclass(frozen=True, slots=True)
-class Api:
+class AppState:
     """Opened by the lifespan, found at `app.state.api`."""
 
     settings: Settings
     database: Database
-    """Shows no project's rows before it is told of which: see `Unit`."""
+    """Shows no project's rows before it is told of which: see `UnitOfWork`."""
     reads: SqlPool
     """The same, for single statements that read."""
     listener: Listener
-    keys: Keys
+    keys: KeyCache
     rate_limits: RateLimits
-    events: Events
+    events: StreamRegistry
     stream_waker: StreamWaker
-    engine: Engine
+    engine: TemporalGateway
     vault: Vault
     github_access: GitHubAccess
-    redactors: Redactors
-    idempotency: Idempotency
+    redactors: RedactorCache
+    idempotency: IdempotencyStore
 
 
-class Unit:
+class UnitOfWork:
     """One request's unit of work: its key, a session opened when first asked for, what follows the commit."""
 
     __slots__ = (
@@ -61,7 +61,7 @@ class Unit:
         "reads",
     )
 
-    def __init__(self, api: Api, key: Key, *, if_match: str | None = None) -> None:
+    def __init__(self, api: AppState, key: AuthenticatedKey, *, if_match: str | None = None) -> None:
         self.api, self.key, self._if_match = api, key, if_match
         self.database, self.reads = api.database.of(key.project_id), api.reads.of(key.project_id)
         self.ignores_if_match = if_match is not None
@@ -69,7 +69,7 @@ class Unit:
         self._session: AsyncSession | None = None
         self.claim: Claim | None = None
         """Of the request's `Idempotency-Key`, where it has one."""
-        self.after: list[After] = []
+        self.after: list[AfterCommitAction] = []
         self.commands = False
         """Whether the answer is only known after the commit, because the engine is told something then."""
 
@@ -108,12 +108,12 @@ class Unit:
         return any([await work() for work in self.after])
 
 
-def api_of(request: Request) -> Api:
-    api: Api = request.app.state.api
+def app_state_of(request: Request) -> AppState:
+    api: AppState = request.app.state.api
     return api
 
 
-def unit_of(request: Request) -> Unit:
+def unit_of_work_of(request: Request) -> UnitOfWork:
     """The unit of work of this request; only routes that need a key have one."""
-    unit: Unit = request.scope["unit"]
+    unit: UnitOfWork = request.scope["unit"]
     return unit

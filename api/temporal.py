@@ -10,13 +10,13 @@ from temporalio.client import Client, WorkflowUpdateFailedError, WorkflowUpdateR
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
-from activities.reconcile.admission import NamespaceTaken, owner_of
+from activities.reconcile.admission import NamespaceTaken, namespace_owner
 from kit.database import Database
 from kit.errors import Conflict, Internal, Unavailable
 from kit.logs import logger
 from kit.settings import Settings
 from kit.temporal import connect
-from models.reconcile.installation import the_installation
+from models.reconcile.installation import get_installation
 
 DEADLINE = timedelta(seconds=5)
 """How long a request waits for the engine."""
@@ -24,8 +24,8 @@ UNREACHABLE = "The engine cannot be reached just now; please try again."
 SUSPENDED = "The workers of this version cannot go on with it; please try again when that was corrected."
 SUSPENDED_MARK = b"WorkflowNotReadyFailure"
 """What Temporal answers for a workflow whose task fails (docs/upgrading.md)."""
-GONE = "The engine is not at work on this: it has ended, or was not begun yet."
-UNBOUND = "No worker of this server has started yet; please try again when one has."
+NOT_RUNNING = "The engine is not at work on this: it has ended, or was not begun yet."
+NO_WORKER_YET = "No worker of this server has started yet; please try again when one has."
 MISCONFIGURED = "The server is configured for a Temporal namespace that is not its own; its log has more."
 
 log = logger(__name__)
@@ -33,7 +33,7 @@ T = TypeVar("T")
 Operation = Callable[[Client], Awaitable[T]]
 
 
-class Engine:
+class TemporalGateway:
     """Connects when first needed, and again until it succeeds; afterwards the client reconnects by itself."""
 
     def __init__(self, settings: Settings, database: Database) -> None:
@@ -55,7 +55,7 @@ class Engine:
             if SUSPENDED_MARK in error.raw_grpc_status:
                 raise Unavailable(SUSPENDED) from error
             if error.status in (RPCStatusCode.NOT_FOUND, RPCStatusCode.FAILED_PRECONDITION):
-                raise Conflict(GONE) from error
+                raise Conflict(NOT_RUNNING) from error
             raise Unavailable(UNREACHABLE) from error
         except (WorkflowUpdateRPCTimeoutOrCancelledError, TimeoutError) as error:
             raise Unavailable(UNREACHABLE) from error
@@ -78,19 +78,19 @@ class Engine:
         """
         try:
             async with self._database.reading() as session:
-                installation = await the_installation(session)
+                installation = await get_installation(session)
         except SQLAlchemyError as error:
             raise Unavailable(UNREACHABLE) from error
         if not installation.is_bound:
             log.warning("engine.unbound", namespace=self._settings.temporal_namespace)
-            raise Unavailable(UNBOUND)
+            raise Unavailable(NO_WORKER_YET)
         reason = installation.why_not(self._settings.temporal_namespace)
         if reason is None:
             try:
                 client = await connect(self._settings, installation.id)
             except RuntimeError as error:  # what the SDK raises when nobody answers
                 raise Unavailable(UNREACHABLE) from error
-            owner = await owner_of(client)
+            owner = await namespace_owner(client)
             if owner in (None, installation.id):
                 return client
             reason = str(NamespaceTaken(client.namespace, owner))

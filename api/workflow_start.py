@@ -6,8 +6,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio.client import Client
 
 from activities.jobs.row_launch import start_row
-from api.after_commit import Remembered
-from models.event import append
+from api.after_commit import AfterCommit
+from models.event import append_event
 from models.jobs.job_registry import WorkflowRow
 from models.runs.run import Run
 from models.runs.run_queue import start_or_enqueue
@@ -15,7 +15,7 @@ from models.runs.run_queue import start_or_enqueue
 Row = TypeVar("Row", bound=WorkflowRow)
 
 
-def hand_over(row: Row, workflows: Remembered) -> None:
+def start_after_commit(row: Row, workflows: AfterCommit) -> None:
     """Start the row's workflow after the commit and record that the engine has it."""
 
     async def start(client: Client) -> None:
@@ -28,6 +28,6 @@ def hand_over(row: Row, workflows: Remembered) -> None:
         if isinstance(now, Run):
             await start_or_enqueue(session, now)
         elif now.take() and now.STARTED:  # unless the workflow was quicker, or it ended meanwhile
-            append(session, now, now.STARTED)
+            append_event(session, now, now.STARTED)
 
     workflows.start(row.engine_id, start, taken)

@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from sqlmodel.ext.asyncio.session import AsyncSession
 
 T = TypeVar("T")
-GROUP = {"help_option_names": ["-h", "--help"]}
+GROUP_SETTINGS = {"help_option_names": ["-h", "--help"]}
 ProjectOption = Annotated[
     str, typer.Option("--project", "-p", help="The project: its slug or its id.", metavar="SLUG")
 ]
-ONCE = "Keep the secret: only its hash is stored, and it is never shown again."
+SHOWN_ONCE_NOTICE = "Keep the secret: only its hash is stored, and it is never shown again."
 
 
 def transact(
@@ -41,7 +41,7 @@ def transact(
     from cli.target import environment_of
     from kit.database import Database, driver_url
     from kit.errors import AppError, Conflict
-    from models.projects.provisioning import NoSuchMember, NoSuchProject
+    from models.projects.provisioning import MemberNotFound, ProjectNotFound
 
     async def run(url: str) -> T:
         database = Database(driver_url(url), role=DatabaseRole.worker, pool_size=1)
@@ -58,9 +58,9 @@ def transact(
         return asyncio.run(run(url))
     except Conflict as error:
         fail(f"{error}\n{conflict}".rstrip())
-    except NoSuchMember as error:
+    except MemberNotFound as error:
         fail(f"{error}\n{missing_member}".rstrip())
-    except NoSuchProject as error:
+    except ProjectNotFound as error:
         fail(f"{error}\nList them: codecourier projects list")
     except (StartError, AppError) as error:
         fail(str(error))
@@ -79,7 +79,7 @@ def transact(
         fail(f"The database cannot be reached ({cause}): start it, or correct DATABASE_URL.")
 
 
-def valid(model: "Callable[..., T]", **fields: object) -> T:
+def validated(model: "Callable[..., T]", **fields: object) -> T:
     """The fields as a model of the API; leaves with words that name the option that does not fit."""
     from pydantic import ValidationError
 
@@ -90,7 +90,7 @@ def valid(model: "Callable[..., T]", **fields: object) -> T:
         fail("\n".join(faults))
 
 
-def show(fields: Mapping[str, str | None], *hints: str) -> None:
+def print_fields(fields: Mapping[str, str | None], *hints: str) -> None:
     """One thing: a line a field.  What to do next goes to people, not into pipes."""
     for name, value in fields.items():
         out.print(Text.assemble((f"{name:<12}", "dim"), (value or "–", "bold" if name == "Secret" else "")))
@@ -98,7 +98,7 @@ def show(fields: Mapping[str, str | None], *hints: str) -> None:
         err.print(Text(hint, style="dim"))
 
 
-def show_rows(names: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+def print_rows(names: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Many things: a table on a terminal, one line of tab-separated values each in a pipe."""
     if not out.is_terminal:
         for row in rows:

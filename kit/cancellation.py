@@ -7,7 +7,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def begun(work: Coroutine[object, object, T]) -> asyncio.Task[T]:
+def spawn(work: Coroutine[object, object, T]) -> asyncio.Task[T]:
     """The work as a task of its own; dropped quietly where the loop takes none, as when a worker leaves."""
     try:
         return asyncio.create_task(work)
@@ -16,9 +16,9 @@ def begun(work: Coroutine[object, object, T]) -> asyncio.Task[T]:
         raise
 
 
-async def finish_first(work: Coroutine[object, object, T]) -> T:
+async def run_to_completion(work: Coroutine[object, object, T]) -> T:
     """Do the work to its end even when cancelled meanwhile; the cancellation is raised after it."""
-    task = begun(work)
+    task = spawn(work)
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:

@@ -94,7 +94,7 @@ class IdempotencyMismatch(AppError):
     status, code = 409, "IDEMPOTENCY_MISMATCH"
 
 
-class SecretShown(AppError):
+class SecretAlreadyShown(AppError):
     status, code = 409, "SECRET_SHOWN"
 
 

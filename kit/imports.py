@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def uncollected() -> Iterator[None]:
+def gc_paused_imports() -> Iterator[None]:
     """Import inside of this what lives as long as the process.
 
     Imports make a million objects and no garbage: looking through them over and over takes a fifth of a

@@ -2,7 +2,7 @@
 
 All forms are looked for at once (Aho-Corasick), so that a search takes as long as its text is, however many
 secrets there are. Making the automata of the most that a project may have takes half a second of processor:
-`Redactors` makes them once for the same values, in a thread.
+`RedactorCache` makes them once for the same values, in a thread.
 """
 
 import asyncio
@@ -50,7 +50,7 @@ class Redactor:
 
     def __init__(self, secrets: Iterable[str]) -> None:
         found = {form.encode() for form in secret_forms(secrets)}
-        self._automata = [*map(_automaton, _shares(sorted(found)))]
+        self._automata = [*map(_automaton, _partition_forms(sorted(found)))]
         self.longest_bytes = max(map(len, found), default=1)
         """Of what is looked for: two pieces of a text have to share so many."""
         self.total_bytes = sum(map(len, found))
@@ -90,7 +90,7 @@ class Redactor:
         return any(automaton.find_matches_as_indexes(given) for automaton in self._automata)
 
 
-class Redactors:
+class RedactorCache:
     """The redactors of many projects, each made once for its values; those not used for longest go first."""
 
     def __init__(self, most_bytes: int = MAX_CACHED_BYTES) -> None:
@@ -126,7 +126,7 @@ def _automaton(share: list[bytes]) -> BytesAhoCorasick:
     return BytesAhoCorasick(share, MatchKind.LeftmostLongest, Implementation.NoncontiguousNFA)
 
 
-def _shares(found: Iterable[bytes]) -> Iterator[list[bytes]]:
+def _partition_forms(found: Iterable[bytes]) -> Iterator[list[bytes]]:
     """The forms, divided so that no automaton takes long to make."""
     share: list[bytes] = []
     size = 0

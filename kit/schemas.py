@@ -22,15 +22,15 @@ from pydantic_core import CoreSchema
 T = TypeVar("T")
 
 
-def iso(moment: datetime) -> str:
+def format_timestamp(moment: datetime) -> str:
     """ISO-8601 in UTC with milliseconds and `Z`."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
 
 
-Moment = Annotated[datetime, PlainSerializer(iso, return_type=str, when_used="json")]
+UtcTimestamp = Annotated[datetime, PlainSerializer(format_timestamp, return_type=str, when_used="json")]
 """A point in time; on the wire `2026-01-15T10:00:00.000Z`."""
 
-Money = Annotated[Decimal, PlainSerializer(float, return_type=float, when_used="json")]
+UsdAmount = Annotated[Decimal, PlainSerializer(float, return_type=float, when_used="json")]
 """US dollars; a JSON number on the wire, NUMERIC in the database."""
 
 Title = Annotated[str, Field(min_length=1, max_length=200, pattern=r"\S")]
@@ -44,7 +44,7 @@ def require_number(value: object) -> object:
     return value
 
 
-Cap = Annotated[
+CapUsd = Annotated[
     Decimal,
     BeforeValidator(require_number),
     Field(gt=0, le=1_000_000, decimal_places=8, allow_inf_nan=False),
@@ -54,30 +54,30 @@ Cap = Annotated[
 """A limit in US dollars, above zero and at most a million, to eight decimal places."""
 
 
-def _true_or_false(value: object) -> object:
+def _parse_flag(value: object) -> object:
     if value not in ("true", "false", True, False):
         raise ValueError("give true or false")
     return value
 
 
-QueryFlag = Annotated[bool, BeforeValidator(_true_or_false)]
+QueryFlag = Annotated[bool, BeforeValidator(_parse_flag)]
 """A boolean of a query string: `true` or `false`, nothing else."""
 
 
-class ShownOnce:
+class SecretMarker:
     """Marks a field of an answer as a secret, which is in that answer and nowhere else: no copy is kept."""
 
 
-Secret = Annotated[str, ShownOnce()]
+Secret = Annotated[str, SecretMarker()]
 """A secret that an answer shows, once."""
 
 
-def shows_secret(answer: object) -> bool:
+def contains_secret_field(answer: object) -> bool:
     """Whether an answer of this type holds a secret."""
     if not (isinstance(answer, type) and issubclass(answer, BaseModel)):
         return False
     return any(
-        isinstance(mark, ShownOnce) for field in answer.model_fields.values() for mark in field.metadata
+        isinstance(mark, SecretMarker) for field in answer.model_fields.values() for mark in field.metadata
     )
 
 
@@ -142,7 +142,7 @@ def _describe_like_its_origin(schema: JsonDict, model: type[Any]) -> None:
         schema["description"] = getdoc(origin)
 
 
-GENERIC = ConfigDict(json_schema_extra=_describe_like_its_origin, use_attribute_docstrings=False)
+GENERIC_CONFIG = ConfigDict(json_schema_extra=_describe_like_its_origin, use_attribute_docstrings=False)
 """Without docstrings of fields: Pydantic would look for them again for each type that a schema is made of,
 which took most of the time of the API's start."""
 
@@ -150,14 +150,14 @@ which took most of the time of the API's start."""
 class Envelope(Wire, Generic[T]):
     """One object."""
 
-    model_config = GENERIC
+    model_config = GENERIC_CONFIG
     data: Annotated[T, Field(description="The object.")]
 
 
 class Page(Wire, Generic[T]):
     """One page of a list; pass `nextCursor` as `cursor` for the next one."""
 
-    model_config = GENERIC
+    model_config = GENERIC_CONFIG
     data: Annotated[list[T], Field(description="The objects of this page.")]
     next_cursor: Annotated[
         str | None, Field(description="Pass it as `cursor` for the next page; null on the last one.")

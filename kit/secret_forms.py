@@ -20,10 +20,10 @@ MIN_LINE_CHARS = 12
 
 def secret_forms(secrets: Iterable[str]) -> set[str]:
     """All that is to be masked of these values: each whole and its longer lines, plain and encoded."""
-    return {form for secret in secrets for piece in pieces(secret) for form in encodings(piece)}
+    return {form for secret in secrets for piece in secret_parts(secret) for form in encoded_forms(piece)}
 
 
-def pieces(secret: str) -> set[str]:
+def secret_parts(secret: str) -> set[str]:
     """What of a secret is one when it stands alone: the whole, and its longer lines."""
     lines = {line.strip() for line in secret.splitlines()}
     whole = secret.strip()
@@ -32,7 +32,7 @@ def pieces(secret: str) -> set[str]:
     )
 
 
-def encodings(secret: str) -> set[str]:
+def encoded_forms(secret: str) -> set[str]:
     """The secret as it is, and as it looks after the encodings programs print things in.
 
     Bytes that are not UTF-8 are surrogates in it, as in `os.environ`.

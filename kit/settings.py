@@ -14,7 +14,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from kit.crypto import symmetric_keys
 from kit.database import driver_url
-from kit.token_bucket import OFF, Rate, parse_rate
+from kit.token_bucket import UNLIMITED_TEXT, Rate, parse_rate
 
 RateLimit = Annotated[Rate | None, NoDecode, BeforeValidator(parse_rate)]
 """`600/minute` (or `second`, `hour`, `day`), `600` for the same, or `off`, which is None."""
@@ -167,7 +167,7 @@ class Settings(PayloadSettings):
     )
     @classmethod
     def _may_be_off(cls, given: object) -> object:
-        return None if given == OFF else given
+        return None if given == UNLIMITED_TEXT else given
 
     @field_validator("github_app_private_key")
     @classmethod

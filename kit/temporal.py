@@ -62,7 +62,7 @@ MAX_SUMMARY_BYTES: Final = 200
 """Temporal refuses a start whose summary has more than 400."""
 
 
-class Patience(TypedDict):
+class ActivityOptions(TypedDict):
     start_to_close_timeout: timedelta
     schedule_to_close_timeout: timedelta | None
     heartbeat_timeout: timedelta | None
@@ -78,11 +78,11 @@ def _retry(first_seconds: float, longest_seconds: float, attempts: int = 0) -> R
     )
 
 
-_WEEK: Final = 5_000
+_ATTEMPTS_IN_A_WEEK: Final = 5_000
 """Attempts that fail at once, two minutes apart: about seven days."""
 
 
-INSTANT: Final[Patience] = {
+LOCAL_DB: Final[ActivityOptions] = {
     "start_to_close_timeout": timedelta(seconds=10),
     "schedule_to_close_timeout": None,
     "heartbeat_timeout": None,
@@ -90,7 +90,7 @@ INSTANT: Final[Patience] = {
 }
 """Our own database, as a local activity: tried until the database is back."""
 
-QUICK: Final[Patience] = {
+SHORT: Final[ActivityOptions] = {
     "start_to_close_timeout": timedelta(seconds=30),
     "schedule_to_close_timeout": timedelta(minutes=2),
     "heartbeat_timeout": None,
@@ -98,7 +98,7 @@ QUICK: Final[Patience] = {
 }
 """One short call that may be given up: clean-up and sweeps, which come again."""
 
-PERIODIC: Final[Patience] = {
+SCHEDULED: Final[ActivityOptions] = {
     "start_to_close_timeout": timedelta(minutes=10),
     "schedule_to_close_timeout": timedelta(hours=1),
     "heartbeat_timeout": timedelta(seconds=10),
@@ -106,15 +106,15 @@ PERIODIC: Final[Patience] = {
 }
 """What a schedule does: given up after an hour, as the next time comes."""
 
-PATIENT: Final[Patience] = {
+EXTERNAL: Final[ActivityOptions] = {
     "start_to_close_timeout": timedelta(minutes=10),
     "schedule_to_close_timeout": None,
     "heartbeat_timeout": timedelta(seconds=10),
-    "retry_policy": _retry(1, 120, _WEEK),
+    "retry_policy": _retry(1, 120, _ATTEMPTS_IN_A_WEEK),
 }
 """Someone else's service: slow, tried again with a growing pause for days."""
 
-SPARING: Final[Patience] = {
+BEST_EFFORT: Final[ActivityOptions] = {
     "start_to_close_timeout": timedelta(minutes=5),
     "schedule_to_close_timeout": timedelta(minutes=5),
     "heartbeat_timeout": timedelta(seconds=10),
@@ -122,7 +122,7 @@ SPARING: Final[Patience] = {
 }
 """A safety net: worth some minutes, and given up rather than waited for."""
 
-SWEEPING: Final[Patience] = {
+SWEEP: Final[ActivityOptions] = {
     "start_to_close_timeout": timedelta(minutes=4),
     "schedule_to_close_timeout": timedelta(minutes=5),
     "heartbeat_timeout": timedelta(seconds=10),
@@ -130,36 +130,36 @@ SWEEPING: Final[Patience] = {
 }
 """A look at many things, which comes again soon."""
 
-LONG: Final[Patience] = {
+LONG_RUNNING: Final[ActivityOptions] = {
     "start_to_close_timeout": timedelta(hours=2),
     "schedule_to_close_timeout": None,
     "heartbeat_timeout": timedelta(seconds=10),
-    "retry_policy": _retry(1, 120, _WEEK),
+    "retry_policy": _retry(1, 120, _ATTEMPTS_IN_A_WEEK),
 }
 """An agent at work: heartbeats tell a long turn from a dead worker."""
 
-DELIVERY: Final[Patience] = {**LONG, "retry_policy": _retry(1, 60, 8)}
+WEBHOOK_DELIVERY: Final[ActivityOptions] = {**LONG_RUNNING, "retry_policy": _retry(1, 60, 8)}
 """What leaves a sandbox: tried for two minutes, then the sandbox rests before it is tried again."""
 
 
-class Ownership(Interceptor):
+class InstallationInterceptor(Interceptor):
     """Puts an installation's id on every workflow and schedule that a client starts."""
 
     def __init__(self, installation: str) -> None:
         self._own = SearchAttributePair(INSTALLATION, installation)
 
     def intercept_client(self, next: OutboundInterceptor) -> OutboundInterceptor:
-        return _Owning(next, self._own)
+        return _InstallationOutbound(next, self._own)
 
 
-class _Owning(OutboundInterceptor):
+class _InstallationOutbound(OutboundInterceptor):
     def __init__(self, next: OutboundInterceptor, own: SearchAttributePair[str]) -> None:
         super().__init__(next)
         self._own = own
 
     async def start_workflow(self, input: StartWorkflowInput) -> WorkflowHandle[Any, Any]:
         input.search_attributes = self._marked(input.search_attributes)
-        input.static_summary = input.static_summary and fit_summary(input.static_summary)
+        input.static_summary = input.static_summary and truncate_summary(input.static_summary)
         return await super().start_workflow(input)
 
     async def create_schedule(self, input: CreateScheduleInput) -> ScheduleHandle:
@@ -185,7 +185,7 @@ class _Owning(OutboundInterceptor):
         if isinstance(action, ScheduleActionStartWorkflow):
             action.typed_search_attributes = self._marked(action.typed_search_attributes)
             if isinstance(action.static_summary, str):
-                action.static_summary = fit_summary(action.static_summary)
+                action.static_summary = truncate_summary(action.static_summary)
 
     def _marked(self, given: TypedSearchAttributes | SearchAttributes | None) -> TypedSearchAttributes:
         typed = given if isinstance(given, TypedSearchAttributes) else TypedSearchAttributes.empty
@@ -195,29 +195,29 @@ class _Owning(OutboundInterceptor):
 _ENCODINGS: Final = tuple(PydanticPayloadConverter().converters.values())
 
 
-class _Converter(CompositePayloadConverter):
+class _PayloadConverter(CompositePayloadConverter):
     """Pydantic's, made once: the SDK makes a converter for every workflow task, and its cache was empty."""
 
     def __init__(self) -> None:
         super().__init__(*_ENCODINGS)
 
 
-CONVERTER: Final = DataConverter(payload_converter_class=_Converter)
+DATA_CONVERTER: Final = DataConverter(payload_converter_class=_PayloadConverter)
 """How arguments and results are written."""
 
 
-def converter_of(settings: PayloadSettings) -> DataConverter:
+def data_converter_for(settings: PayloadSettings) -> DataConverter:
     """The same, encrypted where the settings have keys; then failures' messages and traces are, too."""
     if (keys := settings.temporal_payload_keys) is None:
-        return CONVERTER
+        return DATA_CONVERTER
     return replace(
-        CONVERTER,
+        DATA_CONVERTER,
         payload_codec=EncryptingCodec(keys.get_secret_value()),
         failure_converter_class=DefaultFailureConverterWithEncodedAttributes,
     )
 
 
-def fit_summary(text: str) -> str:
+def truncate_summary(text: str) -> str:
     """A workflow's or an activity's summary, cut between characters where it is too long for Temporal."""
     encoded = text.encode()
     if len(encoded) <= MAX_SUMMARY_BYTES:
@@ -241,8 +241,8 @@ async def connect(
         namespace=settings.temporal_namespace,
         api_key=key.get_secret_value() if key else None,
         tls=tls,
-        data_converter=converter_of(settings),
-        interceptors=[Ownership(installation)] if installation else [],
+        data_converter=data_converter_for(settings),
+        interceptors=[InstallationInterceptor(installation)] if installation else [],
         runtime=runtime,
         # To a server next door, packing takes longer than sending (ADR 11).
         grpc_compression=GrpcCompression.GZIP if tls else GrpcCompression.NONE,

@@ -4,9 +4,9 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-SECONDS: Final = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
-OFF: Final = "off"
-_WORDS: Final = re.compile(r"(\d{1,9})(?:/(second|minute|hour|day))?")
+SECONDS_BY_UNIT: Final = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
+UNLIMITED_TEXT: Final = "off"
+_RATE_PATTERN: Final = re.compile(r"(\d{1,9})(?:/(second|minute|hour|day))?")
 _ROUNDING: Final = 1e-3
 """Of a token: what moments that are rounded to microseconds may miss."""
 
@@ -28,7 +28,7 @@ class Rate:
         return self.seconds / self.quota
 
     def __str__(self) -> str:
-        unit = next((unit for unit, seconds in SECONDS.items() if seconds == self.seconds), None)
+        unit = next((unit for unit, seconds in SECONDS_BY_UNIT.items() if seconds == self.seconds), None)
         return f"{self.quota}/{unit or f'{self.seconds} s'}"
 
 
@@ -39,11 +39,11 @@ def parse_rate(words: object) -> object:
     """
     if not isinstance(words, str):
         return words
-    if words == OFF:
+    if words == UNLIMITED_TEXT:
         return None
-    if (found := _WORDS.fullmatch(words)) is None:
+    if (found := _RATE_PATTERN.fullmatch(words)) is None:
         raise ValueError("must be like 600/minute (second, minute, hour, day), 600 for the same, or off")
-    return Rate(int(found[1]), SECONDS[found[2] or "minute"])
+    return Rate(int(found[1]), SECONDS_BY_UNIT[found[2] or "minute"])
 
 
 @dataclass(slots=True)

@@ -9,7 +9,7 @@ K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
 
-class Recent(Generic[K, V]):
+class TTLCache(Generic[K, V]):
     """Values of `most` in all, none used later than `seconds` after it was read.
 
     size: what a value counts for; without it, each is one.

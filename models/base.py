@@ -16,7 +16,7 @@ Dollars = cast("Any", Numeric(16, 8))
 JsonObject = dict[str, object]
 
 
-def choice(values: type[StrEnum]) -> Any:
+def enum_column(values: type[StrEnum]) -> Any:
     """A column of one of these values, stored as their text: adding a value needs no migration."""
     return Enum(
         values, native_enum=False, length=40, values_callable=lambda kind: [item.value for item in kind]

@@ -11,8 +11,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models.base import Json, JsonObject, Table, Timestamp, now
 
-FIRST_PAUSE: Final = timedelta(minutes=1)
-LONGEST_PAUSE: Final = timedelta(hours=4)
+FIRST_RETRY_DELAY: Final = timedelta(minutes=1)
+MAX_RETRY_DELAY: Final = timedelta(hours=4)
 MAX_ATTEMPTS: Final = 12
 """Within about a day."""
 
@@ -41,7 +41,7 @@ class Effect(Table, table=True):
     def put_off(self) -> bool:
         """Look into it again later, with a growing pause; False when it was tried often enough."""
         self.attempts += 1
-        self.next_attempt_at = now() + min(FIRST_PAUSE * 2 ** (self.attempts - 1), LONGEST_PAUSE)
+        self.next_attempt_at = now() + min(FIRST_RETRY_DELAY * 2 ** (self.attempts - 1), MAX_RETRY_DELAY)
         return self.attempts < MAX_ATTEMPTS
 
     @classmethod
@@ -63,7 +63,7 @@ class Effect(Table, table=True):
         self.done_at, self.result = now(), result
 
 
-def is_due() -> ColumnElement[bool]:
+def is_due_condition() -> ColumnElement[bool]:
     """Whether an effect may be looked into now: it was not put off, or the pause is over."""
     return or_(col(Effect.next_attempt_at).is_(None), col(Effect.next_attempt_at) <= now())
 
@@ -72,7 +72,7 @@ def effect_key(subject_id: str, kind: EffectKind) -> str:
     return f"{subject_id}:{kind}"
 
 
-async def intend(session: AsyncSession, subject_id: str, kind: EffectKind) -> Effect:
+async def record_intent(session: AsyncSession, subject_id: str, kind: EffectKind) -> Effect:
     """The effect's row, held until the commit; made where it is missing."""
     values = Effect.of(subject_id, kind).model_dump()
     await session.execute(insert(Effect).values(values).on_conflict_do_nothing())

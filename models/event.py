@@ -167,7 +167,9 @@ class Eventful(Record):
     event_seq: int = Field(default=0)
 
 
-def append(session: AsyncSession, subject: Subject, type: EventType, data: JsonObject | None = None) -> Event:
+def append_event(
+    session: AsyncSession, subject: Subject, type: EventType, data: JsonObject | None = None
+) -> Event:
     """Append to the subject's log.  The caller holds the subject's row (`with_for_update`), hence no gaps.
 
     Whoever does not hold it meets the unique index, never a second event of the same sequence.
@@ -184,7 +186,7 @@ def append(session: AsyncSession, subject: Subject, type: EventType, data: JsonO
     return event
 
 
-async def has_happened(session: AsyncSession, subject_id: str, type: EventType, data: JsonObject) -> bool:
+async def has_event(session: AsyncSession, subject_id: str, type: EventType, data: JsonObject) -> bool:
     """Whether the subject's log has an event of this type that holds this data."""
     statement = select(col(Event.id)).where(
         col(Event.subject_id) == subject_id, col(Event.type) == type, col(Event.data).contains(data)

@@ -20,7 +20,7 @@ from models.base import Table
 T = TypeVar("T", bound=Table)
 R = TypeVar("R", bound=BaseModel)
 
-AMONG = "among"
+CANDIDATE_IDS = "among"
 """A condition that every view has: restricts a list to these ids, which must include every row that the other
 conditions match."""
 
@@ -30,7 +30,7 @@ def example(**fields: JsonValue) -> ConfigDict:
     return ConfigDict(json_schema_extra={"examples": [fields]})
 
 
-def unchanged() -> Any:
+def unset_field() -> Any:
     """The default of an update's field: left as it is; `null` is refused unless the type allows it."""
 
     def without_default(schema: JsonDict) -> None:
@@ -39,25 +39,25 @@ def unchanged() -> Any:
     return Field(default=None, json_schema_extra=without_default)
 
 
-def moment(column: str) -> str:
-    """SQL of a point in time as `kit.schemas.iso` writes it."""
+def timestamp_sql(column: str) -> str:
+    """SQL of a point in time as `kit.schemas.format_timestamp` writes it."""
     return f"""to_char({column} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')"""
 
 
-def pairs(**values: str) -> str:
+def json_object_sql(**values: str) -> str:
     """SQL of a JSON object from names and SQL expressions."""
     return "json_build_object(" + ", ".join(f"'{name}', {value}" for name, value in values.items()) + ")"
 
 
-def name_filter(table: str) -> str:
-    """The condition of a search for a part of a name: a filter alone, as `AMONG` brings the few that match.
+def name_filter_sql(table: str) -> str:
+    """The condition of a search for a part of a name: a filter alone, as `CANDIDATE_IDS` brings few.
 
     Written so that the planner supposes that most rows match, and reads a list in its order.
     """
     return f"(CASE WHEN {table}.name ILIKE %(search)s THEN 1 END) IS NOT NULL"
 
 
-class View(Generic[T, R]):
+class JsonView(Generic[T, R]):
     """One table as one wire schema; `keys` are the fields that order its lists: unique together.
 
     `shown`, `where` and `ranks` are SQL: of wire fields that are no column, of conditions by the name of
@@ -83,7 +83,7 @@ class View(Generic[T, R]):
         mapped = inspect(table).local_table
         self.columns: dict[str, Column[object]] = {column.name: column for column in mapped.columns}
         self.name = inspect(table).local_table.description
-        self._where = {AMONG: f"{self.name}.id = ANY(%({AMONG})s)", **(where or {})}
+        self._where = {CANDIDATE_IDS: f"{self.name}.id = ANY(%({CANDIDATE_IDS})s)", **(where or {})}
         self._shown = self._columns(dict(shown or {}))
         self._keys = [{**self._ranks, **(shown or {})}.get(key) or self._column(key) for key in keys]
         self.key_types: list[object] = [
@@ -165,7 +165,7 @@ class View(Generic[T, R]):
     def _value(self, name: str) -> str:
         kind = self.columns[name].type
         if isinstance(kind, DateTime):
-            return moment(self._column(name))
+            return timestamp_sql(self._column(name))
         if isinstance(kind, Numeric) and kind.asdecimal:
             return f"{self._column(name)}::float8"
         return self._column(name)

@@ -14,12 +14,12 @@ from kit.database import Database
 _Timestamp = cast("Any", DateTime(timezone=True))
 
 
-LONGEST_TURN = timedelta(seconds=20)
+MAX_SLOT_WAIT = timedelta(seconds=20)
 """How far ahead slots are given away: whoever holds one waits for it, and holds up a worker meanwhile."""
 
 
 @dataclass(frozen=True)
-class Turn:
+class Slot:
     seconds: float
     """Until it comes."""
     is_reserved: bool
@@ -36,22 +36,22 @@ class Pacing(SQLModel, table=True):
     blocked_until: datetime | None = Field(default=None, sa_type=_Timestamp)
     reason: str | None = None
 
-    def take_turn(self, at: datetime, spacing: timedelta) -> Turn:
+    def take_turn(self, at: datetime, spacing: timedelta) -> Slot:
         """The next slot if it is near; nothing is reserved for those who are sent away.
 
         So a slot is never lost with one who gave up, and the queue does not grow by those who ask again.
         """
         next_at = max(at, self.next_at, self.blocked_until or at)
-        if next_at - at <= LONGEST_TURN:
+        if next_at - at <= MAX_SLOT_WAIT:
             self.next_at = next_at + spacing
-            return Turn((next_at - at).total_seconds(), is_reserved=True)
+            return Slot((next_at - at).total_seconds(), is_reserved=True)
         expected_at = max(next_at, self.expected_at or next_at)
         self.expected_at = expected_at + spacing
-        return Turn((expected_at - at).total_seconds(), is_reserved=False)
+        return Slot((expected_at - at).total_seconds(), is_reserved=False)
 
 
 @dataclass(frozen=True)
-class Block:
+class BackOff:
     """A wait that the provider asked for."""
 
     seconds: float
@@ -60,12 +60,12 @@ class Block:
     reason: str
 
 
-def fingerprint(provider: str, credential: str) -> str:
+def credential_key(provider: str, credential: str) -> str:
     """The key of a credential's row, which does not betray it."""
     return f"{provider}:{digest(credential)[:24]}"
 
 
-async def reserve(database: Database, key: str, spacing_seconds: float) -> Turn:
+async def acquire_slot(database: Database, key: str, spacing_seconds: float) -> Slot:
     """Take the next slot, `spacing_seconds` after the last and after any block, or be told when to come."""
     async with database.transaction() as session:
         new = insert(Pacing).values(key=key, next_at=func.clock_timestamp()).on_conflict_do_nothing()
@@ -75,7 +75,7 @@ async def reserve(database: Database, key: str, spacing_seconds: float) -> Turn:
         return row.take_turn(at, timedelta(seconds=spacing_seconds))
 
 
-_BLOCK = """
+_SET_BACK_OFF = """
     INSERT INTO pacing AS row (key, next_at, blocked_until, reason)
     VALUES (%(key)s, clock_timestamp(), clock_timestamp() + make_interval(secs => %(seconds)s), %(reason)s)
     ON CONFLICT (key) DO UPDATE SET blocked_until = excluded.blocked_until, reason = excluded.reason
@@ -83,18 +83,18 @@ _BLOCK = """
 """
 
 
-async def block(database: Database, key: str, seconds: float, reason: str) -> None:
+async def back_off(database: Database, key: str, seconds: float, reason: str) -> None:
     """Let nobody call for `seconds`; never shortens a block that lasts longer."""
-    await database.sql.fetch(_BLOCK, {"key": key, "seconds": seconds, "reason": reason})
+    await database.sql.fetch(_SET_BACK_OFF, {"key": key, "seconds": seconds, "reason": reason})
 
 
-_BLOCKED = """
+_READ_BACK_OFF = """
     SELECT extract(epoch FROM blocked_until - clock_timestamp()), blocked_until, reason FROM pacing
     WHERE key = %(key)s AND blocked_until > clock_timestamp()
 """
 
 
-async def blocked(database: Database, key: str) -> Block | None:
+async def current_back_off(database: Database, key: str) -> BackOff | None:
     """The block in force, if any."""
-    found = await database.sql.fetch(_BLOCKED, {"key": key})
-    return Block(float(found[0][0]), found[0][1], found[0][2]) if found else None
+    found = await database.sql.fetch(_READ_BACK_OFF, {"key": key})
+    return BackOff(float(found[0][0]), found[0][1], found[0][2]) if found else None

@@ -10,10 +10,10 @@ from typing import Any
 import jsonschema
 import pytest
 
-from api.openapi.export import COMMITTED, EVERY_ROUTE, document
+from api.openapi.export import ALL_ROUTES, COMMITTED_FILE, document
 from kit import errors
 from kit.errors import AppError
-from kit.schemas import shows_secret
+from kit.schemas import contains_secret_field
 from models.projects.api_key import SCOPES
 from tests.api.operations import DESCRIPTION, LISTS, OPERATIONS, PRIVATE, WITH_BODY, Operation
 
@@ -50,14 +50,16 @@ SHOWING_SECRETS = {
 
 
 def test_the_committed_description_is_the_live_one() -> None:
-    assert COMMITTED.read_bytes() == document(), "run `python -m api.openapi` and commit docs/openapi.json"
+    assert COMMITTED_FILE.read_bytes() == document(), (
+        "run `python -m api.openapi` and commit docs/openapi.json"
+    )
     assert DESCRIPTION["openapi"].startswith("3.1.")
 
 
 def test_operation_ids_are_unique() -> None:
     counted = Counter(operation.id for operation in OPERATIONS)
     assert [name for name, count in counted.items() if count > 1] == []
-    assert len(OPERATIONS) == len(EVERY_ROUTE)
+    assert len(OPERATIONS) == len(ALL_ROUTES)
 
 
 def test_every_agreed_operation_is_there_with_its_scope() -> None:
@@ -71,8 +73,8 @@ def test_every_agreed_operation_is_there_with_its_scope() -> None:
 
 def test_every_answer_that_shows_a_secret_is_known_as_one() -> None:
     """So that no copy of it is kept for repeats."""
-    answers = {route.operation_id: route.response_model for route in EVERY_ROUTE}
-    showing = {name for name, shape in answers.items() if shape and shows_secret(_content(shape))}
+    answers = {route.operation_id: route.response_model for route in ALL_ROUTES}
+    showing = {name for name, shape in answers.items() if shape and contains_secret_field(_content(shape))}
     assert showing == SHOWING_SECRETS
     for operation in PRIVATE:
         name = str((operation.schema or {}).get("$ref", "")).rsplit("/", 1)[-1].removeprefix("Envelope_")

@@ -19,9 +19,9 @@ from temporalio.worker import (
 )
 
 from kit.settings import Settings
-from worker.registry import LONG_LIVED
+from worker.registry import LONG_LIVED_WORKFLOWS
 
-NAME: Final = "codecourier"
+DEFAULT_DEPLOYMENT_NAME: Final = "codecourier"
 """The deployment's name in Temporal, unless the settings name one."""
 PACKAGES: Final = ("kit", "models", "gateways", "activities", "workflows", "worker")
 """The code that decides what a worker does."""
@@ -45,7 +45,9 @@ def deployment_of(settings: Settings) -> WorkerDeploymentConfig:
     name = settings.temporal_worker_deployment
     behavior = VersioningBehavior.PINNED if name else VersioningBehavior.UNSPECIFIED
     return WorkerDeploymentConfig(
-        version=WorkerDeploymentVersion(deployment_name=name or NAME, build_id=build_of(settings)),
+        version=WorkerDeploymentVersion(
+            deployment_name=name or DEFAULT_DEPLOYMENT_NAME, build_id=build_of(settings)
+        ),
         use_worker_versioning=name is not None,
         default_versioning_behavior=behavior,
     )
@@ -63,18 +65,18 @@ class UpgradingRunner(UnsandboxedWorkflowRunner):
     """
 
     def create_instance(self, det: WorkflowInstanceDetails) -> WorkflowInstance:
-        if det.info.workflow_type in LONG_LIVED:
+        if det.info.workflow_type in LONG_LIVED_WORKFLOWS:
             moving = replace(det.defn, versioning_behavior=VersioningBehavior.AUTO_UPGRADE)
             det = replace(det, defn=moving)
         return super().create_instance(det)
 
 
-def patches_until(last: str | None) -> Callable[[PatchActivationInput], bool]:
-    """For a worker's `patch_activation_callback`: see `is_begun`."""
-    return lambda patch: is_begun(patch.patch_id, last)
+def patch_activation(last: str | None) -> Callable[[PatchActivationInput], bool]:
+    """For a worker's `patch_activation_callback`: see `is_patch_active`."""
+    return lambda patch: is_patch_active(patch.patch_id, last)
 
 
-def is_begun(patch_id: str, last: str | None) -> bool:
+def is_patch_active(patch_id: str, last: str | None) -> bool:
     """Whether a workflow that comes to this patch begins with the new commands; always, without `last`.
 
     A patch is named `<version that brought it>/<what>`.  Those of later versions than `last` are left alone,

@@ -14,22 +14,28 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
-from activities.errors import UNKNOWN, as_application_error, final, is_final, redacted
-from activities.gateway_factory import redactors, spent_outside
-from activities.jobs.active_time import Timed
-from activities.jobs.lifecycle import RETRYING, Wait, bind_job
-from activities.jobs.resumption import Resumption, watch_found
+from activities.errors import (
+    UNEXPECTED_ERROR,
+    is_final,
+    make_non_retryable,
+    redact_failure,
+    to_application_error,
+)
+from activities.gateway_factory import external_seconds, redactors
+from activities.jobs.active_time import TimedResult
+from activities.jobs.lifecycle import RETRYING, JobWait, bind_job
+from activities.jobs.resumption import Resumption, collect_already_done
 from kit import logs
 from kit.redaction import Redactor
-from models.jobs.job_lookup import TABLES
-from worker.losses import loss_of
+from models.jobs.job_lookup import JOB_TABLES
+from worker.losses import find_worker_loss
 
 log = logs.logger("worker.activity")
-BEAT_SECONDS = 1.0
+HEARTBEAT_SECONDS = 1.0
 
 
 @contextmanager
-def _beating(info: activity.Info) -> Iterator[None]:
+def _heartbeating(info: activity.Info) -> Iterator[None]:
     """A heartbeat every second from the activity's first line to its last; a cancel comes back with it."""
     if info.heartbeat_timeout is None:
         yield
@@ -40,9 +46,9 @@ def _beating(info: activity.Info) -> Iterator[None]:
     def beat() -> None:
         nonlocal next_beat
         activity.heartbeat()
-        next_beat = loop.call_later(BEAT_SECONDS, beat)
+        next_beat = loop.call_later(HEARTBEAT_SECONDS, beat)
 
-    next_beat = loop.call_later(BEAT_SECONDS, beat)
+    next_beat = loop.call_later(HEARTBEAT_SECONDS, beat)
     try:
         yield
     finally:
@@ -56,7 +62,7 @@ class ActivityInterceptor(Interceptor):
     """
 
     def __init__(
-        self, tell: Callable[[Wait], Awaitable[None]], resume: Callable[[Resumption], Awaitable[None]]
+        self, tell: Callable[[JobWait], Awaitable[None]], resume: Callable[[Resumption], Awaitable[None]]
     ) -> None:
         self._tell, self._resume = tell, resume
 
@@ -68,7 +74,7 @@ class _Inbound(ActivityInboundInterceptor):
     def __init__(
         self,
         next: ActivityInboundInterceptor,
-        tell: Callable[[Wait], Awaitable[None]],
+        tell: Callable[[JobWait], Awaitable[None]],
         resume: Callable[[Resumption], Awaitable[None]],
     ) -> None:
         super().__init__(next)
@@ -77,33 +83,33 @@ class _Inbound(ActivityInboundInterceptor):
     async def execute_activity(self, input: ExecuteActivityInput) -> Any:
         info = activity.info()
         logs.bind(workflow_id=info.workflow_id, activity=info.activity_type, attempt=info.attempt)
-        if info.workflow_id and info.workflow_id.partition("_")[0] in TABLES:
+        if info.workflow_id and info.workflow_id.partition("_")[0] in JOB_TABLES:
             bind_job(info.workflow_id)
-        found = watch_found()
+        found = collect_already_done()
         outside: list[float] = []
-        spent_outside.set(outside)
+        external_seconds.set(outside)
         own: list[Redactor] = []
         redactors.set(own)
         started = time.monotonic()
         outcome = "cancelled"
         try:
-            with _beating(info):
-                loss = await loss_of(info)
+            with _heartbeating(info):
+                loss = await find_worker_loss(info)
                 result = await super().execute_activity(input)
                 if loss is not None:
                     await self._say_resumed(info, loss, found)
-            if isinstance(result, Timed):
+            if isinstance(result, TimedResult):
                 result.active_seconds = time.monotonic() - started
             outcome = "completed"
         except Exception as error:
-            failure = redacted(as_application_error(error), own)
+            failure = redact_failure(to_application_error(error), own)
             outcome = failure.type or "failed"
-            if failure.type == UNKNOWN:
+            if failure.type == UNEXPECTED_ERROR:
                 log.exception("an activity failed of a bug")
             else:
                 log.warning("an activity failed", code=failure.type, message=failure.message)
             if is_final(failure, datetime.now(UTC) - info.scheduled_time, info.attempt):
-                failure = final(failure)
+                failure = make_non_retryable(failure)
             await self._show(info, failure)
             raise failure from None  # an error of our own may be its own cause, and causes tell of the inside
         finally:
@@ -141,13 +147,13 @@ class _Inbound(ActivityInboundInterceptor):
         """From the second failure on, the job says what is tried again."""
         if failure.non_retryable or info.attempt < 2:
             return
-        if info.is_local and failure.type != UNKNOWN:
+        if info.is_local and failure.type != UNEXPECTED_ERROR:
             return  # the database is away, so nothing can be written down
         job_id = get_contextvars().get("job_id") or info.workflow_id or ""
-        code = RETRYING if failure.type == UNKNOWN else failure.type or RETRYING
+        code = RETRYING if failure.type == UNEXPECTED_ERROR else failure.type or RETRYING
         message = f"{info.activity_type.replace('_', ' ')} is tried again: {failure.message}"
         try:
-            await self._tell(Wait(job_id=job_id, code=code, message=message))
+            await self._tell(JobWait(job_id=job_id, code=code, message=message))
         except Exception:
             log.exception("the job could not be told what it waits for")
             raise failure from None  # it is what matters, whatever went wrong here besides

@@ -9,11 +9,11 @@ from temporalio.service import RPCError
 from kit import logs
 
 log = logs.logger("worker.activity")
-_LEFT: Final = "WorkerShutdown"
+_WORKER_SHUTDOWN: Final = "WorkerShutdown"
 """The type of the failure that a worker gives for what it had no time to finish."""
 
 
-async def loss_of(info: activity.Info) -> str | None:
+async def find_worker_loss(info: activity.Info) -> str | None:
     """What became of the worker that had this activity before; None if the attempt ended in any other way.
 
     Temporal knows: the attempt's last failure is a time-out, or the farewell of a worker that shut down.
@@ -28,13 +28,13 @@ async def loss_of(info: activity.Info) -> str | None:
         return None
     for pending in description.raw_description.pending_activities:
         if pending.activity_id == info.activity_id:
-            return _sentence(pending.last_failure)
+            return _loss_text(pending.last_failure)
     return None
 
 
-def _sentence(failure: Failure) -> str | None:
+def _loss_text(failure: Failure) -> str | None:
     if failure.HasField("timeout_failure_info"):
         return "Its worker was lost: nothing was heard of it any more."
-    if _LEFT in (failure.application_failure_info.type, failure.message):
+    if _WORKER_SHUTDOWN in (failure.application_failure_info.type, failure.message):
         return "Its worker was shut down."
     return None

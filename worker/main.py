@@ -13,10 +13,10 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 from temporalio.worker import Worker
 
-from activities.errors import TEMPORAL_AWAY
+from activities.errors import TEMPORAL_UNAVAILABLE_STATUSES
 from activities.jobs.lifecycle import JobActivities
-from activities.jobs.resumption import tell_resumption
-from activities.reconcile.admission import NamespaceTaken, bind
+from activities.jobs.resumption import append_resumption
+from activities.reconcile.admission import NamespaceTaken, bind_namespace
 from gateways.git.cache import CloneCache
 from gateways.git.process import Git, GitUnusable, check_version
 from kit import logs
@@ -24,19 +24,19 @@ from kit.database import Database
 from kit.settings import Settings, settings
 from kit.temporal import AGENTS_QUEUE, TASK_QUEUE, WEBHOOKS_QUEUE, connect
 from kit.tenancy import DatabaseRole
-from models.reconcile.installation import Installation, the_installation
-from worker.activities import all_activities
-from worker.deployment import deployment_of, patches_until, runner_of
+from models.reconcile.installation import Installation, get_installation
+from worker.activities import build_activities
+from worker.deployment import deployment_of, patch_activation, runner_of
 from worker.interceptors import ActivityInterceptor
 from worker.reconcile.sweep_schedules import ensure_schedules
 from worker.registry import WORKFLOWS
 from worker.telemetry import runtime_of
-from worker.webhooks.dispatcher import dispatching
+from worker.webhooks.dispatcher import run_dispatcher
 from workflows.bugs import BugInterceptor
 
-STICKY = timedelta(seconds=5)
+STICKY_TIMEOUT = timedelta(seconds=5)
 """How long a workflow waits for the worker that knows it; after a crash another one takes it up then."""
-STARTING_TRIES = 30
+MAX_START_ATTEMPTS = 30
 """Of a worker that starts, a second apart."""
 RUN_ACTIVITIES, AGENT_ACTIVITIES, WEBHOOK_ACTIVITIES = 100, 200, 400
 """Activities at once: most of their time they wait for somebody else."""
@@ -50,7 +50,7 @@ def build_workers(client: Client, settings: Settings, database: Database) -> lis
     Told to stop, each lets its activities finish for as long as the settings say; then they go on elsewhere.
     Turns and tool calls get longest, as a turn that is cut is paid for twice.
     """
-    activities = all_activities(client, settings, database)
+    activities = build_activities(client, settings, database)
     waits = JobActivities(database)
     grace, agents_grace = settings.worker_grace_seconds, settings.agents_grace_seconds
     queues = (
@@ -66,15 +66,15 @@ def build_workers(client: Client, settings: Settings, database: Database) -> lis
             activities=activities,
             workflow_runner=runner_of(settings),
             interceptors=[
-                ActivityInterceptor(waits.show_retry, partial(tell_resumption, database)),
+                ActivityInterceptor(waits.show_retry, partial(append_resumption, database)),
                 BugInterceptor(),
             ],
             deployment_config=deployment_of(settings),
-            patch_activation_callback=patches_until(settings.workflow_patches_until),
+            patch_activation_callback=patch_activation(settings.workflow_patches_until),
             max_concurrent_activities=most,
             max_heartbeat_throttle_interval=timedelta(seconds=1),
             graceful_shutdown_timeout=timedelta(seconds=seconds),
-            sticky_queue_schedule_to_start_timeout=STICKY,
+            sticky_queue_schedule_to_start_timeout=STICKY_TIMEOUT,
         )
         for queue, most, seconds in queues
     ]
@@ -97,13 +97,13 @@ async def serve(settings: Settings) -> None:
     try:
         installation = await _read_installation(database)
         client = await connect(settings, installation.id, runtime_of(settings))
-        refusal = await bind(database, client)
+        refusal = await bind_namespace(database, client)
         workers = build_workers(client, settings, database)
         async with AsyncExitStack() as stack:
             for worker in workers:
                 await stack.enter_async_context(worker)
             if refusal is None:
-                await stack.enter_async_context(dispatching(settings, database, client))
+                await stack.enter_async_context(run_dispatcher(settings, database, client))
                 await _ensure_schedules(client, installation.id)
             gc.freeze()  # what is there by now stays: the collector need not look at it again and again
             build = deployment_of(settings).version.build_id
@@ -117,24 +117,24 @@ async def serve(settings: Settings) -> None:
 
 async def _read_installation(database: Database) -> Installation:
     """A database that is just being started is waited for; raises OperationalError when it does not come."""
-    for _ in range(STARTING_TRIES - 1):
+    for _ in range(MAX_START_ATTEMPTS - 1):
         try:
             async with database.reading() as session:
-                return await the_installation(session)
+                return await get_installation(session)
         except OperationalError:
             log.warning("worker.database_away")
             await asyncio.sleep(1)
     async with database.reading() as session:
-        return await the_installation(session)
+        return await get_installation(session)
 
 
 async def _ensure_schedules(client: Client, installation_id: str) -> None:
     """A Temporal that is slow or away just now is waited for; raises RPCError when it does not come back."""
-    for _ in range(STARTING_TRIES - 1):
+    for _ in range(MAX_START_ATTEMPTS - 1):
         try:
             await ensure_schedules(client, installation_id)
         except RPCError as error:
-            if error.status not in TEMPORAL_AWAY:
+            if error.status not in TEMPORAL_UNAVAILABLE_STATUSES:
                 raise
             log.warning("worker.temporal_away")
             await asyncio.sleep(1)

@@ -6,8 +6,8 @@ from activities.schedules.temporal_schedule import FIRING_WORKFLOW
 from activities.webhooks.waking import WEBHOOK_WORKFLOW
 from models.jobs.job_registry import (
     ANSWERING_WORKFLOW,
-    INTEGRATION_WORKFLOW,
-    MERGE_WORKFLOW,
+    COMBINED_MERGE_WORKFLOW,
+    PULL_REQUEST_MERGE_WORKFLOW,
     SPRINT_CHAIN_WORKFLOW,
     WORK_CHAIN_WORKFLOW,
 )
@@ -18,7 +18,7 @@ from workflows.github.hints import GithubHintsWorkflow
 from workflows.issues.answering import AnsweringSessionWorkflow
 from workflows.issues.scan import IssueSessionWorkflow
 from workflows.learnings.extraction import LearningExtractionWorkflow
-from workflows.merging.combined_merge import MergeWorkflow
+from workflows.merging.combined_merge import CombinedMergeWorkflow
 from workflows.merging.pull_request_merge import PullRequestMergeWorkflow
 from workflows.reconcile.sweeps import ReconcileSweepWorkflow, StartSweepWorkflow
 from workflows.runs.run import RunWorkflow
@@ -26,7 +26,7 @@ from workflows.sandboxes.sandbox_job import SandboxWorkflow
 from workflows.schedules.recurring_task import RecurringTaskWorkflow
 from workflows.trash.permanent_deletion import PermanentDeletionWorkflow
 from workflows.trash.project_deletion import ProjectDeletionWorkflow
-from workflows.trash.retention import TrashKeepingWorkflow
+from workflows.trash.retention import TrashRetentionWorkflow
 from workflows.webhooks.webhook import WebhookWorkflow
 
 WORKFLOWS: list[type] = [
@@ -36,26 +36,26 @@ WORKFLOWS: list[type] = [
     AnsweringSessionWorkflow,
     IssueSessionWorkflow,
     LearningExtractionWorkflow,
-    MergeWorkflow,
+    CombinedMergeWorkflow,
     PullRequestMergeWorkflow,
     RecurringTaskWorkflow,
     SprintChainWorkflow,
     WorkChainWorkflow,
     StartSweepWorkflow,
     ReconcileSweepWorkflow,
-    TrashKeepingWorkflow,
+    TrashRetentionWorkflow,
     PermanentDeletionWorkflow,
     ProjectDeletionWorkflow,
     WebhookWorkflow,
     GithubHintsWorkflow,
 ]
 
-LONG_LIVED: Final = frozenset(
+LONG_LIVED_WORKFLOWS: Final = frozenset(
     {
         ANSWERING_WORKFLOW,
         FIRING_WORKFLOW,
-        INTEGRATION_WORKFLOW,
-        MERGE_WORKFLOW,
+        COMBINED_MERGE_WORKFLOW,
+        PULL_REQUEST_MERGE_WORKFLOW,
         SPRINT_CHAIN_WORKFLOW,
         WEBHOOK_WORKFLOW,
         WORK_CHAIN_WORKFLOW,

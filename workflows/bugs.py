@@ -22,7 +22,7 @@ from temporalio.worker import (
 
 BUG_CODE: Final = "INTERNAL"
 BUG_MESSAGE: Final = "The workflow failed of a bug; its history in Temporal's Web UI has the details."
-NO_BUGS: Final = (TemporalError, ValidationError, MemoryError)
+EXPECTED_ERRORS: Final = (TemporalError, ValidationError, MemoryError)
 """Failures of activities and children, which mean what they say; code that does not fit the history; recorded
 data that this build cannot read; a process that ran out of memory."""
 
@@ -33,7 +33,7 @@ def is_bug(error: Exception) -> bool:
     Cancellation, continue-as-new, eviction from the cache and the interruption of a deadlock are no
     `Exception`, so that whoever catches bugs cannot swallow them.
     """
-    return not isinstance(error, NO_BUGS)
+    return not isinstance(error, EXPECTED_ERRORS)
 
 
 class BugInterceptor(Interceptor):
@@ -53,16 +53,16 @@ class _Inbound(WorkflowInboundInterceptor):
     """
 
     async def execute_workflow(self, input: ExecuteWorkflowInput) -> Any:
-        with _failing():
+        with _fail_on_bug():
             return await super().execute_workflow(input)
 
     async def handle_update_handler(self, input: HandleUpdateInput) -> Any:
-        with _failing():
+        with _fail_on_bug():
             return await super().handle_update_handler(input)
 
 
 @contextmanager
-def _failing() -> Iterator[None]:
+def _fail_on_bug() -> Iterator[None]:
     """What a bug becomes for Temporal; raises anything else as it is."""
     try:
         yield

@@ -19,10 +19,10 @@ from gateways.anthropic.conversation import (
 from kit.database import Database
 from models import AgentSession, LearningExtraction, Run, RunStep
 from models.agent.session import MessageRole
-from models.agent.transcript import StoredMessage, StoredResult, read_transcript
+from models.agent.transcript import StoredMessage, StoredResult, load_transcript
 
 
-class Speaker(NamedTuple):
+class SessionContext(NamedTuple):
     """Who talks about what: what never changes about a session, so that it may be kept."""
 
     agent: AgentSession
@@ -64,10 +64,10 @@ class Conversation(NamedTuple):
         for each in self.results:
             result = ToolResult(tool_use_id=each.tool_use_id, content=each.result, is_error=each.is_error)
             results[each.sequence].append(result)
-        return [entry for message in messages for entry in (_entry(message), *results[message.sequence])]
+        return [entry for message in messages for entry in (_to_entry(message), *results[message.sequence])]
 
 
-async def read_speaker(database: Database, session_id: str) -> Speaker:
+async def load_session_context(database: Database, session_id: str) -> SessionContext:
     """Who talks in a session, for whom, and who pays for it."""
     statement = (
         select(AgentSession, RunStep, col(Run.chain_id), col(Run.id))
@@ -80,12 +80,12 @@ async def read_speaker(database: Database, session_id: str) -> Speaker:
     )
     async with database.reading() as session:
         agent, step, chain_id, run_id = (await session.execute(statement)).one()
-    return Speaker(agent, step, chain_id, run_id)
+    return SessionContext(agent, step, chain_id, run_id)
 
 
-async def read_conversation(database: Database, agent: AgentSession) -> Conversation:
+async def load_conversation(database: Database, agent: AgentSession) -> Conversation:
     """All of it as it is now."""
-    transcript = await read_transcript(database.sql, agent)
+    transcript = await load_transcript(database.sql, agent)
     return Conversation(
         {message.sequence: message for message in transcript.messages},
         transcript.results,
@@ -93,7 +93,7 @@ async def read_conversation(database: Database, agent: AgentSession) -> Conversa
     )
 
 
-def _entry(message: StoredMessage) -> Entry:
+def _to_entry(message: StoredMessage) -> Entry:
     if message.role is MessageRole.assistant:
         return AssistantTurn.model_validate({"blocks": message.content})
     text = "\n\n".join(str(block["text"]) for block in message.content if block["type"] == "text")

@@ -9,25 +9,27 @@ from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio import activity
 
-from activities.agent.user_messages import has_queued
-from activities.sandboxes.checkpoints import touched_by_checkpoint
+from activities.agent.user_messages import has_queued_messages
+from activities.sandboxes.checkpoints import load_touched_paths
 from gateways.tools.definitions import parse
 from gateways.tools.finish_schemas import EvaluatorFinish, Finish, JudgeFinish
 from kit.database import Database
 from models import AgentSession, Message, RunStep, ToolCall
 from models.agent.session_kind import SessionKind
 from models.base import JsonObject
-from models.event import EventType, append
+from models.event import EventType, append_event
 from models.jobs.job import Job
-from models.jobs.job_lookup import job_of
+from models.jobs.job_lookup import get_job
 from models.runs.run_step import StepStatus, Verdict
 
-FINISHED: Final = "Finished."
+FINISHED_RESULT: Final = "Finished."
 """The result of a call of `finish` that ends the session."""
-MESSAGE_WAITS: Final = "Not finished: a message from the user has arrived. Deal with it first, then finish."
-MAX_PATHS: Final = 20
+UNREAD_MESSAGE_NOTICE: Final = (
+    "Not finished: a message from the user has arrived. Deal with it first, then finish."
+)
+MAX_LISTED_PATHS: Final = 20
 """Protected paths that the agent is told of at once."""
-SHOWN_SUMMARY: Final = 2_000
+MAX_EVENT_SUMMARY_CHARS: Final = 2_000
 """Characters of a step's summary that its event carries."""
 
 
@@ -41,18 +43,18 @@ class FinishCall(BaseModel):
     """The sandbox that alone has, or had, something of the session's work."""
 
 
-class Accepted(BaseModel):
+class FinishDecision(BaseModel):
     is_finished: bool
     """False: the agent is told why it has to go on."""
     verdict: Verdict | None = None
 
 
-class Finishing:
+class FinishActivities:
     def __init__(self, database: Database) -> None:
         self.database = database
 
     @activity.defn
-    async def accept_finish(self, call: FinishCall) -> Accepted:
+    async def accept_finish(self, call: FinishCall) -> FinishDecision:
         """End the session, and the step that it is, unless a message of the user waits.
 
         An agent whose change touches protected paths is told once, as nothing of it could be pushed; what it
@@ -63,14 +65,14 @@ class Finishing:
         """
         async with self.database.transaction() as session:
             agent = await session.get_one(AgentSession, call.session_id)
-            job = await job_of(session, agent.job_id, lock=True)
-            block, result = await _call(session, call)
+            job = await get_job(session, agent.job_id, lock=True)
+            block, result = await _load_call(session, call)
             given = block["input"]
             assert isinstance(given, dict)
             finish = parse(agent.kind, "finish", given)
             assert isinstance(finish, Finish), "every other call is answered with its turn"
             if result is None:
-                result = await _objection(session, agent, job) or FINISHED
+                result = await _find_objection(session, agent, job) or FINISHED_RESULT
                 session.add(
                     ToolCall(
                         session_id=agent.id,
@@ -78,27 +80,27 @@ class Finishing:
                         tool_use_id=str(block["id"]),
                         name="finish",
                         result=result,
-                        is_error=result != FINISHED,
+                        is_error=result != FINISHED_RESULT,
                         duration_ms=0,
                     )
                 )
-                if result == FINISHED:
+                if result == FINISHED_RESULT:
                     agent.finish(finish.model_dump(mode="json"))
                     step = None if job.is_over else await _end_step(session, agent, finish, call.unsaved_in)
                     if step is not None:
-                        data = {**_shown(step), "costUsd": float(job.cost_usd)}
-                        append(session, job, EventType.step_completed, data)
-        if result != FINISHED:
-            return Accepted(is_finished=False)
+                        data = {**_step_event_data(step), "costUsd": float(job.cost_usd)}
+                        append_event(session, job, EventType.step_completed, data)
+        if result != FINISHED_RESULT:
+            return FinishDecision(is_finished=False)
         verdict = finish.model_dump().get("verdict")
-        return Accepted(is_finished=True, verdict=Verdict(verdict) if verdict else None)
+        return FinishDecision(is_finished=True, verdict=Verdict(verdict) if verdict else None)
 
 
-async def _objection(session: AsyncSession, agent: AgentSession, job: Job) -> str | None:
+async def _find_objection(session: AsyncSession, agent: AgentSession, job: Job) -> str | None:
     """What the agent has to deal with before it finishes, if anything."""
-    if await has_queued(session, job.id):
-        return MESSAGE_WAITS
-    touched = await touched_by_checkpoint(session, job.id) if agent.kind is SessionKind.worker else []
+    if await has_queued_messages(session, job.id):
+        return UNREAD_MESSAGE_NOTICE
+    touched = await load_touched_paths(session, job.id) if agent.kind is SessionKind.worker else []
     if not touched:
         return None
     notice = protection_notice(touched, job.base_sha)
@@ -110,8 +112,8 @@ async def _objection(session: AsyncSession, agent: AgentSession, job: Job) -> st
 
 def protection_notice(touched: Sequence[str], base_sha: str | None) -> str:
     """What the agent is told of protected paths that its change touches."""
-    shown = "\n".join(f"- {path}" for path in touched[:MAX_PATHS])
-    more = f"\n- and {len(touched) - MAX_PATHS} more" if len(touched) > MAX_PATHS else ""
+    shown = "\n".join(f"- {path}" for path in touched[:MAX_LISTED_PATHS])
+    more = f"\n- and {len(touched) - MAX_LISTED_PATHS} more" if len(touched) > MAX_LISTED_PATHS else ""
     return (
         f"Not finished: your change touches paths that this project protects:\n{shown}{more}\n"
         "As long as it does, nothing of your work can be pushed. Take back what you changed there, for "
@@ -120,7 +122,7 @@ def protection_notice(touched: Sequence[str], base_sha: str | None) -> str:
     )
 
 
-async def _call(session: AsyncSession, call: FinishCall) -> tuple[JsonObject, str | None]:
+async def _load_call(session: AsyncSession, call: FinishCall) -> tuple[JsonObject, str | None]:
     """The call's block, and its result if it has one."""
     message = select(Message).where(
         col(Message.session_id) == call.session_id, col(Message.sequence) == call.sequence
@@ -155,7 +157,7 @@ async def _end_step(
     return step if is_ended else None
 
 
-def _shown(step: RunStep) -> JsonObject:
+def _step_event_data(step: RunStep) -> JsonObject:
     """A step's end as its event tells it."""
     return {
         "stepId": step.id,
@@ -165,5 +167,5 @@ def _shown(step: RunStep) -> JsonObject:
         "verdict": step.verdict,
         "score": step.quality_score,
         "reasons": step.quality_reasons,
-        "summary": (step.output or "")[:SHOWN_SUMMARY],
+        "summary": (step.output or "")[:MAX_EVENT_SUMMARY_CHARS],
     }

@@ -5,14 +5,14 @@ from collections.abc import Sequence
 
 from temporalio.exceptions import ApplicationError
 
-from activities.runs.files import Files, sha256_of
+from activities.runs.files import FileStore, sha256_hex
 from gateways.anthropic.conversation import Block, Message
-from kit.ttl_cache import Recent
+from kit.ttl_cache import TTLCache
 from models import UploadedFile
 from models.base import JsonObject
 
-KEPT_SECONDS = 300.0
-MOST_KEPT = 12
+CACHE_SECONDS = 300.0
+MAX_CACHED_IMAGES = 12
 """Images in memory, of at most 5 MiB each."""
 
 
@@ -21,10 +21,10 @@ def image_reference(file_id: str, content_type: str) -> JsonObject:
     return {"type": "image", "fileId": file_id, "contentType": content_type}
 
 
-class Images:
-    def __init__(self, files: Files) -> None:
+class ImageLoader:
+    def __init__(self, files: FileStore) -> None:
         self.files = files
-        self._read: Recent[str, str] = Recent(KEPT_SECONDS, MOST_KEPT)
+        self._read: TTLCache[str, str] = TTLCache(CACHE_SECONDS, MAX_CACHED_IMAGES)
 
     async def fill(self, messages: Sequence[Message]) -> list[Message]:
         """The same messages with the bytes of every image that they refer to."""
@@ -49,7 +49,7 @@ class Images:
         async with self.files.database.reading() as session:
             file = await session.get(UploadedFile, file_id)
         data = await self.files.read(file) if file else None
-        if file is None or data is None or sha256_of(data) != file.sha256:
+        if file is None or data is None or sha256_hex(data) != file.sha256:
             raise ApplicationError(
                 f"The image {file_id} is gone, or was changed after it was checked: start again without it.",
                 type="IMAGE_GONE",

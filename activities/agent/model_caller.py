@@ -2,30 +2,30 @@
 
 from typing import Final
 
-from activities.gateway_factory import Outside, outside
+from activities.gateway_factory import GatewayFactory, external_call
 from activities.projects.credentials import Credentials
 from gateways.anthropic.client import Meter, Turn, TurnRequest
 from gateways.errors import ProviderLimit
 from kit.database import Database
-from kit.ttl_cache import Recent
+from kit.ttl_cache import TTLCache
 from models import AgentSession, CostRate
-from models.budgets.usage import rate_of
-from models.provider_rate_limit import fingerprint
+from models.budgets.usage import find_cost_rate
+from models.provider_rate_limit import credential_key
 
-PAUSE_SECONDS: Final = 5.0
+OVERLOAD_BACKOFF_SECONDS: Final = 5.0
 """How long everybody keeps away from an overloaded model that named no time."""
 
 
-class Asking:
-    def __init__(self, database: Database, outside: Outside) -> None:
+class ModelCaller:
+    def __init__(self, database: Database, outside: GatewayFactory) -> None:
         self.database = database
         self.outside = outside
-        self._rates: Recent[tuple[str, str, bool], CostRate | None] = Recent(seconds=10)
+        self._rates: TTLCache[tuple[str, str, bool], CostRate | None] = TTLCache(seconds=10)
 
     async def allowed(self, agent: AgentSession) -> Credentials:
         """The project's credentials; ProviderLimit while somebody who uses the same key was told to wait."""
         credentials = await self.outside.credentials(agent.project_id)
-        key = fingerprint("model", self.outside.model_key(credentials))
+        key = credential_key("model", self.outside.model_key(credentials))
         if held := await self.outside.blocked(key):
             raise ProviderLimit(held.reason, held.seconds)
         return credentials
@@ -33,12 +33,12 @@ class Asking:
     async def ask(self, credentials: Credentials, request: TurnRequest, meter: Meter) -> Turn:
         """One request; a limit holds up everybody who uses the same key, until the time that it names."""
         try:
-            with outside():
+            with external_call():
                 agent = await self.outside.agent(credentials)
                 return await agent.turn(request, meter)
         except ProviderLimit as limit:
-            key = fingerprint("model", self.outside.model_key(credentials))
-            await self.outside.block(key, limit.retry_after or PAUSE_SECONDS, limit.message)
+            key = credential_key("model", self.outside.model_key(credentials))
+            await self.outside.block(key, limit.retry_after or OVERLOAD_BACKOFF_SECONDS, limit.message)
             raise
 
     async def rate(self, model: str, project_id: str, *, counts_for_quota: bool = False) -> CostRate | None:
@@ -49,7 +49,7 @@ class Asking:
 
         async def read_now() -> CostRate | None:
             async with self.database.reading() as session:
-                return await rate_of(session, model, project_id, installations_first=counts_for_quota)
+                return await find_cost_rate(session, model, project_id, installations_first=counts_for_quota)
 
         found = await self._rates.get((project_id, model, counts_for_quota), read_now)
         if found is None:  # whoever waits for a price finds it at once

@@ -3,28 +3,28 @@
 from dataclasses import dataclass
 
 from activities.runs.step_outputs import StepOutput
-from gateways.anthropic.conversation import cut
-from models.agent.sections import RULE, material, plain, section
+from gateways.anthropic.conversation import truncate
+from models.agent.sections import SECTION_RULE, escape_section_tags, trusted_section, untrusted_section
 from models.agent.session_kind import SessionKind
-from models.assets.slash_commands import expand_commands
-from models.jobs.snapshot import Snapshot, StepSnapshot, iterations
-from models.learnings.document import render
+from models.assets.slash_commands import expand_slash_commands
+from models.jobs.snapshot import Snapshot, StepSnapshot, max_iterations
+from models.learnings.document import render_document
 from models.runs.run_step import Verdict
 
-OUTPUT_LIMIT = 20_000
+MAX_OUTPUT_CHARS = 20_000
 """Characters of an earlier step's output that later steps are told."""
-REASON_LIMIT = 1_000
+MAX_REASON_CHARS = 1_000
 """Characters of why an earlier run ended."""
 
-LONGEST_FOLDER = 60
+MAX_FOLDER_CHARS = 60
 """Characters of a skill's name that its folder has; file systems count 255 bytes."""
 
-_PLACE = f"""\
+_COMPANION_RULES = f"""\
 You work in a sandbox. The repository is in /home/user/repo, on a branch of its own; bash starts there.
-{RULE}"""
-_HOUSE = f"""\
+{SECTION_RULE}"""
+_WORK_RULES = f"""\
 You work in a sandbox. The repository is in /home/user/repo, on the run's own branch; bash starts there.
-{RULE}
+{SECTION_RULE}
 - Do not push, do not open a pull request, do not change git's configuration: that is done for you afterwards.
 - Work without asking: nobody answers questions. Where the task is silent, choose what its user would expect
   and say so in your summary.
@@ -41,7 +41,7 @@ class StepPrompt:
 
 def system_prompt(snapshot: Snapshot, step: StepSnapshot, kind: SessionKind = SessionKind.worker) -> str:
     """The same for every turn of the session, so that the provider caches it."""
-    house = _PLACE if kind is SessionKind.companion else _HOUSE
+    house = _COMPANION_RULES if kind is SessionKind.companion else _WORK_RULES
     parts = [f"Role: {step.role.value}", step.instructions, house]
     if snapshot.sandbox_system_prompt:
         parts.append(snapshot.sandbox_system_prompt)
@@ -58,7 +58,7 @@ def system_prompt(snapshot: Snapshot, step: StepSnapshot, kind: SessionKind = Se
     if commands:
         listed = "\n".join(f"- /{name}: .claude/commands/{name}.md" for name in commands)
         parts.append(f"# Commands: when the task names one, follow its file\n\n{listed}")
-    if snapshot.learnings and (learnings := render(snapshot.learnings.entries, step.role)):
+    if snapshot.learnings and (learnings := render_document(snapshot.learnings.entries, step.role)):
         parts.append(learnings)
     return "\n\n".join(parts)
 
@@ -66,26 +66,26 @@ def system_prompt(snapshot: Snapshot, step: StepSnapshot, kind: SessionKind = Se
 def user_prompt(told: StepPrompt) -> str:
     """The task, the place of this step in the run, and what earlier steps put out."""
     block = next(block for block in told.snapshot.blocks if told.step in block)
-    parts = [section("task", told.snapshot.prompt)]
+    parts = [trusted_section("task", told.snapshot.prompt)]
     if told.step.prompt:
-        parts.append(section("step", told.step.prompt))
-    parts += expand_commands(told.snapshot.commands, told.snapshot.prompt, told.step.prompt)
+        parts.append(trusted_section("step", told.step.prompt))
+    parts += expand_slash_commands(told.snapshot.commands, told.snapshot.prompt, told.step.prompt)
     if told.snapshot.kind_of(told.step) is SessionKind.judge:
         names = "\n".join(
             f"- {name} (in the clone: origin/{name})" for name in told.snapshot.compare_branches
         )
-        parts.append(f"{section('alternatives', names)}\nCompare them with each other.")
+        parts.append(f"{trusted_section('alternatives', names)}\nCompare them with each other.")
     parts += _earlier_run(told)
-    if iterations(block) > 1:
-        parts.append(f"Iteration {told.iteration} of {iterations(block)}.")
+    if max_iterations(block) > 1:
+        parts.append(f"Iteration {told.iteration} of {max_iterations(block)}.")
     parts += [
-        material("output", cut(output.output, OUTPUT_LIMIT), of=output.label)
-        for output in _latest(told.earlier)
+        untrusted_section("output", truncate(output.output, MAX_OUTPUT_CHARS), of=output.label)
+        for output in _last_outputs(told.earlier)
     ]
     if not told.step.role.gives_verdict:
         checks = {step.index for step in block if step.role.gives_verdict}
         parts += [
-            material("feedback", cut(output.feedback or "", OUTPUT_LIMIT))
+            untrusted_section("feedback", truncate(output.feedback or "", MAX_OUTPUT_CHARS))
             for output in told.earlier
             if output.index in checks
             and output.iteration == told.iteration - 1
@@ -103,13 +103,13 @@ def _earlier_run(told: StepPrompt) -> list[str]:
         return []
     lines = [
         f"Run {earlier.run_number} worked on this task before and ended early.",
-        plain(cut(earlier.reason, REASON_LIMIT)),
+        escape_section_tags(truncate(earlier.reason, MAX_REASON_CHARS)),
         "What it did is in the work tree already: look at it first, then do only what is missing.",
     ]
-    return [section("earlier-run", "\n".join(lines))]
+    return [trusted_section("earlier-run", "\n".join(lines))]
 
 
-def _latest(outputs: list[StepOutput]) -> list[StepOutput]:
+def _last_outputs(outputs: list[StepOutput]) -> list[StepOutput]:
     """Of every step only what it put out last."""
     return sorted({output.index: output for output in outputs}.values(), key=lambda output: output.index)
 
@@ -119,7 +119,7 @@ def skill_folders(snapshot: Snapshot) -> dict[str, str]:
     folders: dict[str, str] = {}
     for skill in snapshot.skills:
         wanted = "-".join("".join(c if c.isalnum() else " " for c in skill.name.lower()).split())
-        wanted = name = wanted[:LONGEST_FOLDER] or "skill"
+        wanted = name = wanted[:MAX_FOLDER_CHARS] or "skill"
         number = 1
         while name in folders.values():
             number += 1

@@ -9,20 +9,20 @@ from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio import activity
 
-from activities.agent.tool_calls import shown_call
+from activities.agent.tool_calls import tool_call_event_data
 from kit.database import Database
 from models import AgentSession, Message, RunStep, Sandbox, ToolCall
 from models.base import JsonObject
-from models.event import EventType, append
-from models.jobs.job_lookup import job_of
-from models.sandboxes.loss import Loss, loss_of
+from models.event import EventType, append_event
+from models.jobs.job_lookup import get_job
+from models.sandboxes.loss import Loss, find_loss
 
-INTERRUPTED: Final = (
+INTERRUPTED_NOTICE: Final = (
     "This call was interrupted and is not repeated, as its sandbox was lost. What it does outside of the "
     "sandbox, such as a push, a publication or a request, may have happened, in part or in whole: find out "
     "before you do it again."
 )
-NOT_FINISHED: Final = "Not finished: the sandbox was lost before your last changes were saved."
+NOT_FINISHED_NOTICE: Final = "Not finished: the sandbox was lost before your last changes were saved."
 
 
 class LostTurn(BaseModel):
@@ -37,7 +37,7 @@ class LostTurn(BaseModel):
     """Of the one that its agent goes on in."""
 
 
-class SandboxLosses:
+class SandboxLossActivities:
     def __init__(self, database: Database) -> None:
         self.database = database
 
@@ -50,14 +50,14 @@ class SandboxLosses:
         """
         async with self.database.transaction() as session:
             agent = await session.get_one(AgentSession, turn.session_id)
-            job = await job_of(session, agent.job_id, lock=True)
+            job = await get_job(session, agent.job_id, lock=True)
             sandbox = await session.get_one(Sandbox, turn.sandbox_id)
             if agent.step_id is not None:
                 step = await session.get_one(RunStep, agent.step_id, with_for_update=True)
                 step.go_on_in(turn.replacement)
-            notice = loss_notice(await loss_of(session, sandbox))
-            results = await _results(session, turn)
-            for block in await _calls(session, turn):
+            notice = loss_notice(await find_loss(session, sandbox))
+            results = await _load_results(session, turn)
+            for block in await _load_call_blocks(session, turn):
                 if block["id"] in results:
                     continue
                 given = block["input"]
@@ -67,15 +67,17 @@ class SandboxLosses:
                     sequence=turn.sequence,
                     tool_use_id=str(block["id"]),
                     name=str(block["name"]),
-                    result=f"{NOT_FINISHED if block['name'] == 'finish' else INTERRUPTED}\n\n{notice}",
+                    result="\n\n".join(
+                        (NOT_FINISHED_NOTICE if block["name"] == "finish" else INTERRUPTED_NOTICE, notice)
+                    ),
                     is_error=True,
                     duration_ms=0,
                 )
                 session.add(call)
                 results[call.tool_use_id] = call.result
                 if not job.is_over:
-                    append(session, job, EventType.tool_completed, shown_call(call, given))
-        return any(text.startswith((INTERRUPTED, NOT_FINISHED)) for text in results.values())
+                    append_event(session, job, EventType.tool_completed, tool_call_event_data(call, given))
+        return any(text.startswith((INTERRUPTED_NOTICE, NOT_FINISHED_NOTICE)) for text in results.values())
 
 
 def loss_notice(loss: Loss) -> str:
@@ -83,21 +85,21 @@ def loss_notice(loss: Loss) -> str:
     origin = (
         "from the branch as it was when the work in it began, as no checkpoint had been taken"
         if loss.checkpoint_at is None
-        else f"from the checkpoint of {_clock(loss.checkpoint_at)}"
+        else f"from the checkpoint of {_format_utc(loss.checkpoint_at)}"
     )
     return (
-        f"The sandbox was lost at {_clock(loss.at)}. You go on in a new one, made {origin}. Everything that "
-        f"was changed in the old one after {_clock(loss.since)} is gone: files, installed packages, running "
-        "processes, and also what calls did whose results say that they succeeded. Look at what is there "
-        "before you go on, and do again what is missing."
+        f"The sandbox was lost at {_format_utc(loss.at)}. You go on in a new one, made {origin}. "
+        f"Everything that was changed in the old one after {_format_utc(loss.since)} is gone: files, "
+        "installed packages, running processes, and also what calls did whose results say that they "
+        "succeeded. Look at what is there before you go on, and do again what is missing."
     )
 
 
-def _clock(moment: datetime) -> str:
+def _format_utc(moment: datetime) -> str:
     return f"{moment:%Y-%m-%d %H:%M:%S} UTC"
 
 
-async def _calls(session: AsyncSession, turn: LostTurn) -> list[JsonObject]:
+async def _load_call_blocks(session: AsyncSession, turn: LostTurn) -> list[JsonObject]:
     """The blocks of the turn that ask for a call."""
     statement = select(Message).where(
         col(Message.session_id) == turn.session_id, col(Message.sequence) == turn.sequence
@@ -106,7 +108,7 @@ async def _calls(session: AsyncSession, turn: LostTurn) -> list[JsonObject]:
     return [block for block in message.content if block["type"] == "tool_use"]
 
 
-async def _results(session: AsyncSession, turn: LostTurn) -> dict[str, str]:
+async def _load_results(session: AsyncSession, turn: LostTurn) -> dict[str, str]:
     """The results that the turn's calls have, by the call's id."""
     statement = select(ToolCall).where(
         col(ToolCall.session_id) == turn.session_id, col(ToolCall.sequence) == turn.sequence

@@ -15,17 +15,17 @@ from models.jobs.job import Job
 from models.jobs.snapshot import Snapshot, StepSnapshot
 
 
-class Opened(BaseModel):
+class OpenedSession(BaseModel):
     session_id: str
     label: str
     max_turns: int
 
     @classmethod
-    def of(cls, agent: AgentSession) -> "Opened":
+    def of(cls, agent: AgentSession) -> "OpenedSession":
         return cls(session_id=agent.id, label=agent.label, max_turns=agent.max_turns)
 
 
-def new_session(
+def build_session(
     project_id: str,
     job_id: str,
     snapshot: Snapshot,
@@ -66,7 +66,7 @@ async def open_session(
     sandbox_id: str,
 ) -> AgentSession:
     """Add a new session to a job; the caller holds the job's row and has looked for an old one."""
-    row, message = new_session(job.project_id, job.id, snapshot, agent, kind, prompt, sandbox_id=sandbox_id)
+    row, message = build_session(job.project_id, job.id, snapshot, agent, kind, prompt, sandbox_id=sandbox_id)
     session.add(row)
     await session.flush()
     session.add(message)
@@ -74,7 +74,7 @@ async def open_session(
     return row
 
 
-async def session_of(session: AsyncSession, job_id: str, kind: SessionKind) -> AgentSession | None:
+async def find_session(session: AsyncSession, job_id: str, kind: SessionKind) -> AgentSession | None:
     """The session of this kind that a job has; jobs other than runs have one of a kind."""
     statement = select(AgentSession).where(col(AgentSession.job_id) == job_id, col(AgentSession.kind) == kind)
     found: AgentSession | None = (await session.execute(statement)).scalar_one_or_none()

@@ -9,25 +9,25 @@ from sqlalchemy import select
 from sqlmodel import col
 from temporalio import activity
 
-from activities.gateway_factory import Outside, outside
+from activities.gateway_factory import GatewayFactory, external_call
 from activities.issues.reports import report_issue
-from activities.jobs.active_time import Timed
+from activities.jobs.active_time import TimedResult
 from activities.jobs.lifecycle import bind_job
-from activities.jobs.resumption import found_done
+from activities.jobs.resumption import note_already_done
 from activities.learnings.reports import report_learning
 from gateways.learnings.report import ReportLearning
 from gateways.sandboxes.sandbox import ToolResult
 from gateways.tools.definitions import ReportIssue, ToolRequest, parse
 from kit.crypto import digest
 from kit.database import Database
-from kit.ttl_cache import Recent
+from kit.ttl_cache import TTLCache
 from models import AgentSession, Message, Sandbox, ToolCall
 from models.agent.tool_result import save_tool_result
 from models.base import JsonObject
 
-TOOL_SECONDS = 1_800
+TOOL_CALL_TIMEOUT_SECONDS = 1_800
 """The longest that one tool call may take; the model is told when it was ended."""
-SHOWN_RESULT = 2_000
+MAX_EVENT_FIELD_CHARS = 2_000
 """Characters of a result that its event carries."""
 
 
@@ -47,15 +47,15 @@ class ToolCallInput(BaseModel):
         return f"{self.session_id}-{self.sequence}-{digest(self.tool_use_id)[:16]}"
 
 
-class ToolCalls:
-    def __init__(self, database: Database, outside: Outside) -> None:
+class ToolCallActivities:
+    def __init__(self, database: Database, outside: GatewayFactory) -> None:
         self.database = database
         self.outside = outside
-        self._agents: Recent[str, AgentSession] = Recent(seconds=600)
-        self._sandboxes: Recent[str, _Sandbox] = Recent(seconds=600)
+        self._agents: TTLCache[str, AgentSession] = TTLCache(seconds=600)
+        self._sandboxes: TTLCache[str, _SandboxFacts] = TTLCache(seconds=600)
 
     @activity.defn
-    async def tool_call(self, call: ToolCallInput) -> Timed:
+    async def tool_call(self, call: ToolCallInput) -> TimedResult:
         """Carry out a tool call in the sandbox and store its result.
 
         Killed before the call was sent, it is sent again; killed while it runs, the second execution waits
@@ -69,8 +69,8 @@ class ToolCalls:
         agent = await self._agents.get(call.session_id, partial(self._agent, call.session_id))
         bind_job(agent.job_id)
         if (block := await self._unanswered(call)) is None:
-            found_done("The call's result was stored.")
-            return Timed()
+            note_already_done("The call's result was stored.")
+            return TimedResult()
         credentials = await self.outside.credentials(agent.project_id)
         name, given = str(block["name"]), block["input"]
         assert isinstance(given, dict)
@@ -81,14 +81,14 @@ class ToolCalls:
             assert isinstance(request, ToolRequest), "everything else was answered with the turn"
             assert call.sandbox_id is not None, "a session without a sandbox has no tool that needs one"
             sandbox = await self._sandboxes.get(call.sandbox_id, partial(self._sandbox, call.sandbox_id))
-            with outside():
+            with external_call():
                 handle = await self.outside.attach(credentials, sandbox)
                 result = await handle.tool(
                     call.journal_key,
                     request.wire(),
                     envs=credentials.environment_for(agent.secrets),
                     after=call.after,
-                    timeout_seconds=TOOL_SECONDS,
+                    timeout_seconds=TOOL_CALL_TIMEOUT_SECONDS,
                 )
         text = await asyncio.to_thread(credentials.redactor.text, result.content)
         row = ToolCall(
@@ -100,8 +100,8 @@ class ToolCalls:
             is_error=result.is_error,
             duration_ms=result.duration_ms,
         )
-        await save_tool_result(self.database.sql, agent.job_id, row, shown_call(row, given))
-        return Timed()
+        await save_tool_result(self.database.sql, agent.job_id, row, tool_call_event_data(row, given))
+        return TimedResult()
 
     async def _agent(self, session_id: str) -> AgentSession:
         async with self.database.reading() as session:
@@ -121,11 +121,11 @@ class ToolCalls:
             blocks, is_stored = (await session.execute(asked)).one()
         return None if is_stored else next(block for block in blocks if block.get("id") == call.tool_use_id)
 
-    async def _sandbox(self, sandbox_id: str) -> "_Sandbox":
+    async def _sandbox(self, sandbox_id: str) -> "_SandboxFacts":
         found = select(col(Sandbox.provider_id), col(Sandbox.timeout_ms)).where(col(Sandbox.id) == sandbox_id)
         async with self.database.reading() as session:
             provider_id, timeout_ms = (await session.execute(found)).one()
-        return _Sandbox(provider_id, timeout_ms)
+        return _SandboxFacts(provider_id, timeout_ms)
 
     async def _report(
         self, call: ToolCallInput, job_id: str, said: ReportIssue | ReportLearning
@@ -140,25 +140,28 @@ class ToolCalls:
         return ToolResult(content=text, is_error=False, duration_ms=0, truncated=False)
 
 
-def shown_call(call: ToolCall, given: dict[str, JsonValue]) -> JsonObject:
+def tool_call_event_data(call: ToolCall, given: dict[str, JsonValue]) -> JsonObject:
     """A call and its result as the event tells them."""
     return {
         "sessionId": call.session_id,
         "toolUseId": call.tool_use_id,
         "name": call.name,
-        "input": _shortened(given),
-        "result": call.result[:SHOWN_RESULT],
+        "input": _truncate_values(given),
+        "result": call.result[:MAX_EVENT_FIELD_CHARS],
         "isError": call.is_error,
         "durationMs": call.duration_ms,
     }
 
 
-def _shortened(given: dict[str, JsonValue]) -> dict[str, object]:
+def _truncate_values(given: dict[str, JsonValue]) -> dict[str, object]:
     """A call's input as its event shows it: long texts cut."""
-    return {key: value[:SHOWN_RESULT] if isinstance(value, str) else value for key, value in given.items()}
+    return {
+        key: value[:MAX_EVENT_FIELD_CHARS] if isinstance(value, str) else value
+        for key, value in given.items()
+    }
 
 
-class _Sandbox(NamedTuple):
+class _SandboxFacts(NamedTuple):
     """What never changes of a sandbox at work."""
 
     provider_id: str | None

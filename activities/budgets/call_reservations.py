@@ -10,42 +10,42 @@ from uuid import uuid4
 from sqlalchemy.exc import SQLAlchemyError
 from temporalio.exceptions import ApplicationError
 
-from activities.agent.conversation import Speaker
-from activities.agent.model_caller import Asking
+from activities.agent.conversation import SessionContext
+from activities.agent.model_caller import ModelCaller
 from activities.budgets.lost_calls import charge_lost
-from activities.budgets.quotas import require_price, used_up
-from activities.budgets.token_bounds import bound_of, bound_of_count
-from activities.gateway_factory import outside
+from activities.budgets.quotas import quota_limit_error, require_price
+from activities.budgets.token_bounds import max_input_tokens, max_tokens_of_count
+from activities.gateway_factory import external_call
 from activities.projects.credentials import Credentials
 from gateways.anthropic.client import ContextTooLong, Meter, Turn, TurnCut, TurnRequest
 from gateways.anthropic.conversation import Usage
 from gateways.errors import GatewayError
-from kit.cancellation import finish_first
+from kit.cancellation import run_to_completion
 from kit.database import Database
 from kit.errors import AppError
 from kit.ids import prefixed
 from kit.logs import logger
 from models import CostRate, OpenCall
-from models.budgets.money_code import MoneyCode
-from models.budgets.open_call import open_call
-from models.budgets.quota import QuotaUse
-from models.budgets.reservation import Call, Granted, Refusal, release, reserve
+from models.budgets.money_code import BudgetWaitCode
+from models.budgets.open_call import record_open_call
+from models.budgets.quota import QuotaUsage
+from models.budgets.reservation import ModelCall, ReservationGrant, ReservationRefusal, release, reserve
 
 log = logger(__name__)
-MAX_CUTS: Final = 10
+MAX_CONSECUTIVE_CUTS: Final = 10
 """Answers in a row that are paid for and never get whole, before the session gives up."""
-REFUSED: Final = {
-    MoneyCode.reached: "A budget is reached: the next model call could exceed it.",
-    MoneyCode.reserved: "What is left of a budget is reserved for other model calls.",
-    MoneyCode.unpriced: "A budget applies, and the model has no price.",
+REFUSAL_MESSAGES: Final = {
+    BudgetWaitCode.reached: "A budget is reached: the next model call could exceed it.",
+    BudgetWaitCode.reserved: "What is left of a budget is reserved for other model calls.",
+    BudgetWaitCode.unpriced: "A budget applies, and the model has no price.",
 }
 
 
 @dataclass
-class Paid:
+class ReservedCall:
     """A call that may be made."""
 
-    call: Call
+    call: ModelCall
     request: TurnRequest
     """Its answer may be shorter than was asked for."""
     rate: CostRate | None
@@ -73,29 +73,29 @@ class Paid:
         )
 
 
-def _is_tight(asked: Granted | Refusal, request: TurnRequest) -> bool:
+def _needs_exact_count(asked: ReservationGrant | ReservationRefusal, request: TurnRequest) -> bool:
     """Whether there is too little money by a bound that is far too high: worth a closer look."""
-    if isinstance(asked, Refusal):
-        return asked.code is not MoneyCode.unpriced
+    if isinstance(asked, ReservationRefusal):
+        return asked.code is not BudgetWaitCode.unpriced
     return asked.max_tokens < request.max_tokens
 
 
-class Paying:
-    def __init__(self, database: Database, model: Asking) -> None:
+class CallReservations:
+    def __init__(self, database: Database, model: ModelCaller) -> None:
         self.database, self._model = database, model
 
     @asynccontextmanager
     async def pay(
         self,
         credentials: Credentials,
-        speaker: Speaker,
+        speaker: SessionContext,
         sequence: int,
         request: TurnRequest,
         counted: Usage | None = None,
-    ) -> AsyncIterator[Paid]:
+    ) -> AsyncIterator[ReservedCall]:
         """Set aside what a call may cost, for the block that makes it and records what it did cost.
 
-        Raises an error with the code of `MoneyCode` that no retry overcomes, and ProviderLimit where the
+        Raises an error with the code of `BudgetWaitCode` that no retry overcomes, and ProviderLimit where the
         project's quota of the server's key is used up: the workflow waits.  Killed
         within the block, what is set aside stays until the turn is repeated, which takes it over: nothing of
         it is lost, and nothing is set aside twice; what the provider had said of the call until then is
@@ -107,7 +107,7 @@ class Paying:
         counted: see `activities.budgets.token_bounds`.
         """
         agent = speaker.agent
-        call = Call(
+        call = ModelCall(
             agent.id,
             sequence,
             agent.project_id,
@@ -119,21 +119,27 @@ class Paying:
         rate = await self._rate(call, request.model)
         if call.counts_for_quota:
             require_price(request.model, rate)
-        paid = Paid(call, request, rate)
+        paid = ReservedCall(call, request, rate)
         try:
-            asked = await self._reserve(call, request, rate, bound_of(request, counted))
-            if _is_tight(asked, request) and (tokens := await self._count(credentials, request)) is not None:
+            asked = await self._reserve(call, request, rate, max_input_tokens(request, counted))
+            if (
+                _needs_exact_count(asked, request)
+                and (tokens := await self._count(credentials, request)) is not None
+            ):
                 asked = await self._reserve(call, request, rate, tokens)
-            if isinstance(asked, Refusal):
+            if isinstance(asked, ReservationRefusal):
                 raise ApplicationError(
-                    REFUSED[asked.code], asked.model_dump(mode="json"), type=asked.code, non_retryable=True
+                    REFUSAL_MESSAGES[asked.code],
+                    asked.model_dump(mode="json"),
+                    type=asked.code,
+                    non_retryable=True,
                 )
             paid.request = request.model_copy(update={"max_tokens": asked.max_tokens})
             paid.meter.note = partial(self._open, paid)
             yield paid
         except TurnCut as cut:
-            cuts = await finish_first(self._charge_lost(speaker, paid, is_cut=True))
-            if cuts >= MAX_CUTS:
+            cuts = await run_to_completion(self._charge_lost(speaker, paid, is_cut=True))
+            if cuts >= MAX_CONSECUTIVE_CUTS:
                 raise ApplicationError(
                     f"The model's answer was cut off {cuts} times in a row; each time it was paid for.",
                     type="TURN_CUT",
@@ -142,24 +148,24 @@ class Paying:
             raise
         finally:
             if not paid.is_settled:
-                await finish_first(self._leave(speaker, paid))
+                await run_to_completion(self._leave(speaker, paid))
 
-    async def rate_of(self, paid: Paid, turn: Turn) -> CostRate | None:
+    async def rate_of(self, paid: ReservedCall, turn: Turn) -> CostRate | None:
         """What the answer is charged with: as it was reckoned, unless another model gave it."""
         return await self._rate_of_model(paid, turn.model)
 
-    async def _rate_of_model(self, paid: Paid, model: str) -> CostRate | None:
+    async def _rate_of_model(self, paid: ReservedCall, model: str) -> CostRate | None:
         return paid.rate if model == paid.request.model else await self._rate(paid.call, model)
 
-    async def _rate(self, call: Call, model: str) -> CostRate | None:
+    async def _rate(self, call: ModelCall, model: str) -> CostRate | None:
         return await self._model.rate(model, call.project_id, counts_for_quota=call.counts_for_quota)
 
-    async def _leave(self, speaker: Speaker, paid: Paid) -> None:
+    async def _leave(self, speaker: SessionContext, paid: ReservedCall) -> None:
         """Give up a call whose answer is not recorded."""
         await self._charge_lost(speaker, paid)
         await self._release(paid.call)
 
-    async def _charge_lost(self, speaker: Speaker, paid: Paid, *, is_cut: bool = False) -> int:
+    async def _charge_lost(self, speaker: SessionContext, paid: ReservedCall, *, is_cut: bool = False) -> int:
         """Count what an answer has cost that is not recorded, as far as the provider has said; once.
 
         is_cut: it never got whole, and not because we left; how many of those there were in a row.
@@ -176,39 +182,39 @@ class Paying:
             log.warning("turn.cost_lost", session_id=lost.session_id, usage=lost.usage, reason=name)
             return 0
 
-    async def _open(self, paid: Paid) -> None:
+    async def _open(self, paid: ReservedCall) -> None:
         """Write down that the provider answers; where that fails, only our death would lose what it costs."""
         begun = paid.so_far()
         assert begun is not None, "the provider says what it reads when it begins"
         try:
             async with self.database.transaction() as session:
-                await open_call(session, begun)
+                await record_open_call(session, begun)
         except (SQLAlchemyError, AppError) as error:
             log.warning("turn.call_not_noted", session_id=begun.session_id, reason=type(error).__name__)
 
     async def _reserve(
-        self, call: Call, request: TurnRequest, rate: CostRate | None, input_tokens: int
-    ) -> Granted | Refusal:
+        self, call: ModelCall, request: TurnRequest, rate: CostRate | None, input_tokens: int
+    ) -> ReservationGrant | ReservationRefusal:
         """ProviderLimit where the quota that the call counts for is used up."""
         async with self.database.transaction() as session:
             asked = await reserve(session, call, request.model, rate, input_tokens, request.max_tokens)
-        if isinstance(asked, QuotaUse):
-            raise used_up(asked)
+        if isinstance(asked, QuotaUsage):
+            raise quota_limit_error(asked)
         return asked
 
     async def _count(self, credentials: Credentials, request: TurnRequest) -> int | None:
         """What the provider counts, as bytes are far above it; None when it does not say."""
         try:
-            with outside():
+            with external_call():
                 agent = await self._model.outside.agent(credentials)
-                return bound_of_count(await agent.count(request))
+                return max_tokens_of_count(await agent.count(request))
         except ContextTooLong:
             raise
         except GatewayError as error:
             log.info("tokens could not be counted", reason=error.message)
             return None
 
-    async def _release(self, call: Call) -> None:
+    async def _release(self, call: ModelCall) -> None:
         try:
             async with self.database.transaction() as session:
                 await release(session, call)

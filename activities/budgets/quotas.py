@@ -5,13 +5,13 @@ from typing import Final
 from gateways.errors import ProviderLimit
 from kit.database import Database
 from models import CostRate, Sandbox
-from models.budgets.quota import QuotaUse, jobs_before
+from models.budgets.quota import QuotaUsage, count_jobs_ahead
 
-LOOK_AGAIN_SECONDS: Final = 600.0
+QUOTA_RECHECK_SECONDS: Final = 600.0
 """How long it takes at most until a raised quota is noticed."""
-SOON_SECONDS: Final = 15.0
+SHORT_RECHECK_SECONDS: Final = 15.0
 """Until others' calls are answered, or their jobs may have ended."""
-HOW_TO_GO_ON: Final = (
+QUOTA_HELP: Final = (
     "The server's operator raises it with codecourier projects quota; with a key of the project's own (POST "
     "/api/v1/project/provider-keys/set) there is no such limit."
 )
@@ -23,36 +23,36 @@ def require_price(model: str, rate: CostRate | None) -> None:
         raise ProviderLimit(
             f"The installation has no price for the model {model}, so that nobody can tell what the "
             f"project uses of the server's key: choose another model, or have the operator set one. "
-            f"{HOW_TO_GO_ON}",
-            LOOK_AGAIN_SECONDS,
+            f"{QUOTA_HELP}",
+            QUOTA_RECHECK_SECONDS,
         )
 
 
-def used_up(use: QuotaUse) -> ProviderLimit:
+def quota_limit_error(use: QuotaUsage) -> ProviderLimit:
     """What a project waits for that has used up its quota: the next month, or calls that are answered."""
     if use.spent_usd >= use.most_usd:
         return ProviderLimit(
             f"The project has spent {use.spent_usd:.2f} of the {use.most_usd:.2f} USD that it may spend with "
-            f"the server's model key in {use.month:%B %Y}; it goes on next month (UTC). {HOW_TO_GO_ON}",
-            LOOK_AGAIN_SECONDS,
+            f"the server's model key in {use.month:%B %Y}; it goes on next month (UTC). {QUOTA_HELP}",
+            QUOTA_RECHECK_SECONDS,
         )
     return ProviderLimit(
         f"What is left of the {use.most_usd:.2f} USD that the project may spend with the server's model key "
         "is reserved for calls that are being answered; it goes on by itself when they are.",
-        SOON_SECONDS,
+        SHORT_RECHECK_SECONDS,
     )
 
 
-async def require_place(database: Database, sandbox: Sandbox, most: int) -> None:
+async def require_sandbox_quota(database: Database, sandbox: Sandbox, most: int) -> None:
     """ProviderLimit while as many jobs of the project as may have a sandbox at work, asked before this one.
 
     Those who wait come in the order in which they asked.  Again, it only reads.
     """
     async with database.reading() as session:
-        before = await jobs_before(session, sandbox)
+        before = await count_jobs_ahead(session, sandbox)
     if before >= most:
         raise ProviderLimit(
             f"{most} jobs of the project may have a sandbox at work with the server's key, and {before} come "
-            f"before this one; it goes on by itself when they have ended. {HOW_TO_GO_ON}",
-            SOON_SECONDS,
+            f"before this one; it goes on by itself when they have ended. {QUOTA_HELP}",
+            SHORT_RECHECK_SECONDS,
         )

@@ -2,30 +2,30 @@
 
 from decimal import Decimal
 
-from activities.agent.conversation import Speaker
+from activities.agent.conversation import SessionContext
 from gateways.anthropic.conversation import Usage
 from models import CostRate, UsageRecord
-from models.agent.turn import Spending
+from models.agent.turn import TurnCost
 from models.budgets.budget import MODEL_SERVICE, budget_ids
-from models.budgets.usage import Tokens, attribution, cost
+from models.budgets.usage import Tokens, price_usage, source_column
 
 
-def spending_of(
-    speaker: Speaker,
+def build_spending(
+    speaker: SessionContext,
     usage: Usage,
     rate: CostRate | None,
     source_id: str,
     sequence: int,
     *,
     counts_for_quota: bool,
-) -> Spending:
+) -> TurnCost:
     """source_id: what it was spent for; sequence: of the message under which it was reserved.
 
     counts_for_quota: see `Call`; as it was when the call was made.
     """
     agent, tokens = speaker.agent, Tokens(**usage.model_dump())
-    costs = cost(rate, tokens)
-    names = {"run_id": speaker.run_id, **attribution(agent.job_id)}
+    costs = price_usage(rate, tokens)
+    names = {"run_id": speaker.run_id, **source_column(agent.job_id)}
     records = [
         UsageRecord(
             project_id=agent.project_id,
@@ -41,7 +41,7 @@ def spending_of(
         )
         for unit, (quantity, usd) in costs.items()
     ]
-    return Spending(
+    return TurnCost(
         source_id,
         sequence,
         tokens,

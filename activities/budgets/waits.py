@@ -8,29 +8,29 @@ from temporalio import activity
 from kit.database import Database
 from models import AgentSession
 from models.base import now
-from models.budgets.money_code import MoneyCode
-from models.budgets.reservation import Call, Refusal
-from models.budgets.wait import hold, let_go
+from models.budgets.money_code import BudgetWaitCode
+from models.budgets.reservation import ModelCall, ReservationRefusal
+from models.budgets.wait import end_wait, wait_for_budget
 from models.runs.run import Run
 
 
-class HoldSession(BaseModel):
+class StartBudgetWait(BaseModel):
     """A session whose call was refused."""
 
     session_id: str
     job_id: str
-    refusal: Refusal
+    refusal: ReservationRefusal
 
 
-class Held(BaseModel):
+class BudgetHold(BaseModel):
     """What holds a session up."""
 
-    code: MoneyCode
+    code: BudgetWaitCode
     until: dt.datetime | None = None
     """When another month begins, with the whole budget of the project."""
 
 
-class LetGo(BaseModel):
+class EndBudgetWait(BaseModel):
     """A session that waits for money no longer."""
 
     session_id: str
@@ -39,12 +39,12 @@ class LetGo(BaseModel):
     """False: its job is about to end."""
 
 
-class Holding:
+class BudgetWaitActivities:
     def __init__(self, database: Database) -> None:
         self.database = database
 
     @activity.defn
-    async def hold_session(self, ask: HoldSession) -> Held | None:
+    async def hold_session(self, ask: StartBudgetWait) -> BudgetHold | None:
         """Show that the session waits for money, and tell the members once; None: there is enough by now.
 
         Repeated, it finds the same and writes nothing more: what is shown is replaced, the event of a pause
@@ -53,23 +53,23 @@ class Holding:
         async with self.database.transaction() as session:
             agent = await session.get_one(AgentSession, ask.session_id)
             run = await session.get(Run, agent.job_id)
-            call = Call(
-                agent.id, NO_MESSAGE, agent.project_id, run.chain_id if run else None, agent.job_id, ""
+            call = ModelCall(
+                agent.id, NO_SEQUENCE, agent.project_id, run.chain_id if run else None, agent.job_id, ""
             )
-            held = await hold(session, call, ask.refusal)
+            held = await wait_for_budget(session, call, ask.refusal)
         if held is None:
             return None
-        of_month = held.code is MoneyCode.reached and agent.project_id in held.budget_ids
-        return Held(code=held.code, until=next_month(now()) if of_month else None)
+        of_month = held.code is BudgetWaitCode.reached and agent.project_id in held.budget_ids
+        return BudgetHold(code=held.code, until=next_month(now()) if of_month else None)
 
     @activity.defn
-    async def let_session_go(self, ask: LetGo) -> None:
+    async def let_session_go(self, ask: EndBudgetWait) -> None:
         """Show that it goes on; repeated, it changes nothing."""
         async with self.database.transaction() as session:
-            await let_go(session, ask.session_id, ask.job_id, goes_on=ask.goes_on)
+            await end_wait(session, ask.session_id, ask.job_id, goes_on=ask.goes_on)
 
 
-NO_MESSAGE = -1
+NO_SEQUENCE = -1
 """The sequence of a call that sets nothing aside."""
 
 

@@ -7,10 +7,10 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from kit.settings import Settings
 from models import Issue, Run, WorkChain
 from models.runs.run import PrStatus, RunSource, RunStatus
-from models.runs.run_start import RunStart, create_run, title
+from models.runs.run_start import RunStart, create_run, run_name_from_prompt
 
 
-async def run_of_issue(
+async def create_issue_run(
     session: AsyncSession, chain: WorkChain, index: int, issue: Issue, key: str, settings: Settings
 ) -> Run:
     """A pending run for the issue at this index; NotFound, Invalid or Conflict when it cannot be."""
@@ -18,7 +18,7 @@ async def run_of_issue(
     request = RunStart(
         workflow_id=chain.workflow_id,
         prompt=issue.prompt,
-        name=title(issue.title),
+        name=run_name_from_prompt(issue.title),
         base_branch=base_branch,
     )
     run = await create_run(

@@ -11,9 +11,9 @@ from kit.ids import is_id
 from models import Event, Run, SprintChain, WorkChain
 from models.base import JsonObject
 from models.chains.chain import Chain, ChainStatus
-from models.event import EventType, append
+from models.event import EventType, append_event
 from models.runs.run import RunStatus
-from models.runs.run_completion import announce
+from models.runs.run_completion import publish_completion
 
 
 class ChainPlan(BaseModel):
@@ -23,7 +23,7 @@ class ChainPlan(BaseModel):
     count: int
 
 
-class ChainNote(BaseModel):
+class ChainPause(BaseModel):
     chain_id: str
     paused: bool
 
@@ -37,18 +37,20 @@ class CloseChain(BaseModel):
     """The run that it failed with."""
 
 
-class Chains:
+class ChainActivities:
     def __init__(self, database: Database) -> None:
         self.database = database
 
     @activity.defn
-    async def note_chain(self, note: ChainNote) -> None:
+    async def note_chain(self, note: ChainPause) -> None:
         """Pause or go on, on the row and in the log; said twice, it is written once."""
         kind: type[Chain] = WorkChain if is_id(note.chain_id, "wc") else SprintChain
         async with self.database.transaction() as session:
             chain = await session.get_one(kind, note.chain_id, with_for_update=True)
             if chain.hold(note.paused):
-                append(session, chain, EventType.chain_paused if note.paused else EventType.chain_resumed)
+                append_event(
+                    session, chain, EventType.chain_paused if note.paused else EventType.chain_resumed
+                )
 
 
 async def end_chain(session: AsyncSession, chain: Chain, close: CloseChain) -> Event | None:
@@ -62,7 +64,7 @@ async def end_chain(session: AsyncSession, chain: Chain, close: CloseChain) -> E
     data: JsonObject = {"status": chain.status, "code": close.code, "runId": close.run_id}
     if message:
         data["message"] = message
-    event = append(session, chain, EventType.chain_ended, data)
+    event = append_event(session, chain, EventType.chain_ended, data)
     left = select(Run).where(
         col(Run.chain_id) == chain.id,
         col(Run.status) == RunStatus.pending,
@@ -71,7 +73,7 @@ async def end_chain(session: AsyncSession, chain: Chain, close: CloseChain) -> E
     )
     for run in (await session.execute(left.with_for_update())).scalars():
         run.close(RunStatus.cancelled)
-        await announce(session, run)
+        await publish_completion(session, run)
     return event
 
 
@@ -83,7 +85,9 @@ async def _reason(session: AsyncSession, close: CloseChain) -> str | None:
     return f"{close.message} {run.error_code}: {run.error_message}"
 
 
-async def is_told(session: AsyncSession, chain: Chain, kinds: list[EventType], name: str, value: str) -> bool:
+async def has_event(
+    session: AsyncSession, chain: Chain, kinds: list[EventType], name: str, value: str
+) -> bool:
     """Whether the chain's log has an event of one of these kinds with this value in its data."""
     told = select(col(Event.id)).where(
         col(Event.subject_id) == chain.id,

@@ -9,8 +9,8 @@ from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio import activity
 
-from activities.chains.lifecycle import ChainPlan, CloseChain, end_chain, is_told
-from activities.chains.sprint_runs import run_of_sprint
+from activities.chains.lifecycle import ChainPlan, CloseChain, end_chain, has_event
+from activities.chains.sprint_runs import create_sprint_run
 from activities.jobs.launch import RunInput
 from kit.database import Database
 from kit.errors import Conflict
@@ -18,11 +18,11 @@ from kit.settings import Settings
 from models import Run, SprintChain
 from models.base import JsonObject
 from models.chains.chain import ChainStatus
-from models.event import EventType, append
-from models.notifications.notification import NotificationType, notify
+from models.event import EventType, append_event
+from models.notifications.notification import NotificationType, notify_members
 from models.runs.run import RunStatus
 
-ENDS = [EventType.sprint_completed, EventType.sprint_failed]
+END_EVENTS = [EventType.sprint_completed, EventType.sprint_failed]
 
 
 class Sprint(BaseModel):
@@ -34,7 +34,7 @@ class SprintEnd(Sprint):
     run_id: str
 
 
-class SprintChains:
+class SprintChainActivities:
     def __init__(self, database: Database, settings: Settings) -> None:
         self.database, self.settings = database, settings
 
@@ -46,7 +46,7 @@ class SprintChains:
             if chain.status.is_final:
                 return None
             if chain.take():
-                append(session, chain, EventType.chain_started)
+                append_event(session, chain, EventType.chain_started)
             return ChainPlan(index=chain.first_index, count=chain.count)
 
     @activity.defn
@@ -64,10 +64,10 @@ class SprintChains:
                 raise Conflict("The chain has ended.")  # asked by a worker that comes too late
             run = run or await self._left_behind(session, chain, sprint.index)
             if run is None:
-                run = await run_of_sprint(session, chain, sprint.index, key, self.settings)
+                run = await create_sprint_run(session, chain, sprint.index, key, self.settings)
                 chain.begin_sprint(sprint.index, run.id)
                 data: JsonObject = {"index": sprint.index, "runId": run.id}
-                append(session, chain, EventType.sprint_started, data)
+                append_event(session, chain, EventType.sprint_started, data)
         return RunInput.of(run)
 
     async def _left_behind(self, session: AsyncSession, chain: SprintChain, index: int) -> Run | None:
@@ -75,7 +75,9 @@ class SprintChains:
         run = await session.get(Run, chain.run_of(index)) if chain.run_of(index) else None
         if run is None or not run.is_over:
             return run
-        if run.status is RunStatus.completed and not await is_told(session, chain, ENDS, "runId", run.id):
+        if run.status is RunStatus.completed and not await has_event(
+            session, chain, END_EVENTS, "runId", run.id
+        ):
             return run
         return None
 
@@ -85,20 +87,20 @@ class SprintChains:
         async with self.database.transaction() as session:
             chain = await session.get_one(SprintChain, end.chain_id, with_for_update=True)
             run = await session.get_one(Run, end.run_id)
-            if await is_told(session, chain, ENDS, "runId", run.id):
+            if await has_event(session, chain, END_EVENTS, "runId", run.id):
                 return run.status
             completed = run.status is RunStatus.completed
             if completed:
                 chain.end_sprint(end.index, run.pr_url)
             data: JsonObject = {"index": end.index, "runId": run.id, "prUrl": run.pr_url}
-            event = append(
+            event = append_event(
                 session, chain, EventType.sprint_completed if completed else EventType.sprint_failed, data
             )
             kind = NotificationType.sprint_completed if completed else NotificationType.sprint_failed
             number = chain.sprint_start + end.index
             what = f"Sprint {number} {'completed' if completed else 'did not complete'}"
             body = run.pr_url or run.error_message or f"Its run is {run.status}."
-            await notify(session, event, kind, what, body, {"sprintChainId": chain.id, **data})
+            await notify_members(session, event, kind, what, body, {"sprintChainId": chain.id, **data})
         return run.status
 
     @activity.defn
@@ -107,7 +109,7 @@ class SprintChains:
         async with self.database.transaction() as session:
             chain = await session.get_one(SprintChain, chain_id, with_for_update=True)
             if chain.stop():
-                append(session, chain, EventType.chain_stopping)
+                append_event(session, chain, EventType.chain_stopping)
 
     @activity.defn
     async def close_chain(self, close: CloseChain) -> ChainStatus:

@@ -4,21 +4,21 @@ from sqlalchemy import select
 from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from gateways.anthropic.conversation import cut
+from gateways.anthropic.conversation import truncate
 from kit.settings import Settings
 from models import Run, RunStep, SprintChain
-from models.agent.sections import material
+from models.agent.sections import untrusted_section
 from models.runs.run import RunSource
-from models.runs.run_start import RunStart, create_run, title
+from models.runs.run_start import RunStart, create_run, run_name_from_prompt
 from models.runs.run_step import StepStatus
 
-TOLD = 2_000
+MAX_SUMMARY_CHARS = 2_000
 """Characters of an earlier sprint's summary that later ones are told."""
-TOLD_SPRINTS = 20
+MAX_EARLIER_SPRINTS = 20
 """Earlier sprints that a sprint is told of, the latest ones."""
 
 
-async def run_of_sprint(
+async def create_sprint_run(
     session: AsyncSession, chain: SprintChain, index: int, key: str, settings: Settings
 ) -> Run:
     """A pending run of the sprint with this index; NotFound, Invalid or Conflict when it cannot be."""
@@ -26,8 +26,8 @@ async def run_of_sprint(
     prompt = chain.prompt.replace("{{sprint}}", str(number)).replace("{{sprintCount}}", str(chain.count))
     request = RunStart(
         workflow_id=chain.workflow_id,
-        prompt="\n\n".join([prompt, *await _earlier(session, chain, index)]),
-        name=f"Sprint {number}: {title(prompt)}",
+        prompt="\n\n".join([prompt, *await _earlier_sprints(session, chain, index)]),
+        name=f"Sprint {number}: {run_name_from_prompt(prompt)}",
         base_branch=chain.branch_name,
     )
     run = await create_run(
@@ -45,16 +45,16 @@ async def run_of_sprint(
     return run
 
 
-async def _earlier(session: AsyncSession, chain: SprintChain, index: int) -> list[str]:
+async def _earlier_sprints(session: AsyncSession, chain: SprintChain, index: int) -> list[str]:
     """What the sprints before this one did, with their pull requests."""
     told = []
     done = list(enumerate(zip(chain.sprint_run_ids, chain.sprint_pr_urls, strict=False)))[:index]
-    for place, (run_id, pr_url) in done[-TOLD_SPRINTS:]:
+    for place, (run_id, pr_url) in done[-MAX_EARLIER_SPRINTS:]:
         if run_id is None:
             continue
-        summary = cut(await _last_output(session, run_id), TOLD)
+        summary = truncate(await _last_output(session, run_id), MAX_SUMMARY_CHARS)
         where = {"pull_request": pr_url} if pr_url else {}
-        told.append(material("sprint", summary, number=chain.sprint_start + place, **where))
+        told.append(untrusted_section("sprint", summary, number=chain.sprint_start + place, **where))
     return told
 
 

@@ -10,8 +10,8 @@ from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio import activity
 
-from activities.chains.issue_runs import run_of_issue
-from activities.chains.lifecycle import ChainPlan, CloseChain, end_chain, is_told
+from activities.chains.issue_runs import create_issue_run
+from activities.chains.lifecycle import ChainPlan, CloseChain, end_chain, has_event
 from activities.jobs.launch import RunInput
 from kit.database import Database
 from kit.errors import Conflict
@@ -19,24 +19,24 @@ from kit.settings import Settings
 from models import Event, Issue, Run, WorkChain
 from models.base import JsonObject
 from models.chains.chain import ChainStatus
-from models.event import EventType, append
-from models.issues.issue import IssueStatus, link
-from models.notifications.notification import NotificationType, notify
+from models.event import EventType, append_event
+from models.issues.issue import IssueStatus, link_run
+from models.notifications.notification import NotificationType, notify_members
 from models.runs.run import RunStatus
 
-ENDS = [EventType.chain_issue_completed, EventType.chain_issue_failed]
+END_EVENTS = [EventType.chain_issue_completed, EventType.chain_issue_failed]
 
 
-class IssuePlace(BaseModel):
+class ChainIssue(BaseModel):
     chain_id: str
     index: int
 
 
-class IssueEnd(IssuePlace):
+class IssueEnd(ChainIssue):
     run_id: str
 
 
-class WorkChains:
+class WorkChainActivities:
     def __init__(self, database: Database, settings: Settings) -> None:
         self.database, self.settings = database, settings
 
@@ -48,11 +48,11 @@ class WorkChains:
             if chain.status.is_final:
                 return None
             if chain.take():
-                append(session, chain, EventType.chain_started)
+                append_event(session, chain, EventType.chain_started)
             return ChainPlan(index=chain.current_issue_index, count=chain.count)
 
     @activity.defn
-    async def begin_issue(self, place: IssuePlace) -> RunInput | None:
+    async def begin_issue(self, place: ChainIssue) -> RunInput | None:
         """The issue's run, pending, found again by chain, index and attempt; None: it is passed over."""
         async with self.database.transaction() as session:
             chain = await session.get_one(WorkChain, place.chain_id, with_for_update=True)
@@ -64,15 +64,15 @@ class WorkChains:
             if run is None:
                 issue = await session.get_one(Issue, chain.issue_ids[place.index])
                 if issue.deleted_at or issue.status is IssueStatus.completed:
-                    await _pass_over(session, chain, place.index, issue)
+                    await _skip_issue(session, chain, place.index, issue)
                     return None
-                _must_be_free(issue)
-                run = await run_of_issue(session, chain, place.index, issue, key, self.settings)
+                _require_idle(issue)
+                run = await create_issue_run(session, chain, place.index, issue, key, self.settings)
                 chain.begin_issue(place.index, run.id)
                 data: JsonObject = {"index": place.index, "issueId": issue.id, "runId": run.id}
-                append(session, chain, EventType.chain_issue_started, data)
+                append_event(session, chain, EventType.chain_issue_started, data)
                 await session.refresh(issue, with_for_update=True)
-                link(session, issue, run)
+                link_run(session, issue, run)
         return RunInput.of(run)
 
     @activity.defn
@@ -81,14 +81,14 @@ class WorkChains:
         async with self.database.transaction() as session:
             chain = await session.get_one(WorkChain, end.chain_id, with_for_update=True)
             run = await session.get_one(Run, end.run_id)
-            if await is_told(session, chain, ENDS, "runId", run.id):
+            if await has_event(session, chain, END_EVENTS, "runId", run.id):
                 return run.status
             completed = run.status is RunStatus.completed
             if completed:
                 chain.leave_issue(end.index, run.id, run.pr_url)
             data: JsonObject = {"index": end.index, "issueId": chain.issue_ids[end.index], "runId": run.id}
             kind = EventType.chain_issue_completed if completed else EventType.chain_issue_failed
-            append(session, chain, kind, {**data, "prUrl": run.pr_url})
+            append_event(session, chain, kind, {**data, "prUrl": run.pr_url})
         return run.status
 
     @activity.defn
@@ -98,23 +98,23 @@ class WorkChains:
             chain = await session.get_one(WorkChain, close.chain_id, with_for_update=True)
             event = await end_chain(session, chain, close)
             if event is not None:
-                await tell_the_end(session, chain, event)
+                await notify_chain_end(session, chain, event)
             return chain.status
 
 
-async def _pass_over(session: AsyncSession, chain: WorkChain, index: int, issue: Issue) -> None:
+async def _skip_issue(session: AsyncSession, chain: WorkChain, index: int, issue: Issue) -> None:
     """An issue that was deleted, or completed before its turn; the next ones stand on a run of this chain."""
-    if await is_told(session, chain, [EventType.chain_issue_skipped], "issueId", issue.id):
+    if await has_event(session, chain, [EventType.chain_issue_skipped], "issueId", issue.id):
         return
     run = await session.get(Run, issue.run_id) if issue.run_id and not issue.deleted_at else None
     ours = run if run and run.chain_id == chain.id else None
     chain.leave_issue(index, ours.id if ours else None, ours.pr_url if ours else None)
     reason = "deleted" if issue.deleted_at else "completed"
     data: JsonObject = {"index": index, "issueId": issue.id, "reason": reason}
-    append(session, chain, EventType.chain_issue_skipped, data)
+    append_event(session, chain, EventType.chain_issue_skipped, data)
 
 
-def _must_be_free(issue: Issue) -> None:
+def _require_idle(issue: Issue) -> None:
     """Nobody works on an issue twice at the same time."""
     if issue.status is IssueStatus.running:
         raise Conflict(
@@ -122,13 +122,13 @@ def _must_be_free(issue: Issue) -> None:
         )
 
 
-async def tell_the_end(session: AsyncSession, chain: WorkChain, event: Event) -> None:
+async def notify_chain_end(session: AsyncSession, chain: WorkChain, event: Event) -> None:
     """Tell the members how an attempt ended, unless it was cancelled."""
     data: JsonObject = {"workChainId": chain.id}
     if chain.status is ChainStatus.completed:
         made = sum(1 for url in chain.issue_pr_urls if url)
         title, body = f"Work chain “{chain.title}” completed", f"Pull requests opened: {made}."
-        await notify(session, event, NotificationType.workflow_completed, title, body, data)
+        await notify_members(session, event, NotificationType.workflow_completed, title, body, data)
     elif chain.status is ChainStatus.failed:
         title, body = f"Work chain “{chain.title}” stopped", chain.error_message or ""
-        await notify(session, event, NotificationType.run_failed, title, body, data)
+        await notify_members(session, event, NotificationType.run_failed, title, body, data)

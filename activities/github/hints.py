@@ -8,21 +8,21 @@ from temporalio import activity
 from temporalio.client import Client
 from temporalio.common import Priority, SearchAttributePair, TypedSearchAttributes
 
-from activities.gateway_factory import Outside, outside
+from activities.gateway_factory import GatewayFactory, external_call
 from gateways.errors import CredentialMissing, CredentialRefused, UpstreamRefused
 from gateways.github.branches import Branches
-from gateways.github.pull_requests import PullRequestNow, PullRequests
+from gateways.github.pull_requests import PullRequests, PullRequestState
 from kit.database import Database
 from kit.errors import RepositoryNotAllowed
 from kit.logs import logger
 from kit.temporal import KIND, RUN_ID, TASK_QUEUE
 from models import GithubHint, Run
 from models.github.hint import PULL_REQUEST, delete_hints, find_hints
-from models.merging.merge_outcome import note_merged
-from models.verification.verification import leave_commit
+from models.merging.merge_outcome import record_merged
+from models.verification.verification import void_verifications_of_commit
 
 GITHUB_HINTS_WORKFLOW: Final = "GithubHints"
-HINT_NOTED: Final = "hint_noted"
+HINT_SIGNAL: Final = "hint_noted"
 """The signal to the workflow: there is another hint."""
 
 log = logger(__name__)
@@ -36,7 +36,7 @@ class HintsInput(BaseModel):
 class _Facts:
     """What GitHub says of a run's branch and pull request."""
 
-    pull: PullRequestNow | None
+    pull: PullRequestState | None
     branch_sha: str | None
     """Where the branch ends; None when there is none, or nobody asked."""
 
@@ -57,15 +57,15 @@ async def start_hint_workflow(client: Client, run_id: str) -> None:
         HintsInput(run_id=run_id),
         id=f"github-hints-{run_id}",
         task_queue=TASK_QUEUE,
-        start_signal=HINT_NOTED,
+        start_signal=HINT_SIGNAL,
         search_attributes=TypedSearchAttributes(attributes),
         static_summary=f"Reads on GitHub the hints about run {run_id}",
         priority=Priority(fairness_key=run_id),
     )
 
 
-class GithubHints:
-    def __init__(self, database: Database, outside: Outside) -> None:
+class GithubHintActivities:
+    def __init__(self, database: Database, outside: GatewayFactory) -> None:
         self.database, self.outside = database, outside
 
     @activity.defn
@@ -91,7 +91,7 @@ class GithubHints:
         credentials = await self.outside.credentials(run.project_id)
         github = await self.outside.github(credentials, run.repository_slug)
         pull = branch = None
-        with outside():
+        with external_call():
             if run.pr_number is not None:
                 pull = await PullRequests(github, run.repository_slug).now(run.pr_number)
             if asks_for_branch and run.branch_name:
@@ -107,9 +107,9 @@ class GithubHints:
                 return False
             if facts is not None:
                 if facts.pull is not None and facts.pull.state == "merged":
-                    await note_merged(session, run, {"mergeSha": facts.pull.merge_sha})
+                    await record_merged(session, run, {"mergeSha": facts.pull.merge_sha})
                 for sha in left or []:
                     if facts.head_sha != sha:
-                        await leave_commit(session, run, sha, facts.head_sha)
+                        await void_verifications_of_commit(session, run, sha, facts.head_sha)
             await delete_hints(session, hints)
             return await find_hints(session, run_id) != []

@@ -7,8 +7,8 @@ from temporalio import activity
 from temporalio.client import Client, WorkflowUpdateFailedError
 from temporalio.service import RPCError, RPCStatusCode
 
-from activities.issues.prompts import answers_as_told
-from activities.issues.questions import questions_of
+from activities.issues.prompts import answers_prompt
+from activities.issues.questions import load_questions
 from kit.database import Database
 from kit.logs import logger
 from models import AnsweringSession, FollowUp, Run
@@ -17,17 +17,17 @@ from models.agent.session import MessageSource
 log = logger(__name__)
 
 
-class TellRun(BaseModel):
+class AnswerRecipient(BaseModel):
     answering_session_id: str
     run_id: str
 
 
-class ToldRuns:
+class AnswerDelivery:
     def __init__(self, database: Database, client: Client) -> None:
         self.database, self.client = database, client
 
     @activity.defn
-    async def tell_run(self, ask: TellRun) -> bool:
+    async def tell_run(self, ask: AnswerRecipient) -> bool:
         """Send a run the answers; False when its steps were over already.
 
         Killed anywhere, it is done again: message and update carry ids made of session and run, so the run is
@@ -37,7 +37,7 @@ class ToldRuns:
         async with self.database.transaction() as session:
             row = await session.get_one(AnsweringSession, ask.answering_session_id)
             run = await session.get_one(Run, ask.run_id)
-            words = answers_as_told(await questions_of(session, row.id))
+            words = answers_prompt(await load_questions(session, row.id))
             if words is None or run.is_over:
                 return False
             if await session.get(FollowUp, message_id) is None:

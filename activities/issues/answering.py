@@ -11,7 +11,7 @@ from activities.jobs.lifecycle import CloseJob
 from kit.database import Database
 from models import AnsweringSession, IssueSession, SessionQuestion
 from models.base import JsonObject
-from models.event import EventType, append
+from models.event import EventType, append_event
 from models.issues.answering_session import AnsweringStatus
 from models.issues.session_question import QuestionStatus
 
@@ -30,7 +30,7 @@ class Review(BaseModel):
     """The member."""
 
 
-class AnsweringSessions:
+class AnsweringActivities:
     def __init__(self, database: Database) -> None:
         self.database = database
 
@@ -73,7 +73,7 @@ class AnsweringSessions:
                     "status": question.status,
                     "reviewedBy": question.reviewed_by,
                 }
-                append(session, row, EventType.question_reviewed, data)
+                append_event(session, row, EventType.question_reviewed, data)
             return row.question_count - row.reviewed_count
 
     @activity.defn
@@ -83,7 +83,7 @@ class AnsweringSessions:
             row = await session.get_one(AnsweringSession, id, with_for_update=True)
             if row.accept():
                 data: JsonObject = {"reviewed": row.reviewed_count, "of": row.question_count}
-                append(session, row, EventType.answering_reviewed, data)
+                append_event(session, row, EventType.answering_reviewed, data)
 
     @activity.defn
     async def close_answering(self, close: CloseJob) -> AnsweringStatus:
@@ -96,5 +96,5 @@ class AnsweringSessions:
         async with self.database.transaction() as session:
             row = await session.get_one(AnsweringSession, close.job_id, with_for_update=True)
             if row.close(status, code=code, message=message):
-                append(session, row, EventType.answering_ended, {"status": row.status, "code": code})
+                append_event(session, row, EventType.answering_ended, {"status": row.status, "code": code})
             return row.status

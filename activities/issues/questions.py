@@ -8,34 +8,36 @@ from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio import activity
 
-from activities.agent.sessions import Opened, open_session, session_of
-from activities.issues.prompts import answerer_prompt, answers_as_told, asker_prompt
-from activities.jobs.snapshots import snapshot_of
+from activities.agent.sessions import OpenedSession, find_session, open_session
+from activities.issues.prompts import answerer_prompt, answers_prompt, asker_prompt
+from activities.jobs.snapshots import load_snapshot
 from activities.sandboxes.lifecycle import SandboxRef
 from gateways.tools.finish_schemas import AnswererFinish, AskerFinish
 from kit.database import Database
 from models import AnsweringSession, Issue, IssueSession, Run, SessionQuestion
 from models.agent.session_kind import SessionKind
-from models.event import EventType, append
+from models.event import EventType, append_event
 from models.issues.answering_session import AnsweringStatus
 from models.jobs.job import Job
 from models.jobs.snapshot import Snapshot
-from models.notifications.notification import NotificationType, notify
+from models.notifications.notification import NotificationType, notify_members
 
 
-class SessionQuestions:
+class QuestionActivities:
     def __init__(self, database: Database) -> None:
         self.database = database
 
     @activity.defn
-    async def open_asker(self, ref: SandboxRef) -> Opened:
+    async def open_asker(self, ref: SandboxRef) -> OpenedSession:
         """The session of the agent that asks, told what the scan found."""
-        snapshot = await snapshot_of(self.database, ref.job_id)
+        snapshot = await load_snapshot(self.database, ref.job_id)
         async with self.database.transaction() as session:
             row = await session.get_one(AnsweringSession, ref.job_id, with_for_update=True)
             scan = await session.get_one(IssueSession, row.issue_session_id)
-            prompt = asker_prompt(scan, await issues_of(session, row), snapshot.commands)
-            return await _opened(session, row, snapshot, SessionKind.asker, prompt, ref.sandbox_id)
+            prompt = asker_prompt(scan, await load_issues(session, row), snapshot.commands)
+            return await _open_agent_session(
+                session, row, snapshot, SessionKind.asker, prompt, ref.sandbox_id
+            )
 
     @activity.defn
     async def ask_questions(self, id: str) -> int:
@@ -44,7 +46,7 @@ class SessionQuestions:
             row = await session.get_one(AnsweringSession, id, with_for_update=True)
             if row.status is not AnsweringStatus.pending:
                 return row.question_count
-            agent = await session_of(session, id, SessionKind.asker)
+            agent = await find_session(session, id, SessionKind.asker)
             assert agent is not None, "it has just finished"
             asked = AskerFinish.model_validate(agent.result).questions
             row.ask(len(asked))
@@ -54,23 +56,25 @@ class SessionQuestions:
                         project_id=row.project_id, answering_session_id=id, number=number, **each.model_dump()
                     )
                 )
-            event = append(session, row, EventType.answering_asked, {"questionCount": len(asked)})
+            event = append_event(session, row, EventType.answering_asked, {"questionCount": len(asked)})
             if asked:
                 what = f"{len(asked)} question{'s wait' if len(asked) > 1 else ' waits'} for your review"
                 data: dict[str, object] = {"answeringSessionId": id, "issueSessionId": row.issue_session_id}
                 kind = NotificationType.question_pending
-                await notify(session, event, kind, what, asked[0].question, data)
+                await notify_members(session, event, kind, what, asked[0].question, data)
             return len(asked)
 
     @activity.defn
-    async def open_answerer(self, ref: SandboxRef) -> Opened:
+    async def open_answerer(self, ref: SandboxRef) -> OpenedSession:
         """The session of the agent that answers for good, told what was decided."""
-        snapshot = await snapshot_of(self.database, ref.job_id)
+        snapshot = await load_snapshot(self.database, ref.job_id)
         async with self.database.transaction() as session:
             row = await session.get_one(AnsweringSession, ref.job_id, with_for_update=True)
-            questions = await questions_of(session, row.id)
-            prompt = answerer_prompt(questions, await issues_of(session, row))
-            return await _opened(session, row, snapshot, SessionKind.answerer, prompt, ref.sandbox_id)
+            questions = await load_questions(session, row.id)
+            prompt = answerer_prompt(questions, await load_issues(session, row))
+            return await _open_agent_session(
+                session, row, snapshot, SessionKind.answerer, prompt, ref.sandbox_id
+            )
 
     @activity.defn
     async def keep_answers(self, id: str) -> list[str]:
@@ -80,15 +84,15 @@ class SessionQuestions:
         """
         async with self.database.transaction() as session:
             row = await session.get_one(AnsweringSession, id, with_for_update=True)
-            agent = await session_of(session, id, SessionKind.answerer)
+            agent = await find_session(session, id, SessionKind.answerer)
             assert agent is not None, "it has just finished"
             given = {each.number: each.answer for each in AnswererFinish.model_validate(agent.result).answers}
-            questions = await questions_of(session, id)
+            questions = await load_questions(session, id)
             for question in questions:
                 question.answer = given.get(question.number, question.decided)
-            found = await issues_of(session, row)
+            found = await load_issues(session, row)
             ids = [issue.id for issue in found]
-            told = answers_as_told(questions)
+            told = answers_prompt(questions)
             await session.execute(update(Issue).where(col(Issue.id).in_(ids)).values(answers=told))
             at_work = select(col(Run.id)).where(
                 col(Run.id).in_([issue.run_id for issue in found if issue.run_id]),
@@ -98,7 +102,7 @@ class SessionQuestions:
             return list((await session.execute(at_work.order_by(col(Run.id)))).scalars())
 
 
-async def questions_of(session: AsyncSession, id: str) -> list[SessionQuestion]:
+async def load_questions(session: AsyncSession, id: str) -> list[SessionQuestion]:
     """All questions of an answering session, in order."""
     statement = (
         select(SessionQuestion)
@@ -108,7 +112,7 @@ async def questions_of(session: AsyncSession, id: str) -> list[SessionQuestion]:
     return list((await session.execute(statement)).scalars())
 
 
-async def issues_of(session: AsyncSession, row: AnsweringSession) -> list[Issue]:
+async def load_issues(session: AsyncSession, row: AnsweringSession) -> list[Issue]:
     """What the scan found, without what was deleted since."""
     statement = (
         select(Issue)
@@ -118,11 +122,11 @@ async def issues_of(session: AsyncSession, row: AnsweringSession) -> list[Issue]
     return list((await session.execute(statement)).scalars())
 
 
-async def _opened(
+async def _open_agent_session(
     session: AsyncSession, row: Job, snapshot: Snapshot, kind: SessionKind, prompt: str, sandbox_id: str
-) -> Opened:
-    agent = await session_of(session, row.id, kind)
+) -> OpenedSession:
+    agent = await find_session(session, row.id, kind)
     if agent is None:
         told = snapshot.steps[0 if kind is SessionKind.asker else 1]
         agent = await open_session(session, row, snapshot, told, kind, prompt, sandbox_id=sandbox_id)
-    return Opened.of(agent)
+    return OpenedSession.of(agent)

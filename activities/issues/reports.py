@@ -8,10 +8,10 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from gateways.tools.definitions import ReportIssue
 from models import Issue, IssueSession, Project
-from models.event import EventType, append
-from models.issues.issue import OPEN, IssuePriority
+from models.event import EventType, append_event
+from models.issues.issue import OPEN_STATUSES, IssuePriority
 
-SCAN_OVER = "The scan is over: nothing is kept any more."
+SCAN_FINISHED_MESSAGE = "The scan is over: nothing is kept any more."
 
 
 async def report_issue(session: AsyncSession, session_id: str, source_key: str, said: ReportIssue) -> str:
@@ -22,9 +22,9 @@ async def report_issue(session: AsyncSession, session_id: str, source_key: str, 
     """
     scan = await session.get_one(IssueSession, session_id, with_for_update=True)
     if scan.is_over:
-        return SCAN_OVER
+        return SCAN_FINISHED_MESSAGE
     await session.get_one(Project, scan.project_id, with_for_update={"key_share": True})
-    known = await _known(session, scan.project_id, source_key, said.title)
+    known = await _find_known(session, scan.project_id, source_key, said.title)
     if known is not None and known.source_key == source_key:
         return f"Kept as {known.id}."
     if known is not None:
@@ -39,25 +39,29 @@ async def report_issue(session: AsyncSession, session_id: str, source_key: str, 
         source_key=source_key,
     )
     session.add(issue)
-    append(session, issue, EventType.issue_created, {"issueSessionId": scan.id})
+    append_event(session, issue, EventType.issue_created, {"issueSessionId": scan.id})
     scan.issue_count += 1
     data: dict[str, object] = {"issueId": issue.id, "title": issue.title, "priority": issue.priority}
-    append(session, scan, EventType.issue_found, data)
+    append_event(session, scan, EventType.issue_found, data)
     return f"Kept as {issue.id}."
 
 
-async def _known(session: AsyncSession, project_id: str, source_key: str, title: str) -> Issue | None:
+async def _find_known(session: AsyncSession, project_id: str, source_key: str, title: str) -> Issue | None:
     """The issue of this very call, or an open one of the same words."""
     statement = select(Issue).where(
         col(Issue.project_id) == project_id,
         col(Issue.deleted_at).is_(None),
-        (col(Issue.source_key) == source_key) | col(Issue.status).in_(OPEN),
+        (col(Issue.source_key) == source_key) | col(Issue.status).in_(OPEN_STATUSES),
     )
     issues = (await session.execute(statement)).scalars().all()
-    same = [each for each in issues if words(each.title) == words(title) or each.source_key == source_key]
+    same = [
+        each
+        for each in issues
+        if title_words(each.title) == title_words(title) or each.source_key == source_key
+    ]
     return min(same, key=lambda each: each.source_key != source_key, default=None)
 
 
-def words(title: str) -> tuple[str, ...]:
+def title_words(title: str) -> tuple[str, ...]:
     """A title without what does not tell two issues apart: case, punctuation, order of the words."""
     return tuple(sorted(re.findall(r"\w+", title.lower())))

@@ -8,26 +8,26 @@ from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio import activity
 
-from activities.agent.sessions import Opened, open_session, session_of
+from activities.agent.sessions import OpenedSession, find_session, open_session
 from activities.jobs.lifecycle import CloseJob, ReadingPlan
-from activities.jobs.snapshots import snapshot_of
+from activities.jobs.snapshots import load_snapshot
 from activities.sandboxes.lifecycle import SandboxRef
 from gateways.tools.finish_schemas import ScoutFinish
 from kit.database import Database
 from models import Issue, IssueSession
-from models.agent.sections import material, section
+from models.agent.sections import trusted_section, untrusted_section
 from models.agent.session_kind import SessionKind
-from models.assets.slash_commands import expand_commands
+from models.assets.slash_commands import expand_slash_commands
 from models.base import JsonObject
-from models.event import EventType, append
-from models.issues.issue import OPEN
+from models.event import EventType, append_event
+from models.issues.issue import OPEN_STATUSES
 from models.issues.issue_session import IssueSessionStatus
 
-KNOWN_ISSUES = 200
+MAX_KNOWN_ISSUES = 200
 """Open issues that a scout is told of, the latest ones; the others are compared when it reports."""
 
 
-class IssueSessions:
+class IssueScanActivities:
     def __init__(self, database: Database) -> None:
         self.database = database
 
@@ -39,20 +39,20 @@ class IssueSessions:
             if row.is_over:
                 return None
             if row.take():
-                append(session, row, EventType.issue_session_started)
+                append_event(session, row, EventType.issue_session_started)
             return ReadingPlan(time_limit_seconds=row.timeout_ms // 1000)
 
     @activity.defn
-    async def open_scout(self, ref: SandboxRef) -> Opened:
+    async def open_scout(self, ref: SandboxRef) -> OpenedSession:
         """The scout's session, told what to look for and what is known already."""
-        snapshot = await snapshot_of(self.database, ref.job_id)
+        snapshot = await load_snapshot(self.database, ref.job_id)
         async with self.database.transaction() as session:
             row = await session.get_one(IssueSession, ref.job_id, with_for_update=True)
-            found = await session_of(session, row.id, SessionKind.scout)
+            found = await find_session(session, row.id, SessionKind.scout)
             if found is None:
-                commands = expand_commands(snapshot.commands, row.prompt)
-                task = "\n\n".join([section("task", row.prompt), *commands])
-                prompt = task + await _known(session, row.project_id)
+                commands = expand_slash_commands(snapshot.commands, row.prompt)
+                task = "\n\n".join([trusted_section("task", row.prompt), *commands])
+                prompt = task + await _known_issues_prompt(session, row.project_id)
                 found = await open_session(
                     session,
                     row,
@@ -62,7 +62,7 @@ class IssueSessions:
                     prompt,
                     sandbox_id=ref.sandbox_id,
                 )
-            return Opened.of(found)
+            return OpenedSession.of(found)
 
     @activity.defn
     async def close_issue_session(self, close: CloseJob) -> IssueSessionStatus:
@@ -71,24 +71,26 @@ class IssueSessions:
         async with self.database.transaction() as session:
             row = await session.get_one(IssueSession, close.job_id, with_for_update=True)
             if row.close(IssueSessionStatus(ending.status), code=ending.code, message=ending.message):
-                agent = await session_of(session, row.id, SessionKind.scout)
+                agent = await find_session(session, row.id, SessionKind.scout)
                 if agent and agent.result:
                     said = ScoutFinish.model_validate(agent.result)
                     row.conclude(said.summary, said.questions, said.assumptions)
                 data: JsonObject = {"status": row.status, "code": ending.code, "issueCount": row.issue_count}
-                append(session, row, EventType.issue_session_ended, data)
+                append_event(session, row, EventType.issue_session_ended, data)
             return row.status
 
 
-async def _known(session: AsyncSession, project_id: str) -> str:
+async def _known_issues_prompt(session: AsyncSession, project_id: str) -> str:
     statement = (
         select(col(Issue.title))
         .where(
-            col(Issue.project_id) == project_id, col(Issue.status).in_(OPEN), col(Issue.deleted_at).is_(None)
+            col(Issue.project_id) == project_id,
+            col(Issue.status).in_(OPEN_STATUSES),
+            col(Issue.deleted_at).is_(None),
         )
         .order_by(col(Issue.id).desc())
-        .limit(KNOWN_ISSUES)
+        .limit(MAX_KNOWN_ISSUES)
     )
     titles = (await session.execute(statement)).scalars().all()
     listed = "\n".join(f"- {title}" for title in titles)
-    return f"\n\n{material('known-issues', listed)}" if titles else ""
+    return f"\n\n{untrusted_section('known-issues', listed)}" if titles else ""

@@ -3,7 +3,7 @@
 from pydantic import BaseModel
 
 
-class Timed(BaseModel):
+class TimedResult(BaseModel):
     """The result of an activity whose time counts against the time limit of its job."""
 
     active_seconds: float = 0.0

@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel
 
-from activities.jobs.launch import Start
+from activities.jobs.launch import WorkflowStart
 from models.chains.chain import Chain
 from models.jobs.job_registry import JobKind
 
@@ -28,10 +28,10 @@ class ChainInput(BaseModel):
         )
 
 
-def chain_start(kind: JobKind, input: ChainInput) -> Start:
+def build_chain_start(kind: JobKind, input: ChainInput) -> WorkflowStart:
     """Of one attempt: each is a workflow of its own."""
     [workflow] = kind.workflows
-    return Start(
+    return WorkflowStart(
         workflow,
         input,
         input.engine_id,

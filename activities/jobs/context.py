@@ -5,18 +5,18 @@ from typing import NamedTuple
 from sqlalchemy import select
 from sqlmodel import col
 
-from activities.gateway_factory import Outside
+from activities.gateway_factory import GatewayFactory
 from activities.projects.credentials import Credentials
 from activities.sandboxes.checkpoints import has_checkpoint
-from gateways.git.repository import Cloned, Repository
+from gateways.git.repository import CloneBase, Repository
 from gateways.sandboxes.sandbox import SandboxHandle
 from kit.database import Database
 from models import Run, Sandbox
-from models.jobs.job_lookup import job_of
+from models.jobs.job_lookup import get_job
 from models.sandboxes.sandbox import SandboxPurpose
 
 
-class Workplace(NamedTuple):
+class JobContext(NamedTuple):
     """A job and the sandbox that it uses."""
 
     name: str
@@ -37,23 +37,23 @@ class Workplace(NamedTuple):
     """The run's own last commit on it."""
 
     @property
-    def base(self) -> Cloned:
+    def base(self) -> CloneBase:
         """What its sandbox's clone was made from."""
         assert self.base_branch, "known since the clone"
         assert self.base_sha, "known since the clone"
-        return Cloned(self.base_branch, self.base_sha)
+        return CloneBase(self.base_branch, self.base_sha)
 
     @property
     def is_verification(self) -> bool:
         return self.purpose is SandboxPurpose.verification
 
 
-async def workplace(database: Database, job_id: str, sandbox_id: str) -> Workplace:
+async def load_job_context(database: Database, job_id: str, sandbox_id: str) -> JobContext:
     of_job = select(Sandbox).where(col(Sandbox.id) == sandbox_id, col(Sandbox.job_id) == job_id)
     async with database.reading() as session:
-        job = await job_of(session, job_id)
+        job = await get_job(session, job_id)
         sandbox: Sandbox = (await session.execute(of_job)).scalar_one()
-        return Workplace(
+        return JobContext(
             job.name,
             job.project_id,
             job.repository_slug,
@@ -69,8 +69,8 @@ async def workplace(database: Database, job_id: str, sandbox_id: str) -> Workpla
         )
 
 
-async def repository_of(
-    outside: Outside, credentials: Credentials, handle: SandboxHandle, slug: str
+async def open_repository(
+    outside: GatewayFactory, credentials: Credentials, handle: SandboxHandle, slug: str
 ) -> Repository:
     """The clone in a job's sandbox, with what its project lets nobody push; the token stays on this side."""
     url, token = await outside.remote(credentials, slug)

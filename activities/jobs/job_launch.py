@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel
 
-from activities.jobs.launch import Start
+from activities.jobs.launch import WorkflowStart
 from models.jobs.job import Job
 from models.jobs.job_registry import JobKind
 
@@ -20,8 +20,8 @@ class JobInput(BaseModel):
         return cls(job_id=job.id, project_id=job.project_id, name=job.name, repository=job.repository_slug)
 
 
-def job_start(workflow: str, kind: JobKind, input: JobInput) -> Start:
-    return Start(
+def build_job_start(workflow: str, kind: JobKind, input: JobInput) -> WorkflowStart:
+    return WorkflowStart(
         workflow,
         input,
         input.job_id,

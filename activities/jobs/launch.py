@@ -18,7 +18,7 @@ from models.jobs.job_registry import RUN_WORKFLOW
 from models.runs.run import Run, RunPriority
 
 
-class Start(NamedTuple):
+class WorkflowStart(NamedTuple):
     """A workflow to be started."""
 
     workflow: str
@@ -58,7 +58,7 @@ class Start(NamedTuple):
         return TypedSearchAttributes(pairs)
 
 
-async def start_once(client: Client, start: Start) -> None:
+async def start_workflow(client: Client, start: WorkflowStart) -> None:
     """Start a workflow; one that was started before under this id, even one that has ended, is left alone.
 
     Raises RPCError when Temporal cannot be reached, or refuses it.
@@ -101,8 +101,8 @@ class RunInput(BaseModel):
         )
 
 
-def run_start(input: RunInput) -> Start:
-    return Start(
+def build_run_start(input: RunInput) -> WorkflowStart:
+    return WorkflowStart(
         RUN_WORKFLOW,
         input,
         input.run_id,

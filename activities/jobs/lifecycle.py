@@ -9,17 +9,17 @@ from temporalio import activity
 from kit import logs
 from kit.database import Database
 from kit.ids import is_id
-from kit.schemas import iso
+from kit.schemas import format_timestamp
 from models.agent.session import AgentSession
 from models.base import JsonObject
-from models.event import append
-from models.jobs.job_lookup import TABLES, job_of
+from models.event import append_event
+from models.jobs.job_lookup import JOB_TABLES, get_job
 
 RETRYING: Final = "RETRYING"
 """The code of a wait for another attempt, after an error that nobody foresaw."""
 
 
-class Wait(BaseModel):
+class JobWait(BaseModel):
     """What holds a job up, for operators and clients to see."""
 
     job_id: str
@@ -28,7 +28,7 @@ class Wait(BaseModel):
     until: datetime | None = None
 
 
-class Ending(BaseModel):
+class JobResult(BaseModel):
     """How a job ended, and why where it did not complete."""
 
     status: Literal["completed", "failed", "cancelled"]
@@ -40,7 +40,7 @@ class Ending(BaseModel):
 
 class CloseJob(BaseModel):
     job_id: str
-    ending: Ending
+    ending: JobResult
 
 
 class ReadingPlan(BaseModel):
@@ -61,17 +61,17 @@ class JobActivities:
         self.database = database
 
     @activity.defn
-    async def wait(self, wait: Wait) -> None:
+    async def wait(self, wait: JobWait) -> None:
         """Write down what holds the job up; said twice, it is written once."""
         reason: JsonObject = {"code": wait.code, "message": wait.message}
         if wait.until:
-            reason["until"] = iso(wait.until)
+            reason["until"] = format_timestamp(wait.until)
         async with self.database.transaction() as session:
-            job = await job_of(session, wait.job_id, lock=True)
+            job = await get_job(session, wait.job_id, lock=True)
             if job.wait(reason):
-                append(session, job, job.WAITING, reason)
+                append_event(session, job, job.WAITING, reason)
 
-    async def show_retry(self, wait: Wait) -> None:
+    async def show_retry(self, wait: JobWait) -> None:
         """Write down what is tried again; `wait.job_id` may also be the id of the workflow that asks for it.
 
         Nothing is written for workflows that work for no job.
@@ -79,5 +79,5 @@ class JobActivities:
         if is_id(wait.job_id, "ses"):
             async with self.database.transaction() as session:
                 wait.job_id = (await session.get_one(AgentSession, wait.job_id)).job_id
-        if wait.job_id.split("_", 1)[0] in TABLES:
+        if wait.job_id.split("_", 1)[0] in JOB_TABLES:
             await self.wait(wait)

@@ -5,11 +5,11 @@ from typing import Final
 
 from pydantic import BaseModel
 
-from activities.jobs.launch import Start
-from models.jobs.job_registry import MERGE_WORKFLOW
+from activities.jobs.launch import WorkflowStart
+from models.jobs.job_registry import PULL_REQUEST_MERGE_WORKFLOW
 from models.merging.merge_job import MergeJob
 
-FIRST_PAUSE: Final = timedelta(seconds=2)
+FIRST_POLL_INTERVAL: Final = timedelta(seconds=2)
 
 
 class MergeInput(BaseModel):
@@ -24,7 +24,7 @@ class MergeInput(BaseModel):
     head_sha: str | None = None
     head_since: datetime | None = None
     """Since when the pull request is known to be at `head_sha`."""
-    pause: timedelta = FIRST_PAUSE
+    pause: timedelta = FIRST_POLL_INTERVAL
     has_webhooks: bool = False
     """GitHub has told of it before."""
 
@@ -42,9 +42,9 @@ class MergeInput(BaseModel):
         )
 
 
-def merge_start(input: MergeInput) -> Start:
-    return Start(
-        MERGE_WORKFLOW,
+def build_merge_start(input: MergeInput) -> WorkflowStart:
+    return WorkflowStart(
+        PULL_REQUEST_MERGE_WORKFLOW,
         input,
         input.job_id,
         input.project_id,

@@ -1,6 +1,7 @@
 """Resumption: what a worker left in the middle, told in the job's events once another attempt has ended well.
 
-An activity whose work is done already says so with `found_done`; the interceptor of the worker does the rest.
+An activity whose work is done already says so with `note_already_done`; the interceptor of the worker does
+the rest.
 """
 
 from contextvars import ContextVar
@@ -10,10 +11,10 @@ from pydantic import BaseModel
 
 from kit.database import Database
 from models.base import JsonObject
-from models.event import EventType, append, has_happened
-from models.jobs.job_lookup import job_of
+from models.event import EventType, append_event, has_event
+from models.jobs.job_lookup import get_job
 
-_FOUND: Final[ContextVar[list[str] | None]] = ContextVar("found_done", default=None)
+_ALREADY_DONE: Final[ContextVar[list[str] | None]] = ContextVar("found_done", default=None)
 
 
 class Resumption(BaseModel):
@@ -38,29 +39,29 @@ class Resumption(BaseModel):
         }
 
 
-def watch_found() -> list[str]:
+def collect_already_done() -> list[str]:
     """A list that fills with what this task's activity finds done from now on."""
     found: list[str] = []
-    _FOUND.set(found)
+    _ALREADY_DONE.set(found)
     return found
 
 
-def found_done(words: str) -> None:
+def note_already_done(words: str) -> None:
     """Note, in a sentence for the job's events, what an attempt before has done; heard if that was lost."""
-    found = _FOUND.get()
+    found = _ALREADY_DONE.get()
     if found is not None:
         found.append(words)
 
 
-async def tell_resumption(database: Database, resumption: Resumption) -> None:
+async def append_resumption(database: Database, resumption: Resumption) -> None:
     """Append `job.resumed`, once for each activity, unless the job is over.
 
     Killed after the activity's own commit and before this one, the next attempt finds the work done and tells
     that; killed after it, the next attempt finds it told.
     """
     async with database.transaction() as session:
-        job = await job_of(session, resumption.job_id, lock=True)
+        job = await get_job(session, resumption.job_id, lock=True)
         same: JsonObject = {"activityId": resumption.activity_id}
-        if job.is_over or await has_happened(session, job.id, EventType.job_resumed, same):
+        if job.is_over or await has_event(session, job.id, EventType.job_resumed, same):
             return
-        append(session, job, EventType.job_resumed, resumption.data)
+        append_event(session, job, EventType.job_resumed, resumption.data)

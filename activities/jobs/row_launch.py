@@ -6,10 +6,10 @@ from typing import Final, assert_never
 from temporalio.client import Client
 from temporalio.service import RPCError
 
-from activities.jobs.chain_launch import ChainInput, chain_start
-from activities.jobs.job_launch import JobInput, job_start
-from activities.jobs.launch import RunInput, Start, run_start, start_once
-from activities.jobs.merge_launch import MergeInput, merge_start
+from activities.jobs.chain_launch import ChainInput, build_chain_start
+from activities.jobs.job_launch import JobInput, build_job_start
+from activities.jobs.launch import RunInput, WorkflowStart, build_run_start, start_workflow
+from activities.jobs.merge_launch import MergeInput, build_merge_start
 from kit.logs import logger
 from models import (
     AnsweringSession,
@@ -21,10 +21,10 @@ from models import (
     SprintChain,
     WorkChain,
 )
-from models.jobs.job_registry import INTEGRATION_WORKFLOW, KINDS, WorkflowRow
+from models.jobs.job_registry import COMBINED_MERGE_WORKFLOW, JOB_KINDS, WorkflowRow
 from models.merging.merge_job import MergeKind
 
-START_SECONDS: Final = 3.0
+START_TIMEOUT_SECONDS: Final = 3.0
 """How long whoever has something else to do waits for Temporal to take a job."""
 
 log = logger(__name__)
@@ -35,32 +35,32 @@ async def start_row(client: Client, row: WorkflowRow) -> None:
 
     Raises RPCError when Temporal cannot be reached, or refuses it.
     """
-    await start_once(client, _start_of(row))
+    await start_workflow(client, _build_start(row))
 
 
-async def start_soon(client: Client, row: WorkflowRow) -> None:
+async def try_start_row(client: Client, row: WorkflowRow) -> None:
     """The same, but without fail: what Temporal does not take at once is left pending for the reconciler."""
     try:
-        async with asyncio.timeout(START_SECONDS):
+        async with asyncio.timeout(START_TIMEOUT_SECONDS):
             await start_row(client, row)
     except (RPCError, TimeoutError) as error:
         log.warning("job.start_deferred", job_id=row.id, reason=type(error).__name__)
 
 
-def _start_of(row: WorkflowRow) -> Start:
+def _build_start(row: WorkflowRow) -> WorkflowStart:
     """A kind that is missing here is an error of mypy's."""
-    kind = KINDS[row.id.partition("_")[0]]
+    kind = JOB_KINDS[row.id.partition("_")[0]]
     match row:
         case Run():
-            return run_start(RunInput.of(row))
+            return build_run_start(RunInput.of(row))
         case SprintChain() | WorkChain():
-            return chain_start(kind, ChainInput.of(row))
+            return build_chain_start(kind, ChainInput.of(row))
         case MergeJob(kind=MergeKind.pull_request):
-            return merge_start(MergeInput.of(row))
+            return build_merge_start(MergeInput.of(row))
         case MergeJob():
-            return job_start(INTEGRATION_WORKFLOW, kind, JobInput.of(row))
+            return build_job_start(COMBINED_MERGE_WORKFLOW, kind, JobInput.of(row))
         case IssueSession() | AnsweringSession() | LearningExtraction() | SandboxJob():
             [workflow] = kind.workflows
-            return job_start(workflow, kind, JobInput.of(row))
+            return build_job_start(workflow, kind, JobInput.of(row))
         case _:
             assert_never(row)

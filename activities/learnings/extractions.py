@@ -11,23 +11,23 @@ from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio import activity
 
-from activities.agent.sessions import Opened, session_of
+from activities.agent.sessions import OpenedSession, find_session
 from activities.jobs.lifecycle import CloseJob
-from activities.learnings.extraction_ends import close_extraction
+from activities.learnings.extraction_ends import close_extraction_row
 from activities.learnings.prompts import extractor_prompt, extractor_system
-from activities.learnings.transcripts import transcript_of
-from gateways.anthropic.conversation import cut
+from activities.learnings.transcripts import load_run_transcript
+from gateways.anthropic.conversation import truncate
 from kit.database import Database
 from kit.settings import Settings
 from models import AgentSession, Learning, LearningExtraction, Message, Run
 from models.agent.session import MessageRole
 from models.agent.session_kind import SessionKind
-from models.event import EventType, append
+from models.event import EventType, append_event
 from models.learnings.extraction import MAX_TURNS, TIME_LIMIT_SECONDS, ExtractionStatus
 
-KNOWN_LEARNINGS: Final = 100
+MAX_KNOWN_LEARNINGS: Final = 100
 """Learnings that an extractor is told of, the latest ones; the others are compared when it reports."""
-KNOWN_CHARS: Final = 400
+MAX_KNOWN_LEARNING_CHARS: Final = 400
 """Of each of them."""
 
 
@@ -35,7 +35,7 @@ class ExtractionPlan(BaseModel):
     time_limit_seconds: int
 
 
-class LearningExtractions:
+class ExtractionActivities:
     def __init__(self, database: Database, settings: Settings) -> None:
         self.database, self.settings = database, settings
 
@@ -47,11 +47,11 @@ class LearningExtractions:
             if row.is_over:
                 return None
             if row.take():
-                append(session, row, EventType.learning_extraction_started)
+                append_event(session, row, EventType.learning_extraction_started)
         return ExtractionPlan(time_limit_seconds=TIME_LIMIT_SECONDS)
 
     @activity.defn
-    async def open_extractor(self, id: str) -> Opened:
+    async def open_extractor(self, id: str) -> OpenedSession:
         """Its agent's session, told the run's transcript.
 
         Killed before the session is there, it is opened by the second execution, from the same rows; killed
@@ -59,24 +59,24 @@ class LearningExtractions:
         """
         async with self.database.reading() as session:
             row = await session.get_one(LearningExtraction, id)
-            agent = await session_of(session, id, SessionKind.extractor)
+            agent = await find_session(session, id, SessionKind.extractor)
         if agent is None:
-            transcript = await transcript_of(self.database, row.run_id)
+            transcript = await load_run_transcript(self.database, row.run_id)
             async with self.database.transaction() as session:
                 row = await session.get_one(LearningExtraction, id, with_for_update=True)
-                agent = await session_of(session, id, SessionKind.extractor)
+                agent = await find_session(session, id, SessionKind.extractor)
                 agent = agent or await self._open(session, row, transcript)
-        return Opened.of(agent)
+        return OpenedSession.of(agent)
 
     @activity.defn
     async def close_extraction(self, close: CloseJob) -> ExtractionStatus:
         """The last word; the first ending stays."""
         async with self.database.transaction() as session:
-            return await close_extraction(session, close)
+            return await close_extraction_row(session, close)
 
     async def _open(self, session: AsyncSession, row: LearningExtraction, transcript: str) -> AgentSession:
         run = await session.get_one(Run, row.run_id)
-        prompt = extractor_prompt(run, transcript, await _known(session, row.project_id))
+        prompt = extractor_prompt(run, transcript, await _load_known_learnings(session, row.project_id))
         agent = AgentSession(
             project_id=row.project_id,
             job_id=row.id,
@@ -97,11 +97,11 @@ class LearningExtractions:
         return agent
 
 
-async def _known(session: AsyncSession, project_id: str) -> list[str]:
+async def _load_known_learnings(session: AsyncSession, project_id: str) -> list[str]:
     statement = (
         select(col(Learning.description))
         .where(col(Learning.project_id) == project_id, col(Learning.deleted_at).is_(None))
         .order_by(col(Learning.id).desc())
-        .limit(KNOWN_LEARNINGS)
+        .limit(MAX_KNOWN_LEARNINGS)
     )
-    return [cut(each, KNOWN_CHARS) for each in (await session.execute(statement)).scalars()]
+    return [truncate(each, MAX_KNOWN_LEARNING_CHARS) for each in (await session.execute(statement)).scalars()]

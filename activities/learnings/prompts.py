@@ -3,7 +3,7 @@
 from typing import Final
 
 from models import LearningExtraction, Run
-from models.agent.sections import material, section
+from models.agent.sections import trusted_section, untrusted_section
 
 ROLE: Final = "learning-extractor"
 _INSTRUCTIONS: Final = f"""\
@@ -35,10 +35,10 @@ def extractor_prompt(run: Run, transcript: str, known: list[str]) -> str:
     end = f"It is {run.status}."
     if run.error_code:
         end += f" {run.error_code}: {run.error_message}"
-    task = section("task", f"Find what is to be learned from run {run.run_number}.")
-    parts = [task, material("end", end)]
+    task = trusted_section("task", f"Find what is to be learned from run {run.run_number}.")
+    parts = [task, untrusted_section("end", end)]
     if known:
         listed = "\n".join(f"- {' '.join(each.split())}" for each in known)
-        parts.append(material("known-learnings", listed))
-    parts.append(section("transcript", transcript))
+        parts.append(untrusted_section("known-learnings", listed))
+    parts.append(trusted_section("transcript", transcript))
     return "\n\n".join(parts)

@@ -6,12 +6,12 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from gateways.learnings.report import ReportLearning
 from models import Learning, LearningExtraction, LearningOccurrence, Project, Sandbox
-from models.event import EventType, append
-from models.learnings.duplicates import find_duplicate, occurred_in
+from models.event import EventType, append_event
+from models.learnings.duplicates import find_duplicate, has_occurrence
 from models.learnings.learning import LearningSeverity, LearningSource
 from models.sandboxes.sandbox import SandboxPurpose
 
-EXTRACTION_OVER = "The extraction is over: nothing is kept any more."
+EXTRACTION_FINISHED_MESSAGE = "The extraction is over: nothing is kept any more."
 
 
 async def report_learning(
@@ -25,7 +25,7 @@ async def report_learning(
     """
     extraction = await session.get_one(LearningExtraction, extraction_id, with_for_update=True)
     if extraction.is_over:
-        return EXTRACTION_OVER
+        return EXTRACTION_FINISHED_MESSAGE
     await session.get_one(Project, extraction.project_id, with_for_update={"key_share": True})
     same_call = select(col(LearningOccurrence.learning_id)).where(
         col(LearningOccurrence.source_key) == source_key
@@ -34,7 +34,7 @@ async def report_learning(
     if before is not None:
         return f"Kept as {before}."
     known = await find_duplicate(session, extraction.project_id, reported.description, reported.trigger)
-    if known is not None and await occurred_in(session, known.id, extraction.run_id):
+    if known is not None and await has_occurrence(session, known.id, extraction.run_id):
         return f"Counted for this run already, as {known.id}. Go on."
     sandbox_id = await _sandbox_of(session, extraction.run_id)
     learning = known or Learning(
@@ -59,11 +59,11 @@ async def report_learning(
     data: dict[str, object] = {"learningId": learning.id, "runId": extraction.run_id}
     if known is None:
         extraction.found_count += 1
-        append(session, extraction, EventType.learning_found, data)
+        append_event(session, extraction, EventType.learning_found, data)
         return f"Kept as {learning.id}."
     learning.count()
     extraction.merged_count += 1
-    append(session, extraction, EventType.learning_seen_again, data)
+    append_event(session, extraction, EventType.learning_seen_again, data)
     return f"Known already as {learning.id} ('{learning.description}'): counted. Go on."
 
 

@@ -5,30 +5,30 @@ Every effect is looked up before it is made and carries the job's id, so that re
 
 from temporalio import activity
 
-from activities.gateway_factory import Outside, outside
+from activities.gateway_factory import GatewayFactory, external_call
 from activities.sandboxes.lifecycle import SandboxRef
-from gateways.anthropic.conversation import cut
-from gateways.git.repository import Cloned, PushPolicy, Repository
-from gateways.github.inert_markdown import inert
+from gateways.anthropic.conversation import truncate
+from gateways.git.repository import CloneBase, PushPolicy, Repository
+from gateways.github.inert_markdown import neutralize_markdown
 from gateways.github.markers import marker, without_markers
 from gateways.github.pull_requests import PullRequests
-from kit.cancellation import finish_first
+from kit.cancellation import run_to_completion
 from kit.database import Database
 from models import MergeJob, Sandbox
 from models.merging.combined_merge_start import MergeConfig
 
-LONGEST = 60_000
+MAX_BODY_CHARS = 60_000
 """Characters of a body; GitHub takes 65,536."""
 
 
-class UnifiedPullRequests:
-    def __init__(self, database: Database, outside: Outside) -> None:
+class CombinedPullRequestActivities:
+    def __init__(self, database: Database, outside: GatewayFactory) -> None:
         self.database, self.outside = database, outside
 
     @activity.defn
     async def push_integration(self, ref: SandboxRef) -> bool:
         """Push the integration branch; False when nothing could be merged.  Again, it changes nothing."""
-        return await finish_first(self._push(ref))
+        return await run_to_completion(self._push(ref))
 
     async def _push(self, ref: SandboxRef) -> bool:
         async with self.database.transaction() as session:
@@ -37,19 +37,19 @@ class UnifiedPullRequests:
         credentials = await self.outside.credentials(job.project_id)
         if job.integrated_sha is None:
             return False
-        with outside():
+        with external_call():
             handle = await self.outside.attach(credentials, sandbox)
             url, token = await self.outside.remote(credentials, job.repository_slug)
             policy = PushPolicy(credentials.redactor)  # protected paths were held to each pull request's
             repository = Repository(handle, url, token, self.outside.git, policy)
-            base = Cloned(str(job.base_branch), str(job.base_sha))
+            base = CloneBase(str(job.base_branch), str(job.base_sha))
             await repository.push(job.integrated_sha, str(job.branch_name), base)
         return True
 
     @activity.defn
     async def open_unified(self, job_id: str) -> None:
         """One pull request of the branch; killed after it was made, it is found by its branch and marker."""
-        await finish_first(self._open(job_id))
+        await run_to_completion(self._open(job_id))
 
     async def _open(self, job_id: str) -> None:
         async with self.database.transaction() as session:
@@ -59,7 +59,7 @@ class UnifiedPullRequests:
             return
         own = marker("merge", job.id)
         config = MergeConfig.model_validate(job.config)
-        with outside():
+        with external_call():
             github = await self.outside.github(credentials, job.repository_slug)
             facts = await github.ensure_pull_request(
                 job.repository_slug,
@@ -81,7 +81,7 @@ class UnifiedPullRequests:
             job = await session.get_one(MergeJob, job_id)
         credentials = await self.outside.credentials(job.project_id)
         reasons = {entry["prNumber"]: str(entry["message"]) for entry in job.conflicts}
-        with outside():
+        with external_call():
             github = await self.outside.github(credentials, job.repository_slug)
             pulls = PullRequests(github, job.repository_slug)
             for number in (number for number in job.numbers if str(number) in job.descriptions):
@@ -89,20 +89,24 @@ class UnifiedPullRequests:
                 told = (
                     f"Held by {job.pr_url}."
                     if reason is None
-                    else f"Left out of {job.pr_url}: {inert(reason)}"
+                    else f"Left out of {job.pr_url}: {neutralize_markdown(reason)}"
                 )
                 await pulls.comment_once(number, credentials.redactor.text(told), marker("merge", job.id))
 
 
 def _body(job: MergeJob, config: MergeConfig) -> str:
     """Markdown: what it holds, what was left out and why, and how it was checked."""
-    held = "\n".join(f"- #{number}: {inert(job.title_of(number))}" for number in job.numbers_with("merged"))
+    held = "\n".join(
+        f"- #{number}: {neutralize_markdown(job.title_of(number))}" for number in job.numbers_with("merged")
+    )
     parts = [f"## What it holds\n\n{held}"]
     if job.conflicts:
-        left = "\n".join(f"- #{each['prNumber']}: {inert(str(each['message']))}" for each in job.conflicts)
+        left = "\n".join(
+            f"- #{each['prNumber']}: {neutralize_markdown(str(each['message']))}" for each in job.conflicts
+        )
         parts.append(f"## What was left out\n\n{left}")
     command = config.check_command
     how = f"`{command}` passed on every commit." if command else "No check command was given."
     parts.append(f"## How it was checked\n\n{how} No conflict marker is left.")
     parts.append(f"---\nCodeCourier merge `{job.id}`.")
-    return cut("\n\n".join(parts), LONGEST)
+    return truncate("\n\n".join(parts), MAX_BODY_CHARS)

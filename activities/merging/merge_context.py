@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 
-from activities.gateway_factory import Outside
-from activities.jobs.snapshots import snapshot_of
+from activities.gateway_factory import GatewayFactory
+from activities.jobs.snapshots import load_snapshot
 from activities.projects.credentials import Credentials
 from activities.sandboxes.lifecycle import SandboxRef
-from gateways.git.combined_merge import Integration
-from gateways.git.repository import Cloned
+from gateways.git.combined_merge import CombinedMergeClone
+from gateways.git.repository import CloneBase
 from gateways.sandboxes.sandbox import SandboxHandle
 from kit.database import Database
 from models import MergeJob, Sandbox
@@ -15,12 +15,12 @@ from models.jobs.snapshot import Snapshot
 
 
 @dataclass(frozen=True)
-class Place:
+class MergeContext:
     job: MergeJob
     snapshot: Snapshot
     credentials: Credentials
     handle: SandboxHandle
-    integration: Integration
+    integration: CombinedMergeClone
 
     @property
     def good(self) -> str:
@@ -32,18 +32,18 @@ class Place:
         return self.snapshot.git_name, self.snapshot.git_email
 
     @property
-    def base(self) -> Cloned:
+    def base(self) -> CloneBase:
         """What the sandbox's clone was made from."""
-        return Cloned(str(self.job.base_branch), str(self.job.base_sha))
+        return CloneBase(str(self.job.base_branch), str(self.job.base_sha))
 
 
-async def place_of(database: Database, outside: Outside, ref: SandboxRef) -> Place:
+async def load_merge_context(database: Database, outside: GatewayFactory, ref: SandboxRef) -> MergeContext:
     async with database.reading() as session:
         job = await session.get_one(MergeJob, ref.job_id)
         sandbox = await session.get_one(Sandbox, ref.sandbox_id)
-    snapshot = await snapshot_of(database, job.id)
+    snapshot = await load_snapshot(database, job.id)
     credentials = await outside.credentials(job.project_id)
     handle = await outside.attach(credentials, sandbox)
     url, token = await outside.remote(credentials, job.repository_slug)
-    integration = Integration(handle, url, token, outside.git, credentials.push_policy)
-    return Place(job, snapshot, credentials, handle, integration)
+    integration = CombinedMergeClone(handle, url, token, outside.git, credentials.push_policy)
+    return MergeContext(job, snapshot, credentials, handle, integration)

@@ -7,67 +7,67 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from activities.gateway_factory import Outside, outside
-from activities.merging.pull_request_merge_jobs import CLOSED
-from activities.runs.ci_checks import keep_checks
+from activities.gateway_factory import GatewayFactory, external_call
+from activities.merging.pull_request_merge_jobs import PULL_REQUEST_CLOSED
+from activities.runs.ci_checks import record_checks
 from gateways.errors import CredentialMissing, CredentialRefused, UpstreamRefused
-from gateways.github.checks import ChecksFacts
+from gateways.github.checks import CommitChecks
 from gateways.github.client import GitHub
-from gateways.github.pull_requests import PullRequestNow, PullRequests
-from kit.cancellation import finish_first
+from gateways.github.pull_requests import PullRequests, PullRequestState
+from kit.cancellation import run_to_completion
 from kit.database import Database
 from kit.errors import RepositoryNotAllowed
 from models import MergeJob, Run
 from models.base import JsonObject
-from models.event import EventType, append, has_happened
+from models.event import EventType, append_event, has_event
 from models.merging.merge_outcome import complete_merge
 from models.runs.run import PrStatus
 
-BLOCKED = "BLOCKED_ON_CI"
+BLOCKED_ON_CI = "BLOCKED_ON_CI"
 
 
-class MergeAsk(BaseModel):
+class MergeAttemptInput(BaseModel):
     job_id: str
     silent: str | None
     """The commit that has been the head for so long that a check which has not appeared will not."""
 
 
-class MergeLook(BaseModel):
+class MergeAttemptResult(BaseModel):
     outcome: Literal["merged", "moved", "blocked"]
     head_sha: str
     message: str = ""
 
 
-class PullRequestMerging:
-    def __init__(self, database: Database, outside: Outside) -> None:
+class PullRequestMergeActivities:
+    def __init__(self, database: Database, outside: GatewayFactory) -> None:
         self.database = database
         self.outside = outside
 
     @activity.defn
-    async def attempt_merge(self, ask: MergeAsk) -> MergeLook:
+    async def attempt_merge(self, ask: MergeAttemptInput) -> MergeAttemptResult:
         """Merge the pull request unless CI blocks it; a cancel comes before or after it.
 
         Killed before the merge, it looks again; killed after it, it finds the pull request merged and writes
         that.  GitHub is told the commit whose checks were read, and refuses if the head is another by then.
         """
-        return await finish_first(self._attempt(ask))
+        return await run_to_completion(self._attempt(ask))
 
-    async def _attempt(self, ask: MergeAsk) -> MergeLook:
+    async def _attempt(self, ask: MergeAttemptInput) -> MergeAttemptResult:
         async with self.database.reading() as session:
             job = await session.get_one(MergeJob, ask.job_id)
             run = await session.get_one(Run, str(job.run_id))
         credentials = await self.outside.credentials(job.project_id)
         if run.deleted_at:
-            raise _final("RUN_DELETED", "The run of this pull request was deleted.")
+            raise _final_error("RUN_DELETED", "The run of this pull request was deleted.")
         assert run.pr_number, "a merge is of a pull request"
-        with outside():
+        with external_call():
             github = await self.outside.github(credentials, job.repository_slug)
             pulls = PullRequests(github, job.repository_slug)
             pull = await pulls.now(run.pr_number)
             if pull.state == "merged":
                 return await self._merged(job, pull, pull.merge_sha)
             if pull.state == "closed":
-                raise _final(CLOSED, "The pull request was closed without being merged.")
+                raise _final_error(PULL_REQUEST_CLOSED, "The pull request was closed without being merged.")
             if not job.skip_ci_check:
                 facts = await github.checks(job.repository_slug, pull.head_sha)
                 if message := await self._blocks(github, job, pull, facts, ask):
@@ -79,7 +79,7 @@ class PullRequestMerging:
             return await self._merged(job, pull, tried.merge_sha)
         if tried.outcome == "blocked":
             return await self._blocked(job, pull, tried.said or "A check of it has begun anew.")
-        return MergeLook(outcome="moved", head_sha=pull.head_sha, message=tried.said)
+        return MergeAttemptResult(outcome="moved", head_sha=pull.head_sha, message=tried.said)
 
     @activity.defn
     async def delete_merged_branch(self, job_id: str) -> None:
@@ -93,7 +93,7 @@ class PullRequestMerging:
         credentials = await self.outside.credentials(job.project_id)
         branch, reason = str(run.branch_name), "Commits were added to it."
         try:
-            with outside():
+            with external_call():
                 github = await self.outside.github(credentials, job.repository_slug)
                 pulls = PullRequests(github, job.repository_slug)
                 gone = await pulls.delete_branch(branch, str(job.head_sha))
@@ -104,12 +104,17 @@ class PullRequestMerging:
             (EventType.branch_deleted, data) if gone else (EventType.branch_kept, {**data, "reason": reason})
         )
         async with self.database.transaction() as session:
-            run, job = await _held(session, job)
-            if not await has_happened(session, run.id, event, {"mergeJobId": job.id}):
-                append(session, run, event, data)
+            run, job = await _lock_rows(session, job)
+            if not await has_event(session, run.id, event, {"mergeJobId": job.id}):
+                append_event(session, run, event, data)
 
     async def _blocks(
-        self, github: GitHub, job: MergeJob, pull: PullRequestNow, facts: ChecksFacts, ask: MergeAsk
+        self,
+        github: GitHub,
+        job: MergeJob,
+        pull: PullRequestState,
+        facts: CommitChecks,
+        ask: MergeAttemptInput,
     ) -> str | None:
         """Why its checks do not let it through; None when they do."""
         if facts.status == "passed":
@@ -122,30 +127,32 @@ class PullRequestMerging:
         return f"CI has failed: {names}." if facts.status == "failed" else f"CI is at work: {names}."
 
     async def _blocked(
-        self, job: MergeJob, pull: PullRequestNow, message: str, facts: ChecksFacts | None = None
-    ) -> MergeLook:
+        self, job: MergeJob, pull: PullRequestState, message: str, facts: CommitChecks | None = None
+    ) -> MergeAttemptResult:
         if facts:
-            await keep_checks(self.database, str(job.run_id), facts, ended=True)
+            await record_checks(self.database, str(job.run_id), facts, ended=True)
         async with self.database.transaction() as session:
-            run, job = await _held(session, job)
-            if run.pr_status is not PrStatus.merged and job.block(pull.head_sha, BLOCKED, message):
+            run, job = await _lock_rows(session, job)
+            if run.pr_status is not PrStatus.merged and job.block(pull.head_sha, BLOCKED_ON_CI, message):
                 run.pr_blocked()
                 data: JsonObject = {"mergeJobId": job.id, "sha": pull.head_sha, "message": message}
-                append(session, run, EventType.pr_blocked_on_ci, data)
-        return MergeLook(outcome="blocked", head_sha=pull.head_sha, message=message)
+                append_event(session, run, EventType.pr_blocked_on_ci, data)
+        return MergeAttemptResult(outcome="blocked", head_sha=pull.head_sha, message=message)
 
-    async def _merged(self, job: MergeJob, pull: PullRequestNow, merge_sha: str | None) -> MergeLook:
+    async def _merged(
+        self, job: MergeJob, pull: PullRequestState, merge_sha: str | None
+    ) -> MergeAttemptResult:
         async with self.database.transaction() as session:
-            run, job = await _held(session, job)
+            run, job = await _lock_rows(session, job)
             job.merged_at(pull.head_sha)
             await complete_merge(session, run, job, merge_sha)
-        return MergeLook(outcome="merged", head_sha=pull.head_sha)
+        return MergeAttemptResult(outcome="merged", head_sha=pull.head_sha)
 
 
-async def _held(session: AsyncSession, job: MergeJob) -> tuple[Run, MergeJob]:
+async def _lock_rows(session: AsyncSession, job: MergeJob) -> tuple[Run, MergeJob]:
     run = await session.get_one(Run, str(job.run_id), with_for_update=True)
     return run, await session.get_one(MergeJob, job.id, with_for_update=True)
 
 
-def _final(code: str, message: str) -> ApplicationError:
+def _final_error(code: str, message: str) -> ApplicationError:
     return ApplicationError(message, type=code, non_retryable=True)

@@ -11,13 +11,13 @@ from gateways.errors import CredentialMissing
 from gateways.git.repository import PushPolicy
 from kit.crypto import Vault
 from kit.database import Database
-from kit.redaction import Redactor, Redactors
+from kit.redaction import Redactor, RedactorCache
 from kit.settings import Settings
 from models import Project, ProviderKey
-from models.budgets.quota import UNLIMITED, Quota, quota_of
+from models.budgets.quota import UNLIMITED, Quota, load_quota
 from models.projects.egress import EgressPolicy
 from models.projects.provider_key import Provider
-from models.reconcile.installation import the_installation
+from models.reconcile.installation import get_installation
 
 
 @dataclass(frozen=True)
@@ -61,17 +61,17 @@ class Credentials:
         return {**seen, "CODECOURIER_SECRETS": ",".join(given)}
 
 
-async def read_credentials(
-    database: Database, vault: Vault, settings: Settings, redactors: Redactors, project_id: str
+async def load_credentials(
+    database: Database, vault: Vault, settings: Settings, redactors: RedactorCache, project_id: str
 ) -> Credentials:
     """A project's credentials as they are now, its own before the server's."""
     keys_of_project = select(ProviderKey).where(col(ProviderKey.project_id) == project_id)
     async with database.reading() as session:
         project = await session.get_one(Project, project_id)
         sealed = (await session.execute(keys_of_project)).scalars().all()
-        owner = (await the_installation(session)).id
+        owner = (await get_installation(session)).id
         defaults = Quota(settings.server_model_usd_per_project, settings.server_sandboxes_per_project)
-        quota = await quota_of(session, project_id, defaults)
+        quota = await load_quota(session, project_id, defaults)
     own = {key.provider: vault.open(key.sealed) for key in sealed}
     servers: list[tuple[Provider, SecretStr | None]] = [
         (Provider.e2b, settings.e2b_api_key),

@@ -7,14 +7,14 @@ from sqlalchemy import delete, select
 from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from activities.budgets.lost_calls import charge_lost_calls, is_lost
-from activities.reconcile.findings import GRACE, PAGE, Finding, Inconsistency, is_settled
+from activities.budgets.lost_calls import charge_lost_calls, has_lease_expired
+from activities.reconcile.findings import GRACE, PAGE_SIZE, Finding, Inconsistency, is_settled
 from kit.database import Database
 from models import OpenCall
 from models.base import now
 from models.budgets.reservation import Reservation
 from models.budgets.wait import BudgetWait
-from models.jobs.job_lookup import kind_of
+from models.jobs.job_lookup import job_class
 
 
 class AbandonedReservations:
@@ -32,15 +32,17 @@ class AbandonedReservations:
 
     async def find(self) -> AsyncIterator[Finding]:
         async with self.database.reading() as session:
-            oldest = select(Reservation).order_by(col(Reservation.leased_until)).limit(PAGE)
+            oldest = select(Reservation).order_by(col(Reservation.leased_until)).limit(PAGE_SIZE)
             reservations = (await session.execute(oldest)).scalars().all()
-            longest = select(BudgetWait).order_by(col(BudgetWait.since)).limit(PAGE)
+            longest = select(BudgetWait).order_by(col(BudgetWait.since)).limit(PAGE_SIZE)
             waits = (await session.execute(longest)).scalars().all()
-            earliest = select(OpenCall).order_by(col(OpenCall.opened_at)).limit(PAGE)
+            earliest = select(OpenCall).order_by(col(OpenCall.opened_at)).limit(PAGE_SIZE)
             calls = (await session.execute(earliest)).scalars().all()
             jobs = {row.session_id: row.job_id for row in [*waits, *reservations]}
             nobodys = [each for each, job_id in jobs.items() if await self._is_nobodys(session, each, job_id)]
-            lost = [each for each in calls if is_lost(each) or await self._is_over(session, each.job_id)]
+            lost = [
+                each for each in calls if has_lease_expired(each) or await self._is_over(session, each.job_id)
+            ]
             self.examined = len({*jobs, *(call.session_id for call in calls)})
             nobodys = [*dict.fromkeys([*nobodys, *(call.session_id for call in lost)])]
         for session_id in nobodys:
@@ -95,5 +97,5 @@ class AbandonedReservations:
         return has_ended or (bool(leases) and any(is_settled(moment, self.grace) for moment in waits))
 
     async def _is_over(self, session: AsyncSession, job_id: str) -> bool:
-        job = await session.get(kind_of(job_id), job_id)
+        job = await session.get(job_class(job_id), job_id)
         return job is None or (job.is_over and is_settled(job.completed_at, self.grace))

@@ -6,11 +6,11 @@ from datetime import timedelta
 
 from temporalio.client import Client, WorkflowExecutionStatus
 
-from activities.jobs.lifecycle import Ending
-from activities.reconcile.executions import CLOSED, Statuses, statuses_of
+from activities.jobs.lifecycle import JobResult
+from activities.reconcile.executions import CLOSED_STATUSES, Statuses, workflow_statuses
 from activities.reconcile.findings import GRACE, Finding, Inconsistency, is_settled
 from activities.reconcile.row_closing import close_row
-from activities.runs.pull_request import intend_to_find_pull_request
+from activities.runs.pull_request import record_pull_request_search
 from activities.runs.queue_signals import signal_next_runs
 from activities.sandboxes.lifecycle import SandboxActivities
 from gateways.errors import GatewayError
@@ -19,7 +19,7 @@ from kit.logs import logger
 from models import Run
 from models.chains.chain import Chain
 from models.jobs.job import WORKFLOW_LOST
-from models.jobs.job_registry import KINDS, JobKind, WorkflowRow, kind_of, rows_of, unfinished_rows
+from models.jobs.job_registry import JOB_KINDS, JobKind, WorkflowRow, job_kind_of, load_rows, unfinished_rows
 
 log = logger(__name__)
 
@@ -50,7 +50,7 @@ class AbandonedRows:
     async def find(self) -> AsyncIterator[Finding]:
         self.examined = 0
         self.elsewhere.clear()
-        for kind in KINDS.values():
+        for kind in JOB_KINDS.values():
             page = await self._page(kind, "")
             while page:
                 self.examined += len(page)
@@ -65,7 +65,7 @@ class AbandonedRows:
 
     async def repair(self, finding: Finding) -> str | None:
         """Close the row as its workflow would have, then kill its sandboxes; the first ending stays."""
-        kind, row = kind_of(finding.id), (await self._read([finding.id])).get(finding.id)
+        kind, row = job_kind_of(finding.id), (await self._read([finding.id])).get(finding.id)
         if kind is None or row is None or row.is_over or not self._is_judged(row):
             return None
         status = (await self._statuses([row]))[row.engine_id]
@@ -74,7 +74,7 @@ class AbandonedRows:
             return None
         ending = await self._ending(kind, row, status)
         if isinstance(row, Run):
-            await intend_to_find_pull_request(self.database, row.id)
+            await record_pull_request_search(self.database, row.id)
         await close_row(self.database, row, ending)
         if isinstance(row, Run):
             await signal_next_runs(self.database, self.client, row.project_id)
@@ -90,27 +90,29 @@ class AbandonedRows:
 
     def _is_abandoned(self, row: WorkflowRow, status: WorkflowExecutionStatus | None) -> bool:
         """Its workflow is over, or is not there although one was started."""
-        return status in CLOSED or (status is None and (row.is_taken or row.temporal_namespace in self.gone))
+        return status in CLOSED_STATUSES or (
+            status is None and (row.is_taken or row.temporal_namespace in self.gone)
+        )
 
     async def _statuses(self, rows: Collection[WorkflowRow]) -> Statuses:
         """Of a namespace that is gone, there is none."""
         asked = [row.engine_id for row in rows if row.temporal_namespace not in self.gone]
-        return dict.fromkeys(row.engine_id for row in rows) | await statuses_of(self.client, asked)
+        return dict.fromkeys(row.engine_id for row in rows) | await workflow_statuses(self.client, asked)
 
     async def _ending(
         self, kind: JobKind, row: WorkflowRow, status: WorkflowExecutionStatus | None
-    ) -> Ending:
+    ) -> JobResult:
         """What the workflow itself says came of it, if it came to its end; else that it is lost."""
         if status is WorkflowExecutionStatus.COMPLETED:
             handle = self.client.get_workflow_handle(row.engine_id, result_type=str)
             match await handle.result():
                 case "completed":
-                    return Ending(status="completed")
+                    return JobResult(status="completed")
                 case "cancelled":
-                    return Ending(status="cancelled")
+                    return JobResult(status="cancelled")
         again = kind.again.format(id=row.id)
-        sentence = f"Its workflow {_words(status)} before it could end well: {again}."
-        return Ending(status="failed", code=WORKFLOW_LOST, message=sentence)
+        sentence = f"Its workflow {_status_text(status)} before it could end well: {again}."
+        return JobResult(status="failed", code=WORKFLOW_LOST, message=sentence)
 
     async def _page(self, kind: JobKind, after: str) -> list[WorkflowRow]:
         async with self.database.reading() as session:
@@ -118,10 +120,10 @@ class AbandonedRows:
 
     async def _read(self, ids: list[str]) -> dict[str, WorkflowRow]:
         async with self.database.reading() as session:
-            return await rows_of(session, ids)
+            return await load_rows(session, ids)
 
 
-def _words(status: WorkflowExecutionStatus | None) -> str:
+def _status_text(status: WorkflowExecutionStatus | None) -> str:
     if status is None:
         return "is not in Temporal any more"
     return f"was {status.name.lower().replace('_', ' ')}"
@@ -132,7 +134,7 @@ def _finding(kind: JobKind, row: WorkflowRow, status: WorkflowExecutionStatus | 
         kind=Inconsistency.abandoned_row,
         id=row.id,
         since=row.heard_at,
-        what=f"This {kind.noun} is {row.status}, but its workflow {_words(status)}.",
+        what=f"This {kind.noun} is {row.status}, but its workflow {_status_text(status)}.",
         repair="closes it as failed and tells the members",
         is_doubtful=True,
     )

@@ -9,7 +9,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from kit.database import Database
 from kit.logs import logger
 from kit.temporal import INSTALLATION
-from models.reconcile.installation import Installation, the_installation
+from models.reconcile.installation import Installation, get_installation
 
 RECONCILE_REFUSED: Final = "RECONCILE_REFUSED"
 START_SCHEDULE: Final = "codecourier-start"
@@ -31,13 +31,13 @@ class NamespaceTaken(Exception):
         )
 
 
-async def admit(database: Database, client: Client, installation: str | None) -> Installation:
+async def require_admission(database: Database, client: Client, installation: str | None) -> Installation:
     """The installation, if a sweep of it may go on here.
 
     installation: whose sweep it is.  Raises ApplicationError `RECONCILE_REFUSED` that says why not.
     """
     async with database.transaction() as session:
-        own = await the_installation(session)
+        own = await get_installation(session)
         reason = own.why_not(client.namespace)
         if reason is None and installation != own.id:
             reason = f"This sweep is that of {installation or 'no installation'}, this database is {own.id}."
@@ -49,18 +49,18 @@ async def admit(database: Database, client: Client, installation: str | None) ->
     raise ApplicationError(reason, type=RECONCILE_REFUSED, non_retryable=True)
 
 
-async def bind(database: Database, client: Client) -> str | None:
+async def bind_namespace(database: Database, client: Client) -> str | None:
     """Have the database and the client's namespace belong together, unless one of them has another already.
 
     Why nothing may be swept from here, or None.  Raises `NamespaceTaken`, and RPCError.
     """
     async with database.reading() as session:
-        own = (await the_installation(session)).id
-    owner = await owner_of(client)
+        own = (await get_installation(session)).id
+    owner = await namespace_owner(client)
     if owner not in (None, own):
         raise NamespaceTaken(client.namespace, owner)
     async with database.transaction() as session:
-        installation = await the_installation(session, lock=True)
+        installation = await get_installation(session, lock=True)
         reason = installation.bind(client.namespace)
         if reason is not None:
             installation.refuse(reason)
@@ -69,7 +69,7 @@ async def bind(database: Database, client: Client) -> str | None:
     return reason
 
 
-async def owner_of(client: Client) -> str | None:
+async def namespace_owner(client: Client) -> str | None:
     """The installation that the client's namespace belongs to; None where no worker was ever."""
     try:
         description = await client.get_schedule_handle(RECONCILE_SCHEDULE).describe()

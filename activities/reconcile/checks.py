@@ -5,12 +5,12 @@ from datetime import timedelta
 
 from temporalio.client import Client
 
-from activities.gateway_factory import Outside
+from activities.gateway_factory import GatewayFactory
 from activities.reconcile.abandoned_reservations import AbandonedReservations
 from activities.reconcile.abandoned_rows import AbandonedRows
 from activities.reconcile.expired_files import ExpiredFiles
 from activities.reconcile.findings import GRACE, Check, Inconsistency
-from activities.reconcile.inconsistent_schedules import Schedules
+from activities.reconcile.inconsistent_schedules import InconsistentSchedules
 from activities.reconcile.leftover_checkpoints import LeftoverCheckpoints
 from activities.reconcile.missing_sandboxes import MissingSandboxes
 from activities.reconcile.orphaned_sandboxes import OrphanedSandboxes
@@ -26,7 +26,7 @@ from kit.database import Database
 def checks(
     database: Database,
     client: Client,
-    outside: Outside,
+    outside: GatewayFactory,
     grace: timedelta = GRACE,
     *,
     by_operator: bool = False,
@@ -45,7 +45,7 @@ def checks(
         OrphanedWorkflows(database, client, grace, terminate=by_operator),
         OrphanedSandboxes(database, accounts, grace),
         MissingSandboxes(database, accounts, grace),
-        Schedules(database, client),
+        InconsistentSchedules(database, client),
         UnsettledPullRequests(database, outside, grace, insists=by_operator),
         LeftoverCheckpoints(database, outside, grace, insists=by_operator),
         AbandonedReservations(database, grace),

@@ -7,14 +7,14 @@ from activities.reconcile.admission import (
     START_SCHEDULE,
     TRASH_SCHEDULE,
     NamespaceTaken,
-    owner_of,
+    namespace_owner,
 )
 from kit.database import Database
 from kit.ids import new_id
 from kit.settings import Settings
 from kit.temporal import connect
 from kit.tenancy import DatabaseRole
-from models.reconcile.installation import the_installation
+from models.reconcile.installation import get_installation
 
 
 async def claim_namespace(settings: Settings, *, copy: bool, take_over: bool) -> str:
@@ -27,9 +27,9 @@ async def claim_namespace(settings: Settings, *, copy: bool, take_over: bool) ->
     client = await connect(settings)
     database = Database(settings.sqlalchemy_url, role=DatabaseRole.worker, pool_size=1)
     try:
-        owner = await owner_of(client)
+        owner = await namespace_owner(client)
         async with database.transaction() as session:
-            installation = await the_installation(session, lock=True)
+            installation = await get_installation(session, lock=True)
             own = new_id("ins") if copy else installation.id
             if owner not in (None, own) and not take_over:
                 raise NamespaceTaken(client.namespace, str(owner))

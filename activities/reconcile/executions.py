@@ -7,9 +7,9 @@ from typing import Final
 from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
-AT_ONCE: Final = 20
+MAX_CONCURRENT_REQUESTS: Final = 20
 """Workflows that Temporal is asked about at the same time."""
-CLOSED: Final = frozenset(
+CLOSED_STATUSES: Final = frozenset(
     {
         WorkflowExecutionStatus.COMPLETED,
         WorkflowExecutionStatus.FAILED,
@@ -21,7 +21,7 @@ CLOSED: Final = frozenset(
 Statuses = dict[str, WorkflowExecutionStatus | None]
 
 
-async def status_of(client: Client, id: str) -> WorkflowExecutionStatus | None:
+async def workflow_status(client: Client, id: str) -> WorkflowExecutionStatus | None:
     """The status of the workflow with this id; None when Temporal has none.  Raises RPCError."""
     try:
         return (await client.get_workflow_handle(id).describe()).status
@@ -31,12 +31,12 @@ async def status_of(client: Client, id: str) -> WorkflowExecutionStatus | None:
         return None
 
 
-async def statuses_of(client: Client, ids: Iterable[str]) -> Statuses:
+async def workflow_statuses(client: Client, ids: Iterable[str]) -> Statuses:
     """The same for many, some at a time."""
-    turn = asyncio.Semaphore(AT_ONCE)
+    turn = asyncio.Semaphore(MAX_CONCURRENT_REQUESTS)
 
     async def ask(id: str) -> tuple[str, WorkflowExecutionStatus | None]:
         async with turn:
-            return id, await status_of(client, id)
+            return id, await workflow_status(client, id)
 
     return dict(await asyncio.gather(*map(ask, ids)))

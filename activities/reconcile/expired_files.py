@@ -6,8 +6,8 @@ from datetime import timedelta
 from sqlalchemy import select
 from sqlmodel import col
 
-from activities.reconcile.findings import GRACE, PAGE, Finding, Inconsistency
-from activities.runs.files import Files
+from activities.reconcile.findings import GRACE, PAGE_SIZE, Finding, Inconsistency
+from activities.runs.files import FileStore
 from kit.database import Database
 from kit.settings import Settings
 from models import UploadedFile
@@ -20,14 +20,14 @@ class ExpiredFiles:
     def __init__(self, database: Database, settings: Settings, grace: timedelta = GRACE) -> None:
         self.database, self.grace = database, grace
         self.examined = 0
-        self.files = Files(database, settings)
+        self.files = FileStore(database, settings)
 
     async def find(self) -> AsyncIterator[Finding]:
         statement = (
             select(col(UploadedFile.id), col(UploadedFile.expires_at))
             .where(col(UploadedFile.expires_at) <= now() - self.grace)
             .order_by(col(UploadedFile.expires_at))
-            .limit(PAGE)
+            .limit(PAGE_SIZE)
         )
         async with self.database.reading() as session:
             expired = (await session.execute(statement)).all()

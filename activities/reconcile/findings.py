@@ -12,7 +12,7 @@ from typing import Final, Protocol
 from pydantic import BaseModel
 
 from models.base import now
-from models.jobs.job_registry import PAGE as PAGE
+from models.jobs.job_registry import PAGE_SIZE as PAGE_SIZE
 
 GRACE: Final = timedelta(minutes=1)
 """What was heard of within so long is in the middle of being made or ended, and consistent."""

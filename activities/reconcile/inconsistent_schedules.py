@@ -10,16 +10,16 @@ from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.reconcile.findings import Finding, Inconsistency, is_settled
-from activities.schedules.temporal_schedule import keep_schedule
+from activities.schedules.temporal_schedule import sync_temporal_schedule
 from kit.database import Database
 from kit.ids import is_id
 from kit.temporal import INSTALLATION
 from models import RecurringTask
 from models.base import now
-from models.reconcile.installation import the_installation
+from models.reconcile.installation import get_installation
 
-OVERDUE: Final = timedelta(minutes=1)
-TELLING: Final = timedelta(seconds=5)
+OVERDUE_AFTER: Final = timedelta(minutes=1)
+UPDATE_GRACE: Final = timedelta(seconds=5)
 """How long whoever changed a task may take to tell Temporal."""
 
 
@@ -31,14 +31,14 @@ class _Task(NamedTuple):
     @property
     def is_outdated(self) -> bool:
         """Whether Temporal knows another rule than the row."""
-        return self.told_at != self.updated_at and is_settled(self.updated_at, TELLING)
+        return self.told_at != self.updated_at and is_settled(self.updated_at, UPDATE_GRACE)
 
     @property
     def is_overdue(self) -> bool:
-        return self.next_run_at is None or self.next_run_at < now() - OVERDUE
+        return self.next_run_at is None or self.next_run_at < now() - OVERDUE_AFTER
 
 
-class Schedules:
+class InconsistentSchedules:
     """What comes of a repair depends on the rows alone, so repeating it is harmless."""
 
     kind = Inconsistency.schedule
@@ -70,7 +70,7 @@ class Schedules:
             col(RecurringTask.told_at).is_(None), col(RecurringTask.told_at) != col(RecurringTask.updated_at)
         )
         statement = select(col(RecurringTask.id)).where(
-            untold, col(RecurringTask.updated_at) < now() - TELLING
+            untold, col(RecurringTask.updated_at) < now() - UPDATE_GRACE
         )
         async with self.database.reading() as session:
             return list((await session.execute(statement.order_by(col(RecurringTask.id)))).scalars())
@@ -79,9 +79,9 @@ class Schedules:
         """Make the schedule what the row says; an overdue task looks ahead from now."""
         async with self.database.transaction() as session:
             task = await session.get(RecurringTask, finding.id, with_for_update=True)
-            if task is not None and task.is_active and _of(task).is_overdue:
+            if task is not None and task.is_active and _task_times(task).is_overdue:
                 task.change()
-        await keep_schedule(self.database, self.client, finding.id)
+        await sync_temporal_schedule(self.database, self.client, finding.id)
         return "made anew" if task is not None and task.is_active else "removed"
 
     async def _active(self) -> dict[str, _Task]:
@@ -89,12 +89,12 @@ class Schedules:
             rows = (
                 await session.execute(select(RecurringTask).where(col(RecurringTask.is_active)))
             ).scalars()
-            return {task.id: _of(task) for task in rows}
+            return {task.id: _task_times(task) for task in rows}
 
     async def _listed(self) -> set[str]:
         """Ours only: another installation's tasks are none of our business."""
         async with self.database.reading() as session:
-            own = (await the_installation(session)).id
+            own = (await get_installation(session)).id
         return {
             entry.id
             async for entry in await self.client.list_schedules()
@@ -112,7 +112,7 @@ class Schedules:
         return True
 
 
-def _of(task: RecurringTask) -> _Task:
+def _task_times(task: RecurringTask) -> _Task:
     return _Task(task.next_run_at, task.updated_at, task.told_at)
 
 

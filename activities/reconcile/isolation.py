@@ -6,7 +6,7 @@ from typing import Final, NamedTuple, TypeVar
 
 from temporalio.service import RPCError
 
-from activities.reconcile.executions import AT_ONCE
+from activities.reconcile.executions import MAX_CONCURRENT_REQUESTS
 from activities.reconcile.findings import Check, Finding
 from gateways.errors import GatewayError
 from kit.errors import RepositoryNotAllowed
@@ -14,7 +14,7 @@ from kit.logs import logger
 
 T = TypeVar("T")
 R = TypeVar("R")
-EXPECTED: Final = (GatewayError, RepositoryNotAllowed, RPCError)
+EXPECTED_ERRORS: Final = (GatewayError, RepositoryNotAllowed, RPCError)
 """What an outside system fails with, or the operator has not allowed us; it says in words why."""
 
 log = logger(__name__)
@@ -31,7 +31,7 @@ class Fault(NamedTuple):
     @classmethod
     def of(cls, id: str, error: Exception) -> "Fault":
         """An outside system's words are fit to be told; of anything else only its name is."""
-        if isinstance(error, EXPECTED):
+        if isinstance(error, EXPECTED_ERRORS):
             log.warning("reconcile.failed", id=id, reason=error.message)
             return cls(id, error.message, not isinstance(error, RPCError))
         log.error("reconcile.failed", id=id, reason=type(error).__name__, exc_info=error)
@@ -51,7 +51,7 @@ async def attempt(id: str, act: Callable[[T], Awaitable[R]], thing: T) -> R | Fa
 
 async def attempt_each(act: Callable[[T], Awaitable[R]], things: Mapping[str, T]) -> list[R | Fault]:
     """The same for many, by their ids, some at a time."""
-    turn = asyncio.Semaphore(AT_ONCE)
+    turn = asyncio.Semaphore(MAX_CONCURRENT_REQUESTS)
 
     async def one(id: str, thing: T) -> R | Fault:
         async with turn:
@@ -60,7 +60,7 @@ async def attempt_each(act: Callable[[T], Awaitable[R]], things: Mapping[str, T]
     return list(await asyncio.gather(*(one(id, thing) for id, thing in things.items())))  # noqa: A001
 
 
-async def look(check: Check) -> tuple[list[Finding], Fault | None]:
+async def run_check(check: Check) -> tuple[list[Finding], Fault | None]:
     """Everything that a check finds, and why it could not look at all there is, if it could not."""
     found: list[Finding] = []
     try:

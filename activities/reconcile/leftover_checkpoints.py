@@ -11,18 +11,18 @@ from typing import Final
 from sqlalchemy import select
 from sqlmodel import col
 
-from activities.gateway_factory import Outside
-from activities.reconcile.findings import GRACE, PAGE, Finding, Inconsistency, is_settled
+from activities.gateway_factory import GatewayFactory
+from activities.reconcile.findings import GRACE, PAGE_SIZE, Finding, Inconsistency, is_settled
 from activities.sandboxes.checkpoints import delete_checkpoint
 from gateways.errors import GatewayError
 from kit.database import Database
 from kit.errors import RepositoryNotAllowed
 from models import Effect
-from models.effect import EffectKind, effect_key, is_due
-from models.jobs.job_lookup import kind_of
+from models.effect import EffectKind, effect_key, is_due_condition
+from models.jobs.job_lookup import job_class
 from models.runs.checkpoints import is_checkpoint_retained
 
-DELETION_SECONDS: Final = 30.0
+DELETION_TIMEOUT_SECONDS: Final = 30.0
 
 
 class LeftoverCheckpoints:
@@ -34,7 +34,7 @@ class LeftoverCheckpoints:
     kind = Inconsistency.leftover_checkpoint
 
     def __init__(
-        self, database: Database, outside: Outside, grace: timedelta = GRACE, *, insists: bool = False
+        self, database: Database, outside: GatewayFactory, grace: timedelta = GRACE, *, insists: bool = False
     ) -> None:
         self.database, self.outside, self.grace, self.insists = database, outside, grace, insists
         self.examined = 0
@@ -44,7 +44,7 @@ class LeftoverCheckpoints:
         while page:
             self.examined += len(page)
             async with self.database.reading() as session:
-                jobs = [await session.get(kind_of(effect.subject_id), effect.subject_id) for effect in page]
+                jobs = [await session.get(job_class(effect.subject_id), effect.subject_id) for effect in page]
                 retained = {
                     job.id for job in jobs if job is not None and await is_checkpoint_retained(session, job)
                 }
@@ -62,7 +62,7 @@ class LeftoverCheckpoints:
     async def repair(self, finding: Finding) -> str | None:
         """Delete the ref; one that is gone already is fine.  Raises what the remote failed of."""
         async with self.database.reading() as session:
-            job = await session.get(kind_of(finding.id), finding.id)
+            job = await session.get(job_class(finding.id), finding.id)
             is_retained = await is_checkpoint_retained(session, job)
         if job is None:  # whoever removed its row has removed the ref
             await self._forget(finding.id)
@@ -70,7 +70,7 @@ class LeftoverCheckpoints:
         if not job.is_over or is_retained:
             return None
         try:
-            async with asyncio.timeout(DELETION_SECONDS):
+            async with asyncio.timeout(DELETION_TIMEOUT_SECONDS):
                 return "deleted" if await delete_checkpoint(self.database, self.outside, job) else None
         except (GatewayError, RepositoryNotAllowed, TimeoutError):
             if await self._put_off(job.id):
@@ -96,10 +96,10 @@ class LeftoverCheckpoints:
             select(Effect)
             .where(col(Effect.kind) == EffectKind.checkpoint, col(Effect.key) > after)
             .order_by(col(Effect.key))
-            .limit(PAGE)
+            .limit(PAGE_SIZE)
         )
         if not self.insists:
-            statement = statement.where(is_due())
+            statement = statement.where(is_due_condition())
         async with self.database.reading() as session:
             return list((await session.execute(statement)).scalars())
 

@@ -6,17 +6,17 @@ from datetime import timedelta
 from sqlalchemy import select
 from sqlmodel import col
 
-from activities.reconcile.findings import GRACE, PAGE, Finding, Inconsistency, is_settled
-from activities.reconcile.sandbox_accounts import Account, SandboxAccounts, account_of
-from activities.sandboxes.records import close_sandbox, lose_sandbox
-from activities.sandboxes.sandbox_jobs import lose_sandbox_job
+from activities.reconcile.findings import GRACE, PAGE_SIZE, Finding, Inconsistency, is_settled
+from activities.reconcile.sandbox_accounts import Account, SandboxAccounts, find_account
+from activities.sandboxes.records import close_sandbox, mark_sandbox_lost
+from activities.sandboxes.sandbox_jobs import mark_sandbox_job_lost
 from kit.database import Database
 from models import Sandbox, SandboxJob
-from models.jobs.job_lookup import job_of
+from models.jobs.job_lookup import get_job
 from models.sandboxes.sandbox import SandboxStatus
 
-LIVE = (SandboxStatus.creating, SandboxStatus.running, SandboxStatus.paused)
-GONE = "The provider has no such sandbox any more."
+LIVE_STATUSES = (SandboxStatus.creating, SandboxStatus.running, SandboxStatus.paused)
+GONE_REASON = "The provider has no such sandbox any more."
 
 
 class MissingSandboxes:
@@ -35,7 +35,7 @@ class MissingSandboxes:
         page = await self._page("")
         while page:
             for row in page:
-                account = account_of(accounts, row.project_id)
+                account = find_account(accounts, row.project_id)
                 if account is None or account.listed is None or not is_settled(row.created_at, self.grace):
                     continue
                 self.examined += 1
@@ -56,39 +56,39 @@ class MissingSandboxes:
         async with self.database.reading() as session:
             row = await session.get(Sandbox, finding.id)
         account = await self._account(row) if row is not None else None
-        if row is None or account is None or row.status not in LIVE:
+        if row is None or account is None or row.status not in LIVE_STATUSES:
             return None
         found = await account.sandboxes.find({"sandbox": row.id})
         if not await self._is_missing(row, {facts.id for facts in found}):
             return None
         async with self.database.transaction() as session:
-            job = await job_of(session, row.job_id, lock=True)
+            job = await get_job(session, row.job_id, lock=True)
             row = await session.get_one(Sandbox, row.id, populate_existing=True)
             if job.is_over:  # whoever ended it has killed its sandbox, and not written that yet
                 marked = close_sandbox(session, job, row)
             else:
-                marked = await lose_sandbox(session, job, row, GONE)
+                marked = await mark_sandbox_lost(session, job, row, GONE_REASON)
             if isinstance(job, SandboxJob):
-                lose_sandbox_job(session, job)
+                mark_sandbox_job_lost(session, job)
             return "marked as lost" if marked else None
 
     async def _account(self, row: Sandbox) -> Account | None:
-        return account_of(await self.accounts.all(), row.project_id)
+        return find_account(await self.accounts.all(), row.project_id)
 
     async def _is_missing(self, row: Sandbox, listed: set[str]) -> bool:
         """One that was never created is lost only once its job is over: it may be created any moment."""
         if row.provider_id is not None:
             return row.provider_id not in listed
         async with self.database.reading() as session:
-            job = await job_of(session, row.job_id)
+            job = await get_job(session, row.job_id)
         return job.is_over and is_settled(job.completed_at, self.grace)
 
     async def _page(self, after: str) -> list[Sandbox]:
         statement = (
             select(Sandbox)
-            .where(col(Sandbox.status).in_(LIVE), col(Sandbox.id) > after)
+            .where(col(Sandbox.status).in_(LIVE_STATUSES), col(Sandbox.id) > after)
             .order_by(col(Sandbox.id))
-            .limit(PAGE)
+            .limit(PAGE_SIZE)
         )
         async with self.database.reading() as session:
             return list((await session.execute(statement)).scalars())

@@ -6,17 +6,17 @@ from datetime import timedelta
 from sqlalchemy import select
 from sqlmodel import col
 
-from activities.reconcile.findings import GRACE, PAGE, Finding, Inconsistency, is_settled
+from activities.reconcile.findings import GRACE, PAGE_SIZE, Finding, Inconsistency, is_settled
 from activities.reconcile.sandbox_accounts import SandboxAccounts
 from activities.sandboxes.records import close_sandbox
-from gateways.sandboxes.control import Sandboxes, SandboxFacts
+from gateways.sandboxes.control import SandboxFacts, SandboxProvider
 from kit.database import Database
 from models import Sandbox
 from models.jobs.job import Job
-from models.jobs.job_lookup import TABLES, job_of
+from models.jobs.job_lookup import JOB_TABLES, get_job
 from models.sandboxes.sandbox import SandboxStatus
 
-OVER = (SandboxStatus.killed, SandboxStatus.error)
+FINISHED_STATUSES = (SandboxStatus.killed, SandboxStatus.error)
 
 
 class OrphanedSandboxes:
@@ -25,15 +25,15 @@ class OrphanedSandboxes:
     def __init__(self, database: Database, accounts: SandboxAccounts, grace: timedelta = GRACE) -> None:
         self.database, self.accounts, self.grace = database, accounts, grace
         self.examined = 0
-        self._seen: dict[str, tuple[Sandboxes, SandboxFacts]] = {}
+        self._seen: dict[str, tuple[SandboxProvider, SandboxFacts]] = {}
 
     async def find(self) -> AsyncIterator[Finding]:
         self.examined = 0
         for account in await self.accounts.all():
             listed = account.listed or []
             self.examined += len(listed)
-            for start in range(0, len(listed), PAGE):
-                page = listed[start : start + PAGE]
+            for start in range(0, len(listed), PAGE_SIZE):
+                page = listed[start : start + PAGE_SIZE]
                 reasons = await self._reasons(page)
                 for facts in page:
                     if facts.id in reasons:
@@ -58,9 +58,9 @@ class OrphanedSandboxes:
         box_id, job_id = facts.metadata.get("sandbox", ""), facts.metadata.get("job", "")
         async with self.database.transaction() as session:
             if await session.get(Sandbox, box_id) is not None:
-                job = await job_of(session, job_id, lock=True)  # before its sandbox is read, as everywhere
+                job = await get_job(session, job_id, lock=True)  # before its sandbox is read, as everywhere
                 row = await session.get_one(Sandbox, box_id, populate_existing=True)
-                if row.status not in OVER:
+                if row.status not in FINISHED_STATUSES:
                     close_sandbox(session, job, row)
         return "killed" if was_there else None
 
@@ -69,7 +69,7 @@ class OrphanedSandboxes:
         async with self.database.reading() as session:
             jobs: dict[str, Job] = {}
             ids = {facts.metadata.get("job", "") for facts in listed}
-            for prefix, table in TABLES.items():
+            for prefix, table in JOB_TABLES.items():
                 of_kind = [each for each in ids if each.partition("_")[0] == prefix]
                 found = await session.execute(select(table).where(col(table.id).in_(of_kind)))
                 jobs |= {job.id: job for job in found.scalars()}
@@ -93,5 +93,7 @@ class OrphanedSandboxes:
             return f"its job {job_id} is over" if is_settled(job.completed_at, self.grace) else None
         if box is not None and box.deleted_at is not None:
             return "its row is in the trash" if is_settled(box.deleted_at, self.grace) else None
-        replaced = box is not None and box.status in OVER and is_settled(box.killed_at, self.grace)
+        replaced = (
+            box is not None and box.status in FINISHED_STATUSES and is_settled(box.killed_at, self.grace)
+        )
         return f"job {job_id} does not use it any more" if replaced else None

@@ -13,19 +13,22 @@ from sqlmodel import col
 from temporalio.client import Client, WorkflowExecution
 from temporalio.service import RPCError, RPCStatusCode
 
-from activities.reconcile.executions import CLOSED, status_of, statuses_of
-from activities.reconcile.findings import GRACE, PAGE, Finding, Inconsistency, is_settled
+from activities.reconcile.executions import CLOSED_STATUSES, workflow_status, workflow_statuses
+from activities.reconcile.findings import GRACE, PAGE_SIZE, Finding, Inconsistency, is_settled
 from kit.database import Database
-from kit.schemas import iso
+from kit.schemas import format_timestamp
 from models import AgentSession
 from models.base import now
-from models.jobs.job_registry import KINDS, WorkflowRow, kind_of, rows_of
-from models.reconcile.installation import the_installation
+from models.jobs.job_registry import JOB_KINDS, WorkflowRow, job_kind_of, load_rows
+from models.reconcile.installation import get_installation
 
 AGENT_SESSION_WORKFLOW: Final = "AgentSession"
-WORKFLOWS: Final = [AGENT_SESSION_WORKFLOW, *(name for kind in KINDS.values() for name in kind.workflows)]
-LOOKS: Final = 25
-PAUSE: Final = 0.2
+JOB_WORKFLOWS: Final = [
+    AGENT_SESSION_WORKFLOW,
+    *(name for kind in JOB_KINDS.values() for name in kind.workflows),
+]
+MAX_TERMINATION_POLLS: Final = 25
+TERMINATION_POLL_SECONDS: Final = 0.2
 
 
 class _Reason(NamedTuple):
@@ -50,17 +53,17 @@ class OrphanedWorkflows:
     async def find(self) -> AsyncIterator[Finding]:
         self.examined = 0
         async with self.database.reading() as session:
-            installation = await the_installation(session)
-        types = ", ".join(f"'{name}'" for name in WORKFLOWS)
-        settled = iso(now() - self.grace)
+            installation = await get_installation(session)
+        types = ", ".join(f"'{name}'" for name in JOB_WORKFLOWS)
+        settled = format_timestamp(now() - self.grace)
         query = (
             f"Installation = '{installation.id}' AND ExecutionStatus = 'Running' "
             f"AND WorkflowType IN ({types}) AND StartTime <= '{settled}'"
         )
         page: list[WorkflowExecution] = []
-        async for each in self.client.list_workflows(query, page_size=PAGE):
+        async for each in self.client.list_workflows(query, page_size=PAGE_SIZE):
             page.append(each)
-            if len(page) == PAGE:
+            if len(page) == PAGE_SIZE:
                 for finding in await self._orphaned(page):
                     yield finding
                 page = []
@@ -77,10 +80,10 @@ class OrphanedWorkflows:
             await handle.cancel()
             if not self.terminate:
                 return "asked to end"
-            for _ in range(LOOKS):
+            for _ in range(MAX_TERMINATION_POLLS):
                 if await self._is_over(finding.id):
                     return "cancelled"
-                await asyncio.sleep(PAUSE)
+                await asyncio.sleep(TERMINATION_POLL_SECONDS)
             await handle.terminate(f"codecourier doctor: {reason.words}")
         except RPCError as error:
             if error.status is not RPCStatusCode.NOT_FOUND:  # it ended by itself
@@ -88,14 +91,14 @@ class OrphanedWorkflows:
         return "terminated, as it did not heed a cancel"
 
     async def _is_over(self, id: str) -> bool:
-        status = await status_of(self.client, id)
-        return status is None or status in CLOSED
+        status = await workflow_status(self.client, id)
+        return status is None or status in CLOSED_STATUSES
 
     async def _orphaned(self, listed: list[WorkflowExecution]) -> list[Finding]:
         """What is listed may have ended a while ago: only what Temporal has open is orphaned."""
         self.examined += len(listed)
         reasons = await self._reasons([each.id for each in listed])
-        statuses = await statuses_of(self.client, reasons)
+        statuses = await workflow_statuses(self.client, reasons)
         return [
             Finding(
                 kind=self.kind,
@@ -106,20 +109,22 @@ class OrphanedWorkflows:
                 needs_doctor=not reasons[each.id].is_known,
             )
             for each in listed
-            if each.id in reasons and statuses[each.id] is not None and statuses[each.id] not in CLOSED
+            if each.id in reasons
+            and statuses[each.id] is not None
+            and statuses[each.id] not in CLOSED_STATUSES
         ]
 
     async def _reasons(self, ids: list[str]) -> dict[str, _Reason]:
         """Why each is orphaned; those that are not are left out."""
         async with self.database.reading() as session:
             agents = select(col(AgentSession.id), col(AgentSession.job_id)).where(
-                col(AgentSession.id).in_([each for each in ids if kind_of(each) is None])
+                col(AgentSession.id).in_([each for each in ids if job_kind_of(each) is None])
             )
             jobs: dict[str, str] = {row[0]: row[1] for row in (await session.execute(agents)).all()}
             owners = {
-                each: jobs.get(each) if kind_of(each) is None else each.partition(".")[0] for each in ids
+                each: jobs.get(each) if job_kind_of(each) is None else each.partition(".")[0] for each in ids
             }
-            rows = await rows_of(session, [owner for owner in owners.values() if owner])
+            rows = await load_rows(session, [owner for owner in owners.values() if owner])
         reasons: dict[str, _Reason] = {}
         for each, owner in owners.items():
             if reason := self._reason(each, rows.get(owner or "")):
@@ -130,9 +135,9 @@ class OrphanedWorkflows:
         if row is None:
             return _Reason("no row knows of it", is_known=False)
         if row.is_over:
-            kind = kind_of(row.id)
+            kind = job_kind_of(row.id)
             patience = max(self.grace, kind.tidies_for if kind else self.grace)
             return _Reason(f"its row is {row.status}") if is_settled(row.completed_at, patience) else None
-        if kind_of(id) is not None and row.engine_id != id:
+        if job_kind_of(id) is not None and row.engine_id != id:
             return _Reason(f"its row is at attempt {row.engine_id}")
         return None

@@ -8,19 +8,19 @@ from sqlmodel import col
 from temporalio import activity
 from temporalio.client import Client
 
-from activities.gateway_factory import Outside
+from activities.gateway_factory import GatewayFactory
 from activities.reconcile.abandoned_rows import AbandonedRows
-from activities.reconcile.admission import admit
+from activities.reconcile.admission import require_admission
 from activities.reconcile.breaker import is_unusual
 from activities.reconcile.checks import checks
 from activities.reconcile.findings import Check, Finding, Inconsistency
-from activities.reconcile.isolation import attempt_each, look
-from activities.reconcile.reports import Order, Report, SweepEnd, Tally
+from activities.reconcile.isolation import attempt_each, run_check
+from activities.reconcile.reports import Report, SweepOrder, SweepResult, Tally
 from kit.database import Database
 from kit.logs import logger
 from models.reconcile.sweep import Sweep
 
-ELSEWHERE: Final = "row of another namespace"
+FOREIGN_ROW: Final = "row of another namespace"
 
 log = logger(__name__)
 
@@ -34,7 +34,7 @@ class Group(StrEnum):
     leftovers = "leftovers"
 
 
-CHECKS: Final = {
+CHECKS_BY_GROUP: Final = {
     Group.workflows: (
         Inconsistency.abandoned_row,
         Inconsistency.orphaned_workflow,
@@ -47,12 +47,12 @@ CHECKS: Final = {
 """What is not in it is started, not repaired: unstarted rows."""
 
 
-class GroupOrder(Order):
+class GroupOrder(SweepOrder):
     group: Group
 
 
 class Reconciler:
-    def __init__(self, database: Database, client: Client, outside: Outside) -> None:
+    def __init__(self, database: Database, client: Client, outside: GatewayFactory) -> None:
         self.database, self.client, self.outside = database, client, outside
 
     @activity.defn
@@ -62,16 +62,16 @@ class Reconciler:
         Every repair is looked up before it is made, so a second execution, even beside the first, goes on
         with what is left.  What an outside system does not let us see or do is left to the next sweep.
         """
-        await admit(self.database, self.client, order.installation)
+        await require_admission(self.database, self.client, order.installation)
         every, report = checks(self.database, self.client, self.outside), Report()
-        for kind in CHECKS[order.group]:
+        for kind in CHECKS_BY_GROUP[order.group]:
             report += await self._reconcile(every[kind])
         return report
 
     @activity.defn
-    async def record_sweep(self, end: SweepEnd) -> None:
+    async def record_sweep(self, end: SweepResult) -> None:
         """Write down what a sweep came to; of two that record at once, the later one stays."""
-        await admit(self.database, self.client, end.installation)
+        await require_admission(self.database, self.client, end.installation)
         async with self.database.transaction() as session:
             statement = select(Sweep).where(col(Sweep.name) == end.name).with_for_update()
             sweep = (await session.execute(statement)).scalar_one_or_none() or Sweep(name=end.name)
@@ -79,7 +79,7 @@ class Reconciler:
             session.add(sweep)
 
     async def _reconcile(self, check: Check) -> Report:
-        findings, fault = await look(check)
+        findings, fault = await run_check(check)
         problem = None if fault is None or fault.is_outside else f"{check.kind}: {fault.reason}"
         doubtful = sum(finding.is_doubtful for finding in findings)
         if is_unusual(doubtful, check.examined):
@@ -92,7 +92,7 @@ class Reconciler:
         report = Report.of(check.kind, await self._repair(check, findings), problem)
         if isinstance(check, AbandonedRows) and (elsewhere := check.elsewhere.total()):
             log.warning("reconcile.elsewhere", namespaces=dict(check.elsewhere))
-            report += Report.of(ELSEWHERE, Tally(found=elsewhere, left=elsewhere))
+            report += Report.of(FOREIGN_ROW, Tally(found=elsewhere, left=elsewhere))
         return report
 
     async def _repair(self, check: Check, findings: list[Finding]) -> Tally:

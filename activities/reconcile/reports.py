@@ -44,13 +44,13 @@ class Report(BaseModel):
         return Report(found={**self.found, **other.found}, problem=problems or None)
 
 
-class Order(BaseModel):
+class SweepOrder(BaseModel):
     """Whose sweep it is; another installation's is refused."""
 
     installation: str | None
 
 
-class SweepEnd(Order):
+class SweepResult(SweepOrder):
     """What a sweep came to, all in all."""
 
     name: SweepName

@@ -3,15 +3,15 @@
 from typing import assert_never
 
 from activities.chains.lifecycle import CloseChain, end_chain
-from activities.chains.work_chain import tell_the_end
-from activities.issues.answering import AnsweringSessions
-from activities.issues.scan import IssueSessions
-from activities.jobs.lifecycle import CloseJob, Ending
-from activities.learnings.extraction_ends import close_extraction
-from activities.merging.combined_merge_jobs import Integrations
-from activities.merging.pull_request_merge_jobs import MergeEnd, MergeJobs
+from activities.chains.work_chain import notify_chain_end
+from activities.issues.answering import AnsweringActivities
+from activities.issues.scan import IssueScanActivities
+from activities.jobs.lifecycle import CloseJob, JobResult
+from activities.learnings.extraction_ends import close_extraction_row
+from activities.merging.combined_merge_jobs import CombinedMergeJobActivities
+from activities.merging.pull_request_merge_jobs import CloseMerge, PullRequestMergeJobActivities
 from activities.runs.lifecycle import RunActivities
-from activities.sandboxes.sandbox_jobs import SandboxJobs
+from activities.sandboxes.sandbox_jobs import SandboxJobActivities
 from kit.database import Database
 from models import (
     AnsweringSession,
@@ -28,7 +28,7 @@ from models.jobs.job import WORKFLOW_LOST
 from models.jobs.job_registry import WorkflowRow
 
 
-async def close_row(database: Database, row: WorkflowRow, ending: Ending) -> None:
+async def close_row(database: Database, row: WorkflowRow, ending: JobResult) -> None:
     """Close it with everything that its workflow's last word does; the first ending stays.
 
     A kind that is missing here is an error of mypy's.
@@ -38,28 +38,28 @@ async def close_row(database: Database, row: WorkflowRow, ending: Ending) -> Non
         case Run():
             await RunActivities(database).close_run(close)
         case IssueSession():
-            await IssueSessions(database).close_issue_session(close)
+            await IssueScanActivities(database).close_issue_session(close)
         case AnsweringSession():
-            await AnsweringSessions(database).close_answering(close)
+            await AnsweringActivities(database).close_answering(close)
         case LearningExtraction():
             async with database.transaction() as session:
-                await close_extraction(session, close)
+                await close_extraction_row(session, close)
         case MergeJob(run_id=str(run_id)):
             code, message = ending.code or WORKFLOW_LOST, ending.message or ""
-            await MergeJobs(database).close_merge(
-                MergeEnd(job_id=row.id, run_id=run_id, code=code, message=message)
+            await PullRequestMergeJobActivities(database).close_merge(
+                CloseMerge(job_id=row.id, run_id=run_id, code=code, message=message)
             )
         case MergeJob():
-            await Integrations(database).close_integration(close)
+            await CombinedMergeJobActivities(database).close_integration(close)
         case SandboxJob():
-            await SandboxJobs(database).close_sandbox_job(close)
+            await SandboxJobActivities(database).close_sandbox_job(close)
         case SprintChain() | WorkChain():
             await _close_chain(database, row, ending)
         case _:
             assert_never(row)
 
 
-async def _close_chain(database: Database, seen: SprintChain | WorkChain, ending: Ending) -> None:
+async def _close_chain(database: Database, seen: SprintChain | WorkChain, ending: JobResult) -> None:
     """End the attempt that was seen; a later one is another workflow's."""
     async with database.transaction() as session:
         chain = await session.get_one(type(seen), seen.id, with_for_update=True)
@@ -70,4 +70,4 @@ async def _close_chain(database: Database, seen: SprintChain | WorkChain, ending
         )
         event = await end_chain(session, chain, close)
         if event is not None and isinstance(chain, WorkChain):
-            await tell_the_end(session, chain, event)
+            await notify_chain_end(session, chain, event)

@@ -9,21 +9,23 @@ from typing import Final
 from sqlalchemy import select
 from sqlmodel import col
 
-from activities.gateway_factory import Outside
-from activities.reconcile.findings import GRACE, PAGE, Finding, Inconsistency
-from activities.runs.pull_request import marker_of, not_opened, opened
+from activities.gateway_factory import GatewayFactory
+from activities.reconcile.findings import GRACE, PAGE_SIZE, Finding, Inconsistency
+from activities.runs.pull_request import pull_request_marker, record_failed, record_opened
 from gateways.errors import GatewayError, UpstreamFailed
 from gateways.github.client import PullRequestFacts
 from kit.database import Database
 from kit.errors import RepositoryNotAllowed
 from models import Effect, Run
 from models.base import now
-from models.effect import EffectKind, effect_key, is_due
+from models.effect import EffectKind, effect_key, is_due_condition
 from models.runs.run import PrStatus
 
-LOOK_SECONDS: Final = 10.0
+GITHUB_TIMEOUT_SECONDS: Final = 10.0
 """How long GitHub may take to answer."""
-NEVER_OPENED: Final = "The run ended before its pull request was opened; its branch may be pushed already."
+NEVER_OPENED_REASON: Final = (
+    "The run ended before its pull request was opened; its branch may be pushed already."
+)
 
 
 class UnsettledPullRequests:
@@ -35,7 +37,7 @@ class UnsettledPullRequests:
     kind = Inconsistency.unsettled_pull_request
 
     def __init__(
-        self, database: Database, outside: Outside, grace: timedelta = GRACE, *, insists: bool = False
+        self, database: Database, outside: GatewayFactory, grace: timedelta = GRACE, *, insists: bool = False
     ) -> None:
         self.database, self.outside, self.grace, self.insists = database, outside, grace, insists
         self.examined = 0
@@ -83,10 +85,10 @@ class UnsettledPullRequests:
             if (fault := self._silent.get(run.project_id)) is not None:
                 raise fault
             try:
-                async with asyncio.timeout(LOOK_SECONDS):
+                async with asyncio.timeout(GITHUB_TIMEOUT_SECONDS):
                     return await self._ask(run)
             except TimeoutError:
-                silent = UpstreamFailed(f"GitHub did not answer within {LOOK_SECONDS:g} seconds.")
+                silent = UpstreamFailed(f"GitHub did not answer within {GITHUB_TIMEOUT_SECONDS:g} seconds.")
                 self._silent[run.project_id] = silent
                 raise silent from None
             except GatewayError as error:
@@ -101,7 +103,7 @@ class UnsettledPullRequests:
         # Where none is known to have been begun, one without our marker is somebody else's.
         base = run.base_branch if run.pr_status is PrStatus.creating else None
         return await github.find_pull_request(
-            run.repository_slug, head=run.branch_name, base=base, marker=marker_of(run.id)
+            run.repository_slug, head=run.branch_name, base=base, marker=pull_request_marker(run.id)
         )
 
     async def _settle(self, run_id: str, facts: PullRequestFacts | None) -> str | None:
@@ -111,9 +113,9 @@ class UnsettledPullRequests:
             if effect.done_at:
                 return None
             if facts is not None:
-                await opened(session, run, facts)
+                await record_opened(session, run, facts)
                 words = f"found: {facts.url}"
-            elif await not_opened(session, run, NEVER_OPENED):
+            elif await record_failed(session, run, NEVER_OPENED_REASON):
                 words = "there is none: marked as failed"
             else:
                 words = "there is none"
@@ -127,7 +129,7 @@ class UnsettledPullRequests:
             effect = await session.get_one(Effect, _key(run_id), with_for_update=True)
             if effect.done_at or effect.put_off():
                 return True
-            await not_opened(session, run, f"Whether it was opened could not be found out: {reason}")
+            await record_failed(session, run, f"Whether it was opened could not be found out: {reason}")
             effect.complete()
             return False
 
@@ -143,10 +145,10 @@ class UnsettledPullRequests:
                 col(Run.completed_at).is_not(None),
             )
             .order_by(col(Effect.key))
-            .limit(PAGE)
+            .limit(PAGE_SIZE)
         )
         if not self.insists:
-            statement = statement.where(is_due())
+            statement = statement.where(is_due_condition())
         async with self.database.reading() as session:
             return [(row[0], row[1]) for row in (await session.execute(statement)).all()]
 

@@ -7,13 +7,13 @@ from typing import Final
 from temporalio.client import Client
 
 from activities.jobs.row_launch import start_row
-from activities.reconcile.executions import status_of, statuses_of
+from activities.reconcile.executions import workflow_status, workflow_statuses
 from activities.reconcile.findings import Finding, Inconsistency
 from kit.database import Database
 from models.base import now
 from models.chains.chain import Chain
 from models.jobs.job import Job
-from models.jobs.job_registry import KINDS, WorkflowRow, rows_of, unstarted_rows
+from models.jobs.job_registry import JOB_KINDS, WorkflowRow, load_rows, unstarted_rows
 
 GRACE: Final = timedelta(seconds=5)
 """A row younger than this may still be started by the API that accepted it."""
@@ -29,7 +29,7 @@ class UnstartedRows:
     async def pages(self) -> AsyncIterator[list[WorkflowRow]]:
         """Everything that is to be started here, a page at a time; nobody's bad row hides another's."""
         until = now() - self.grace
-        for kind in KINDS.values():
+        for kind in JOB_KINDS.values():
             after = ""
             while True:
                 async with self.database.reading() as session:
@@ -55,7 +55,7 @@ class UnstartedRows:
         self.examined = 0
         async for page in self.pages():
             self.examined += len(page)
-            statuses = await statuses_of(self.client, [row.engine_id for row in page])
+            statuses = await workflow_statuses(self.client, [row.engine_id for row in page])
             for row in page:
                 if statuses[row.engine_id] is None:
                     yield Finding(
@@ -69,8 +69,8 @@ class UnstartedRows:
     async def repair(self, finding: Finding) -> str | None:
         """Start it; a second start changes nothing."""
         async with self.database.reading() as session:
-            row = (await rows_of(session, [finding.id])).get(finding.id)
-        if row is None or row.is_over or row.is_taken or await status_of(self.client, row.engine_id):
+            row = (await load_rows(session, [finding.id])).get(finding.id)
+        if row is None or row.is_over or row.is_taken or await workflow_status(self.client, row.engine_id):
             return None
         await self.start(row)
         return "started"

@@ -5,12 +5,12 @@ from typing import Literal
 from pydantic import BaseModel
 from temporalio import activity
 
-from activities.gateway_factory import Outside, outside
-from gateways.github.checks import Check, ChecksFacts
+from activities.gateway_factory import GatewayFactory, external_call
+from gateways.github.checks import CommitCheck, CommitChecks
 from kit.database import Database
 from models import Run
 from models.base import JsonObject
-from models.event import EventType, append
+from models.event import EventType, append_event
 
 
 class CiReport(BaseModel):
@@ -21,8 +21,8 @@ class CiReport(BaseModel):
     """Nothing that is known of is still at work; a commit counts as failed before that."""
 
 
-class Ci:
-    def __init__(self, database: Database, outside: Outside) -> None:
+class CiActivities:
+    def __init__(self, database: Database, outside: GatewayFactory) -> None:
         self.database = database
         self.outside = outside
 
@@ -37,26 +37,26 @@ class Ci:
         slug, sha = run.repository_slug, run.head_sha
         assert sha, "its branch is pushed"
         github = await self.outside.github(await self.outside.credentials(run.project_id), slug)
-        with outside():
+        with external_call():
             facts = await github.checks(slug, sha)
             expected = facts.status != "none" or await github.has_ci(slug, sha)
-        await keep_checks(self.database, run_id, facts)
+        await record_checks(self.database, run_id, facts)
         is_settled = all(check.verdict != "pending" for check in facts.checks)
         return CiReport(status=facts.status, expected=expected, is_settled=is_settled)
 
 
-async def keep_checks(database: Database, run_id: str, facts: ChecksFacts, *, ended: bool = False) -> None:
+async def record_checks(database: Database, run_id: str, facts: CommitChecks, *, ended: bool = False) -> None:
     """On the run's row, and in its log when they changed; ended: also when the run is over."""
-    checks: JsonObject = {"status": facts.status, "checks": [_wire(check) for check in facts.checks]}
+    checks: JsonObject = {"status": facts.status, "checks": [_check_json(check) for check in facts.checks]}
     async with database.transaction() as session:
         run = await session.get_one(Run, run_id, with_for_update=True)
         if run.is_over and not ended:
             return
         if run.note_checks(checks):
-            append(session, run, EventType.ci_updated, checks)
+            append_event(session, run, EventType.ci_updated, checks)
 
 
-def _wire(check: Check) -> JsonObject:
+def _check_json(check: CommitCheck) -> JsonObject:
     """A check as clients read it, in GitHub's words."""
     words = {"pending": "pending", "passed": "success", "failed": "failure"}
     concluded = None if check.verdict == "pending" else words[check.verdict]

@@ -10,16 +10,16 @@ from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio import activity
 
-from activities.gateway_factory import Outside, outside
+from activities.gateway_factory import GatewayFactory, external_call
 from gateways.github.ci_failures import FailedCheck, failed_checks, fingerprint, rerun_checks
 from gateways.github.pull_requests import PullRequests
 from kit.database import Database
 from models import Event, FollowUp, Run
-from models.agent.sections import material
+from models.agent.sections import untrusted_section
 from models.agent.session import MessageSource
 from models.base import JsonObject
-from models.event import EventType, append
-from models.notifications.notification import NotificationType, notify
+from models.event import EventType, append_event
+from models.notifications.notification import NotificationType, notify_members
 
 MAX_RERUNS = 2
 """Of one run, for failures of CI's machines."""
@@ -55,7 +55,7 @@ class CiFixEnd(BaseModel):
 
 
 class CiFixes:
-    def __init__(self, database: Database, outside: Outside) -> None:
+    def __init__(self, database: Database, outside: GatewayFactory) -> None:
         self.database = database
         self.outside = outside
 
@@ -67,33 +67,33 @@ class CiFixes:
         now: the event of each decision is written with its message, and read first.
         """
         async with self.database.reading() as session:
-            if decided := await _decided(session, ask):
+            if decided := await _load_decision(session, ask):
                 return decided
             run = await session.get_one(Run, ask.run_id)
         credentials = await self.outside.credentials(run.project_id)
         github = await self.outside.github(credentials, run.repository_slug)
         assert run.head_sha, "CI is followed once the branch is pushed"
         assert run.pr_number, "CI is fixed once the pull request is open"
-        with outside():
+        with external_call():
             pull = await PullRequests(github, run.repository_slug).now(run.pr_number)
             checks = await failed_checks(github, run.repository_slug, run.head_sha)
-            plan = _decide(ask, checks, is_ours=(pull.state, pull.head_sha) == ("open", run.head_sha))
+            plan = _make_decision(ask, checks, is_ours=(pull.state, pull.head_sha) == ("open", run.head_sha))
             if plan.action == "rerun":
                 ids = [check.id for check in checks if check.id is not None]
                 await rerun_checks(github, run.repository_slug, ids)
         redact = credentials.redactor.text
         async with self.database.transaction() as session:
             run = await session.get_one(Run, ask.run_id, with_for_update=True)
-            if decided := await _decided(session, ask):
+            if decided := await _load_decision(session, ask):
                 return decided
-            kind = _EVENTS.get(plan.action)
+            kind = _DECISION_EVENTS.get(plan.action)
             if kind is None or run.is_over:
                 return plan
             names: list[object] = [redact(check.name) for check in checks]
-            data: JsonObject = {**_place(ask), "checks": names, "fingerprint": plan.fingerprint}
+            data: JsonObject = {**_attempt_key(ask), "checks": names, "fingerprint": plan.fingerprint}
             if plan.action == "stop":
                 data["reason"] = _reason(ask, plan)
-            event = append(session, run, kind, data)
+            event = append_event(session, run, kind, data)
             if plan.action == "fix":
                 message_id = f"msg_{uuid5(NAMESPACE_OID, f'{run.id}:ci:{ask.attempts}').hex}"
                 content = redact(_message(run.head_sha or "", checks))
@@ -106,7 +106,7 @@ class CiFixes:
                 )
                 session.add(message)
             elif plan.action == "stop" and pull.state == "open":
-                await _ask_about(session, run, event, _reason(ask, plan), names)
+                await _notify_members(session, run, event, _reason(ask, plan), names)
         return plan
 
     @activity.defn
@@ -123,48 +123,50 @@ class CiFixes:
             if run.is_over or (await session.execute(ended)).first() is not None:
                 return
             data: JsonObject = {"code": end.code, "reason": end.message}
-            event = append(session, run, EventType.ci_fix_stopped, data)
-            await _ask_about(session, run, event, f"The agent could not fix it: {end.message}", [])
+            event = append_event(session, run, EventType.ci_fix_stopped, data)
+            await _notify_members(session, run, event, f"The agent could not fix it: {end.message}", [])
 
 
-_EVENTS: Final[dict[Action, EventType]] = {
+_DECISION_EVENTS: Final[dict[Action, EventType]] = {
     "fix": EventType.ci_fix_started,
     "rerun": EventType.ci_rerun_requested,
     "stop": EventType.ci_fix_stopped,
 }
 
 
-async def _ask_about(
+async def _notify_members(
     session: AsyncSession, run: Run, event: Event, reason: str, checks: Sequence[object]
 ) -> None:
     """Ask the project's members how to go on with a pull request whose CI fails."""
     look = ": ".join(filter(None, [f"Look at {run.pr_url}", ", ".join(map(str, checks))]))
     title = f"CI of run {run.run_number} still fails"
     subject: JsonObject = {"runId": run.id, "prUrl": run.pr_url}
-    await notify(session, event, NotificationType.question_pending, title, f"{reason} {look}.", subject)
+    await notify_members(
+        session, event, NotificationType.question_pending, title, f"{reason} {look}.", subject
+    )
 
 
-def _place(ask: CiFixInput) -> JsonObject:
+def _attempt_key(ask: CiFixInput) -> JsonObject:
     """What tells the decisions of one run apart."""
     return {"attempt": ask.attempts + 1, "rerun": ask.reruns}
 
 
-async def _decided(session: AsyncSession, ask: CiFixInput) -> CiFixPlan | None:
+async def _load_decision(session: AsyncSession, ask: CiFixInput) -> CiFixPlan | None:
     """What an earlier execution decided and wrote down."""
     statement = select(col(Event.type), col(Event.data)).where(
         col(Event.subject_id) == ask.run_id,
-        col(Event.type).in_(_EVENTS.values()),
-        col(Event.data).contains(_place(ask)),
+        col(Event.type).in_(_DECISION_EVENTS.values()),
+        col(Event.data).contains(_attempt_key(ask)),
     )
     row = (await session.execute(statement)).first()
     if row is None:
         return None
     kind, data = row
-    [action] = [action for action, each in _EVENTS.items() if each == kind]
+    [action] = [action for action, each in _DECISION_EVENTS.items() if each == kind]
     return CiFixPlan(action=action, fingerprint=data.get("fingerprint", ""))
 
 
-def _decide(ask: CiFixInput, checks: list[FailedCheck], *, is_ours: bool) -> CiFixPlan:
+def _make_decision(ask: CiFixInput, checks: list[FailedCheck], *, is_ours: bool) -> CiFixPlan:
     """is_ours: the pull request is open, and ends in the run's commit."""
     if not is_ours:
         return CiFixPlan(action="stop")
@@ -198,4 +200,4 @@ def _message(sha: str, checks: list[FailedCheck]) -> str:
 
 def _quote(check: FailedCheck, max_chars: int) -> str:
     """The end of a check's log between tags that it cannot close."""
-    return material("ci-log", check.log[-max_chars:], check=check.name, conclusion=check.conclusion)
+    return untrusted_section("ci-log", check.log[-max_chars:], check=check.name, conclusion=check.conclusion)

@@ -10,10 +10,10 @@ from kit.settings import Settings
 from models import FileContent, UploadedFile
 
 
-class Files:
+class FileStore:
     def __init__(self, database: Database, settings: Settings) -> None:
         self.database = database
-        self.store = object_store(settings)
+        self.store = build_object_store(settings)
 
     async def read(self, file: UploadedFile) -> bytes | None:
         """What was uploaded; None when nothing was, or when it can no longer be found."""
@@ -30,7 +30,7 @@ class Files:
         await session.delete(file)
 
 
-def object_store(settings: Settings) -> ObjectStore | None:
+def build_object_store(settings: Settings) -> ObjectStore | None:
     """The store that is set up; None: files are kept in the database."""
     key, secret = settings.files_s3_access_key_id, settings.files_s3_secret_access_key
     if settings.files_s3_bucket is None or key is None or secret is None:
@@ -44,5 +44,5 @@ def object_store(settings: Settings) -> ObjectStore | None:
     )
 
 
-def sha256_of(data: bytes) -> str:
+def sha256_hex(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()

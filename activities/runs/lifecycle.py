@@ -13,18 +13,18 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio import activity
 from temporalio.client import Client
 
-from activities.agent.user_messages import has_queued
+from activities.agent.user_messages import has_queued_messages
 from activities.jobs.lifecycle import CloseJob
-from activities.jobs.row_launch import start_soon
-from activities.jobs.snapshots import snapshot_of
+from activities.jobs.row_launch import try_start_row
+from activities.jobs.snapshots import load_snapshot
 from activities.runs.queue_signals import signal_next_runs
 from kit.database import Database
 from models import Run, RunStep
-from models.event import EventType, append, has_happened
-from models.jobs.snapshot import Snapshot, iterations
-from models.learnings.extraction_start import want_extraction
+from models.event import EventType, append_event, has_event
+from models.jobs.snapshot import Snapshot, max_iterations
+from models.learnings.extraction_start import create_extraction
 from models.runs.run import RunStatus
-from models.runs.run_completion import announce
+from models.runs.run_completion import publish_completion
 from models.runs.run_queue import start_or_enqueue
 
 
@@ -69,7 +69,7 @@ class RunQueued(BaseModel):
     is_queued: Literal[True] = True
 
 
-class Note(BaseModel):
+class RunCommandNote(BaseModel):
     """What was done to a run at work."""
 
     run_id: str
@@ -94,13 +94,13 @@ class RunActivities:
             await start_or_enqueue(session, run)
             if run.started_at is None:
                 return RunQueued()
-        return _plan(await snapshot_of(self.database, run_id))
+        return _build_plan(await load_snapshot(self.database, run_id))
 
     @activity.defn
     async def has_follow_ups(self, run_id: str) -> bool:
         """Whether a client's message waits that no agent was told yet; read only."""
         async with self.database.reading() as session:
-            return await has_queued(session, run_id)
+            return await has_queued_messages(session, run_id)
 
     @activity.defn
     async def is_run_over(self, run_id: str) -> bool:
@@ -109,7 +109,7 @@ class RunActivities:
             return (await session.get_one(Run, run_id)).is_over
 
     @activity.defn
-    async def note(self, note: Note) -> None:
+    async def note(self, note: RunCommandNote) -> None:
         """Pause, resume or stop, on the row and in the log; said twice, it is written once."""
         async with self.database.transaction() as session:
             run = await session.get_one(Run, note.run_id, with_for_update=True)
@@ -120,9 +120,9 @@ class RunActivities:
             elif note.event is EventType.run_resumed:
                 changed = run.resume()
             else:  # a run is stopped once
-                changed = not await has_happened(session, run.id, note.event, {})
+                changed = not await has_event(session, run.id, note.event, {})
             if changed:
-                append(session, run, note.event)
+                append_event(session, run, note.event)
 
     @activity.defn
     async def close_run(self, close: CloseJob) -> RunStatus:
@@ -137,18 +137,18 @@ class RunActivities:
             run = await session.get_one(Run, close.job_id, with_for_update=True)
             ending = close.ending
             if run.close(RunStatus(ending.status), code=ending.code, message=ending.message):
-                if scored := await _last_scored(session, run.id):
+                if scored := await _find_last_scored_step(session, run.id):
                     run.rate(scored)
-                await announce(session, run)
-                extraction = await want_extraction(session, run)
+                await publish_completion(session, run)
+                extraction = await create_extraction(session, run)
         if self.client is not None:
             if extraction is not None:
-                await start_soon(self.client, extraction)
+                await try_start_row(self.client, extraction)
             await signal_next_runs(self.database, self.client, run.project_id)
         return run.status
 
 
-async def _last_scored(session: AsyncSession, run_id: str) -> RunStep | None:
+async def _find_last_scored_step(session: AsyncSession, run_id: str) -> RunStep | None:
     """The run's last step that an evaluator or a judge ended with a score."""
     statement = (
         select(RunStep)
@@ -160,10 +160,10 @@ async def _last_scored(session: AsyncSession, run_id: str) -> RunStep | None:
     return found
 
 
-def _plan(snapshot: Snapshot) -> RunPlan:
+def _build_plan(snapshot: Snapshot) -> RunPlan:
     blocks = [
         BlockPlan(
-            iterations=iterations(block),
+            iterations=max_iterations(block),
             steps=[
                 StepPlan(
                     index=step.index,

@@ -10,9 +10,9 @@ from kit.database import Database
 from kit.logs import logger
 from models.runs.run_queue import admissible_runs
 
-TURN_CAME: Final = "turn_came"
+QUEUE_TURN_SIGNAL: Final = "turn_came"
 """The signal of a run's workflow: ask again whether it may begin."""
-SIGNAL_SECONDS: Final = 3.0
+SIGNAL_TIMEOUT_SECONDS: Final = 3.0
 """How long the caller, who has something else to do, waits for Temporal to take all signals."""
 
 log = logger(__name__)
@@ -26,7 +26,7 @@ async def signal_next_runs(database: Database, client: Client, project_id: str) 
     async with database.reading() as session:
         queued = await admissible_runs(session, project_id)
     try:
-        async with asyncio.timeout(SIGNAL_SECONDS):
+        async with asyncio.timeout(SIGNAL_TIMEOUT_SECONDS):
             for run_id in queued:
                 await _signal(client, run_id)
     except TimeoutError:
@@ -35,6 +35,6 @@ async def signal_next_runs(database: Database, client: Client, project_id: str) 
 
 async def _signal(client: Client, run_id: str) -> None:
     try:
-        await client.get_workflow_handle(run_id).signal(TURN_CAME)
+        await client.get_workflow_handle(run_id).signal(QUEUE_TURN_SIGNAL)
     except RPCError as error:  # it has just ended: the others are signalled all the same
         log.warning("run.queue_signal_failed", run_id=run_id, reason=error.status.name)

@@ -31,7 +31,7 @@ def earlier_outputs(snapshot: Snapshot) -> list[StepOutput]:
     ]
 
 
-async def step_outputs(session: AsyncSession, run_id: str) -> list[StepOutput]:
+async def load_step_outputs(session: AsyncSession, run_id: str) -> list[StepOutput]:
     """Of the run's completed steps, in the order of their work."""
     statement = (
         select(RunStep)

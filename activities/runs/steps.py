@@ -11,14 +11,14 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from activities.agent.prompts import StepPrompt, user_prompt
-from activities.agent.sessions import new_session
-from activities.jobs.snapshots import snapshot_of
-from activities.runs.step_outputs import earlier_outputs, step_outputs
+from activities.agent.sessions import build_session
+from activities.jobs.snapshots import load_snapshot
+from activities.runs.step_outputs import earlier_outputs, load_step_outputs
 from activities.sandboxes.beginnings import JOB_OVER
 from kit.database import Database
 from models import AgentSession, Run, RunStep
 from models.base import JsonObject
-from models.event import EventType, append
+from models.event import EventType, append_event
 from models.jobs.snapshot import Snapshot
 from models.runs.run_step import StepStatus
 
@@ -30,13 +30,13 @@ class BeginStep(BaseModel):
     iteration: int
 
 
-class StepBegun(BaseModel):
+class StartedStep(BaseModel):
     step_id: str
     session_id: str
     max_turns: int
 
     @classmethod
-    def of(cls, agent: AgentSession) -> "StepBegun":
+    def of(cls, agent: AgentSession) -> "StartedStep":
         return cls(step_id=str(agent.step_id), session_id=agent.id, max_turns=agent.max_turns)
 
 
@@ -50,16 +50,16 @@ class StepActivities:
         self.database = database
 
     @activity.defn
-    async def begin_step(self, begin: BeginStep) -> StepBegun:
+    async def begin_step(self, begin: BeginStep) -> StartedStep:
         """The step's row, its agent session and its prompt; found again by run, index and iteration."""
-        snapshot = await snapshot_of(self.database, begin.run_id)
+        snapshot = await load_snapshot(self.database, begin.run_id)
         async with self.database.transaction() as session:
             run = await session.get_one(Run, begin.run_id, with_for_update=True)
-            if (found := await _find(session, begin)) is not None:
+            if (found := await _find_step(session, begin)) is not None:
                 return found
             if run.is_over:
                 raise ApplicationError("The run is over.", type=JOB_OVER, non_retryable=True)
-            return await _begin(session, run, begin, snapshot)
+            return await _create_step(session, run, begin, snapshot)
 
     @activity.defn
     async def finish_step(self, finish: FinishStep) -> None:
@@ -69,7 +69,7 @@ class StepActivities:
             step.close(finish.status)
 
 
-async def _find(session: AsyncSession, begin: BeginStep) -> StepBegun | None:
+async def _find_step(session: AsyncSession, begin: BeginStep) -> StartedStep | None:
     statement = (
         select(AgentSession)
         .join(RunStep, col(RunStep.id) == col(AgentSession.step_id))
@@ -80,10 +80,10 @@ async def _find(session: AsyncSession, begin: BeginStep) -> StepBegun | None:
         )
     )
     agent: AgentSession | None = (await session.execute(statement)).scalar_one_or_none()
-    return StepBegun.of(agent) if agent is not None else None
+    return StartedStep.of(agent) if agent is not None else None
 
 
-async def _begin(session: AsyncSession, run: Run, begin: BeginStep, snapshot: Snapshot) -> StepBegun:
+async def _create_step(session: AsyncSession, run: Run, begin: BeginStep, snapshot: Snapshot) -> StartedStep:
     """The rows that a step leaves when it begins; the caller holds the run's."""
     step = snapshot.steps[begin.index]
     row = RunStep(
@@ -98,8 +98,8 @@ async def _begin(session: AsyncSession, run: Run, begin: BeginStep, snapshot: Sn
         thinking_effort=step.thinking_effort,
         sandbox_ids=[begin.sandbox_id],
     )
-    outputs = [*earlier_outputs(snapshot), *await step_outputs(session, run.id)]
-    agent, prompt = new_session(
+    outputs = [*earlier_outputs(snapshot), *await load_step_outputs(session, run.id)]
+    agent, prompt = build_session(
         run.project_id,
         run.id,
         snapshot,
@@ -120,5 +120,5 @@ async def _begin(session: AsyncSession, run: Run, begin: BeginStep, snapshot: Sn
         "label": step.label,
         "iteration": begin.iteration,
     }
-    append(session, run, EventType.step_started, data)
-    return StepBegun.of(agent)
+    append_event(session, run, EventType.step_started, data)
+    return StartedStep.of(agent)

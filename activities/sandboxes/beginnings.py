@@ -6,15 +6,15 @@ from activities.sandboxes.records import close_sandbox
 from kit.database import Database
 from models import Sandbox
 from models.blueprints.blueprint import SandboxConfig
-from models.event import EventType, append
-from models.jobs.job_lookup import job_of
-from models.sandboxes.sandbox import SandboxEventType, SandboxPurpose, live_sandbox, said
+from models.event import EventType, append_event
+from models.jobs.job_lookup import get_job
+from models.sandboxes.sandbox import SandboxEventType, SandboxPurpose, get_live_sandbox, sandbox_event
 
 JOB_OVER = "JOB_OVER"
 """The code of what is refused to a job that is over."""
 
 
-async def want_sandbox(
+async def get_or_create_sandbox_row(
     database: Database,
     job_id: str,
     config: SandboxConfig,
@@ -27,8 +27,8 @@ async def want_sandbox(
     commit_sha: what a verification is of; None for the job's base commit.
     """
     async with database.transaction() as session:
-        job = await job_of(session, job_id, lock=True)
-        live = await live_sandbox(session, job_id, purpose)
+        job = await get_job(session, job_id, lock=True)
+        live = await get_live_sandbox(session, job_id, purpose)
         if live is not None and (purpose is SandboxPurpose.work or live.commit_sha == commit_sha):
             return live
         if live is not None:  # left by a verification of another commit; the sweep kills it
@@ -48,18 +48,18 @@ async def want_sandbox(
             timeout_ms=config.timeout_ms,
         )
         session.add(sandbox)
-        append(session, job, EventType.sandbox_creating, {"sandboxId": sandbox.id, "purpose": purpose})
+        append_event(session, job, EventType.sandbox_creating, {"sandboxId": sandbox.id, "purpose": purpose})
         return sandbox
 
 
-async def sandbox_runs(database: Database, job_id: str, sandbox_id: str, provider_id: str) -> None:
+async def mark_running(database: Database, job_id: str, sandbox_id: str, provider_id: str) -> None:
     """Write down that it runs, once, and what the provider calls it."""
     async with database.transaction() as session:
-        job = await job_of(session, job_id, lock=True)
+        job = await get_job(session, job_id, lock=True)
         sandbox = await session.get_one(Sandbox, sandbox_id, with_for_update=True)
         if not sandbox.runs(provider_id):
             return
-        session.add(said(sandbox_id, SandboxEventType.sandbox_create, f"{provider_id} runs."))
+        session.add(sandbox_event(sandbox_id, SandboxEventType.sandbox_create, f"{provider_id} runs."))
         if not job.is_over:
             job.progress("The sandbox runs.")
-            append(session, job, EventType.sandbox_running, {"sandboxId": sandbox_id})
+            append_event(session, job, EventType.sandbox_running, {"sandboxId": sandbox_id})

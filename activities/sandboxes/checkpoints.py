@@ -9,30 +9,36 @@ from sqlalchemy import delete
 from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from activities.gateway_factory import Outside
-from gateways.git.repository import Cloned, MergeOf, Repository, checkpoint_ref
+from activities.gateway_factory import GatewayFactory
+from gateways.git.repository import CloneBase, ExpectedMerge, Repository, checkpoint_ref
 from kit.database import Database
 from models import Effect
-from models.effect import EffectKind, effect_key, intend
+from models.effect import EffectKind, effect_key, record_intent
 from models.jobs.job import Job
 
-TOUCHED: Final = "protectedPaths"
+PROTECTED_PATHS_KEY: Final = "protectedPaths"
 """In the ledger: the protected paths that the last checkpoint touches."""
 
 
 async def save_checkpoint(
-    database: Database, repository: Repository, job_id: str, base: Cloned, merge: MergeOf | None = None
+    database: Database,
+    repository: Repository,
+    job_id: str,
+    base: CloneBase,
+    merge: ExpectedMerge | None = None,
 ) -> str:
     """Push the work tree, or a merge, to the job's ref; refused, that stays where it is.  Again is harmless.
 
     The checkpoint's commit.
     """
     async with database.transaction() as session:
-        await intend(session, job_id, EffectKind.checkpoint)
+        await record_intent(session, job_id, EffectKind.checkpoint)
     sha = await repository.snapshot(f"Checkpoint of {job_id}", merge.sha if merge else None)
     kept = await repository.keep(sha, checkpoint_ref(job_id), base, merge=merge)
     async with database.transaction() as session:
-        (await intend(session, job_id, EffectKind.checkpoint)).renew({TOUCHED: list(kept.touched)})
+        (await record_intent(session, job_id, EffectKind.checkpoint)).renew(
+            {PROTECTED_PATHS_KEY: list(kept.touched)}
+        )
     return sha
 
 
@@ -41,14 +47,14 @@ async def has_checkpoint(session: AsyncSession, job_id: str) -> bool:
     return await session.get(Effect, effect_key(job_id, EffectKind.checkpoint)) is not None
 
 
-async def touched_by_checkpoint(session: AsyncSession, job_id: str) -> list[str]:
+async def load_touched_paths(session: AsyncSession, job_id: str) -> list[str]:
     """The protected paths that the job's last checkpoint touches, so that no branch can be made of it."""
     effect = await session.get(Effect, effect_key(job_id, EffectKind.checkpoint))
-    found = (effect.result or {}).get(TOUCHED) if effect is not None else None
+    found = (effect.result or {}).get(PROTECTED_PATHS_KEY) if effect is not None else None
     return [str(path) for path in found] if isinstance(found, list) else []
 
 
-async def delete_checkpoint(database: Database, outside: Outside, job: Job) -> bool:
+async def delete_checkpoint(database: Database, outside: GatewayFactory, job: Job) -> bool:
     """Remove the job's ref from the remote, then from the ledger; False when it had none.  Again is harmless.
 
     One that is made meanwhile, by an attempt that does not know that it is late, stays in the ledger.

@@ -6,21 +6,21 @@ from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import col
 
-from activities.gateway_factory import Outside, outside
+from activities.gateway_factory import GatewayFactory, external_call
 from activities.projects.credentials import Credentials
 from gateways.errors import GatewayError
 from kit.database import Database
 from kit.logs import logger
-from kit.storable_text import storable
+from kit.storable_text import replace_unstorable
 from models import Event, Sandbox
-from models.event import EventType, append
-from models.jobs.job_lookup import job_of
+from models.event import EventType, append_event
+from models.jobs.job_lookup import get_job
 
 log = logger(__name__)
 
 
-async def tell_refusals(
-    database: Database, gateways: Outside, credentials: Credentials, sandbox: Sandbox
+async def append_refusals(
+    database: Database, gateways: GatewayFactory, credentials: Credentials, sandbox: Sandbox
 ) -> None:
     """Append an event for each host that the sandbox asked for in vain, once for each host of its job.
 
@@ -30,7 +30,7 @@ async def tell_refusals(
     if sandbox.provider_id is None:
         return
     try:
-        with outside():
+        with external_call():
             facts = await gateways.sandboxes(credentials).look_up(sandbox.provider_id)
         if facts is not None and facts.refused:
             await _append(database, credentials, sandbox, facts.refused)
@@ -46,14 +46,14 @@ async def _append(
         col(Event.subject_id) == sandbox.job_id, col(Event.type) == EventType.egress_refused
     )
     async with database.transaction() as session:
-        job = await job_of(session, sandbox.job_id, lock=True)
+        job = await get_job(session, sandbox.job_id, lock=True)
         if job.is_over:
             return
         before = set((await session.execute(told)).scalars())
         for name, count in refused.items():
-            host = str(storable(credentials.redactor.text(name)))
+            host = str(replace_unstorable(credentials.redactor.text(name)))
             if host not in before:
-                append(
+                append_event(
                     session,
                     job,
                     EventType.egress_refused,

@@ -8,30 +8,30 @@ from pydantic import BaseModel
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from activities.budgets.quotas import require_place
-from activities.gateway_factory import Outside, outside
-from activities.jobs.resumption import found_done
-from activities.jobs.snapshots import snapshot_of
-from activities.sandboxes.beginnings import sandbox_runs, want_sandbox
+from activities.budgets.quotas import require_sandbox_quota
+from activities.gateway_factory import GatewayFactory, external_call
+from activities.jobs.resumption import note_already_done
+from activities.jobs.snapshots import load_snapshot
+from activities.sandboxes.beginnings import get_or_create_sandbox_row, mark_running
 from activities.sandboxes.checkpoints import delete_checkpoint
-from activities.sandboxes.egress_refusals import tell_refusals
-from activities.sandboxes.records import close_sandbox, lose_sandbox
+from activities.sandboxes.egress_refusals import append_refusals
+from activities.sandboxes.records import close_sandbox, mark_sandbox_lost
 from gateways.errors import GatewayError, SandboxNotRunning
 from gateways.sandboxes.control import SandboxFacts
-from kit.cancellation import finish_first
+from kit.cancellation import run_to_completion
 from kit.database import Database
 from kit.errors import RepositoryNotAllowed
 from kit.logs import logger
 from models import Sandbox
-from models.jobs.job_lookup import job_of
+from models.jobs.job_lookup import get_job
 from models.runs.checkpoints import is_checkpoint_retained
-from models.sandboxes.sandbox import SandboxPurpose, SandboxStatus, count_lost, live_sandboxes
+from models.sandboxes.sandbox import SandboxPurpose, SandboxStatus, count_lost_sandboxes, list_live_sandboxes
 from models.sandboxes.sandbox_job import SANDBOX_LOST
 
 log = logger(__name__)
 SANDBOXES_LOST: Final = "SANDBOXES_LOST"
 """The code of a job that ends because it lost too many of them."""
-DELETION_SECONDS: Final = 15
+DELETION_TIMEOUT_SECONDS: Final = 15
 """For a checkpoint's ref: a part of what the whole may take."""
 MAX_REPLACEMENTS: Final = 5
 """How many sandboxes a job may lose and go on."""
@@ -53,7 +53,7 @@ class SandboxRef(BaseModel):
 
 
 class SandboxActivities:
-    def __init__(self, database: Database, outside: Outside) -> None:
+    def __init__(self, database: Database, outside: GatewayFactory) -> None:
         self.database = database
         self.outside = outside
 
@@ -66,22 +66,24 @@ class SandboxActivities:
         A lost one is marked once, killed as far as it lives, and replaced, unless its job has lost too many.
         Where its project has as many at work with the server's key as it may, it waits for its turn.
         """
-        return await finish_first(self._provision(ask))
+        return await run_to_completion(self._provision(ask))
 
     async def _provision(self, ask: Provision) -> str:
-        snapshot = await snapshot_of(self.database, ask.job_id)
+        snapshot = await load_snapshot(self.database, ask.job_id)
         purpose, commit_sha = ask.purpose, ask.commit_sha
         if ask.lost:
             replaced = await self._replace(ask.job_id, ask.lost)
             purpose, commit_sha = replaced.purpose, replaced.commit_sha
-        wanted = await want_sandbox(self.database, ask.job_id, snapshot.config.sandbox, purpose, commit_sha)
+        wanted = await get_or_create_sandbox_row(
+            self.database, ask.job_id, snapshot.config.sandbox, purpose, commit_sha
+        )
         if wanted.status is SandboxStatus.running:
-            found_done("The sandbox was running.")
+            note_already_done("The sandbox was running.")
             return wanted.id
         credentials = await self.outside.credentials(wanted.project_id)
         if credentials.quota.sandboxes is not None:
-            await require_place(self.database, wanted, credentials.quota.sandboxes)
-        with outside():
+            await require_sandbox_quota(self.database, wanted, credentials.quota.sandboxes)
+        with external_call():
             sandboxes = self.outside.sandboxes(credentials)
             handle = await sandboxes.ensure(
                 {"job": ask.job_id, "sandbox": wanted.id, "purpose": purpose},
@@ -91,18 +93,18 @@ class SandboxActivities:
                 size={"memoryMb": wanted.memory_mb, "cpuCount": wanted.cpu_count},
             )
             if wanted.memory_mb or wanted.cpu_count:
-                must_be_large_enough(wanted, await sandboxes.look_up(handle.id))
-        await sandbox_runs(self.database, ask.job_id, wanted.id, handle.id)
+                require_size(wanted, await sandboxes.look_up(handle.id))
+        await mark_running(self.database, ask.job_id, wanted.id, handle.id)
         return wanted.id
 
     async def _replace(self, job_id: str, sandbox_id: str) -> Sandbox:
         """Mark the sandbox as lost, once, so that there is room for another, if the job may have another."""
         async with self.database.transaction() as session:
-            job = await job_of(session, job_id, lock=True)
+            job = await get_job(session, job_id, lock=True)
             sandbox = await session.get_one(Sandbox, sandbox_id)
-            await lose_sandbox(session, job, sandbox, "The sandbox was lost.")
+            await mark_sandbox_lost(session, job, sandbox, "The sandbox was lost.")
             await session.flush()
-            losses = await count_lost(session, job_id)
+            losses = await count_lost_sandboxes(session, job_id)
         await self._end(sandbox)
         if not job.REPLACES_SANDBOX:
             raise ApplicationError("The sandbox is gone.", type=SANDBOX_LOST, non_retryable=True)
@@ -121,7 +123,7 @@ class SandboxActivities:
             return
         credentials = await self.outside.credentials(sandbox.project_id)
         try:
-            with outside():
+            with external_call():
                 await self.outside.sandboxes(credentials).kill(sandbox.provider_id)
         except GatewayError as error:
             log.warning("sandbox.not_killed", sandbox=sandbox.id, reason=error.message)
@@ -133,7 +135,7 @@ class SandboxActivities:
         It is killed by `remove`, or by the sweep, as its row is over.
         """
         async with self.database.transaction() as session:
-            job = await job_of(session, ref.job_id, lock=True)
+            job = await get_job(session, ref.job_id, lock=True)
             close_sandbox(session, job, await session.get_one(Sandbox, ref.sandbox_id))
 
     @activity.defn
@@ -142,8 +144,8 @@ class SandboxActivities:
         async with self.database.reading() as session:
             sandbox = await session.get_one(Sandbox, ref.sandbox_id)
         credentials = await self.outside.credentials(sandbox.project_id)
-        await tell_refusals(self.database, self.outside, credentials, sandbox)
-        with outside():
+        await append_refusals(self.database, self.outside, credentials, sandbox)
+        with external_call():
             await self.outside.sandboxes(credentials).kill_all({"job": ref.job_id, "sandbox": sandbox.id})
 
     @activity.defn
@@ -157,7 +159,7 @@ class SandboxActivities:
         if sandbox.provider_id is None:
             return
         credentials = await self.outside.credentials(sandbox.project_id)
-        with outside(), suppress(SandboxNotRunning):
+        with external_call(), suppress(SandboxNotRunning):
             await self.outside.sandboxes(credentials).pause(sandbox.provider_id)
 
     @activity.defn
@@ -171,35 +173,35 @@ class SandboxActivities:
 
     async def _kill(self, job_id: str) -> None:
         async with self.database.reading() as session:
-            live = await live_sandboxes(session, job_id)
+            live = await list_live_sandboxes(session, job_id)
         if not live:
             return
         credentials = await self.outside.credentials(live[0].project_id)
         for sandbox in live:
-            await tell_refusals(self.database, self.outside, credentials, sandbox)
-        with outside():
+            await append_refusals(self.database, self.outside, credentials, sandbox)
+        with external_call():
             await self.outside.sandboxes(credentials).kill_all({"job": job_id})
         async with self.database.transaction() as session:
-            job = await job_of(session, job_id, lock=True)
-            for sandbox in await live_sandboxes(session, job_id):
+            job = await get_job(session, job_id, lock=True)
+            for sandbox in await list_live_sandboxes(session, job_id):
                 close_sandbox(session, job, sandbox)
 
     async def _delete_checkpoint(self, job_id: str) -> None:
         """What fails, or takes long, is left to the sweep."""
         async with self.database.reading() as session:
-            job = await job_of(session, job_id)
+            job = await get_job(session, job_id)
             if await is_checkpoint_retained(session, job):
                 return
         try:
-            async with asyncio.timeout(DELETION_SECONDS):
-                with outside():
+            async with asyncio.timeout(DELETION_TIMEOUT_SECONDS):
+                with external_call():
                     await delete_checkpoint(self.database, self.outside, job)
         except (GatewayError, RepositoryNotAllowed, TimeoutError) as error:
             reason = str(error) or type(error).__name__
             log.warning("checkpoint.not_deleted", job_id=job_id, reason=reason)
 
 
-def must_be_large_enough(wanted: Sandbox, made: SandboxFacts | None) -> None:
+def require_size(wanted: Sandbox, made: SandboxFacts | None) -> None:
     """The provider sizes sandboxes by their template: one that is smaller than was asked for is refused."""
     if made is None:
         return  # gone already, as whatever comes next finds out

@@ -13,7 +13,7 @@ from gateways.sandboxes.sandbox import SandboxHandle
 from models.jobs.snapshot import Snapshot
 
 
-async def project_files(handle: SandboxHandle, snapshot: Snapshot) -> int:
+async def write_project_files(handle: SandboxHandle, snapshot: Snapshot) -> int:
     """Write `CLAUDE.md`, skills and commands, hidden from git; how many files.
 
     A file that the repository has itself stays as it is; writing again is harmless.  What it has a link or a
@@ -25,10 +25,10 @@ async def project_files(handle: SandboxHandle, snapshot: Snapshot) -> int:
         files["CLAUDE.md"] = snapshot.claude_md
     for skill in snapshot.skills:
         for file in skill.files:
-            files[_inside(f".claude/skills/{folders[skill.name]}", file.name)] = file.content
+            files[_path_below(f".claude/skills/{folders[skill.name]}", file.name)] = file.content
     for command in snapshot.commands:
-        files[_inside(".claude/commands", f"{command.name}.md")] = command.content
-    for path in await _obstructed(handle, files):
+        files[_path_below(".claude/commands", f"{command.name}.md")] = command.content
+    for path in await _find_obstructed(handle, files):
         del files[path]
     if not files:
         return 0
@@ -38,12 +38,12 @@ async def project_files(handle: SandboxHandle, snapshot: Snapshot) -> int:
     own = set(listed.stdout.split("\0"))
     brought = {path: content for path, content in files.items() if path not in own}
     await handle.write_many({f"{REPOSITORY}/{path}": content for path, content in brought.items()})
-    exclude = "".join(f"/{_literal(path)}\n" for path in sorted(brought))
+    exclude = "".join(f"/{_escape_pathspec(path)}\n" for path in sorted(brought))
     await handle.write(f"{REPOSITORY}/.git/info/exclude", exclude)
     return len(brought)
 
 
-async def _obstructed(handle: SandboxHandle, files: Iterable[str]) -> list[str]:
+async def _find_obstructed(handle: SandboxHandle, files: Iterable[str]) -> list[str]:
     """Those of the files that cannot be written in their own place, for what is there is of another kind."""
     kinds = dict.fromkeys(files, "f")
     ways = {path: [*map(str, PurePosixPath(path).parents)][:-1] for path in kinds}
@@ -57,12 +57,12 @@ async def _obstructed(handle: SandboxHandle, files: Iterable[str]) -> list[str]:
     return [path for path, way in ways.items() if not wrong.isdisjoint([path, *way])]
 
 
-def _literal(path: str) -> str:
+def _escape_pathspec(path: str) -> str:
     """A path as a pattern of git that fits this path only."""
     return re.sub(r"([\\*?\[\] ])", r"\\\1", path)
 
 
-def _inside(directory: str, name: str) -> str:
+def _path_below(directory: str, name: str) -> str:
     """A path below a directory of the repository; names that would lead out of it are refused."""
     path = posixpath.normpath(f"{directory}/{name}")
     if not path.startswith(f"{directory}/") or "\0" in path:

@@ -6,10 +6,10 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models import Run, Sandbox, UsageRecord
 from models.base import now
-from models.budgets.usage import UsageUnit, attribution
-from models.event import EventType, append
+from models.budgets.usage import UsageUnit, source_column
+from models.event import EventType, append_event
 from models.jobs.job import Job
-from models.sandboxes.loss import loss_of
+from models.sandboxes.loss import find_loss
 from models.sandboxes.sandbox import SandboxStatus
 
 
@@ -23,26 +23,26 @@ def close_sandbox(
     """Mark a sandbox gone, with what was used of it, and tell its job; False when it was marked before."""
     if not sandbox.end(status, error):
         return False
-    session.add(_used(job, sandbox))
+    session.add(_build_usage_record(job, sandbox))
     if not job.is_over and status is SandboxStatus.killed:
-        append(session, job, EventType.sandbox_killed, {"sandboxId": sandbox.id})
+        append_event(session, job, EventType.sandbox_killed, {"sandboxId": sandbox.id})
     return True
 
 
-async def lose_sandbox(session: AsyncSession, job: Job, sandbox: Sandbox, error: str) -> bool:
+async def mark_sandbox_lost(session: AsyncSession, job: Job, sandbox: Sandbox, error: str) -> bool:
     """Mark a sandbox lost and tell its job what is lost with it; False when it was marked gone before."""
     if not close_sandbox(session, job, sandbox, SandboxStatus.error, error):
         return False
     if not job.is_over:
-        loss = await loss_of(session, sandbox)
-        append(session, job, EventType.sandbox_lost, {"sandboxId": sandbox.id, **loss.event})
+        loss = await find_loss(session, sandbox)
+        append_event(session, job, EventType.sandbox_lost, {"sandboxId": sandbox.id, **loss.event})
     return True
 
 
-def _used(job: Job, sandbox: Sandbox) -> UsageRecord:
+def _build_usage_record(job: Job, sandbox: Sandbox) -> UsageRecord:
     """How long a sandbox that just ended has lived; sandboxes have no price of their own yet."""
     ended, started = sandbox.killed_at or now(), sandbox.started_at or sandbox.created_at
-    names = attribution(job.id)
+    names = source_column(job.id)
     return UsageRecord(
         project_id=job.project_id,
         service="e2b",

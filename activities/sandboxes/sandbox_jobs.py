@@ -10,22 +10,22 @@ from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio import activity
 
-from activities.agent.sessions import Opened, open_session, session_of
-from activities.agent.user_messages import queued
+from activities.agent.sessions import OpenedSession, find_session, open_session
+from activities.agent.user_messages import load_queued_messages
 from activities.jobs.lifecycle import CloseJob
-from activities.jobs.snapshots import snapshot_of
+from activities.jobs.snapshots import load_snapshot
 from activities.sandboxes.lifecycle import SandboxRef
 from activities.sandboxes.records import close_sandbox
 from kit.database import Database
 from models import AgentSession, Message, Sandbox, SandboxEvent, SandboxJob
-from models.agent.session import MessageRole, turn_of
+from models.agent.session import MessageRole, turn_number
 from models.agent.session_kind import SessionKind
-from models.event import EventType, append
+from models.event import EventType, append_event
 from models.sandboxes.sandbox import SandboxEventType, SandboxStatus
 from models.sandboxes.sandbox_job import SandboxJobStatus
 
 
-class Round(Opened):
+class AgentRound(OpenedSession):
     """What an agent does between two words of its user."""
 
     turn: int
@@ -38,7 +38,7 @@ class RoundEnd(SandboxRef):
     error: str | None = None
 
 
-class SandboxJobs:
+class SandboxJobActivities:
     def __init__(self, database: Database) -> None:
         self.database = database
 
@@ -50,7 +50,7 @@ class SandboxJobs:
             if job.is_over:
                 return False
             if job.take():
-                append(session, job, EventType.sandbox_job_started)
+                append_event(session, job, EventType.sandbox_job_started)
             return True
 
     @activity.defn
@@ -61,19 +61,19 @@ class SandboxJobs:
             return job.keep()
 
     @activity.defn
-    async def begin_round(self, ref: SandboxRef) -> Round | None:
+    async def begin_round(self, ref: SandboxRef) -> AgentRound | None:
         """The conversation, if a message waits for its agent; the first message opens it.
 
         Killed after the commit, the second execution finds the conversation, and no message unless another
         one waits: then the round is begun all the same, as its first message was not answered.
         """
-        snapshot = await snapshot_of(self.database, ref.job_id)
+        snapshot = await load_snapshot(self.database, ref.job_id)
         async with self.database.transaction() as session:
             job = await session.get_one(SandboxJob, ref.job_id, with_for_update=True)
             if job.is_over:
                 return None
-            agent = await session_of(session, job.id, SessionKind.companion)
-            waiting = await queued(session, job.id)
+            agent = await find_session(session, job.id, SessionKind.companion)
+            waiting = await load_queued_messages(session, job.id)
             if agent is None:
                 if not waiting:
                     return None
@@ -88,13 +88,15 @@ class SandboxJobs:
                     sandbox_id=ref.sandbox_id,
                 )
                 first.deliver(agent.id, 0)
-                append(session, job, EventType.message_received, {"messageId": first.id})
-                return _round(agent, 1)
-            last = await _last(session, agent)
+                append_event(session, job, EventType.message_received, {"messageId": first.id})
+                return _build_round(agent, 1)
+            last = await _load_last_message(session, agent)
             answered = last.role is MessageRole.assistant
             if answered and not waiting:
                 return None
-            return _round(agent, turn_of(last.sequence) + 1 if answered else max(turn_of(last.sequence), 1))
+            return _build_round(
+                agent, turn_number(last.sequence) + 1 if answered else max(turn_number(last.sequence), 1)
+            )
 
     @activity.defn
     async def end_round(self, end: RoundEnd) -> None:
@@ -123,19 +125,19 @@ class SandboxJobs:
             job = await session.get_one(SandboxJob, close.job_id, with_for_update=True)
             status = SandboxJobStatus(ending.status)
             if job.close(status, code=ending.code, message=ending.message):
-                _tell_end(session, job)
+                _append_end(session, job)
             if job.status is SandboxJobStatus.failed:
-                await _explain(session, job)
+                await _explain_failure(session, job)
             return job.status
 
 
-def lose_sandbox_job(session: AsyncSession, job: SandboxJob) -> None:
+def mark_sandbox_job_lost(session: AsyncSession, job: SandboxJob) -> None:
     """End a job whose sandbox is gone, once; the caller holds its row.  Its workflow is ended as stray."""
     if job.lose():
-        _tell_end(session, job)
+        _append_end(session, job)
 
 
-async def _explain(session: AsyncSession, job: SandboxJob) -> None:
+async def _explain_failure(session: AsyncSession, job: SandboxJob) -> None:
     """Why the job failed, on its sandbox, which is what clients see; one that was never made ends here."""
     statement = select(Sandbox).where(col(Sandbox.job_id) == job.id)
     for sandbox in (await session.execute(statement)).scalars():
@@ -144,16 +146,16 @@ async def _explain(session: AsyncSession, job: SandboxJob) -> None:
         sandbox.explain(job.error_message)
 
 
-def _tell_end(session: AsyncSession, job: SandboxJob) -> None:
-    append(session, job, EventType.sandbox_job_ended, {"status": job.status, "code": job.error_code})
+def _append_end(session: AsyncSession, job: SandboxJob) -> None:
+    append_event(session, job, EventType.sandbox_job_ended, {"status": job.status, "code": job.error_code})
 
 
-def _round(agent: AgentSession, turn: int) -> Round:
+def _build_round(agent: AgentSession, turn: int) -> AgentRound:
     most = turn - 1 + agent.max_turns
-    return Round(session_id=agent.id, label=agent.label, max_turns=most, turn=turn)
+    return AgentRound(session_id=agent.id, label=agent.label, max_turns=most, turn=turn)
 
 
-async def _last(session: AsyncSession, agent: AgentSession) -> Message:
+async def _load_last_message(session: AsyncSession, agent: AgentSession) -> Message:
     """The newest message of a conversation."""
     statement = (
         select(Message).where(col(Message.session_id) == agent.id).order_by(col(Message.sequence).desc())

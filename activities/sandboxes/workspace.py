@@ -9,18 +9,18 @@ from sqlmodel import col
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from activities.errors import code_of
-from activities.gateway_factory import Outside, outside
-from activities.jobs.active_time import Timed
-from activities.jobs.context import Workplace, repository_of, workplace
-from activities.jobs.snapshots import snapshot_of
+from activities.errors import error_code
+from activities.gateway_factory import GatewayFactory, external_call
+from activities.jobs.active_time import TimedResult
+from activities.jobs.context import JobContext, load_job_context, open_repository
+from activities.jobs.snapshots import load_snapshot
 from activities.projects.credentials import Credentials
 from activities.sandboxes.checkpoints import save_checkpoint
-from activities.sandboxes.clones import keep_clone
+from activities.sandboxes.clones import record_clone
 from activities.sandboxes.lifecycle import SandboxRef
-from activities.sandboxes.project_files import project_files
+from activities.sandboxes.project_files import write_project_files
 from gateways.errors import CredentialRefused, UpstreamFailed, UpstreamRefused
-from gateways.git.repository import REPOSITORY, BaseBranchMissing, Cloned, checkpoint_ref
+from gateways.git.repository import REPOSITORY, BaseBranchMissing, CloneBase, checkpoint_ref
 from gateways.github.branches import Branches
 from gateways.sandboxes.sandbox import SandboxHandle
 from kit.database import Database
@@ -29,14 +29,14 @@ from kit.redaction import Redactor
 from models import RunStep
 from models.assets.asset import ScriptLanguage
 from models.base import JsonObject
-from models.event import Event, EventType, append
-from models.jobs.job_lookup import job_of
+from models.event import Event, EventType, append_event
+from models.jobs.job_lookup import get_job
 from models.jobs.snapshot import ScriptSnapshot
-from models.runs.run_step import work_saved
-from models.sandboxes.sandbox import SandboxEventType, happened
+from models.runs.run_step import mark_work_saved
+from models.sandboxes.sandbox import SandboxEventType, append_sandbox_event_once
 
 log = logger(__name__)
-SCRIPT_SECONDS = 1_800
+SCRIPT_TIMEOUT_SECONDS = 1_800
 INTERPRETERS = {ScriptLanguage.bash: "bash", ScriptLanguage.python: "python3", ScriptLanguage.node: "node"}
 
 
@@ -49,8 +49,8 @@ class StepScripts(BaseModel):
     """Run the step's post-scripts instead of its pre-scripts."""
 
 
-class Workspaces:
-    def __init__(self, database: Database, outside: Outside) -> None:
+class WorkspaceActivities:
+    def __init__(self, database: Database, outside: GatewayFactory) -> None:
         self.database = database
         self.outside = outside
 
@@ -66,10 +66,10 @@ class Workspaces:
         True when the job has scripts to set the sandbox up, which come next.
         """
         place, credentials = await self._find(ref)
-        snapshot = await snapshot_of(self.database, ref.job_id)
-        with outside():
+        snapshot = await load_snapshot(self.database, ref.job_id)
+        with external_call():
             handle = await self.outside.attach(credentials, place)
-            repository = await repository_of(self.outside, credentials, handle, place.repository_slug)
+            repository = await open_repository(self.outside, credentials, handle, place.repository_slug)
             continues = snapshot.continues
             own = [checkpoint_ref(ref.job_id)] if place.has_checkpoint else []
             inherited = []
@@ -100,10 +100,10 @@ class Workspaces:
                 except BaseBranchMissing as error:  # git may be told of it later than the API
                     raise UpstreamFailed(f"The new base branch is not there yet: {error.message}") from error
             await repository.identity(snapshot.git_name, snapshot.git_email)
-            files = await project_files(handle, snapshot)
+            files = await write_project_files(handle, snapshot)
         if place.is_verification and place.base_sha is not None:
-            cloned = Cloned(place.base_branch or cloned.base_branch, place.base_sha)
-        await keep_clone(self.database, ref, place, cloned, snapshot.branch_name, files)
+            cloned = CloneBase(place.base_branch or cloned.base_branch, place.base_sha)
+        await record_clone(self.database, ref, place, cloned, snapshot.branch_name, files)
         return bool(snapshot.setup_scripts)
 
     @activity.defn
@@ -112,14 +112,14 @@ class Workspaces:
 
         Killed anywhere, it begins again: the sandbox's journal knows what ran, and what runs is waited for.
         """
-        snapshot = await snapshot_of(self.database, ref.job_id)
+        snapshot = await load_snapshot(self.database, ref.job_id)
         secrets = snapshot.secrets_beside_steps
         await self._run_all(ref, snapshot.setup_scripts, secrets, "setup", "setup", {})
 
     @activity.defn
-    async def run_scripts(self, ask: StepScripts) -> Timed:
+    async def run_scripts(self, ask: StepScripts) -> TimedResult:
         """A step's pre- or post-scripts, each exactly once: the sandbox keeps a journal of them."""
-        step = (await snapshot_of(self.database, ask.job_id)).steps[ask.index]
+        step = (await load_snapshot(self.database, ask.job_id)).steps[ask.index]
         if ask.after and not step.role.assesses:
             async with self.database.transaction() as session:
                 row = await session.get_one(RunStep, ask.step_id, with_for_update=True)
@@ -128,7 +128,7 @@ class Workspaces:
         await self._run_all(
             ask, scripts, step.secrets, when, f"{ask.step_id}-{when}", {"stepId": ask.step_id}
         )
-        return Timed()
+        return TimedResult()
 
     @activity.defn
     async def checkpoint(self, ref: SandboxRef) -> str | None:
@@ -142,15 +142,17 @@ class Workspaces:
         if place.is_verification:
             return None
         try:
-            with outside():
+            with external_call():
                 handle = await self.outside.attach(credentials, place)
-                repository = await repository_of(self.outside, credentials, handle, place.repository_slug)
+                repository = await open_repository(self.outside, credentials, handle, place.repository_slug)
                 sha = await save_checkpoint(self.database, repository, ref.job_id, place.base)
             async with self.database.transaction() as session:
-                await work_saved(session, ref.job_id, ref.sandbox_id)
+                await mark_work_saved(session, ref.job_id, ref.sandbox_id)
             return sha
         except (UpstreamRefused, CredentialRefused) as refusal:
-            await self._tell_refusal(ref.job_id, code_of(refusal), credentials.redactor.text(refusal.message))
+            await self._tell_refusal(
+                ref.job_id, error_code(refusal), credentials.redactor.text(refusal.message)
+            )
             return None
 
     async def _tell_refusal(self, job_id: str, code: str, message: str) -> None:
@@ -158,14 +160,14 @@ class Workspaces:
         log.warning("checkpoint.refused", job_id=job_id, code=code)
         data: JsonObject = {"code": code, "message": message}
         async with self.database.transaction() as session:
-            job = await job_of(session, job_id, lock=True)
+            job = await get_job(session, job_id, lock=True)
             told = select(Event).where(
                 col(Event.subject_id) == job_id,
                 col(Event.type) == EventType.checkpoint_refused,
                 col(Event.data)["code"].astext == code,
             )
             if not job.is_over and (await session.execute(told)).first() is None:
-                append(session, job, EventType.checkpoint_refused, data)
+                append_event(session, job, EventType.checkpoint_refused, data)
 
     async def _run_all(
         self,
@@ -181,19 +183,19 @@ class Workspaces:
         handle = await self.outside.attach(credentials, place)
         for number, script in enumerate(scripts):
             call_id = f"{call}-{number}"
-            with outside():
+            with external_call():
                 await self._run_script(handle, script, call_id, environment, credentials.redactor)
             async with self.database.transaction() as session:
-                job = await job_of(session, ref.job_id, lock=True)
+                job = await get_job(session, ref.job_id, lock=True)
                 message = f"Ran the {when}-script {script.name} ({call_id})."
-                if not job.is_over and await happened(
+                if not job.is_over and await append_sandbox_event_once(
                     session, ref.sandbox_id, SandboxEventType.setup_script, message
                 ):
                     event: JsonObject = {"name": script.name, "when": when, **data}
-                    append(session, job, EventType.setup_script, event)
+                    append_event(session, job, EventType.setup_script, event)
 
-    async def _find(self, ref: SandboxRef | StepScripts) -> tuple[Workplace, Credentials]:
-        place = await workplace(self.database, ref.job_id, ref.sandbox_id)
+    async def _find(self, ref: SandboxRef | StepScripts) -> tuple[JobContext, Credentials]:
+        place = await load_job_context(self.database, ref.job_id, ref.sandbox_id)
         return place, await self.outside.credentials(place.project_id)
 
     async def _run_script(
@@ -212,7 +214,7 @@ class Workspaces:
             call_id,
             {"tool": "bash", "command": f"(cd {REPOSITORY} && exec {run})"},
             envs=environment,
-            timeout_seconds=SCRIPT_SECONDS,
+            timeout_seconds=SCRIPT_TIMEOUT_SECONDS,
         )
         if result.exit_code != 0:
             tail = redactor.text(result.content)[-500:]

@@ -10,17 +10,17 @@ from temporalio import activity
 from temporalio.client import Client
 
 from activities.jobs.row_launch import start_row
-from activities.schedules.temporal_schedule import keep_schedule
+from activities.schedules.temporal_schedule import sync_temporal_schedule
 from gateways.github.client import parse_repository
 from kit.database import Database
 from kit.errors import AppError, Conflict, Invalid
 from kit.logs import logger
-from kit.schemas import iso
+from kit.schemas import format_timestamp
 from kit.settings import Settings
 from models import Project, RecurringTask, Run
 from models.base import JsonObject
-from models.event import EventType, append, has_happened
-from models.notifications.notification import NotificationType, notify
+from models.event import EventType, append_event, has_event
+from models.notifications.notification import NotificationType, notify_members
 from models.runs.run import RunSource
 from models.runs.run_start import RunStart, create_run
 
@@ -33,7 +33,7 @@ class Firing(BaseModel):
     """The time that the schedule meant, which is part of the run's unique key."""
 
 
-class RecurringTasks:
+class RecurringTaskActivities:
     def __init__(self, database: Database, settings: Settings, client: Client) -> None:
         self.database, self.settings, self.client = database, settings, client
 
@@ -51,7 +51,7 @@ class RecurringTasks:
                 run = await self._run_of(session, task, firing.occurrence)
         if run is not None:
             await start_row(self.client, run)
-        await keep_schedule(self.database, self.client, firing.task_id)
+        await sync_temporal_schedule(self.database, self.client, firing.task_id)
         return run.id if run else None
 
     async def _run_of(self, session: AsyncSession, task: RecurringTask, occurrence: datetime) -> Run | None:
@@ -61,25 +61,25 @@ class RecurringTasks:
         if run is not None:
             return run
         if not task.is_due_at(occurrence):
-            await _skip(session, task, occurrence)
+            await _skip_firing(session, task, occurrence)
             return None
         before = await session.get(Run, task.last_run_id) if task.last_run_id else None
         try:
             if before is not None and not before.status.is_final:
                 raise Conflict(f"Run {before.run_number} of this task is still {before.status}.")
-            run = await run_of_task(session, task, self.settings, occurrence, key)
+            run = await create_task_run(session, task, self.settings, occurrence, key)
             run.temporal_namespace = self.client.namespace
         except AppError as refused:
             if refused.retryable:
                 raise
-            await _tell_why_not(session, task, occurrence, refused.message)
+            await _record_failed_firing(session, task, occurrence, refused.message)
             return None
         task.fired(occurrence, run.id)
-        append(session, task, EventType.task_fired, {"runId": run.id})
+        append_event(session, task, EventType.task_fired, {"runId": run.id})
         return run
 
 
-async def run_of_task(
+async def create_task_run(
     session: AsyncSession, task: RecurringTask, settings: Settings, occurrence: datetime, key: str | None
 ) -> Run:
     """A pending run of the task; Conflict, Invalid or NotFound when it cannot be."""
@@ -105,23 +105,23 @@ async def run_of_task(
     return run
 
 
-async def _skip(session: AsyncSession, task: RecurringTask, occurrence: datetime) -> None:
+async def _skip_firing(session: AsyncSession, task: RecurringTask, occurrence: datetime) -> None:
     """A moment of a rule that was changed, which Temporal had not heard of: written down, once."""
-    moment: JsonObject = {"scheduledFor": iso(occurrence)}
-    if await has_happened(session, task.id, EventType.task_not_fired, moment):
+    moment: JsonObject = {"scheduledFor": format_timestamp(occurrence)}
+    if await has_event(session, task.id, EventType.task_not_fired, moment):
         return
-    log.warning("recurring_task.firing_skipped", task_id=task.id, scheduled_for=iso(occurrence))
+    log.warning("recurring_task.firing_skipped", task_id=task.id, scheduled_for=format_timestamp(occurrence))
     reason = "The task was changed: this moment is none of its rule's any more."
-    append(session, task, EventType.task_not_fired, {**moment, "reason": reason})
+    append_event(session, task, EventType.task_not_fired, {**moment, "reason": reason})
 
 
-async def _tell_why_not(
+async def _record_failed_firing(
     session: AsyncSession, task: RecurringTask, occurrence: datetime, reason: str
 ) -> None:
     """A firing that starts no run says so on the task, in its log and to the members."""
     task.fired(occurrence, None, reason)
     data: JsonObject = {"reason": reason}
-    event = append(session, task, EventType.task_not_fired, data)
+    event = append_event(session, task, EventType.task_not_fired, data)
     title = f"The recurring task “{task.title}” started no run"
     subject: JsonObject = {"recurringTaskId": task.id}
-    await notify(session, event, NotificationType.run_failed, title, reason, subject)
+    await notify_members(session, event, NotificationType.run_failed, title, reason, subject)

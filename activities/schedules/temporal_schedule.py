@@ -32,13 +32,13 @@ from models import RecurringTask
 from models.base import now
 
 FIRING_WORKFLOW: Final = "RecurringTask"
-AHEAD: Final = 24
+FIRINGS_AHEAD: Final = 24
 """Firings that the engine is told at once: three weeks of a daily task, two years of a monthly one."""
-CATCH_UP: Final = timedelta(minutes=1)
+CATCHUP_WINDOW: Final = timedelta(minutes=1)
 """A firing that the engine itself missed by more is not made up for."""
 
 
-async def keep_schedule(database: Database, client: Client, task_id: str) -> None:
+async def sync_temporal_schedule(database: Database, client: Client, task_id: str) -> None:
     """Make Temporal's schedule what the task's row says, or remove it; again if the row changed meanwhile.
 
     The row then says what Temporal was told: killed before that, the reconciler tells it again.  Raises
@@ -49,14 +49,14 @@ async def keep_schedule(database: Database, client: Client, task_id: str) -> Non
         async with database.transaction() as session:
             task = await session.get(RecurringTask, task_id)
         if task is None:
-            await _remove(client, task_id)
+            await _delete_schedule(client, task_id)
             return
         if task.updated_at == told:
             break
         if task.is_active:
-            await _tell(client, task)
+            await _put_schedule(client, task)
         else:
-            await _remove(client, task_id)
+            await _delete_schedule(client, task_id)
         told = task.updated_at
     async with database.transaction() as session:
         task = await session.get(RecurringTask, task_id, with_for_update=True)
@@ -64,7 +64,7 @@ async def keep_schedule(database: Database, client: Client, task_id: str) -> Non
             task.mark_scheduled(told)
 
 
-async def firings(client: Client, task_id: str, until: datetime) -> list[datetime]:
+async def list_firings(client: Client, task_id: str, until: datetime) -> list[datetime]:
     """When the engine will fire the task from now until then, in UTC; none if it has no schedule."""
     begin, end = Timestamp(), Timestamp()
     begin.FromDatetime(now())
@@ -81,7 +81,7 @@ async def firings(client: Client, task_id: str, until: datetime) -> list[datetim
     return [moment.ToDatetime(tzinfo=now().tzinfo) for moment in answer.start_time]
 
 
-async def _tell(client: Client, task: RecurringTask) -> None:
+async def _put_schedule(client: Client, task: RecurringTask) -> None:
     attributes = TypedSearchAttributes(
         [SearchAttributePair(PROJECT_ID, task.project_id), SearchAttributePair(KIND, "recurring-task")]
     )
@@ -95,8 +95,8 @@ async def _tell(client: Client, task: RecurringTask) -> None:
             static_summary=f"Recurring task: {task.title}",
             priority=Priority(fairness_key=task.project_id),
         ),
-        spec=ScheduleSpec(calendars=[_entry(moment) for moment in islice(task.after(now()), AHEAD)]),
-        policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=CATCH_UP),
+        spec=ScheduleSpec(calendars=[_entry(moment) for moment in islice(task.after(now()), FIRINGS_AHEAD)]),
+        policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=CATCHUP_WINDOW),
     )
 
     def change(given: ScheduleUpdateInput) -> ScheduleUpdate:
@@ -109,7 +109,7 @@ async def _tell(client: Client, task: RecurringTask) -> None:
         await client.get_schedule_handle(task.id).update(change)
 
 
-async def _remove(client: Client, task_id: str) -> None:
+async def _delete_schedule(client: Client, task_id: str) -> None:
     try:
         await client.get_schedule_handle(task_id).delete()
     except RPCError as error:

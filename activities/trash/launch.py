@@ -16,7 +16,7 @@ from temporalio.common import (
 )
 
 from kit.temporal import KIND, PROJECT_ID, STATUS, TASK_QUEUE
-from models.trash.kinds import TrashType, kind_of
+from models.trash.kinds import TrashType, trash_kind_of
 from models.trash.trashable import Trashable
 
 PERMANENT_DELETION_WORKFLOW: Final = "PermanentDeletion"
@@ -32,7 +32,7 @@ class Deletion(BaseModel):
 
     @classmethod
     def of(cls, row: Trashable) -> "Deletion":
-        return cls(type=kind_of(row).entity, id=row.id, project_id=row.project_id)
+        return cls(type=trash_kind_of(row).entity, id=row.id, project_id=row.project_id)
 
     @property
     def engine_id(self) -> str:

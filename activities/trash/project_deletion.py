@@ -17,13 +17,13 @@ from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
-from activities.gateway_factory import Outside, outside
-from activities.runs.files import Files
-from activities.schedules.temporal_schedule import keep_schedule
+from activities.gateway_factory import GatewayFactory, external_call
+from activities.runs.files import FileStore
+from activities.schedules.temporal_schedule import sync_temporal_schedule
 from activities.trash.launch import project_deletion_id
 from activities.trash.workflow_termination import end_workflows
 from gateways.errors import CredentialMissing, UpstreamRefused
-from gateways.git.hidden_refs import PREFIX, checkpoint_ref
+from gateways.git.hidden_refs import CHECKPOINT_PREFIX, checkpoint_ref
 from gateways.sandboxes.control import SandboxFacts
 from kit.database import Database
 from kit.errors import RepositoryNotAllowed
@@ -31,12 +31,12 @@ from kit.logs import logger
 from models import Project, RecurringTask, Sandbox, UploadedFile, WebhookEndpoint
 from models.chains.chain import Chain
 from models.jobs.job import Job
-from models.jobs.job_lookup import TABLES
-from models.jobs.job_registry import KINDS, JobKind, WorkflowRow
-from models.projects.project_rows import close_left, rows_of_project, tables_of
+from models.jobs.job_lookup import JOB_TABLES
+from models.jobs.job_registry import JOB_KINDS, JobKind, WorkflowRow
+from models.projects.project_rows import close_unfinished_rows, delete_statements, project_tables
 
-PAGE: Final = 500
-AT_ONCE: Final = 2_000
+MAX_PAGE_ROWS: Final = 500
+DELETE_BATCH_ROWS: Final = 2_000
 """Rows that one statement deletes while others may still use the database."""
 REASON: Final = "Its project is deleted."
 
@@ -44,7 +44,7 @@ log = logger(__name__)
 
 
 class ProjectDeletion:
-    def __init__(self, database: Database, client: Client, outside: Outside) -> None:
+    def __init__(self, database: Database, client: Client, outside: GatewayFactory) -> None:
         self.database, self.client, self.outside = database, client, outside
 
     @activity.defn
@@ -56,7 +56,7 @@ class ProjectDeletion:
             for task in tasks:
                 task.change(is_active=False)
         for task in tasks:
-            await keep_schedule(self.database, self.client, task.id)
+            await sync_temporal_schedule(self.database, self.client, task.id)
         return len(tasks)
 
     @activity.defn
@@ -67,7 +67,7 @@ class ProjectDeletion:
         closed here, so that no sweep starts them.
         """
         ended = 0
-        for kind in sorted(KINDS.values(), key=lambda kind: not issubclass(kind.table, Chain)):
+        for kind in sorted(JOB_KINDS.values(), key=lambda kind: not issubclass(kind.table, Chain)):
             rows = await self._unfinished(kind, project_id)
             await end_workflows(self.client, [row.engine_id for row in rows], REASON)
             await self._close(kind, project_id)
@@ -94,12 +94,12 @@ class ProjectDeletion:
         """Kill whatever lives of its sandboxes at the provider; how many did."""
         credentials = await self.outside.credentials(project_id)
         sandboxes = self.outside.sandboxes(credentials)
-        with outside():
+        with external_call():
             listed = await sandboxes.find({})
         killed = 0
-        for start in range(0, len(listed), PAGE):
-            for facts in await self._of_project(project_id, listed[start : start + PAGE]):
-                with outside():
+        for start in range(0, len(listed), MAX_PAGE_ROWS):
+            for facts in await self._of_project(project_id, listed[start : start + MAX_PAGE_ROWS]):
+                with external_call():
                     killed += await sandboxes.kill(facts.id)
         return killed
 
@@ -112,7 +112,7 @@ class ProjectDeletion:
         credentials, deleted = await self.outside.credentials(project_id), 0
         for slug in await self._repositories(project_id):
             try:
-                with outside():
+                with external_call():
                     refs = await self.outside.hidden_refs(credentials, slug)
                     names = await refs.names()
                     deleted += await refs.delete(await self._checkpoints(project_id, names))
@@ -123,17 +123,17 @@ class ProjectDeletion:
     @activity.defn
     async def delete_project_files(self, project_id: str) -> int:
         """Delete the uploaded files that are kept outside the database; how many there were."""
-        files, deleted = Files(self.database, self.outside.settings), 0
+        files, deleted = FileStore(self.database, self.outside.settings), 0
         of_project = (col(UploadedFile.project_id) == project_id) & col(UploadedFile.is_outside)
         while True:
             async with self.database.transaction() as session:
-                found = await session.execute(select(UploadedFile).where(of_project).limit(PAGE))
+                found = await session.execute(select(UploadedFile).where(of_project).limit(MAX_PAGE_ROWS))
                 rows = found.scalars().all()
                 for row in rows:
-                    with outside():
+                    with external_call():
                         await files.remove(session, row)
             deleted += len(rows)
-            if len(rows) < PAGE:
+            if len(rows) < MAX_PAGE_ROWS:
                 return deleted
 
     @activity.defn
@@ -143,9 +143,9 @@ class ProjectDeletion:
         Most goes in small transactions.  The last one holds the project's row, which whatever is added has
         to refer to, so that nothing can be added beside it.
         """
-        for name, statement in rows_of_project(project_id, AT_ONCE):
-            gone = AT_ONCE
-            while gone == AT_ONCE:
+        for name, statement in delete_statements(project_id, DELETE_BATCH_ROWS):
+            gone = DELETE_BATCH_ROWS
+            while gone == DELETE_BATCH_ROWS:
                 async with self.database.transaction() as session:
                     if await _is_at_work(session, project_id):
                         return False
@@ -157,7 +157,7 @@ class ProjectDeletion:
             if await _is_at_work(session, project_id):
                 return False
             for _ in range(2):  # the log refers to nothing: what was added meanwhile is seen the second time
-                for table, condition in tables_of(project_id):
+                for table, condition in project_tables(project_id):
                     if table.name != Project.__tablename__:
                         await session.execute(delete(table).where(condition))
             await session.execute(delete(Project).where(col(Project.id) == project_id))
@@ -186,7 +186,7 @@ class ProjectDeletion:
         """The ids of its workflows but the one that deletes it."""
         own = project_deletion_id(project_id)
         query = f"ProjectId = '{project_id}' {condition}"
-        async for each in self.client.list_workflows(query, page_size=PAGE):
+        async for each in self.client.list_workflows(query, page_size=MAX_PAGE_ROWS):
             if each.id != own:
                 yield each.id
 
@@ -197,16 +197,16 @@ class ProjectDeletion:
     async def _close(self, kind: JobKind, project_id: str) -> None:
         """Close rows that no workflow closes any more; what is said of their end, nobody reads."""
         async with self.database.transaction() as session:
-            await close_left(session, kind.table, kind.unfinished, project_id)
+            await close_unfinished_rows(session, kind.table, kind.unfinished, project_id)
 
     async def _of_project(self, project_id: str, listed: list[SandboxFacts]) -> list[SandboxFacts]:
         """Those of the listed sandboxes that have a row, or a job, of the project."""
         async with self.database.reading() as session:
             boxes = [facts.metadata.get("sandbox", "") for facts in listed]
             jobs = [facts.metadata.get("job", "") for facts in listed]
-            own = {*await _own(session, Sandbox, project_id, boxes)}
-            for table in TABLES.values():
-                own |= {*await _own(session, table, project_id, jobs)}
+            own = {*await _filter_own_ids(session, Sandbox, project_id, boxes)}
+            for table in JOB_TABLES.values():
+                own |= {*await _filter_own_ids(session, table, project_id, jobs)}
         return [
             facts
             for facts in listed
@@ -217,7 +217,7 @@ class ProjectDeletion:
         """Those that its jobs have cloned: nothing was pushed to others."""
         slugs: set[str] = set()
         async with self.database.reading() as session:
-            for table in TABLES.values():
+            for table in JOB_TABLES.values():
                 of_project = (col(table.project_id) == project_id) & col(table.base_sha).is_not(None)
                 found = await session.execute(select(col(table.repository_slug)).where(of_project).distinct())
                 slugs |= {*found.scalars()}
@@ -225,16 +225,18 @@ class ProjectDeletion:
 
     async def _checkpoints(self, project_id: str, names: Iterable[str]) -> list[str]:
         """Those of the hidden refs that are of jobs of the project."""
-        ids = [name.removeprefix(PREFIX) for name in names]
+        ids = [name.removeprefix(CHECKPOINT_PREFIX) for name in names]
         own: list[str] = []
         async with self.database.reading() as session:
-            for start in range(0, len(ids), PAGE):
-                for table in TABLES.values():
-                    own += await _own(session, table, project_id, ids[start : start + PAGE])
+            for start in range(0, len(ids), MAX_PAGE_ROWS):
+                for table in JOB_TABLES.values():
+                    own += await _filter_own_ids(
+                        session, table, project_id, ids[start : start + MAX_PAGE_ROWS]
+                    )
         return [checkpoint_ref(job_id) for job_id in own]
 
 
-async def _own(
+async def _filter_own_ids(
     session: AsyncSession, table: type[Job] | type[Sandbox], project_id: str, ids: list[str]
 ) -> list[str]:
     """Those of the ids that are of rows of the project."""
@@ -251,4 +253,4 @@ async def _unfinished(session: AsyncSession, kind: JobKind, project_id: str) -> 
 
 
 async def _is_at_work(session: AsyncSession, project_id: str) -> bool:
-    return any([await _unfinished(session, kind, project_id) for kind in KINDS.values()])
+    return any([await _unfinished(session, kind, project_id) for kind in JOB_KINDS.values()])

@@ -18,10 +18,10 @@ from kit.logs import logger
 from kit.settings import Settings
 from models import Project
 from models.base import now
-from models.idempotency import KEPT as IDEMPOTENCY_RETENTION
+from models.idempotency import RETENTION as IDEMPOTENCY_RETENTION
 from models.idempotency import prune_idempotency_records
 from models.trash import moves
-from models.trash.kinds import KINDS, TrashKind
+from models.trash.kinds import TRASH_KINDS, TrashKind
 from models.trash.retention import prune_events, prune_messages, prune_notifications, prune_tool_calls
 from models.trash.trashable import Trashable
 from models.webhooks.delivery import RETENTION as DELIVERY_RETENTION
@@ -29,7 +29,7 @@ from models.webhooks.delivery import prune_deliveries
 
 GRACE: Final = timedelta(seconds=5)
 """What was deleted less long ago may still be started by the API that deleted it."""
-AT_ONCE: Final = 500
+MAX_PAGE_ROWS: Final = 500
 PRUNE_BATCH_ROWS: Final = 1_000
 """Rows that one transaction deletes."""
 Prune = Callable[[AsyncSession, datetime, int], Awaitable[int]]
@@ -38,13 +38,13 @@ Prune = Callable[[AsyncSession, datetime, int], Awaitable[int]]
 log = logger(__name__)
 
 
-class _Place(NamedTuple):
+class _Cursor(NamedTuple):
     project_id: str
     deleted_at: datetime
     id: str
 
 
-class TrashKeeping:
+class TrashRetention:
     def __init__(self, database: Database, client: Client, settings: Settings) -> None:
         self.database, self.client = database, client
         self.retention = timedelta(days=settings.trash_retention_days)
@@ -67,7 +67,7 @@ class TrashKeeping:
         Each in a transaction of its own: killed in between and repeated, it goes on with the next one.  What
         something at work needs, or cannot be deleted for another reason, waits for the next time.
         """
-        purged = sum([await self._purge_expired(kind) for kind in KINDS.values()])
+        purged = sum([await self._purge_expired(kind) for kind in TRASH_KINDS.values()])
         for prune, age in self.pruned:
             if age is not None:
                 await self._prune(prune, age)
@@ -104,7 +104,7 @@ class TrashKeeping:
     def _has_expired(self, row: Trashable) -> bool:
         return row.deleted_at is not None and row.deleted_at < now() - self.retention
 
-    async def _expired(self, kind: TrashKind[Any], after: _Place | None) -> list[_Place]:
+    async def _expired(self, kind: TrashKind[Any], after: _Cursor | None) -> list[_Cursor]:
         """The next of them in the order of the index of trash; the project's id comes first in it."""
         table = kind.table
         columns = [col(table.project_id), col(table.deleted_at), col(table.id)]
@@ -113,12 +113,12 @@ class TrashKeeping:
             .where(col(table.deleted_at) < now() - self.retention, col(table.purged_at).is_(None))
             .where(col(table.id).startswith(f"{kind.prefix}_", autoescape=True))
             .order_by(*columns)
-            .limit(AT_ONCE)
+            .limit(MAX_PAGE_ROWS)
         )
         if after is not None:
             statement = statement.where(tuple_(*columns) > tuple_(*after))
         async with self.database.reading() as session:
-            return [_Place(*row) for row in (await session.execute(statement)).all()]
+            return [_Cursor(*row) for row in (await session.execute(statement)).all()]
 
     @activity.defn
     async def start_deletions(self) -> int:
@@ -128,7 +128,7 @@ class TrashKeeping:
         """
         async with self.database.reading() as session:
             projects = await _deleted_projects(session)
-            rows = [row for kind in KINDS.values() for row in await _purged(session, kind)]
+            rows = [row for kind in TRASH_KINDS.values() for row in await _purged(session, kind)]
         for project_id in projects:
             await self._start(project_id, None)
         for row in rows:
@@ -154,7 +154,7 @@ async def _deleted_projects(session: AsyncSession) -> list[str]:
 async def _purged(session: AsyncSession, kind: TrashKind[Any]) -> list[Trashable]:
     table = kind.table
     statement = select(table).where(col(table.purged_at) < now() - GRACE).order_by(col(table.purged_at))
-    return list((await session.execute(statement.limit(AT_ONCE))).scalars())
+    return list((await session.execute(statement.limit(MAX_PAGE_ROWS))).scalars())
 
 
 def _days(days: int | None) -> timedelta | None:

@@ -8,37 +8,37 @@ from typing import Final
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
-from activities.reconcile.executions import CLOSED, statuses_of
+from activities.reconcile.executions import CLOSED_STATUSES, workflow_statuses
 
-PAUSE_SECONDS: Final = 0.2
-PATIENCE_SECONDS: Final = 30.0
+POLL_SECONDS: Final = 0.2
+TERMINATION_TIMEOUT_SECONDS: Final = 30.0
 """How long a workflow may tidy up after a cancel, before it is terminated."""
 
 
 async def end_workflows(
-    client: Client, ids: Collection[str], reason: str, patience: float = PATIENCE_SECONDS
+    client: Client, ids: Collection[str], reason: str, patience: float = TERMINATION_TIMEOUT_SECONDS
 ) -> None:
     """Cancel them and wait for their end; those that do not heed it in time are terminated.
 
     Those that are over, or never were, are fine, so repeating it is harmless.  Raises RPCError.
     """
     deadline = time.monotonic() + patience
-    left = await _at_work(client, ids)
+    left = await _list_running(client, ids)
     for each in left:
-        await _tell(client, each, None)
+        await _cancel_or_terminate(client, each, None)
     while left and time.monotonic() < deadline:
-        await asyncio.sleep(PAUSE_SECONDS)
-        left = await _at_work(client, left)
+        await asyncio.sleep(POLL_SECONDS)
+        left = await _list_running(client, left)
     for each in left:
-        await _tell(client, each, reason)
+        await _cancel_or_terminate(client, each, reason)
 
 
-async def _at_work(client: Client, ids: Collection[str]) -> list[str]:
-    statuses = await statuses_of(client, ids)
-    return [each for each, status in statuses.items() if status is not None and status not in CLOSED]
+async def _list_running(client: Client, ids: Collection[str]) -> list[str]:
+    statuses = await workflow_statuses(client, ids)
+    return [each for each, status in statuses.items() if status is not None and status not in CLOSED_STATUSES]
 
 
-async def _tell(client: Client, id: str, reason: str | None) -> None:
+async def _cancel_or_terminate(client: Client, id: str, reason: str | None) -> None:
     """Cancel a workflow; with a reason, terminate it."""
     handle = client.get_workflow_handle(id)
     try:

@@ -10,9 +10,9 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from activities.errors import SANDBOX_GONE
-from activities.gateway_factory import Outside, outside
-from activities.jobs.context import repository_of, workplace
-from activities.jobs.snapshots import snapshot_of
+from activities.gateway_factory import GatewayFactory, external_call
+from activities.jobs.context import load_job_context, open_repository
+from activities.jobs.snapshots import load_snapshot
 from activities.sandboxes.lifecycle import SandboxRef
 from gateways.sandboxes.sandbox import TIMED_OUT, ToolResult
 from kit.database import Database
@@ -22,7 +22,7 @@ from models.verification.verification import CommandResult
 
 MAX_OUTPUT_CHARS: Final = 8_000
 """Of what a command printed, from its end."""
-STOPPED: Final = "The command was stopped: "
+STOPPED_PREFIX: Final = "The command was stopped: "
 """How the last line begins that the toolbox adds to the output of a command that it ended."""
 
 
@@ -38,18 +38,18 @@ class TestFiles(BaseModel):
 
 
 class FreshCommands:
-    def __init__(self, database: Database, outside: Outside) -> None:
+    def __init__(self, database: Database, outside: GatewayFactory) -> None:
         self.database, self.outside = database, outside
 
     @activity.defn
     async def read_test_files(self, ref: SandboxRef) -> TestFiles:
         """Which tests the sandbox's commit changes; read before anything runs in it, and only read."""
-        place = await workplace(self.database, ref.job_id, ref.sandbox_id)
+        place = await load_job_context(self.database, ref.job_id, ref.sandbox_id)
         credentials = await self.outside.credentials(place.project_id)
         assert place.base_sha, "known since the clone"
-        with outside():
+        with external_call():
             handle = await self.outside.attach(credentials, place)
-            repository = await repository_of(self.outside, credentials, handle, place.repository_slug)
+            repository = await open_repository(self.outside, credentials, handle, place.repository_slug)
             changed = await repository.changed(place.base_sha)
         return TestFiles(paths=changed_tests(file.path for file in changed))
 
@@ -60,10 +60,10 @@ class FreshCommands:
         Killed while it runs, the second execution waits for the very same process.  A command that was begun
         and interrupted is not begun again in the same sandbox: that counts as lost.
         """
-        place = await workplace(self.database, ask.job_id, ask.sandbox_id)
+        place = await load_job_context(self.database, ask.job_id, ask.sandbox_id)
         credentials = await self.outside.credentials(place.project_id)
-        secrets = (await snapshot_of(self.database, ask.job_id)).secrets_beside_steps
-        with outside():
+        secrets = (await load_snapshot(self.database, ask.job_id)).secrets_beside_steps
+        with external_call():
             handle = await self.outside.attach(credentials, place)
             result = await handle.tool(
                 "command",
@@ -71,21 +71,21 @@ class FreshCommands:
                 envs=credentials.environment_for(secrets),
                 timeout_seconds=max(1, ask.timeout_ms // 1000),
             )
-        return _judged(result, credentials.redactor.text(result.content))
+        return _build_command_result(result, credentials.redactor.text(result.content))
 
 
-def _judged(result: ToolResult, output: str) -> CommandResult:
+def _build_command_result(result: ToolResult, output: str) -> CommandResult:
     """`output`: of the command, secrets masked."""
     if result.exit_code is None:
         raise ApplicationError(
             f"The command was interrupted: {output[-300:]}", type=SANDBOX_GONE, non_retryable=True
         )
     last = output.rpartition("\n")[2]
-    was_stopped = result.exit_code == TIMED_OUT and last.startswith(STOPPED)
+    was_stopped = result.exit_code == TIMED_OUT and last.startswith(STOPPED_PREFIX)
     counted = count_tests(output)
     return CommandResult(
         exit_code=None if was_stopped else result.exit_code,
-        timed_out=was_stopped and last.startswith(f"{STOPPED}it ran for"),
+        timed_out=was_stopped and last.startswith(f"{STOPPED_PREFIX}it ran for"),
         duration_ms=result.duration_ms,
         output=output[-MAX_OUTPUT_CHARS:],
         reason=last if was_stopped else None,

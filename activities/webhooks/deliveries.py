@@ -11,28 +11,28 @@ from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio import activity
 
-from activities.gateway_factory import Outside, outside
-from gateways.webhooks.sender import LONGEST_EXCERPT, Outcome, Sender
+from activities.gateway_factory import GatewayFactory, external_call
+from gateways.webhooks.sender import MAX_EXCERPT_CHARS, DeliveryOutcome, WebhookSender
 from kit.database import Database
 from kit.redaction import Redactor
 from kit.settings import Settings
-from kit.storable_text import storable
+from kit.storable_text import replace_unstorable
 from models.webhooks.delivery import DeliveryStatus, WebhookDelivery, skip_pending
-from models.webhooks.endpoint import WebhookEndpoint, disable_and_tell
-from models.webhooks.event_patterns import sql_is_meant
-from models.webhooks.feed import Position, events_between, has_unsettled, position_of, present
-from models.webhooks.schemas import attempt_on_wire
+from models.webhooks.endpoint import WebhookEndpoint, disable_and_notify
+from models.webhooks.event_patterns import matches_sql
+from models.webhooks.feed import FeedPosition, events_between, has_unsettled, position_of, settled_position
+from models.webhooks.schemas import attempt_json
 
-AT_ONCE: Final = 8
+MAX_CONCURRENT_DELIVERIES: Final = 8
 """Deliveries of one endpoint that are sent at the same time; one, while it fails."""
-BATCH: Final = 200
+MAX_EVENTS_PER_REQUEST: Final = 200
 """Events that are taken from the feed by one look."""
-_MEANT: Final = sql_is_meant("event.type", "CAST(:patterns AS jsonb)")
-_FAILED_FOR_LONG: Final = "Nothing was received for five days: enable it again once it answers."
-_ANSWERED_GONE: Final = "It answered 410 Gone, which means that it wants nothing any more."
+_MATCHES_PATTERNS_SQL: Final = matches_sql("event.type", "CAST(:patterns AS jsonb)")
+_FAILING_REASON: Final = "Nothing was received for five days: enable it again once it answers."
+_GONE_REASON: Final = "It answered 410 Gone, which means that it wants nothing any more."
 
 
-class Look(BaseModel):
+class DueRequest(BaseModel):
     endpoint_id: str
     at: datetime
     """The workflow's own time: what is due by then is sent."""
@@ -40,7 +40,7 @@ class Look(BaseModel):
     """Deliveries that are being sent."""
 
 
-class Outlook(BaseModel):
+class DueDeliveries(BaseModel):
     """What there is to do for an endpoint."""
 
     is_over: bool = False
@@ -54,22 +54,22 @@ class Outlook(BaseModel):
     """The feed will have more once an older transaction is over."""
 
 
-class Attempt(BaseModel):
+class DeliveryAttempt(BaseModel):
     endpoint_id: str
     delivery_id: str
     at: datetime
     """The workflow's own time when it was decided on; the next one is planned from it."""
 
 
-class Webhooks:
-    def __init__(self, database: Database, settings: Settings, outside: Outside) -> None:
+class WebhookDeliveryActivities:
+    def __init__(self, database: Database, settings: Settings, outside: GatewayFactory) -> None:
         self.database, self.outside = database, outside
-        self.sender = Sender(
+        self.sender = WebhookSender(
             allow_private=settings.webhook_allow_private, deadline_seconds=settings.webhook_timeout_seconds
         )
 
     @activity.defn
-    async def look_at_webhook(self, look: Look) -> Outlook:
+    async def look_at_webhook(self, look: DueRequest) -> DueDeliveries:
         """Take what is new from the feed, and tell what is due.
 
         The endpoint's place in the feed moves in the transaction that writes the deliveries, and its row is
@@ -79,31 +79,31 @@ class Webhooks:
         async with self.database.transaction() as session:
             endpoint = await session.get(WebhookEndpoint, look.endpoint_id, with_for_update=True)
             if endpoint is None or not endpoint.is_enabled:
-                return Outlook(is_over=True)
-            until = await present(session)
+                return DueDeliveries(is_over=True)
+            until = await settled_position(session)
             is_behind = await self._take(session, endpoint, until, look.at)
-            outlook = await _due(session, endpoint, look)
+            outlook = await _find_due(session, endpoint, look)
             outlook.is_behind = is_behind
             outlook.is_unsettled = not is_behind and await has_unsettled(session, endpoint.project_id, until)
             return outlook
 
     async def _take(
-        self, session: AsyncSession, endpoint: WebhookEndpoint, until: Position, at: datetime
+        self, session: AsyncSession, endpoint: WebhookEndpoint, until: FeedPosition, at: datetime
     ) -> bool:
         """Whether there is more after it."""
         statement = events_between(endpoint.project_id, endpoint.place, until).where(
-            text(_MEANT).bindparams(patterns=orjson.dumps(endpoint.events).decode())
+            text(_MATCHES_PATTERNS_SQL).bindparams(patterns=orjson.dumps(endpoint.events).decode())
         )
-        events = (await session.execute(statement.limit(BATCH))).scalars().all()
+        events = (await session.execute(statement.limit(MAX_EVENTS_PER_REQUEST))).scalars().all()
         rows = [WebhookDelivery.of(endpoint, event, at).model_dump() for event in events]
         if rows:
             await session.execute(insert(WebhookDelivery).on_conflict_do_nothing(), rows)
-        is_behind = len(events) == BATCH
+        is_behind = len(events) == MAX_EVENTS_PER_REQUEST
         endpoint.move(position_of(events[-1]) if is_behind else until)
         return is_behind
 
     @activity.defn
-    async def attempt_delivery(self, attempt: Attempt) -> None:
+    async def attempt_delivery(self, attempt: DeliveryAttempt) -> None:
         """Send a pending delivery once and record what came of it.
 
         Killed between the two it is sent again, under the same `webhook-id`: receivers get everything at
@@ -117,23 +117,28 @@ class Webhooks:
             return
         secrets = [self.outside.vault.open(sealed) for sealed in endpoint.valid_secrets]
         credentials = await self.outside.credentials(endpoint.project_id)  # once it is sent nothing may fail
-        with outside():
+        with external_call():
             outcome = await self.sender.send(endpoint.url, delivery.id, delivery.payload, secrets)
         if outcome.excerpt is not None:
             masked = credentials.redactor.text(Redactor(secrets).text(outcome.excerpt))
-            outcome.excerpt = str(storable(masked))[:LONGEST_EXCERPT]
+            outcome.excerpt = str(replace_unstorable(masked))[:MAX_EXCERPT_CHARS]
         await self._record(attempt, outcome, seen=delivery.attempt_count, url=endpoint.url)
 
     @activity.defn
-    async def count_broken_attempt(self, attempt: Attempt) -> None:
+    async def count_broken_attempt(self, attempt: DeliveryAttempt) -> None:
         """Count an attempt that an error of our own ended, so that the schedule goes on.
 
         Killed after its commit it counts twice: the delivery is tried once less often.
         """
-        await self._record(attempt, Outcome(error="It could not be sent: an error on our side."))
+        await self._record(attempt, DeliveryOutcome(error="It could not be sent: an error on our side."))
 
     async def _record(
-        self, attempt: Attempt, outcome: Outcome, *, seen: int | None = None, url: str | None = None
+        self,
+        attempt: DeliveryAttempt,
+        outcome: DeliveryOutcome,
+        *,
+        seen: int | None = None,
+        url: str | None = None,
     ) -> None:
         """seen: its attempts before; url: where it was sent: a failure there says nothing of another."""
         async with self.database.transaction() as session:
@@ -141,7 +146,7 @@ class Webhooks:
             delivery = await session.get(WebhookDelivery, attempt.delivery_id, with_for_update=True)
             if endpoint is None or delivery is None or seen not in (None, delivery.attempt_count):
                 return
-            told = attempt_on_wire(
+            told = attempt_json(
                 at=attempt.at,
                 status=outcome.status,
                 duration_ms=outcome.duration_ms,
@@ -159,20 +164,20 @@ class Webhooks:
             delivery.fail(
                 told,
                 attempt.at,
-                for_good=_ANSWERED_GONE if outcome.is_gone else None,
+                for_good=_GONE_REASON if outcome.is_gone else None,
                 wait=timedelta(seconds=outcome.retry_after),
             )
             if outcome.is_gone or endpoint.has_failed_for_long(attempt.at):
-                reason = _ANSWERED_GONE if outcome.is_gone else _FAILED_FOR_LONG
-                await disable_and_tell(session, endpoint, reason)
+                reason = _GONE_REASON if outcome.is_gone else _FAILING_REASON
+                await disable_and_notify(session, endpoint, reason)
                 await skip_pending(session, endpoint, f"The endpoint was disabled. {reason}")
 
 
-async def _due(session: AsyncSession, endpoint: WebhookEndpoint, look: Look) -> Outlook:
+async def _find_due(session: AsyncSession, endpoint: WebhookEndpoint, look: DueRequest) -> DueDeliveries:
     """What is to be sent now, as far as there is room for it, and when to look again."""
-    room = (1 if endpoint.failing_since else AT_ONCE) - len(look.sending)
+    room = (1 if endpoint.failing_since else MAX_CONCURRENT_DELIVERIES) - len(look.sending)
     if room <= 0:
-        return Outlook()
+        return DueDeliveries()
     waiting = (
         col(WebhookDelivery.endpoint_id) == endpoint.id,
         col(WebhookDelivery.status) == DeliveryStatus.pending,
@@ -183,6 +188,6 @@ async def _due(session: AsyncSession, endpoint: WebhookEndpoint, look: Look) -> 
     ordered = statement.order_by(at, col(WebhookDelivery.id)).limit(room)
     due = [*(await session.execute(ordered)).scalars()]
     if len(due) == room:
-        return Outlook(due=due)
+        return DueDeliveries(due=due)
     next_at = (await session.execute(select(func.min(at)).where(*waiting, at > look.at))).scalar_one()
-    return Outlook(due=due, next_at=next_at)
+    return DueDeliveries(due=due, next_at=next_at)

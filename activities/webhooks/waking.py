@@ -16,15 +16,15 @@ from kit.database import Database
 from kit.temporal import KIND, PROJECT_ID, WEBHOOKS_QUEUE
 from models.base import now
 from models.webhooks.endpoint import WebhookEndpoint
-from models.webhooks.event_patterns import sql_is_meant
+from models.webhooks.event_patterns import matches_sql
 
 WEBHOOK_WORKFLOW: Final = "Webhook"
-WAKE: Final = "wake"
-OVERDUE: Final = timedelta(seconds=30)
+WAKE_SIGNAL: Final = "wake"
+OVERDUE_AFTER: Final = timedelta(seconds=30)
 """A delivery that is late by more waits for a workflow that is not there."""
-_LOOKED_AT: Final = 1_000
+_MAX_SCANNED_EVENTS: Final = 1_000
 """Events that are looked at for one that is meant; an endpoint that is further behind is woken anyway."""
-_BEHIND: Final = f"""
+_BEHIND_SQL: Final = f"""
     SELECT endpoint.id, endpoint.project_id
     FROM webhook_endpoint AS endpoint JOIN project ON project.id = endpoint.project_id
     WHERE endpoint.is_enabled AND endpoint.deleted_at IS NULL AND project.deleted_at IS NULL
@@ -32,10 +32,11 @@ _BEHIND: Final = f"""
         AND (
             EXISTS (SELECT FROM webhook_delivery AS delivery WHERE delivery.endpoint_id = endpoint.id
                 AND delivery.status = 'pending' AND delivery.next_attempt_at < %(overdue)s)
-            OR (SELECT count(*) = {_LOOKED_AT} OR bool_or({sql_is_meant("later.type", "endpoint.events")})
+            OR (SELECT count(*) = {_MAX_SCANNED_EVENTS}
+                       OR bool_or({matches_sql("later.type", "endpoint.events")})
                 FROM (SELECT event.type FROM event WHERE event.project_id = endpoint.project_id
                     AND (event.xact_id, event.position) > (endpoint.xact_id, endpoint.position)
-                    ORDER BY event.xact_id, event.position LIMIT {_LOOKED_AT}) AS later)
+                    ORDER BY event.xact_id, event.position LIMIT {_MAX_SCANNED_EVENTS}) AS later)
         )
     ORDER BY endpoint.id
 """  # noqa: S608
@@ -52,7 +53,7 @@ class WebhookInput(BaseModel):
         return cls(endpoint_id=endpoint.id, project_id=endpoint.project_id)
 
 
-async def wake(client: Client, input: WebhookInput) -> None:
+async def wake_endpoint(client: Client, input: WebhookInput) -> None:
     """Have the endpoint's workflow look at its rows; one that has ended, or never was, is started.
 
     Raises RPCError when the engine cannot be reached.
@@ -63,16 +64,16 @@ async def wake(client: Client, input: WebhookInput) -> None:
         input,
         id=input.endpoint_id,
         task_queue=WEBHOOKS_QUEUE,
-        start_signal=WAKE,
+        start_signal=WAKE_SIGNAL,
         search_attributes=TypedSearchAttributes(attributes),
         static_summary=f"Webhooks to endpoint {input.endpoint_id}",
         priority=Priority(fairness_key=input.endpoint_id),
     )
 
 
-async def endpoints_behind(database: Database, projects: Collection[str] | None) -> list[WebhookInput]:
+async def find_endpoints_behind(database: Database, projects: Collection[str] | None) -> list[WebhookInput]:
     """Enabled endpoints, of these projects or of all, with events to take or deliveries that are late."""
-    values = {"projects": None if projects is None else [*projects], "overdue": now() - OVERDUE}
-    rows = await database.sql.fetch(_BEHIND, values)
+    values = {"projects": None if projects is None else [*projects], "overdue": now() - OVERDUE_AFTER}
+    rows = await database.sql.fetch(_BEHIND_SQL, values)
     names = ("endpoint_id", "project_id")
     return [WebhookInput.model_validate(dict(zip(names, row, strict=True))) for row in rows]

@@ -4,15 +4,15 @@ from functools import partial
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from api.after_commit import Remembered
-from api.state import Unit
+from api.after_commit import AfterCommit
+from api.state import UnitOfWork
 from kit.ids import new_id
 from models import FollowUp
 from models.jobs.job import Job
-from models.jobs.job_lookup import job_of
+from models.jobs.job_lookup import get_job
 
 
-async def queue_message(unit: Unit, workflows: Remembered, job: Job, content: str) -> FollowUp:
+async def queue_message(unit: UnitOfWork, workflows: AfterCommit, job: Job, content: str) -> FollowUp:
     """Keep a message and tell the job's workflow after the commit; it is taken back if that does not take it.
 
     A retry under the same `Idempotency-Key` finds what the first request kept, and tells of the same message.
@@ -29,7 +29,7 @@ async def queue_message(unit: Unit, workflows: Remembered, job: Job, content: st
 
 async def _take_back(job_id: str, id: str, session: AsyncSession) -> bool:
     """Delete a message that its job does not take; False for one that the agent was told: it was sent."""
-    await job_of(session, job_id, lock=True)  # as whoever tells it holds it, too
+    await get_job(session, job_id, lock=True)  # as whoever tells it holds it, too
     message = await session.get(FollowUp, id)
     if message is not None and not message.is_queued:
         return False

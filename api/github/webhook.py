@@ -12,38 +12,38 @@ from hashlib import sha256
 from temporalio.client import Client
 
 from activities.github.hints import start_hint_workflow
-from api.state import Api
-from api.temporal import Engine, Operation
-from kit.crypto import same, signature
+from api.state import AppState
+from api.temporal import Operation, TemporalGateway
+from kit.crypto import constant_time_equal, signature
 from kit.database import Database
 from kit.errors import AppError, AuthInvalid, AuthMissing, NotFound
 from kit.logs import logger
 from kit.tenancy import EVERY_PROJECT
-from models.github.delivery import take_delivery
-from models.github.hint import note_hint
+from models.github.delivery import claim_delivery
+from models.github.hint import record_hint
 from models.github.hook import find_hook
 from models.github.payloads import ChecksPayload, PushPayload, WebhookPayload
 from models.github.webhook_targets import (
-    merging,
-    unmerged_runs,
-    verified_by_branch,
-    verified_by_number,
-    waiting_for_checks,
+    find_check_waiters,
+    find_merges,
+    find_unmerged_runs,
+    find_verified_by_branch,
+    find_verified_by_number,
 )
 
 log = logger(__name__)
 CHECKS_CHANGED = "checks_changed"
 """The signal to runs that follow CI and to merges: look again, now."""
-OPERATOR = "github"
+OPERATOR_SOURCE = "github"
 """The source's name of the webhook that the operator has set up for all projects, as of a GitHub App."""
 
 
 @dataclass(frozen=True)
-class Source:
+class WebhookSource:
     """A webhook on GitHub, as far as we know it."""
 
     name: str
-    """The hook's id, or `OPERATOR`."""
+    """The hook's id, or `OPERATOR_SOURCE`."""
     project_id: str | None
     """Whose rows it may speak of; None for everybody's."""
     secrets: Sequence[str]
@@ -51,10 +51,10 @@ class Source:
 
 
 @dataclass(frozen=True)
-class Delivery:
+class WebhookEvent:
     """An event as it was received; its signature fits."""
 
-    source: Source
+    source: WebhookSource
     id: str
     event: str
     body: bytes
@@ -62,7 +62,7 @@ class Delivery:
     @property
     def key(self) -> str:
         """Its id, which nobody signs: of each source by itself, so that none uses up another's."""
-        return self.id if self.source.name == OPERATOR else f"{self.source.name}:{self.id}"
+        return self.id if self.source.name == OPERATOR_SOURCE else f"{self.source.name}:{self.id}"
 
     @property
     def digest(self) -> str:
@@ -80,30 +80,30 @@ class FollowUps:
     """Of the runs that have a new hint."""
 
 
-def operator_source(api: Api) -> Source:
+def operator_source(api: AppState) -> WebhookSource:
     """The operator's own webhook; NotFound where none is set up."""
     if (secret := api.settings.github_webhook_secret) is None:
         raise NotFound("No webhooks are taken here: GITHUB_WEBHOOK_SECRET is not set.")
-    return Source(OPERATOR, None, [secret.get_secret_value()])
+    return WebhookSource(OPERATOR_SOURCE, None, [secret.get_secret_value()])
 
 
-async def find_source(api: Api, hook_id: str) -> Source:
+async def find_source(api: AppState, hook_id: str) -> WebhookSource:
     """A project's own hook; NotFound where there is none with this id."""
     async with api.database.of(EVERY_PROJECT).reading() as session:
         hook = await find_hook(session, hook_id)
-    return Source(hook.id, hook.project_id, [api.vault.open(sealed) for sealed in hook.valid_secrets])
+    return WebhookSource(hook.id, hook.project_id, [api.vault.open(sealed) for sealed in hook.valid_secrets])
 
 
-def require_signature(source: Source, body: bytes, given: str | None) -> None:
+def require_signature(source: WebhookSource, body: bytes, given: str | None) -> None:
     """Compare `X-Hub-Signature-256` with the body's own; AuthMissing or AuthInvalid."""
     if given is None:
         raise AuthMissing("There is no X-Hub-Signature-256: set the webhook's secret on GitHub.")
-    if not any(same(f"sha256={signature(secret, body)}", given) for secret in source.secrets):
+    if not any(constant_time_equal(f"sha256={signature(secret, body)}", given) for secret in source.secrets):
         raise AuthInvalid("X-Hub-Signature-256 does not fit: the secret on GitHub is not the one set here.")
 
 
 async def record_delivery(
-    database: Database, delivery: Delivery, payload: WebhookPayload
+    database: Database, delivery: WebhookEvent, payload: WebhookPayload
 ) -> FollowUps | None:
     """Record a delivery and the hints in it; None when it was recorded before.
 
@@ -111,31 +111,31 @@ async def record_delivery(
     """
     project_id, slug = delivery.source.project_id, payload.slug
     async with database.of(project_id or EVERY_PROJECT).transaction() as session:
-        if not await take_delivery(session, delivery.key, delivery.event, delivery.digest):
+        if not await claim_delivery(session, delivery.key, delivery.event, delivery.digest):
             return None
         if isinstance(payload, ChecksPayload):
-            return FollowUps(await waiting_for_checks(session, project_id, slug, payload.checked))
+            return FollowUps(await find_check_waiters(session, project_id, slug, payload.checked))
         hinted: set[str] = set()
 
         async def note(runs: Iterable[str], **left: str) -> None:
             for run_id in runs:
-                await note_hint(session, run_id, **left)
+                await record_hint(session, run_id, **left)
                 hinted.add(run_id)
 
         if isinstance(payload, PushPayload):
-            moved = await verified_by_branch(session, project_id, slug, payload.branch, payload.before)
+            moved = await find_verified_by_branch(session, project_id, slug, payload.branch, payload.before)
             await note(moved, left_sha=payload.before)
             return FollowUps(run_ids=sorted(hinted))
         number = payload.pull_request.number
         if payload.is_merged:
-            await note(await unmerged_runs(session, project_id, slug, number))
+            await note(await find_unmerged_runs(session, project_id, slug, number))
         if payload.before is not None:
-            moved = await verified_by_number(session, project_id, slug, number, payload.before)
+            moved = await find_verified_by_number(session, project_id, slug, number, payload.before)
             await note(moved, left_sha=payload.before)
-        return FollowUps(await merging(session, project_id, slug, number), sorted(hinted))
+        return FollowUps(await find_merges(session, project_id, slug, number), sorted(hinted))
 
 
-async def send_follow_ups(engine: Engine, follow_ups: FollowUps) -> None:
+async def send_follow_ups(engine: TemporalGateway, follow_ups: FollowUps) -> None:
     """Signal the workflows that wait, and start those that read the hints on GitHub.
 
     A failure is logged and no more: who waits looks by itself a little later, and the sweep starts the rest.

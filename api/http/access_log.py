@@ -13,9 +13,9 @@ from starlette.types import Scope
 
 from kit.redaction import Redactor
 
-NAME = "api.access"
-QUIET = ("/healthz", "/readyz")
-_logger = logging.getLogger(NAME)
+LOGGER_NAME = "api.access"
+UNLOGGED_PATHS = ("/healthz", "/readyz")
+_logger = logging.getLogger(LOGGER_NAME)
 
 
 def configure(secrets: Iterable[str]) -> None:
@@ -25,9 +25,9 @@ def configure(secrets: Iterable[str]) -> None:
     _logger.handlers, _logger.propagate = [handler], False
 
 
-def write(scope: Scope, status: int, seconds: float) -> None:
+def log_request(scope: Scope, status: int, seconds: float) -> None:
     """Tell of a request that was answered; `status` 0: its client was gone before."""
-    if scope["path"] in QUIET or not _logger.isEnabledFor(logging.INFO):
+    if scope["path"] in UNLOGGED_PATHS or not _logger.isEnabledFor(logging.INFO):
         return
     key = scope.get("key")
     fields = {
@@ -38,7 +38,7 @@ def write(scope: Scope, status: int, seconds: float) -> None:
         "key_id": key.id if key else None,
         "request_id": scope["request_id"],
     }
-    record = logging.LogRecord(NAME, logging.INFO, __file__, 0, "request", None, None)
+    record = logging.LogRecord(LOGGER_NAME, logging.INFO, __file__, 0, "request", None, None)
     record.__dict__.update(fields=fields, **fields)
     _logger.handle(record)
 
@@ -54,7 +54,7 @@ class _Line(logging.Formatter):
             **record.__dict__["fields"],
             "event": record.msg,
             "level": "info",
-            "logger": NAME,
+            "logger": LOGGER_NAME,
             "timestamp": at.replace("+00:00", "Z"),
         }
         return self._redactor.text(orjson.dumps(line).decode())

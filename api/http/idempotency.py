@@ -25,13 +25,13 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from kit.crypto import Vault
 from kit.database import Database
-from kit.errors import Conflict, IdempotencyMismatch, Invalid, SecretShown
+from kit.errors import Conflict, IdempotencyMismatch, Invalid, SecretAlreadyShown
 from kit.ids import derived_id
 from models import IdempotencyRecord
 from models.base import now
-from models.idempotency import KEPT
+from models.idempotency import RETENTION
 
-ABANDONED = timedelta(seconds=30)
+ABANDONED_AFTER = timedelta(seconds=30)
 """After this long an unfinished claim belongs to a process that died."""
 
 
@@ -55,12 +55,12 @@ class Claim:
         return derived_id(prefix, self.began_at, f"{self.project_id}:{self.key_id}:{self.key}:{what}")
 
 
-def fingerprint(method: str, path: str, query: bytes, body: bytes) -> str:
+def request_fingerprint(method: str, path: str, query: bytes, body: bytes) -> str:
     """What makes two requests of one key the same."""
     return sha256(b"\0".join([method.encode(), path.encode(), query, body])).hexdigest()
 
 
-class Idempotency:
+class IdempotencyStore:
     def __init__(self, database: Database, vault: Vault) -> None:
         self._database, self._vault = database, vault
 
@@ -79,7 +79,7 @@ class Idempotency:
             "body": None,
             "made_id": None,
         }
-        is_old = col(IdempotencyRecord.created_at) < at - KEPT
+        is_old = col(IdempotencyRecord.created_at) < at - RETENTION
         named = {"project_id": project_id, "key_id": key_id, "key": key}
         record = insert(IdempotencyRecord).values({**named, **fresh, "began_at": at})
         created_at = col(IdempotencyRecord.created_at)
@@ -87,7 +87,7 @@ class Idempotency:
         record = record.on_conflict_do_update(
             index_elements=[*named],
             set_={**fresh, "began_at": case((is_old, at), else_=col(IdempotencyRecord.began_at))},
-            where=or_(is_old, unfinished & (created_at < at - ABANDONED)),
+            where=or_(is_old, unfinished & (created_at < at - ABANDONED_AFTER)),
         )
         async with self._database.of(project_id).transaction() as session:
             claimed = await session.execute(record.returning(col(IdempotencyRecord.began_at)))
@@ -98,10 +98,10 @@ class Idempotency:
         if known is not None and known.request_hash != request:
             raise IdempotencyMismatch("This Idempotency-Key was used for another request: choose a new one.")
         status = known.status_code if known else None
-        if known is None or status is None or (status < 0 and at - known.created_at < ABANDONED):
+        if known is None or status is None or (status < 0 and at - known.created_at < ABANDONED_AFTER):
             raise StillRunning("The first request with this Idempotency-Key is still running.", retry_after=1)
         if known.body is None:
-            raise _shown(known.made_id)
+            raise _secret_shown_error(known.made_id)
         body = self._vault.open(known.body.decode())
         headers = {"Idempotent-Replayed": "true"}
         return Response(body, abs(status), headers, media_type="application/json")
@@ -152,9 +152,9 @@ class Idempotency:
         )
 
 
-def _shown(made_id: str | None) -> SecretShown:
+def _secret_shown_error(made_id: str | None) -> SecretAlreadyShown:
     about = f" ({made_id})" if made_id else ""
-    return SecretShown(
+    return SecretAlreadyShown(
         f"The first request with this Idempotency-Key was carried out{about}. Its answer held a secret, which"
         " is shown once and not kept. If that answer was lost, undo what it made, or rotate the secret, and"
         " ask again with another Idempotency-Key."

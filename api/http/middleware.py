@@ -9,18 +9,18 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.http import access_log
-from api.http.errors import named, report, respond
+from api.http.errors import error_response, log_error, to_app_error
 from api.http.rate_limits import headers_of
 from kit.errors import Internal
 
-CORS = [
+CORS_HEADERS = [
     (b"access-control-allow-origin", b"*"),
     (
         b"access-control-expose-headers",
         b"X-Request-ID, Retry-After, RateLimit, RateLimit-Policy, Idempotent-Replayed, ETag",
     ),
 ]
-PREFLIGHT = {
+PREFLIGHT_HEADERS = {
     "Access-Control-Allow-Methods": "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS",
     "Access-Control-Allow-Headers": "Authorization, Content-Type, Idempotency-Key, If-Match, "
     "If-None-Match, Last-Event-ID, X-API-Version, X-Request-ID",
@@ -28,7 +28,7 @@ PREFLIGHT = {
 }
 
 
-class Front:
+class RequestMiddleware:
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
@@ -38,7 +38,7 @@ class Front:
             return
         began, status = perf_counter(), 0
         request_id = scope["request_id"] = _request_id(scope)
-        extra = [(b"x-request-id", request_id.encode()), *CORS]
+        extra = [(b"x-request-id", request_id.encode()), *CORS_HEADERS]
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=request_id)
 
@@ -50,7 +50,7 @@ class Front:
             await send(message)
 
         if scope["method"] == "OPTIONS":
-            await Response(status_code=204, headers=PREFLIGHT)(scope, receive, reply)
+            await Response(status_code=204, headers=PREFLIGHT_HEADERS)(scope, receive, reply)
             return
         if scope["method"] == "HEAD":  # answered like GET; the server sends no body
             scope["method"] = "GET"
@@ -58,15 +58,15 @@ class Front:
         try:
             await self._app(scope, receive, reply)
         except Exception as failure:
-            error = named(failure)
-            report(failure, error)
+            error = to_app_error(failure)
+            log_error(failure, error)
             if (
                 status
             ):  # too late for another answer: the connection is cut, so that nobody takes it for whole
                 raise
-            await respond(scope, error or Internal("A bug."))(scope, receive, reply)
+            await error_response(scope, error or Internal("A bug."))(scope, receive, reply)
         finally:
-            access_log.write(scope, status, perf_counter() - began)
+            access_log.log_request(scope, status, perf_counter() - began)
 
 
 def _request_id(scope: Scope) -> str:

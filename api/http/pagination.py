@@ -14,11 +14,11 @@ from pydantic import Field
 from kit.errors import Invalid
 from kit.schemas import Wire
 
-LARGEST_INTEGER = 2**31 - 1
+MAX_INTEGER = 2**31 - 1
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", re.ASCII)
 
 
-class Window(Wire):
+class PageQuery(Wire):
     """Which stretch of a list; subclasses add the list's filters."""
 
     limit: Annotated[int, Field(ge=1, le=100)] = 25
@@ -31,7 +31,7 @@ class Window(Wire):
         return self.model_dump(exclude={"limit", "cursor"}, exclude_none=True, mode="json")
 
 
-class Cursors:
+class CursorCodec:
     """The cursors of one list: `identity` is what the list is of, `kinds` the types of its key columns."""
 
     def __init__(self, identity: object, kinds: Sequence[object]) -> None:
@@ -50,7 +50,7 @@ class Cursors:
             raise self._refused() from None
         if raw[:6] != self._mark(raw[6:]) or not isinstance(place, list) or len(place) != len(self._kinds):
             raise self._refused()
-        if not all(_fits(value, kind) for value, kind in zip(place, self._kinds, strict=True)):
+        if not all(_is_comparable(value, kind) for value, kind in zip(place, self._kinds, strict=True)):
             raise self._refused()
         return place
 
@@ -64,11 +64,11 @@ class Cursors:
         )
 
 
-def _fits(value: object, kind: object) -> bool:
+def _is_comparable(value: object, kind: object) -> bool:
     """Whether a column of this kind can be compared with the value."""
     if isinstance(value, str):
         return (kind is str and "\0" not in value) or (kind is datetime and _is_moment(value))
-    return type(value) is int and kind is int and 0 <= value <= LARGEST_INTEGER
+    return type(value) is int and kind is int and 0 <= value <= MAX_INTEGER
 
 
 def _is_moment(value: str) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from starlette.routing import BaseRoute, Match
 from starlette.types import Receive, Scope, Send
 
-from api.http.errors import OtherMethod
+from api.http.errors import WrongMethod
 from api.http.route import Route
 
 
@@ -26,7 +26,7 @@ class ExactPaths(BaseRoute):
         methods = self._routes[scope["path"]]
         route = methods.get(scope["method"])
         if route is None:
-            raise OtherMethod(", ".join(sorted(methods)))
+            raise WrongMethod(", ".join(sorted(methods)))
         scope["route"], scope["endpoint"] = route, route.endpoint
         await route.app(scope, receive, send)
 
@@ -55,5 +55,5 @@ class SharedPath(BaseRoute):
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         route = self._routes.get(scope["method"])
         if route is None:
-            raise OtherMethod(", ".join(sorted(self._routes)))
+            raise WrongMethod(", ".join(sorted(self._routes)))
         await route.handle(scope, receive, send)

@@ -11,11 +11,11 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-LARGEST_HEAD: Final = 64 * 1024
+MAX_HEAD_BYTES: Final = 64 * 1024
 """Bytes of a request's first line and headers."""
-ARRIVAL_SECONDS: Final = 60.0
+REQUEST_TIMEOUT_SECONDS: Final = 60.0
 """In which a request has to be there, once its connection is open or its first byte came..."""
-STRETCH: Final = 1024 * 1024
+BODY_BYTES_PER_TIMEOUT: Final = 1024 * 1024
 """...and for each such stretch of its body once more: bytes."""
 
 
@@ -53,7 +53,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().data_received(data)
         if self._in_head:
             self._head += len(data)
-            if self._head > LARGEST_HEAD:
+            if self._head > MAX_HEAD_BYTES:
                 self.transport.close()
 
     def on_message_begin(self) -> None:
@@ -77,7 +77,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_body(self, body: bytes) -> None:
         super().on_body(body)
         self._stretch += len(body)
-        if self._stretch >= STRETCH:
+        if self._stretch >= BODY_BYTES_PER_TIMEOUT:
             self._stretch = 0
             self._expect_nothing()
             self._expect()
@@ -88,12 +88,12 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _tell(self, size: int) -> None:
         self._told += size
-        if self._told > LARGEST_HEAD:
+        if self._told > MAX_HEAD_BYTES:
             raise ValueError("the head is too long")  # uvicorn answers 400 and closes the connection
 
     def _expect(self) -> None:
         """A whole request, from now on."""
-        self._too_late = self.loop.call_later(ARRIVAL_SECONDS, self.transport.close)
+        self._too_late = self.loop.call_later(REQUEST_TIMEOUT_SECONDS, self.transport.close)
 
     def _expect_nothing(self) -> None:
         if self._too_late is not None:

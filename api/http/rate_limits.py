@@ -25,26 +25,26 @@ from kit.errors import RateLimited
 from kit.token_bucket import Bucket, Rate
 from models.projects.rate_bucket import take_tokens
 
-SHARES: Final = 100
+SHARES_PER_BUCKET: Final = 100
 """In how many parts a key's bucket is given to processes."""
-PAUSE_SECONDS: Final = 1.0
+EMPTY_BUCKET_PAUSE_SECONDS: Final = 1.0
 """How long a process does not ask a row again that had nothing."""
-REFUSAL_SECONDS: Final = 1.0
+REFUSAL_DELAY_SECONDS: Final = 1.0
 """Until a request of an address that has had its share is refused."""
 MAX_DELAYED: Final = 500
 """Requests of a process that are delayed at a time; of more, each is refused at once."""
-LARGEST: Final = 10_000
+MAX_BUCKETS: Final = 10_000
 """Keys, and addresses, that are counted at a time; of more, those unseen for longest begin anew."""
 STREAM_SECONDS: Final = 10.0
 """When to try again to open a stream: nobody knows when another one ends."""
-LONGEST_ADDRESS: Final = 100
+MAX_ADDRESS_CHARS: Final = 100
 
 Streaming = Callable[[Scope], AbstractContextManager[None]]
 """Holds a place for a stream, for as long as it lasts; RateLimited without one."""
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class LimitStatus:
     """How a client stands with one limit, in the words of `RateLimit-Policy` and `RateLimit`.
 
     They are those of draft-ietf-httpapi-ratelimit-headers-10: `r` is what is left, `t` the seconds until
@@ -55,7 +55,7 @@ class Standing:
     state: str
 
     @classmethod
-    def of(cls, name: str, rate: Rate, left: int, wait: float | None = None) -> "Standing":
+    def of(cls, name: str, rate: Rate, left: int, wait: float | None = None) -> "LimitStatus":
         """wait: seconds until there is more; unless given, those in which a token comes back."""
         seconds = _whole_seconds(rate.spacing if wait is None else wait)
         return cls(f'"{name}";q={rate.quota};w={rate.seconds}', f'"{name}";r={left};t={seconds}')
@@ -63,7 +63,7 @@ class Standing:
 
 def headers_of(scope: Scope) -> list[tuple[bytes, bytes]]:
     """`RateLimit-Policy` and `RateLimit` of a request's answer; none where nothing limits it."""
-    standings: dict[str, Standing] = scope.get("rate_limits", {})
+    standings: dict[str, LimitStatus] = scope.get("rate_limits", {})
     if not standings:
         return []
     policies = ", ".join([standing.policy for standing in standings.values()])
@@ -71,7 +71,7 @@ def headers_of(scope: Scope) -> list[tuple[bytes, bytes]]:
     return [(b"ratelimit-policy", policies.encode()), (b"ratelimit", states.encode())]
 
 
-def _note(scope: Scope, name: str, standing: Standing) -> None:
+def _note(scope: Scope, name: str, standing: LimitStatus) -> None:
     scope.setdefault("rate_limits", {})[name] = standing
 
 
@@ -82,7 +82,7 @@ def address_of(scope: Scope) -> str:
     try:
         address = ip_address(host)
     except ValueError:  # a socket of the host itself, or what a trusted proxy said
-        return host[:LONGEST_ADDRESS]
+        return host[:MAX_ADDRESS_CHARS]
     if not isinstance(address, IPv6Address):
         return str(address)
     if address.ipv4_mapped is not None:
@@ -91,7 +91,7 @@ def address_of(scope: Scope) -> str:
 
 
 @dataclass(slots=True)
-class _Share:
+class _KeyShare:
     """What this process holds of one key's bucket."""
 
     tokens: int = 0
@@ -114,8 +114,8 @@ class _Share:
         self.tokens -= 1
         return True
 
-    def standing(self, at: float, rate: Rate) -> Standing:
-        return Standing.of("key", rate, min(self.tokens + self.left.left(at, rate), rate.quota))
+    def standing(self, at: float, rate: Rate) -> LimitStatus:
+        return LimitStatus.of("key", rate, min(self.tokens + self.left.left(at, rate), rate.quota))
 
 
 class RateLimits:
@@ -126,7 +126,7 @@ class RateLimits:
     ) -> None:
         self._database = database
         self._per_key, self._per_address, self._most_streams = per_key, per_address, streams
-        self._shares: OrderedDict[str, _Share] = OrderedDict()
+        self._shares: OrderedDict[str, _KeyShare] = OrderedDict()
         self._addresses: OrderedDict[str, Bucket] = OrderedDict()
         self._streams: Counter[str] = Counter()
         """Open in this process, by project."""
@@ -136,9 +136,9 @@ class RateLimits:
         """Count a request to its key; RateLimited when that has had its share."""
         if (rate := self._per_key) is None:
             return
-        share = self._shares.setdefault(key_id, _Share())
+        share = self._shares.setdefault(key_id, _KeyShare())
         self._shares.move_to_end(key_id)
-        if len(self._shares) > LARGEST:
+        if len(self._shares) > MAX_BUCKETS:
             self._shares.popitem(last=False)
         if not share.spend(monotonic()):
             async with share.turn:
@@ -146,17 +146,19 @@ class RateLimits:
                     await self._renew(scope, share, key_id, rate)
         _note(scope, "key", share.standing(monotonic(), rate))
 
-    async def _renew(self, scope: Scope, share: _Share, key_id: str, rate: Rate) -> None:
+    async def _renew(self, scope: Scope, share: _KeyShare, key_id: str, rate: Rate) -> None:
         """Take another part of the row, and spend the first token of it."""
         at = monotonic()
         if at >= share.refused_until:
-            granted, left = await take_tokens(self._database, key_id, rate, max(rate.quota // SHARES, 1))
+            granted, left = await take_tokens(
+                self._database, key_id, rate, max(rate.quota // SHARES_PER_BUCKET, 1)
+            )
             share.take(at, rate, granted, left)
             if share.spend(at):
                 return
-            share.refused_until = at + max(rate.spacing, PAUSE_SECONDS)
+            share.refused_until = at + max(rate.spacing, EMPTY_BUCKET_PAUSE_SECONDS)
         wait = share.refused_until - at
-        _note(scope, "key", Standing.of("key", rate, 0, wait))
+        _note(scope, "key", LimitStatus.of("key", rate, 0, wait))
         raise _too_many("This key", rate, wait)
 
     async def take_from_address(self, scope: Scope) -> None:
@@ -169,20 +171,20 @@ class RateLimits:
         at, address = monotonic(), address_of(scope)
         bucket = self._addresses.setdefault(address, Bucket(at))
         self._addresses.move_to_end(address)
-        if len(self._addresses) > LARGEST:
+        if len(self._addresses) > MAX_BUCKETS:
             self._addresses.popitem(last=False)
         if not bucket.take(at, rate, 1):
             await self._delay_refusal()
             wait = bucket.wait(monotonic(), rate)
-            _note(scope, "address", Standing.of("address", rate, 0, wait))
+            _note(scope, "address", LimitStatus.of("address", rate, 0, wait))
             raise _too_many("This address", rate, wait)
-        _note(scope, "address", Standing.of("address", rate, bucket.left(at, rate)))
+        _note(scope, "address", LimitStatus.of("address", rate, bucket.left(at, rate)))
 
     async def _delay_refusal(self) -> None:
         if self._delayed < MAX_DELAYED:
             self._delayed += 1
             try:
-                await asyncio.sleep(REFUSAL_SECONDS)
+                await asyncio.sleep(REFUSAL_DELAY_SECONDS)
             finally:
                 self._delayed -= 1
 
@@ -201,7 +203,7 @@ class RateLimits:
             most = self._most_streams
             if most is not None and self._streams[project_id] >= most:
                 policy = f'"streams";q={most};qu="concurrent-requests"'
-                _note(scope, "streams", Standing(policy, f'"streams";r=0;t={STREAM_SECONDS:.0f}'))
+                _note(scope, "streams", LimitStatus(policy, f'"streams";r=0;t={STREAM_SECONDS:.0f}'))
                 raise RateLimited(
                     f"The project has {most} streams open here, which is as many as it may: close some.",
                     retry_after=STREAM_SECONDS,

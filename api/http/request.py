@@ -8,8 +8,8 @@ from fastapi import Request
 
 from kit.errors import PayloadTooLarge
 
-LARGEST_BODY = 1024 * 1024
-TOO_LARGE = "The body may have 1 MiB at most."
+MAX_BODY_BYTES = 1024 * 1024
+BODY_TOO_LARGE = "The body may have 1 MiB at most."
 MAX_DEPTH = 64
 """Objects and lists within one another, in a body."""
 
@@ -19,13 +19,13 @@ class StrictRequest(Request):
         """The whole body; PayloadTooLarge as soon as it is known to be over 1 MiB."""
         if not hasattr(self, "_body"):
             length = self.headers.get("content-length")
-            if length is not None and length.isdecimal() and int(length) > LARGEST_BODY:
-                raise PayloadTooLarge(TOO_LARGE)
+            if length is not None and length.isdecimal() and int(length) > MAX_BODY_BYTES:
+                raise PayloadTooLarge(BODY_TOO_LARGE)
             chunks, size = [], 0
             async for chunk in self.stream():
                 size += len(chunk)
-                if size > LARGEST_BODY:
-                    raise PayloadTooLarge(TOO_LARGE)
+                if size > MAX_BODY_BYTES:
+                    raise PayloadTooLarge(BODY_TOO_LARGE)
                 chunks.append(chunk)
             self._body = b"".join(chunks)
         return self._body
@@ -37,14 +37,14 @@ class StrictRequest(Request):
             value: object = orjson.loads(body)
         except orjson.JSONDecodeError as error:
             raise json.JSONDecodeError(error.msg, "", 0) from None
-        if _is_deep(value, body):
+        if _is_too_deep(value, body):
             raise json.JSONDecodeError(f"it nests more than {MAX_DEPTH} objects and lists", "", 0)
-        if b"\\u0000" in body and _holds_nul(value):
+        if b"\\u0000" in body and _contains_nul(value):
             raise json.JSONDecodeError("it holds the character NUL, which cannot be stored", "", 0)
         return value
 
 
-def _is_deep(value: object, body: bytes) -> bool:
+def _is_too_deep(value: object, body: bytes) -> bool:
     if body.count(b"[") + body.count(b"{") <= MAX_DEPTH:
         return False
     level = [value]
@@ -59,9 +59,9 @@ def _children(value: object) -> Iterable[object]:
     return value if isinstance(value, list) else ()
 
 
-def _holds_nul(value: object) -> bool:
+def _contains_nul(value: object) -> bool:
     if isinstance(value, str):
         return "\0" in value
     if isinstance(value, list):
-        return any(map(_holds_nul, value))
-    return isinstance(value, dict) and any(_holds_nul(part) for pair in value.items() for part in pair)
+        return any(map(_contains_nul, value))
+    return isinstance(value, dict) and any(_contains_nul(part) for pair in value.items() for part in pair)

@@ -9,10 +9,10 @@ from fastapi import Response
 from pydantic import BaseModel
 
 from api.http.etags import etag_of
-from api.http.pagination import Cursors, Window
+from api.http.pagination import CursorCodec, PageQuery
 from kit.errors import NotFound
-from kit.schemas import Page, Read, shows_secret
-from models.json_view import AMONG, View
+from kit.schemas import Page, Read, contains_secret_field
+from models.json_view import CANDIDATE_IDS, JsonView
 
 R = TypeVar("R", bound=BaseModel)
 S = TypeVar("S", bound=BaseModel, covariant=True)
@@ -20,10 +20,10 @@ Fetch = Callable[[str, Mapping[str, object]], Awaitable[Sequence[Sequence[object
 
 
 @dataclass(frozen=True, slots=True)
-class One(Generic[R]):
+class Item(Generic[R]):
     """The one row that `where` (columns and values) names, or 404."""
 
-    view: View[Any, R]
+    view: JsonView[Any, R]
     where: Mapping[str, object]
     trashed: bool = False
     """Also when it is in the trash."""
@@ -35,7 +35,7 @@ class One(Generic[R]):
         return b'{"data":' + cast("str", found[0][0]).encode() + b"}"
 
 
-class Paged(Protocol[S]):
+class PagedView(Protocol[S]):
     """What a list is read from: a view of a table, or of several."""
 
     @property
@@ -51,16 +51,16 @@ class Paged(Protocol[S]):
         """Of the columns that order it."""
 
     def page(self, where: tuple[str, ...], many: frozenset[str], after: bool, descending: bool) -> str:
-        """SQL of a stretch of it; see `models.json_view.View.page`."""
+        """SQL of a stretch of it; see `models.json_view.JsonView.page`."""
 
 
 @dataclass(frozen=True, slots=True)
-class Many(Generic[R]):
+class ItemPage(Generic[R]):
     """One page of the rows that `where` names; a list as value means any of these."""
 
-    view: Paged[R]
+    view: PagedView[R]
     where: Mapping[str, object]
-    window: Window = field(default_factory=Window)
+    window: PageQuery = field(default_factory=PageQuery)
     descending: bool = True
     after: Sequence[object] = ()
     """Where the list begins when there is no cursor: the key columns of the row before its first."""
@@ -71,10 +71,10 @@ class Many(Generic[R]):
 
     async def render(self, fetch: Fetch) -> bytes:
         view, limit = self.view, self.window.limit
-        asked = {name: value for name, value in self.where.items() if name != AMONG}
+        asked = {name: value for name, value in self.where.items() if name != CANDIDATE_IDS}
         identity = [view.name, self.descending, asked]
         parameters = {**self.where, "take": limit + 1}
-        cursors = Cursors(identity, view.key_types)
+        cursors = CursorCodec(identity, view.key_types)
         place = self.after if self.window.cursor is None else cursors.decode(self.window.cursor)
         parameters |= {f"after_{index}": value for index, value in enumerate(place)}
         many = frozenset(name for name, value in self.where.items() if isinstance(value, list))
@@ -89,7 +89,7 @@ class Many(Generic[R]):
 
 
 @dataclass(frozen=True, slots=True)
-class Summarised(Many[R]):
+class SummarizedPage(ItemPage[R]):
     """A page with more beside its data, by name; its handler declares the schema of the whole page."""
 
     beside: Mapping[str, BaseModel | None] = field(default_factory=dict)
@@ -105,7 +105,7 @@ def render_object(answer: BaseModel) -> bytes:
     return b'{"data":' + answer.model_dump_json(by_alias=True).encode() + b"}"
 
 
-class Unrendered(Response):
+class DeferredResponse(Response):
     """Carries what a handler returned past FastAPI, which would validate and write it a second time."""
 
     def __init__(self, answer: object, status: int) -> None:
@@ -114,7 +114,7 @@ class Unrendered(Response):
 
     @property
     def shows_secret(self) -> bool:
-        return shows_secret(type(self.answer))
+        return contains_secret_field(type(self.answer))
 
     @property
     def id(self) -> str | None:
@@ -125,7 +125,7 @@ class Unrendered(Response):
         answer = self.answer
         if isinstance(answer, Response):
             return answer
-        if isinstance(answer, One | Many):
+        if isinstance(answer, Item | ItemPage):
             body = await answer.render(fetch)
         elif isinstance(answer, Page):
             body = answer.model_dump_json(by_alias=True).encode()
@@ -133,5 +133,5 @@ class Unrendered(Response):
             body = render_object(answer)
         else:
             raise TypeError(f"A handler answered {type(answer).__name__}, which is no answer.")
-        headers = {"ETag": etag_of(body)} if isinstance(answer, One | Read) else None
+        headers = {"ETag": etag_of(body)} if isinstance(answer, Item | Read) else None
         return Response(body, self.status_code, headers, "application/json", self.background)

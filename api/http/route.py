@@ -12,21 +12,23 @@ from fastapi import Request, Response
 from fastapi.routing import APIRoute
 from sqlalchemy.exc import SQLAlchemyError
 
-from api.auth import Access, Key
-from api.http.errors import named, respond
+from api.auth import Access, AuthenticatedKey
+from api.http.errors import error_response, to_app_error
 from api.http.etags import not_modified
-from api.http.idempotency import Claim, fingerprint
+from api.http.idempotency import Claim, request_fingerprint
 from api.http.request import StrictRequest
-from api.http.responses import Unrendered
-from api.state import Api, Unit, api_of
+from api.http.responses import DeferredResponse
+from api.state import AppState, UnitOfWork, app_state_of
 from kit.errors import AppError, Invalid
 from kit.logs import logger
 
 log = logger(__name__)
 Handle = Callable[[Request], Awaitable[Response]]
-WITH_KEY = ("POST", "PATCH")
+IDEMPOTENT_METHODS = ("POST", "PATCH")
 """Methods on which an `Idempotency-Key` counts."""
-UNCONDITIONAL = "If-Match: this operation does not depend on the state of one object; leave the header out."
+IF_MATCH_UNSUPPORTED = (
+    "If-Match: this operation does not depend on the state of one object; leave the header out."
+)
 
 
 class Route(APIRoute):
@@ -48,33 +50,33 @@ class Route(APIRoute):
         handle, access = super().get_route_handler(), self.access
 
         async def walk(request: Request) -> Response:
-            request, api = StrictRequest(request.scope, request.receive), api_of(request)
+            request, api = StrictRequest(request.scope, request.receive), app_state_of(request)
             if access is None:
                 if request.method != "GET":  # those are probes, and the description: answered at any rate
                     await api.rate_limits.take_from_address(request.scope)
-                return await _unrendered(await handle(request)).render_with(api.reads.fetch)
-            key = await _admit(request, api)
+                return await _deferred_response(await handle(request)).render_with(api.reads.fetch)
+            key = await _authenticate(request, api)
             key.require(access)
             _refuse_nul(request)
             if request.method != "GET":
                 await request.body()  # refused for its size here, as FastAPI would call that a parsing error
-            unit = request.scope["unit"] = Unit(api, key, if_match=request.headers.get("if-match"))
+            unit = request.scope["unit"] = UnitOfWork(api, key, if_match=request.headers.get("if-match"))
             if self.upstream and unit.ignores_if_match and request.method != "GET":
-                raise Invalid(UNCONDITIONAL, field="If-Match")
+                raise Invalid(IF_MATCH_UNSUPPORTED, field="If-Match")
             idempotency_key = request.headers.get("idempotency-key")
-            if idempotency_key is None or request.method not in WITH_KEY:
+            if idempotency_key is None or request.method not in IDEMPOTENT_METHODS:
                 return not_modified(request, await _transact(request, unit, handle, None))
             query, body = request.scope["query_string"], await request.body()
-            asked = fingerprint(request.method, request.url.path, query, body)
+            asked = request_fingerprint(request.method, request.url.path, query, body)
             claim = await api.idempotency.claim(key.project_id, key.id, idempotency_key, asked)
             if isinstance(claim, Response):
                 return claim
-            return await _once(request, unit, handle, claim)
+            return await _run_idempotently(request, unit, handle, claim)
 
         return walk
 
 
-async def _admit(request: Request, api: Api) -> Key:
+async def _authenticate(request: Request, api: AppState) -> AuthenticatedKey:
     """The key of a request, which is counted to it; to its address as long as no valid key is known.
 
     Raises AuthMissing, AuthInvalid or RateLimited.
@@ -90,16 +92,16 @@ async def _admit(request: Request, api: Api) -> Key:
     return key
 
 
-async def _transact(request: Request, unit: Unit, handle: Handle, claim: Claim | None) -> Response:
+async def _transact(request: Request, unit: UnitOfWork, handle: Handle, claim: Claim | None) -> Response:
     """The handler and its commit, then what it asked of the engine, then the answer."""
     api = unit.api
     try:
-        answer = _unrendered(await handle(request))
+        answer = _deferred_response(await handle(request))
         if unit.ignores_if_match and request.method != "GET":
-            raise Invalid(UNCONDITIONAL, field="If-Match")
+            raise Invalid(IF_MATCH_UNSUPPORTED, field="If-Match")
         response = None if unit.commands else await answer.render_with(unit.fetch)
         if claim and response:
-            await _remember(unit, claim, answer, response)
+            await _store_response(unit, claim, answer, response)
         await unit.commit()
     finally:
         await unit.close()
@@ -111,7 +113,9 @@ async def _transact(request: Request, unit: Unit, handle: Handle, claim: Claim |
     return response
 
 
-async def _remember(unit: Unit, claim: Claim, answer: Unrendered, response: Response) -> None:
+async def _store_response(
+    unit: UnitOfWork, claim: Claim, answer: DeferredResponse, response: Response
+) -> None:
     """Store the answer with what it tells of; of a secret no copy is kept."""
     idempotency = unit.api.idempotency
     if answer.shows_secret:
@@ -120,16 +124,16 @@ async def _remember(unit: Unit, claim: Claim, answer: Unrendered, response: Resp
         await idempotency.store(unit.session, claim, response, provisional=bool(unit.after))
 
 
-async def _once(request: Request, unit: Unit, handle: Handle, claim: Claim) -> Response:
+async def _run_idempotently(request: Request, unit: UnitOfWork, handle: Handle, claim: Claim) -> Response:
     """The same under a claim: what is refused for good is remembered too, what may be tried again is not."""
     idempotency, unit.claim = unit.api.idempotency, claim
     try:
         return await _transact(request, unit, handle, claim)
     except Exception as failure:
-        error = named(failure)
+        error = to_app_error(failure)
         try:
             if error is not None and not error.retryable:
-                response = respond(request.scope, error)
+                response = error_response(request.scope, error)
                 await idempotency.keep(claim, response)
                 return response
             await idempotency.release(claim)
@@ -147,7 +151,7 @@ def _refuse_nul(request: Request) -> None:
             raise Invalid("The character NUL is not allowed in a query.", field=name.replace("\0", ""))
 
 
-def _unrendered(response: Response) -> Unrendered:
-    if not isinstance(response, Unrendered):
+def _deferred_response(response: Response) -> DeferredResponse:
+    if not isinstance(response, DeferredResponse):
         raise TypeError("An operation is registered by `api.http.router.Router`.")
     return response

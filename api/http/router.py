@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from pydantic.alias_generators import to_camel
 
 from api.auth import Access
-from api.http.responses import Many, One, Unrendered
+from api.http.responses import DeferredResponse, Item, ItemPage
 from api.http.route import Route
 from api.openapi.describe import Endpoint, describe
 from kit.schemas import Envelope, Page
@@ -69,11 +69,11 @@ class Router:
         name: str | None,
     ) -> Callable[[Handler], Handler]:
         def add(handler: Handler) -> Handler:
-            shape = _shape(get_type_hints(handler)["return"])
+            shape = _response_schema(get_type_hints(handler)["return"])
             self.routes.append(
                 Route(
                     self._prefix + path,
-                    _unrendered(handler, status),
+                    _defer_rendering(handler, status),
                     access,
                     upstream=self._upstream,
                     methods=[method],
@@ -90,15 +90,15 @@ class Router:
         return add
 
 
-def _shape(returned: Any) -> Any:
+def _response_schema(returned: Any) -> Any:
     """The wire schema of what a handler declares to return."""
     origin: Any = get_origin(returned)
     arguments: Any = get_args(returned)
     if origin in (Union, UnionType):
-        return _shape(arguments[0])
-    if origin is One:
+        return _response_schema(arguments[0])
+    if origin is Item:
         return Envelope.__class_getitem__(arguments[0])
-    if origin is Many:
+    if origin is ItemPage:
         return Page.__class_getitem__(arguments[0])
     if isinstance(returned, type) and issubclass(returned, Page):
         return returned
@@ -107,9 +107,11 @@ def _shape(returned: Any) -> Any:
     return None
 
 
-def _unrendered(handler: Callable[..., Awaitable[object]], status: int) -> Callable[..., Awaitable[Response]]:
+def _defer_rendering(
+    handler: Callable[..., Awaitable[object]], status: int
+) -> Callable[..., Awaitable[Response]]:
     @wraps(handler)
     async def endpoint(*args: Any, **kwargs: Any) -> Response:
-        return Unrendered(await handler(*args, **kwargs), status)
+        return DeferredResponse(await handler(*args, **kwargs), status)
 
     return endpoint

@@ -8,14 +8,14 @@ from pydantic import BaseModel
 from sqlmodel import col, select
 
 from api.http.etags import require_match
-from api.http.filters import SearchWindow, containing
-from api.http.pagination import Window
-from api.http.responses import Many, One
-from api.state import Unit, unit_of
+from api.http.filters import SearchQuery, like_pattern
+from api.http.pagination import PageQuery
+from api.http.responses import Item, ItemPage
+from api.state import UnitOfWork, unit_of_work_of
 from kit.errors import NotFound
 from kit.ids import is_id
 from models.base import Table
-from models.json_view import View
+from models.json_view import JsonView
 
 T = TypeVar("T", bound=Table)
 R = TypeVar("R", bound=BaseModel)
@@ -23,31 +23,31 @@ MAX_CANDIDATES = 500
 """Names that match a search: so many are looked up by their ids, more are met soon enough in the list."""
 
 
-class Rows(Generic[T, R]):
+class ProjectRows(Generic[T, R]):
     """Never another project's, never the trashed; an id of another kind is unknown like any other."""
 
-    def __init__(self, view: View[T, R], unit: Unit) -> None:
+    def __init__(self, view: JsonView[T, R], unit: UnitOfWork) -> None:
         self.view, self.unit = view, unit
         self._project: dict[str, object] = {"project_id": unit.key.project_id}
         """Comes last wherever it is joined with what a client may have named."""
 
-    def one(self, id: str) -> One[R]:
+    def one(self, id: str) -> Item[R]:
         """Answer with the object of this id, or 404."""
-        return One(self.view, {"id": self._known(id), **self._project})
+        return Item(self.view, {"id": self._known(id), **self._project})
 
-    def trashed(self, id: str) -> One[R]:
+    def trashed(self, id: str) -> Item[R]:
         """Answer with the object of this id, although it was just put into the trash, or deleted for good."""
-        return One(self.view, {"id": id, **self._project}, trashed=True)
+        return Item(self.view, {"id": id, **self._project}, trashed=True)
 
-    def the(self, **where: object) -> One[R]:
+    def the(self, **where: object) -> Item[R]:
         """Answer with the one object that matches, or 404."""
-        return One(self.view, {**where, **self._project})
+        return Item(self.view, {**where, **self._project})
 
-    def page(self, window: Window, *, descending: bool = True, **where: object) -> Many[R]:
+    def page(self, window: PageQuery, *, descending: bool = True, **where: object) -> ItemPage[R]:
         """Answer with a page of those that match `where` and the window's filters, newest first."""
-        return Many(self.view, {**where, **window.filters(), **self._project}, window, descending)
+        return ItemPage(self.view, {**where, **window.filters(), **self._project}, window, descending)
 
-    async def search(self, window: SearchWindow) -> Many[R]:
+    async def search(self, window: SearchQuery) -> ItemPage[R]:
         """As `page`; names that contain what is searched for are found by an index where they are few.
 
         Where they are many, the page is full before much was read.
@@ -55,7 +55,7 @@ class Rows(Generic[T, R]):
         if window.search is None:
             return self.page(window)
         sql = f"SELECT {self.view.name}s_named_like(%(pattern)s, %(most)s)"
-        asked = {"pattern": containing(window.search), "most": MAX_CANDIDATES + 1}
+        asked = {"pattern": like_pattern(window.search), "most": MAX_CANDIDATES + 1}
         ids = [id for [id] in await self.unit.fetch(sql, asked)]  # noqa: A001
         return self.page(window, among=ids) if len(ids) <= MAX_CANDIDATES else self.page(window)
 
@@ -105,27 +105,27 @@ class Rows(Generic[T, R]):
         return id
 
 
-def rows(view: View[T, R]) -> Any:
+def project_rows(view: JsonView[T, R]) -> Any:
     """A dependency: the project's rows of this view."""
     _require_project(view)
 
-    async def provide(request: Request) -> Rows[T, R]:
-        return Rows(view, unit_of(request))
+    async def provide(request: Request) -> ProjectRows[T, R]:
+        return ProjectRows(view, unit_of_work_of(request))
 
     return Depends(provide)
 
 
-def found(view: View[T, R], *, lock: bool = False) -> Any:
+def path_row(view: JsonView[T, R], *, lock: bool = False) -> Any:
     """A dependency: the row named by `{id}` in the path, or 404."""
     _require_project(view)
 
     async def provide(id: Annotated[str, Path()], request: Request) -> T:
-        return await Rows(view, unit_of(request)).get(id, lock=lock)
+        return await ProjectRows(view, unit_of_work_of(request)).get(id, lock=lock)
 
     return Depends(provide)
 
 
-def _require_project(view: View[T, R]) -> None:
+def _require_project(view: JsonView[T, R]) -> None:
     """Raises TypeError, when the operation is imported, for a view whose rows name no project."""
     if "project_id" not in view.columns:
         raise TypeError(

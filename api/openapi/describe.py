@@ -9,7 +9,7 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
 from api.auth import Access
-from api.http.route import WITH_KEY
+from api.http.route import IDEMPOTENT_METHODS
 from api.realtime.event_stream import EventStream
 from kit.schemas import Envelope, ErrorEnvelope, Page, Read
 from models.projects.project import Role
@@ -121,7 +121,7 @@ LIMIT_HEADERS = {
     },
 }
 """Of answers that a limit refused; the second and the third are on the others, too."""
-KEY = {
+KEY_SCHEME = {
     "type": "http",
     "scheme": "bearer",
     "bearerFormat": "cc_live_…",
@@ -194,7 +194,7 @@ def schema(routes: Sequence[APIRoute]) -> dict[str, Any]:
     components = document["components"]
     components["parameters"] = HEADERS
     components["headers"] = LIMIT_HEADERS
-    components["securitySchemes"] = {"ProjectKey": KEY}
+    components["securitySchemes"] = {"ProjectKey": KEY_SCHEME}
     for unused in ("HTTPValidationError", "ValidationError"):
         del components["schemas"][unused]
     for component in components["schemas"].values():
@@ -202,18 +202,18 @@ def schema(routes: Sequence[APIRoute]) -> dict[str, Any]:
     for route in routes:
         for method in route.methods or ():
             operation = document["paths"][route.path_format][method.lower()]
-            _complete(operation, route)
+            _complete_operation(operation, route)
             _add_headers(operation, method, route.response_model)
     return document
 
 
-def _complete(operation: dict[str, Any], route: APIRoute) -> None:
+def _complete_operation(operation: dict[str, Any], route: APIRoute) -> None:
     for parameter in operation.get("parameters", []):
         parameter.setdefault("description", PARAMETERS.get(parameter["name"], ""))
     operation["responses"].pop("422", None)  # FastAPI's own form of a 400, which never occurs here
     content = operation["responses"][str(route.status_code)]["content"]
     if route.response_model is not None:
-        content["application/json"]["example"] = _answer(route.response_model)
+        content["application/json"]["example"] = _success_response(route.response_model)
     if EventStream in get_args(get_type_hints(route.endpoint)["return"]):
         content["text/event-stream"] = {"schema": {"type": "string"}}
     if route.body_field is not None:
@@ -223,7 +223,7 @@ def _complete(operation: dict[str, Any], route: APIRoute) -> None:
 
 def _add_headers(operation: dict[str, Any], method: str, shape: Any) -> None:
     names = []
-    if method in WITH_KEY and operation["security"]:
+    if method in IDEMPOTENT_METHODS and operation["security"]:
         names.append("IdempotencyKey")
     if method == "GET" and operation["security"] and _has_etag(shape):
         names.append("IfNoneMatch")
@@ -234,13 +234,13 @@ def _add_headers(operation: dict[str, Any], method: str, shape: Any) -> None:
 
 
 def _has_etag(shape: Any) -> bool:
-    """Whether it is one object with an identity; see `api.http.responses.Unrendered`."""
+    """Whether it is one object with an identity; see `api.http.responses.DeferredResponse`."""
     if shape is None or shape.__pydantic_generic_metadata__["origin"] is not Envelope:
         return False
     return issubclass(shape.__pydantic_generic_metadata__["args"][0], Read)
 
 
-def _answer(shape: type[BaseModel]) -> dict[str, Any]:
+def _success_response(shape: type[BaseModel]) -> dict[str, Any]:
     if not shape.__pydantic_generic_metadata__["args"]:
         return dict(_example(shape))
     inner = shape.__pydantic_generic_metadata__["args"][0]

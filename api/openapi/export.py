@@ -12,7 +12,7 @@ from api.http.router import Router
 from api.openapi.describe import schema
 from api.routes import ROUTES
 
-COMMITTED = Path(__file__).parents[2] / "docs" / "openapi.json"
+COMMITTED_FILE = Path(__file__).parents[2] / "docs" / "openapi.json"
 router = Router("", "Discovery, identity and others")
 
 
@@ -22,20 +22,20 @@ async def serve_description() -> Response:
     return Response(document(), media_type="application/json")
 
 
-EVERY_ROUTE: list[Route] = [*ROUTES, *router.routes]
+ALL_ROUTES: list[Route] = [*ROUTES, *router.routes]
 
 
 @cache
 def document() -> bytes:
-    return orjson.dumps(schema(EVERY_ROUTE), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+    return orjson.dumps(schema(ALL_ROUTES), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
 
 
 def main(arguments: list[str]) -> int:
     """Write the file, or with `--check` compare it; 0 when it says what the API says."""
     if "--check" not in arguments:
-        COMMITTED.write_bytes(document())
+        COMMITTED_FILE.write_bytes(document())
         return 0
-    if COMMITTED.exists() and COMMITTED.read_bytes() == document():
+    if COMMITTED_FILE.exists() and COMMITTED_FILE.read_bytes() == document():
         return 0
     sys.stderr.write(
         "docs/openapi.json is not what the API says: run `python -m api.openapi` and commit it.\n"

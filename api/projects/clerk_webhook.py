@@ -7,7 +7,7 @@ from standardwebhooks import Webhook, WebhookVerificationError
 from kit.database import Database
 from kit.errors import AuthInvalid, AuthMissing
 from kit.tenancy import EVERY_PROJECT
-from models.github.delivery import take_delivery
+from models.github.delivery import claim_delivery
 from models.projects.clerk_payloads import ClerkUser
 from models.projects.members import anonymize_everywhere
 
@@ -15,7 +15,7 @@ HEADERS = ("id", "timestamp", "signature")
 USER_DELETED = "user.deleted"
 
 
-def must_be_signed(secret: str, body: bytes, headers: Mapping[str, str]) -> str:
+def require_signature(secret: str, body: bytes, headers: Mapping[str, str]) -> str:
     """The id of the delivery; AuthMissing or AuthInvalid when Clerk did not send it, or long ago.
 
     Svix signs as Standard Webhooks does, under its own older names of the headers.
@@ -34,13 +34,13 @@ def must_be_signed(secret: str, body: bytes, headers: Mapping[str, str]) -> str:
     return given["id"]
 
 
-async def forget(database: Database, delivery: str, user: ClerkUser) -> bool:
+async def anonymize_user(database: Database, delivery: str, user: ClerkUser) -> bool:
     """Anonymise the member in every project; False when this delivery was taken before.
 
     All of it is one transaction with the delivery itself: if it fails, Clerk delivers it again.
     """
     async with database.of(EVERY_PROJECT).transaction() as session:
-        if not await take_delivery(session, f"clerk:{delivery}", USER_DELETED):
+        if not await claim_delivery(session, f"clerk:{delivery}", USER_DELETED):
             return False
         await anonymize_everywhere(session, user.id, user.primary_email)
         return True

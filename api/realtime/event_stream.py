@@ -18,14 +18,14 @@ from api.http.rate_limits import Streaming
 from kit.errors import AuthInvalid, Unavailable
 
 HEARTBEAT_SECONDS = 15.0
-LOOK_SECONDS = 5.0
+POLL_SECONDS = 5.0
 """How often a stream looks by itself, in case news was lost."""
-BATCH = 200
-UNSETTLED_SECONDS = 0.1
+BATCH_SIZE = 200
+UNSETTLED_POLL_SECONDS = 0.1
 """How soon it looks again for what is committed and may not be read yet."""
 
 
-class News(NamedTuple):
+class LogBatch(NamedTuple):
     """What a look at a log found."""
 
     chunks: Sequence[bytes] = ()
@@ -36,23 +36,23 @@ class News(NamedTuple):
     """More will follow in a moment, which nobody is told of again."""
 
 
-class Log(Protocol):
+class EventLog(Protocol):
     """What a stream follows; it knows how far it was read."""
 
     subject: str
     """The id whose events wake the stream: a run's, or a project's."""
 
-    async def read(self) -> News:
+    async def read(self) -> LogBatch:
         """What follows what was read before."""
         ...
 
 
-def sse(id: object, event: object, data: object) -> bytes:
+def format_sse(id: object, event: object, data: object) -> bytes:
     """One server-sent event."""
     return f"id: {id}\nevent: {event}\ndata: {data}\n\n".encode()
 
 
-class Events:
+class StreamRegistry:
     """Who waits for news of which subject."""
 
     def __init__(self) -> None:
@@ -97,8 +97,8 @@ class Events:
                 self._awaited.clear()
 
 
-async def follow(
-    events: Events, source: Log, allowed: Callable[[], Awaitable[object]]
+async def follow_log(
+    events: StreamRegistry, source: EventLog, allowed: Callable[[], Awaitable[object]]
 ) -> AsyncGenerator[bytes, None]:
     """Every event of a log, with heartbeats, until its last one or the shutdown.
 
@@ -115,7 +115,7 @@ async def follow(
                 await allowed()
                 found = await source.read()
             except (Unavailable, SQLAlchemyError):  # the stream outlives a restart of the database
-                found = News()
+                found = LogBatch()
             except AuthInvalid:
                 return
             for chunk in found.chunks:
@@ -125,9 +125,9 @@ async def follow(
             if found.chunks:
                 silent = 0.0
                 continue
-            rest = min(LOOK_SECONDS, HEARTBEAT_SECONDS)
+            rest = min(POLL_SECONDS, HEARTBEAT_SECONDS)
             if found.is_unsettled:
-                rest = min(rest, UNSETTLED_SECONDS)
+                rest = min(rest, UNSETTLED_POLL_SECONDS)
             with suppress(TimeoutError):
                 async with asyncio.timeout(rest):
                     await news.wait()
@@ -157,7 +157,7 @@ class EventStream(Response):
 
     async def _follow(self, receive: Receive, send: Send) -> None:
         sending = asyncio.create_task(self._send(send))
-        leaving = asyncio.create_task(_left(receive))
+        leaving = asyncio.create_task(_wait_for_disconnect(receive))
         try:
             await asyncio.wait([sending, leaving], return_when=asyncio.FIRST_COMPLETED)
             if sending.done():
@@ -175,6 +175,6 @@ class EventStream(Response):
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-async def _left(receive: Receive) -> None:
+async def _wait_for_disconnect(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass

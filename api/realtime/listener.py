@@ -20,7 +20,7 @@ CHECK_SECONDS = 2.0
 """How often the connection is asked whether it still lives."""
 ANSWER_SECONDS = 5.0
 """How long it may take to answer."""
-KEEPALIVE = "keepalives_idle=10 keepalives_interval=5 keepalives_count=2 tcp_user_timeout=15000"
+KEEPALIVE_OPTIONS = "keepalives_idle=10 keepalives_interval=5 keepalives_count=2 tcp_user_timeout=15000"
 
 log = logger(__name__)
 
@@ -66,7 +66,7 @@ class Listener:
             try:
                 connection = await AsyncConnection.connect(
                     psycopg.conninfo.make_conninfo(
-                        self._conninfo, **dict(pair.split("=") for pair in KEEPALIVE.split())
+                        self._conninfo, **dict(pair.split("=") for pair in KEEPALIVE_OPTIONS.split())
                     ),
                     autocommit=True,
                     connect_timeout=5,

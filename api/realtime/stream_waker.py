@@ -5,7 +5,7 @@ from typing import Final
 
 import psycopg
 
-from api.realtime.event_stream import Events
+from api.realtime.event_stream import StreamRegistry
 from kit.errors import Unavailable
 from kit.logs import logger
 from kit.sql_pool import SqlPool
@@ -21,14 +21,14 @@ log = logger(__name__)
 class StreamWaker:
     """Polls while any stream is open, from `start` to `close`."""
 
-    def __init__(self, events: Events, reads: SqlPool) -> None:
+    def __init__(self, events: StreamRegistry, reads: SqlPool) -> None:
         """reads: of every project."""
         self._events, self._poller = events, EventPoller(reads.fetch)
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         self._task = asyncio.create_task(self._run(), name="stream-waker")
-        self._task.add_done_callback(_report)
+        self._task.add_done_callback(_log_failure)
 
     async def close(self) -> None:
         if self._task is not None:
@@ -59,7 +59,7 @@ class StreamWaker:
             await asyncio.sleep(POLL_SECONDS)
 
 
-def _report(task: asyncio.Task[None]) -> None:
+def _log_failure(task: asyncio.Task[None]) -> None:
     """Streams go on, seconds late, but an operator should know."""
     if not task.cancelled() and (error := task.exception()) is not None:
         log.error("stream_waker.died", exc_info=error)

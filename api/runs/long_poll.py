@@ -10,18 +10,18 @@ from typing import Annotated, Final
 
 from fastapi import Query, Request
 
-from api.realtime.event_stream import LOOK_SECONDS
-from api.state import unit_of
+from api.realtime import event_stream
+from api.state import unit_of_work_of
 from kit.ids import is_id
 
 MAX_WAIT_SECONDS: Final = 50
-PAUSE_SECONDS: Final = 0.1
+BUSY_POLL_SECONDS: Final = 0.1
 """Between two looks at a run that has much to say."""
-_OVER: Final = (
+_READ_IS_FINISHED: Final = (
     "SELECT completed_at IS NOT NULL FROM run"
     " WHERE id = %(id)s AND project_id = %(project)s AND deleted_at IS NULL"
 )
-Wait = Annotated[
+WaitSeconds = Annotated[
     int,
     Query(
         ge=0,
@@ -34,7 +34,7 @@ Wait = Annotated[
 
 async def wait_for_end(request: Request, run_id: str, seconds: int) -> None:
     """Come back when the run has ended or is unknown, the time is over, or the process stops."""
-    unit = unit_of(request)
+    unit = unit_of_work_of(request)
     api = unit.api
     if seconds == 0 or request.scope.get("head") or not is_id(run_id, "r"):
         return
@@ -42,10 +42,12 @@ async def wait_for_end(request: Request, run_id: str, seconds: int) -> None:
         async with asyncio.timeout(seconds):
             while not api.events.closed:
                 news.clear()
-                found = await unit.reads.fetch(_OVER, {"id": run_id, "project": unit.key.project_id})
+                found = await unit.reads.fetch(
+                    _READ_IS_FINISHED, {"id": run_id, "project": unit.key.project_id}
+                )
                 if not found or found[0][0]:
                     return
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(news.wait(), LOOK_SECONDS)
-                await asyncio.sleep(PAUSE_SECONDS)
+                    await asyncio.wait_for(news.wait(), event_stream.POLL_SECONDS)
+                await asyncio.sleep(BUSY_POLL_SECONDS)
     await api.keys.check(request.headers.get("authorization"))  # it may have been revoked meanwhile

@@ -2,18 +2,18 @@
 
 from typing import cast
 
-from api.realtime.event_stream import News, sse
+from api.realtime.event_stream import LogBatch, format_sse
 from kit.sql_pool import SqlPool
 from models.event import EventType
 
 BATCH = 200
-_LAST = [kind.value for kind in EventType if kind.is_last]
-_NEWS = (
+_FINAL_TYPES = [kind.value for kind in EventType if kind.is_last]
+_READ_EVENTS = (
     "SELECT seq, type, json_build_object('seq', seq, 'type', type, 'createdAt',"
     """ to_char(created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'), 'data', data)::text"""
     " FROM event WHERE subject_id = %(subject)s AND seq > %(after)s ORDER BY seq LIMIT %(batch)s"
 )
-_END = """
+_READ_END = """
     SELECT completed_at IS NOT NULL,
         (SELECT seq FROM event WHERE subject_id = run.id AND type = ANY(%(last)s) LIMIT 1)
     FROM run WHERE id = %(subject)s
@@ -24,14 +24,18 @@ class RunLog:
     def __init__(self, reads: SqlPool, subject: str, after: int) -> None:
         self._reads, self.subject, self._after = reads, subject, after
 
-    async def read(self) -> News:
+    async def read(self) -> LogBatch:
         values = {"subject": self.subject, "after": self._after, "batch": BATCH}
-        rows = await self._reads.fetch(_NEWS, values)
+        rows = await self._reads.fetch(_READ_EVENTS, values)
         if not rows:
-            for has_ended, last in await self._reads.fetch(_END, {"subject": self.subject, "last": _LAST}):
+            for has_ended, last in await self._reads.fetch(
+                _READ_END, {"subject": self.subject, "last": _FINAL_TYPES}
+            ):
                 # Without its last event, which is written with its end, its events were pruned.
-                return News(is_over=bool(has_ended) and (last is None or cast("int", last) <= self._after))
-            return News(is_over=True)
+                return LogBatch(
+                    is_over=bool(has_ended) and (last is None or cast("int", last) <= self._after)
+                )
+            return LogBatch(is_over=True)
         self._after = cast("int", rows[-1][0])
-        chunks = [sse(seq, kind, data) for seq, kind, data in rows]
-        return News(chunks, is_over=any(kind in _LAST for _, kind, _ in rows))
+        chunks = [format_sse(seq, kind, data) for seq, kind, data in rows]
+        return LogBatch(chunks, is_over=any(kind in _FINAL_TYPES for _, kind, _ in rows))

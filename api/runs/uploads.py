@@ -8,44 +8,45 @@ from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 from starlette.requests import ClientDisconnect
 
-from activities.runs.files import Files, sha256_of
-from api.state import Api, Unit
+from activities.runs.files import FileStore, sha256_hex
+from api.state import AppState, UnitOfWork
 from gateways.errors import GatewayError
 from kit.errors import AuthInvalid, Conflict, Internal, Invalid, PayloadTooLarge, UpstreamError
 from kit.tenancy import EVERY_PROJECT
 from models import FileContent, UploadedFile
-from models.runs.uploaded_file import MOST_UNUSED
+from models.runs.uploaded_file import MAX_UNUSED_FILES
 
-REFUSED = "This upload address is unknown or has expired: ask for another one."
+UPLOAD_REFUSED = "This upload address is unknown or has expired: ask for another one."
 
 
-def upload_token(api: Api, file: UploadedFile) -> str:
+def upload_token(api: AppState, file: UploadedFile) -> str:
     """What lets its holder upload this one file; when it ends, and that it is used once, is on the row."""
     return api.vault.seal(f"upload:{file.id}")
 
 
-async def must_have_room(session: AsyncSession, project_id: str) -> None:
+async def require_capacity(session: AsyncSession, project_id: str) -> None:
     """Conflict when the project has as many files already that no run uses."""
     unused = select(func.count()).where(
         col(UploadedFile.project_id) == project_id, col(UploadedFile.expires_at).is_not(None)
     )
-    if (await session.execute(unused)).scalar_one() >= MOST_UNUSED:
+    if (await session.execute(unused)).scalar_one() >= MAX_UNUSED_FILES:
         raise Conflict(
-            f"The project has {MOST_UNUSED} uploads that no run uses: use them, or wait until they expire."
+            f"The project has {MAX_UNUSED_FILES} uploads that no run uses: use them, or wait until they "
+            "expire."
         )
 
 
-async def take_upload(api: Api, file_id: str, token: str, request: Request) -> UploadedFile:
+async def receive_upload(api: AppState, file_id: str, token: str, request: Request) -> UploadedFile:
     """Keep what is uploaded to a file, if it is what was announced; nothing is kept otherwise."""
     try:
         is_ours = api.vault.open(token) == f"upload:{file_id}"
     except Internal:
         is_ours = False
     if not is_ours:
-        raise AuthInvalid(REFUSED)
+        raise AuthInvalid(UPLOAD_REFUSED)
     async with api.database.of(EVERY_PROJECT).reading() as session:  # the file says whose it is
         file = await session.get(UploadedFile, file_id)
-    _must_be_open(file)
+    _require_open(file)
     assert file is not None
     given = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if given != file.content_type:
@@ -53,14 +54,14 @@ async def take_upload(api: Api, file_id: str, token: str, request: Request) -> U
     data = await _body(request, file.size_bytes)
     async with api.database.of(file.project_id).transaction() as session:
         file = await session.get(UploadedFile, file_id, with_for_update=True)
-        _must_be_open(file)
+        _require_open(file)
         assert file is not None
-        file.accept(data, sha256_of(data))
+        file.accept(data, sha256_hex(data))
         session.add(FileContent(file_id=file.id, data=data))
     return file
 
 
-async def check_stored(unit: Unit, ids: Sequence[str]) -> None:
+async def check_stored(unit: UnitOfWork, ids: Sequence[str]) -> None:
     """Look at what was uploaded to the store for these files, once each, before a run uses them.
 
     What is not there, or not what was announced, is an Invalid that names its place in the list.
@@ -68,7 +69,7 @@ async def check_stored(unit: Unit, ids: Sequence[str]) -> None:
     settings, database = unit.api.settings, unit.database
     if not ids or settings.files_s3_bucket is None:
         return
-    files = Files(database, settings)
+    files = FileStore(database, settings)
     async with database.reading() as session:
         statement = select(UploadedFile).where(
             col(UploadedFile.id).in_(ids),
@@ -90,14 +91,14 @@ async def check_stored(unit: Unit, ids: Sequence[str]) -> None:
             if row is None:
                 continue  # it has just expired, which starting the run finds and tells
             try:
-                row.accept(data, sha256_of(data))
+                row.accept(data, sha256_hex(data))
             except Invalid as error:
                 raise Invalid(f"{field}: {error.message}", field=field) from error
 
 
-def _must_be_open(file: UploadedFile | None) -> None:
+def _require_open(file: UploadedFile | None) -> None:
     if file is None or (file.is_closed and file.uploaded_at is None):
-        raise AuthInvalid(REFUSED)
+        raise AuthInvalid(UPLOAD_REFUSED)
     if file.is_closed:
         raise Conflict("This file was uploaded already: ask for another address to upload another one.")
 

@@ -6,36 +6,36 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
-from activities.projects.credentials import Credentials, read_credentials
-from api.state import Unit
+from activities.projects.credentials import Credentials, load_credentials
+from api.state import UnitOfWork
 from gateways.errors import CredentialMissing, GatewayError, ProviderLimit, SandboxGone
-from gateways.sandboxes.control import Sandboxes, SandboxHandle
-from gateways.sandboxes.inspection import Inspection, LookRefused
+from gateways.sandboxes.control import SandboxHandle, SandboxProvider
+from gateways.sandboxes.inspection import Inspection, InspectionRefused
 from kit.errors import AppError, Conflict, Invalid, NotFound, RateLimited, UpstreamError
 from kit.ids import is_id
-from models.jobs.job_lookup import table_of
+from models.jobs.job_lookup import job_table_name
 from models.projects.provider_key import Provider
 from models.sandboxes.sandbox import SandboxStatus
 
 DEADLINE: Final = 30.0
 """Seconds that a request waits for a sandbox."""
-UNKNOWN: Final = "Sandbox not found."
-_PLACE: Final = """
+SANDBOX_NOT_FOUND: Final = "Sandbox not found."
+_READ_SANDBOX: Final = """
     SELECT job_id, status, provider_id, timeout_ms,
         EXISTS (SELECT FROM sandbox_event WHERE sandbox_id = sandbox.id AND type = 'clone')
     FROM sandbox WHERE id = %(id)s AND project_id = %(project)s AND deleted_at IS NULL
 """
-_BASE: Final = "SELECT base_sha FROM {job} WHERE id = %(job)s"
+_READ_BASE_SHA: Final = "SELECT base_sha FROM {job} WHERE id = %(job)s"
 
 
 @dataclass(frozen=True)
-class Live:
+class LiveSandbox:
     """A sandbox that answers, and what is to be kept out of what it answers."""
 
     id: str
     job_id: str
     handle: SandboxHandle
-    sandboxes: Sandboxes
+    sandboxes: SandboxProvider
     credentials: Credentials
 
     @property
@@ -47,7 +47,7 @@ class Live:
 
 
 @asynccontextmanager
-async def live(unit: Unit, sandbox_id: str) -> AsyncIterator[Live]:
+async def open_live_sandbox(unit: UnitOfWork, sandbox_id: str) -> AsyncIterator[LiveSandbox]:
     """The project's live sandbox of this id, until the block ends; what fails in the block is an answer.
 
     404 for an unknown one; 409 for one that is gone or not ready.
@@ -55,26 +55,26 @@ async def live(unit: Unit, sandbox_id: str) -> AsyncIterator[Live]:
     rows = []
     if is_id(sandbox_id, "s"):
         asked = {"id": sandbox_id, "project": unit.key.project_id}
-        rows = [*await unit.reads.fetch(_PLACE, asked)]
+        rows = [*await unit.reads.fetch(_READ_SANDBOX, asked)]
     if not rows:
-        raise NotFound(UNKNOWN)
+        raise NotFound(SANDBOX_NOT_FOUND)
     [[job_id, status, provider_id, timeout_ms, is_cloned]] = rows
-    must_live(SandboxStatus(status))
+    require_live(SandboxStatus(status))
     if provider_id is None or not is_cloned:
         raise Conflict("The sandbox is not ready yet: its repository is still being cloned.")
     api = unit.api
     project_id = unit.key.project_id
-    credentials = await read_credentials(unit.database, api.vault, api.settings, api.redactors, project_id)
+    credentials = await load_credentials(unit.database, api.vault, api.settings, api.redactors, project_id)
     try:
         async with asyncio.timeout(DEADLINE):
-            sandboxes = Sandboxes(
+            sandboxes = SandboxProvider(
                 credentials.key(Provider.e2b, "E2B_API_KEY"),
                 api_url=api.settings.e2b_api_url,
                 sandbox_url=api.settings.e2b_sandbox_url,
                 owner=credentials.owner,
             )
             handle = await sandboxes.attach(provider_id, timeout_ms // 1000)
-            yield Live(sandbox_id, job_id, handle, sandboxes, credentials)
+            yield LiveSandbox(sandbox_id, job_id, handle, sandboxes, credentials)
     except CredentialMissing as error:
         raise Conflict(error.message) from error
     except GatewayError as error:
@@ -83,15 +83,15 @@ async def live(unit: Unit, sandbox_id: str) -> AsyncIterator[Live]:
         raise UpstreamError(f"The sandbox did not answer within {DEADLINE:g} seconds.") from error
 
 
-async def base_of(unit: Unit, job_id: str) -> str:
+async def load_base_sha(unit: UnitOfWork, job_id: str) -> str:
     """The commit that a job's work started from; Conflict while there is none."""
-    [[sha]] = await unit.reads.fetch(_BASE.format(job=table_of(job_id)), {"job": job_id})
+    [[sha]] = await unit.reads.fetch(_READ_BASE_SHA.format(job=job_table_name(job_id)), {"job": job_id})
     if sha is None:
         raise Conflict("The sandbox is not ready yet: its repository is still being cloned.")
     return str(sha)
 
 
-def must_live(status: SandboxStatus) -> None:
+def require_live(status: SandboxStatus) -> None:
     if status in (SandboxStatus.killed, SandboxStatus.error):
         how = "was removed" if status is SandboxStatus.killed else "was lost"
         raise Conflict(f"The sandbox {how}: nothing in it can be reached any more.")
@@ -100,13 +100,13 @@ def must_live(status: SandboxStatus) -> None:
 def to_app_error(error: GatewayError, credentials: Credentials) -> AppError:
     words = credentials.redactor.text(error.message)
     match error:
-        case LookRefused(word="missing"):
+        case InspectionRefused(word="missing"):
             return NotFound(words)
-        case LookRefused(word="other-server" | "no-repository"):
+        case InspectionRefused(word="other-server" | "no-repository"):
             return Conflict(words)
-        case LookRefused(word="no-base"):
+        case InspectionRefused(word="no-base"):
             return Invalid(f"base: {words}", field="base")
-        case LookRefused():
+        case InspectionRefused():
             return Invalid(f"path: {words}", field="path")
         case SandboxGone():
             return Conflict("The sandbox is gone: it no longer runs at the provider.")

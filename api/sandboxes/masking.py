@@ -3,30 +3,30 @@
 import base64
 from typing import NamedTuple
 
-from gateways.sandboxes.inspection import MARGIN
+from gateways.sandboxes.inspection import SECRET_MARGIN_BYTES
 from kit.redaction import Redactor
 
 
-class Masked(NamedTuple):
+class RedactedContent(NamedTuple):
     encoding: str
     """`utf-8` or `base64`."""
     content: str
     truncated: bool
 
 
-def masked(data: bytes, redactor: Redactor, limit: int, *, goes_on: bool) -> Masked:
+def redact_content(data: bytes, redactor: Redactor, limit: int, *, goes_on: bool) -> RedactedContent:
     """At most `limit` bytes of what was read, without secrets.
 
-    goes_on: there is more than was read: then the last `MARGIN` bytes, in which a secret may be cut in two,
-    are left out.
+    goes_on: there is more than was read: then the last `SECRET_MARGIN_BYTES` bytes, in which a secret may be
+    cut in two, are left out.
     """
     clean = redactor.data(data)
-    kept = (clean[:-MARGIN] if goes_on else clean)[:limit]
+    kept = (clean[:-SECRET_MARGIN_BYTES] if goes_on else clean)[:limit]
     truncated = goes_on or len(kept) < len(clean)
     text = _text(kept, truncated)
     if text is None:
-        return Masked("base64", base64.b64encode(kept).decode(), truncated)
-    return Masked("utf-8", text, truncated)
+        return RedactedContent("base64", base64.b64encode(kept).decode(), truncated)
+    return RedactedContent("utf-8", text, truncated)
 
 
 def _text(data: bytes, truncated: bool) -> str | None:

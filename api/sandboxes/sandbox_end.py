@@ -2,22 +2,22 @@
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from api.after_commit import Remembered
+from api.after_commit import AfterCommit
 from kit.errors import Conflict
 from models import Sandbox, SandboxJob
-from models.event import EventType, append
-from models.jobs.job_lookup import job_of
+from models.event import EventType, append_event
+from models.jobs.job_lookup import get_job
 from models.sandboxes.sandbox import SandboxStatus
 from models.sandboxes.sandbox_job import SandboxJobStatus
 
 
-async def end_sandbox(session: AsyncSession, workflows: Remembered, sandbox: Sandbox) -> None:
+async def end_sandbox(session: AsyncSession, workflows: AfterCommit, sandbox: Sandbox) -> None:
     """Let a sandbox of one's own be removed at the provider soon; one that is gone already is fine.
 
     Its job is closed at once, so that what does not reach the engine is made good by the sweep, which ends
     workflows and sandboxes whose job is over.  A live sandbox of another job is a Conflict: cancel that job.
     """
-    job = await job_of(session, sandbox.job_id, lock=True)
+    job = await get_job(session, sandbox.job_id, lock=True)
     if not isinstance(job, SandboxJob):
         if sandbox.status not in (SandboxStatus.killed, SandboxStatus.error):
             raise Conflict(f"{job.id} is at work in the sandbox: cancel that first.")
@@ -25,7 +25,7 @@ async def end_sandbox(session: AsyncSession, workflows: Remembered, sandbox: San
     was_taken = job.is_taken
     if not job.close(SandboxJobStatus.cancelled):
         return
-    append(session, job, EventType.sandbox_job_ended, {"status": job.status, "code": None})
+    append_event(session, job, EventType.sandbox_job_ended, {"status": job.status, "code": None})
     if not was_taken:
         sandbox.end()
     workflows.cancel(job.id, certain=False)

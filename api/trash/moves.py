@@ -8,25 +8,25 @@ from sqlalchemy import select
 from sqlmodel import col
 
 from activities.trash.launch import Deletion, start_deletion
-from api.after_commit import Workflows
+from api.after_commit import AfterCommitDep
 from api.auth import Access
 from api.sandboxes.sandbox_end import end_sandbox
-from api.state import Unit, unit_of
+from api.state import UnitOfWork, unit_of_work_of
 from kit.errors import NotFound
 from kit.ids import is_id
 from models.projects.project import Role
 from models.sandboxes.sandbox import Sandbox
 from models.trash import moves
-from models.trash.kinds import KINDS, TrashKind, TrashType
+from models.trash.kinds import TRASH_KINDS, TrashKind, TrashType
 from models.trash.trashable import Trashable
 
 T = TypeVar("T", bound=Trashable)
 
 
-class Moves:
+class TrashActions:
     """The moves of the trash within one request."""
 
-    def __init__(self, unit: Unit, workflows: Workflows) -> None:
+    def __init__(self, unit: UnitOfWork, workflows: AfterCommitDep) -> None:
         self.unit, self._workflows = unit, workflows
 
     async def find(self, entity: TrashType, id: str, *, role: Role = Role.member) -> Trashable:
@@ -34,7 +34,7 @@ class Moves:
 
         ScopeDenied, or Forbidden below the role, before it is looked for; NotFound.
         """
-        kind: TrashKind[Any] = KINDS[entity]
+        kind: TrashKind[Any] = TRASH_KINDS[entity]
         self.unit.key.require(Access(kind.scope, role))
         if not is_id(id, kind.prefix):
             raise NotFound(f"{kind.noun.capitalize()} not found.")
@@ -70,8 +70,8 @@ class Moves:
             await end_sandbox(self.unit.session, self._workflows, row)
 
 
-async def _moves(request: Request, workflows: Workflows) -> Moves:
-    return Moves(unit_of(request), workflows)
+async def _moves(request: Request, workflows: AfterCommitDep) -> TrashActions:
+    return TrashActions(unit_of_work_of(request), workflows)
 
 
-Trash = Annotated[Moves, Depends(_moves)]
+TrashDep = Annotated[TrashActions, Depends(_moves)]

@@ -3,14 +3,14 @@
 from typing import cast
 
 from cli.demo.client import Json
-from cli.demo.context import Disappointed, Stage, completed
+from cli.demo.context import DemoContext, DemoFailed, require_completed
 
 CAP_USD = 0.000001
 RAISED_USD = 5.0
 PROMPT = "Write down what the greeting costs"
 
 
-async def cap(stage: Stage) -> None:
+async def cap(stage: DemoContext) -> None:
     body: Json = {"workflowId": stage.workflow_id, "prompt": PROMPT, "maxCostUsd": CAP_USD}
     run = await stage.post("/runs/start", body)
 
@@ -20,11 +20,11 @@ async def cap(stage: Stage) -> None:
     held = await stage.until(look, lambda row: row["status"] == "paused" or row["completedAt"])
     why = await stage.get(f"/runs/{run['id']}/why")
     if (held["status"], why["code"]) != ("paused", "BUDGET_REACHED"):
-        raise Disappointed(f"The run is {held['status']} and was to wait for money: {why['message']}")
+        raise DemoFailed(f"The run is {held['status']} and was to wait for money: {why['message']}")
     stage.tell("cap reached", why["message"], "yellow")
     budget = cast("Json", await stage.client.put(f"/runs/{run['id']}/budget", {"maxCostUsd": RAISED_USD}))
     stage.tell("cap raised", f"to ${budget['capUsd']}", "green")
-    ended = completed(await stage.until(look, lambda row: row["completedAt"]))
+    ended = require_completed(await stage.until(look, lambda row: row["completedAt"]))
     stage.result("Cost", f"${ended['costUsd']}")
     stage.result("Pull request", ended["prUrl"] or "(nothing was changed)")
     stage.link(run["id"])

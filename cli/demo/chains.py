@@ -4,14 +4,14 @@ import asyncio
 from typing import cast
 
 from cli.demo.client import Json
-from cli.demo.context import Disappointed, Stage, completed
+from cli.demo.context import DemoContext, DemoFailed, require_completed
 
 SPRINTS = (
     "Greet in other languages\n\n"
     "Sprint {{sprint}} of {{sprintCount}}. Each sprint adds one language: 1 is German, 2 is French, 3 is "
     "Spanish. Add its greeting as a file below languages/, a test of it, and a line in the README."
 )
-HELD = 2.0
+PAUSE_SECONDS = 2.0
 """Seconds for which the paused chain is watched doing nothing."""
 REPORT: Json = {
     "title": "Weekly health report",
@@ -24,7 +24,7 @@ REPORT: Json = {
 }
 
 
-async def sprints(stage: Stage) -> None:
+async def sprints(stage: DemoContext) -> None:
     body: Json = {
         "workflowId": stage.workflow_id,
         "sprintRange": [1, 3],
@@ -42,23 +42,23 @@ async def sprints(stage: Stage) -> None:
     stage.tell("pause", "asked for while the first sprint is at work: it finishes, then the chain holds")
     await stage.watch(first)
     await stage.until(look, lambda row: row["status"] == "paused" or row["completedAt"])
-    await asyncio.sleep(HELD)
+    await asyncio.sleep(PAUSE_SECONDS)
     held = await look()
     if (held["status"], len(cast("list[str]", held["sprintRunIds"]))) != ("paused", 1):
-        raise Disappointed(f"The chain is {held['status']} and was to hold after the first sprint.")
-    stage.tell("paused", f"{HELD:.0f} s later the second sprint has not begun", "yellow")
+        raise DemoFailed(f"The chain is {held['status']} and was to hold after the first sprint.")
+    stage.tell("paused", f"{PAUSE_SECONDS:.0f} s later the second sprint has not begun", "yellow")
     await stage.post(f"{path}/resume", {})
     stage.tell("resume", "", "green")
     for place in (1, 2):
         await stage.watch(await stage.run_at(look, "sprintRunIds", place))
-    stage.sprints = completed(await stage.until(look, lambda row: row["completedAt"]))
+    stage.sprints = require_completed(await stage.until(look, lambda row: row["completedAt"]))
     for sprint in cast("list[Json]", stage.sprints["sprints"]):
         number = cast("int", sprint["index"]) + 1
         stage.result(f"Sprint {number}", sprint["prUrl"] or "(nothing was changed)")
     stage.link(stage.sprints["id"])
 
 
-async def recurring(stage: Stage) -> None:
+async def recurring(stage: DemoContext) -> None:
     task = await stage.post("/recurring-tasks", REPORT | {"targetWorkflowId": stage.workflow_id})
     preview = await stage.get(f"/recurring-tasks/{task['id']}/preview", count="3")
     stage.tell("planned", f"weekly at 6:00 in Berlin, next: {', '.join(cast('list[str]', preview['times']))}")

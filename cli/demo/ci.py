@@ -3,14 +3,14 @@
 from typing import cast
 
 from cli.demo.client import Json
-from cli.demo.context import Disappointed, Stage, completed
-from cli.demo.forge import branch_with_ci, end_check, head_of
+from cli.demo.context import DemoContext, DemoFailed, require_completed
+from cli.demo.forge import branch_with_ci, create_finished_check, get_head_sha
 
 PROMPT = "Add a --quiet flag to the greeting"
 LOG = "FAIL: the flag --quiet is not described in README.md"
 
 
-async def fix(stage: Stage) -> None:
+async def fix(stage: DemoContext) -> None:
     """The demo is the CI: it fails the first commit, and passes the second."""
     steps: list[Json] = [{"role": "designer", "label": "Design"}]
     config: Json = {"autoFixCi": {"enabled": True, "maxAttempts": 2}}
@@ -23,31 +23,31 @@ async def fix(stage: Stage) -> None:
     body: Json = {"workflowId": workflow["id"], "prompt": PROMPT, "baseBranch": base}
     run = await stage.post("/runs/start", body)
     failed = await _pushed(stage, run, 1)
-    await end_check(stage.forge, slug, failed, "failure", LOG)
+    await create_finished_check(stage.forge, slug, failed, "failure", LOG)
     stage.tell("CI", f"failed on {failed[:10]}: {LOG}", "red")
     fixed = await _pushed(stage, run, 2)
     stage.tell("fixed", f"by the agent, as {fixed[:10]} on the same pull request", "green")
-    await end_check(stage.forge, slug, fixed, "success", "All is well.")
+    await create_finished_check(stage.forge, slug, fixed, "success", "All is well.")
 
     async def look() -> Json:
         return await stage.get("/runs/get", id=str(run["id"]))
 
-    ended = completed(await stage.until(look, lambda row: row["completedAt"]))
-    if await head_of(stage.forge, slug, cast("int", ended["prNumber"])) != fixed:
-        raise Disappointed("The pull request does not end in the fix.")
+    ended = require_completed(await stage.until(look, lambda row: row["completedAt"]))
+    if await get_head_sha(stage.forge, slug, cast("int", ended["prNumber"])) != fixed:
+        raise DemoFailed("The pull request does not end in the fix.")
     job = await stage.post(f"/pull-requests/{run['id']}/merge", {"mergeStrategy": "squash"})
 
     async def merging() -> Json:
         return await stage.get("/merging/get", id=str(job["id"]))
 
-    merged = completed(await stage.until(merging, lambda row: row["completedAt"]))
+    merged = require_completed(await stage.until(merging, lambda row: row["completedAt"]))
     stage.tell("merged", f"as {str(merged['mergeSha'])[:10]} into {merged['baseBranch']}", "green")
     stage.result("Pull request", ended["prUrl"])
     stage.link(run["id"])
 
 
-async def _pushed(stage: Stage, run: Json, count: int) -> str:
-    """The commit of the run's `count`-th push.  Raises `Disappointed` when the run ends before it."""
+async def _pushed(stage: DemoContext, run: Json, count: int) -> str:
+    """The commit of the run's `count`-th push.  Raises `DemoFailed` when the run ends before it."""
 
     async def look() -> Json:
         events = await stage.client.all(f"/runs/{run['id']}/events", follow="false")
@@ -59,5 +59,5 @@ async def _pushed(stage: Stage, run: Json, count: int) -> str:
         look, lambda row: len(cast("list[str]", row["pushed"])) >= count or row["completedAt"]
     )
     if len(pushed := cast("list[str]", row["pushed"])) < count:
-        raise Disappointed(f"The run is {row['status']} and pushed {len(pushed)} times.")
+        raise DemoFailed(f"The run is {row['status']} and pushed {len(pushed)} times.")
     return pushed[count - 1]

@@ -10,10 +10,10 @@ import httpx
 from pydantic import JsonValue
 
 Json = dict[str, JsonValue]
-RECONNECTIONS = 30
+MAX_RECONNECTIONS = 30
 
 
-class Refused(Exception):
+class ApiError(Exception):
     """The API said no; the message is its own."""
 
 
@@ -31,7 +31,7 @@ class Client:
         await self._http.aclose()
 
     async def get(self, path: str, **query: str) -> JsonValue:
-        """The `data` of an answer.  Raises `Refused`."""
+        """The `data` of an answer.  Raises `ApiError`."""
         return _data(await self._http.get(path, params=query))
 
     async def post(self, path: str, body: Json) -> JsonValue:
@@ -66,7 +66,7 @@ class Client:
                         return
             except httpx.TransportError:
                 failures += 1
-                if failures > RECONNECTIONS:
+                if failures > MAX_RECONNECTIONS:
                     raise
                 await asyncio.sleep(1)
 
@@ -87,5 +87,5 @@ def _data(answer: httpx.Response) -> JsonValue:
             words = answer.json()["error"]["message"]
         except (ValueError, KeyError, TypeError):
             words = answer.text[:300]
-        raise Refused(f"{answer.request.method} {answer.request.url.path}: {answer.status_code}: {words}")
+        raise ApiError(f"{answer.request.method} {answer.request.url.path}: {answer.status_code}: {words}")
     return cast("JsonValue", answer.json()["data"])

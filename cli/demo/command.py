@@ -13,12 +13,12 @@ from rich.text import Text
 
 from cli.console import DEFAULT_DATA, DataDirectory, fail, out
 from cli.demo import parts, result
-from cli.demo.client import Client, Json, Refused
-from cli.demo.context import Stage
-from cli.demo.forge import forge_of
+from cli.demo.client import ApiError, Client, Json
+from cli.demo.context import DemoContext
+from cli.demo.forge import forge_client
 from cli.demo.repository import PROMPT
-from cli.demo.run_follower import follow
-from cli.demo.stack import stack_of
+from cli.demo.run_follower import follow_run
+from cli.demo.stack import running_stack
 from cli.signals import cancel_on_signals
 from cli.stack.addresses import is_scripted
 from local.process import StartError
@@ -65,7 +65,7 @@ def demo(
     try:
         played = _demo(data.absolute(), repository, prompt, keep=keep, everything=everything)
         succeeded = asyncio.run(played)
-    except (StartError, Refused, httpx.TransportError) as error:
+    except (StartError, ApiError, httpx.TransportError) as error:
         fail(str(error) or type(error).__name__)
     except asyncio.CancelledError:
         fail("Interrupted.")
@@ -77,21 +77,23 @@ async def _demo(
     directory: Path, repository: str | None, prompt: str, *, keep: bool, everything: bool
 ) -> bool:
     cancel_on_signals()
-    async with stack_of(directory, keep=keep) as file, Client(file.api_url, file.api_key) as client:
+    async with running_stack(directory, keep=keep) as file, Client(file.api_url, file.api_key) as client:
         if is_scripted(file):
             words = "The model is scripted: it plays a fixed script.  Everything around it is real."
             out.print(Text(f"\n{words}\nSet ANTHROPIC_API_KEY for a real model.", style="yellow"))
         if everything and repository is not None:  # scans and recurring tasks work on the project's own
             await client.post("/project/update", {"githubRepoUrl": repository})
-        workflow_id = await _workflow(client)
-        run = await _play(client, file, directory / "logs", workflow_id, repository, prompt)
+        workflow_id = await _get_or_create_workflow(client)
+        run = await _run_once(client, file, directory / "logs", workflow_id, repository, prompt)
         if run["status"] != "completed" or not everything:
             return run["status"] == "completed"
-        async with forge_of(file) as forge:
-            return await parts.play(Stage(client, forge, file, directory / "logs", workflow_id, run))
+        async with forge_client(file) as forge:
+            return await parts.run_parts(
+                DemoContext(client, forge, file, directory / "logs", workflow_id, run)
+            )
 
 
-async def _play(
+async def _run_once(
     client: Client, file: StackFile, logs: Path, workflow_id: str, repository: str | None, prompt: str
 ) -> Json:
     """One whole run, watched and told; as it ended."""
@@ -101,14 +103,14 @@ async def _play(
         body["githubRepoUrl"] = repository
     run = cast("Json", await client.post("/runs/start", body))
     out.print(Text.assemble(("\nPrompt  ", "bold"), prompt, "\n"))
-    await follow(client, str(run["id"]), datetime.fromisoformat(str(run["createdAt"])), logs)
+    await follow_run(client, str(run["id"]), datetime.fromisoformat(str(run["createdAt"])), logs)
     ended = cast("Json", await client.get("/runs/get", id=str(run["id"])))
-    await result.show(client, file, str(run["id"]))
-    _verdict(ended, time.monotonic() - started)
+    await result.print_result(client, file, str(run["id"]))
+    _print_verdict(ended, time.monotonic() - started)
     return ended
 
 
-def _verdict(run: Json, seconds: float) -> None:
+def _print_verdict(run: Json, seconds: float) -> None:
     if run["status"] == "completed":
         out.print(Text(f"\nThe run completed, {seconds:.1f} s after it was started.", style="bold green"))
         return
@@ -116,7 +118,7 @@ def _verdict(run: Json, seconds: float) -> None:
     out.print(Text(f"\nThe run {run['status']}: {error['code']}: {error['message'] or ''}", style="bold red"))
 
 
-async def _workflow(client: Client) -> str:
+async def _get_or_create_workflow(client: Client) -> str:
     """The id of the workflow that the demo runs: a designer and a checker, until the check passes."""
     for workflow in await client.all("/workflows/list"):
         if workflow["name"] == WORKFLOW:

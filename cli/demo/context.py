@@ -14,22 +14,29 @@ from rich.text import Text
 
 from cli.console import out
 from cli.demo.client import Client, Json
-from cli.demo.run_follower import follow
+from cli.demo.run_follower import follow_run
 from local.state import StackFile
 
-TOLD = ("step.started", "step.completed", "branch.pushed", "pr.created", "run.completed", "run.failed")
+PRINTED_EVENTS = (
+    "step.started",
+    "step.completed",
+    "branch.pushed",
+    "pr.created",
+    "run.completed",
+    "run.failed",
+)
 """Events that are printed of a run within something larger."""
-PAUSE = 0.2
-PATIENCE = 900.0
+POLL_SECONDS = 0.2
+ROW_TIMEOUT_SECONDS = 900.0
 """Seconds between two looks at a row, and for all of them: a real model takes its time."""
 
 
-class Disappointed(Exception):
+class DemoFailed(Exception):
     """A part did not end as it should have; the message says how."""
 
 
 @dataclass
-class Stage:
+class DemoContext:
     """The stack, and what the parts left for those after them.
 
     run: of the demo's beginning, with its pull request.
@@ -81,8 +88,8 @@ class Stage:
         return cast("Json", await self.client.post(path, body))
 
     async def until(self, read: Callable[[], Awaitable[Json]], holds: Callable[[Json], object]) -> Json:
-        """A row as soon as it holds; what its agent is about is told meanwhile.  Raises `Disappointed`."""
-        deadline = time.monotonic() + PATIENCE
+        """A row as soon as it holds; what its agent is about is told meanwhile.  Raises `DemoFailed`."""
+        deadline = time.monotonic() + ROW_TIMEOUT_SECONDS
         while True:
             row = await read()
             doing = row.get("waiting") and cast("Json", row["waiting"])["message"]
@@ -93,32 +100,32 @@ class Stage:
             if doing and doing != before:
                 self.tell("progress", doing, "dim")
             if time.monotonic() > deadline:
-                raise Disappointed(f"{row['id']} is still {row['status']} after {PATIENCE:.0f} s.")
-            await asyncio.sleep(PAUSE)
+                raise DemoFailed(f"{row['id']} is still {row['status']} after {ROW_TIMEOUT_SECONDS:.0f} s.")
+            await asyncio.sleep(POLL_SECONDS)
 
     async def run_at(self, read: Callable[[], Awaitable[Json]], name: str, place: int) -> str:
-        """The id of the run at a place of a chain, once it has begun.  Raises `Disappointed` without one."""
+        """The id of the run at a place of a chain, once it has begun.  Raises `DemoFailed` without one."""
 
         def has_begun(row: Json) -> str | None:
             return next(iter(cast("list[str | None]", row[name])[place:]), None)
 
         row = await self.until(read, lambda found: has_begun(found) or found["completedAt"])
         if (run_id := has_begun(row)) is None:
-            completed(row)
-            raise Disappointed(f"{row['id']} ended before its run number {place + 1}.")
+            require_completed(row)
+            raise DemoFailed(f"{row['id']} ended before its run number {place + 1}.")
         return run_id
 
     async def watch(self, run_id: object) -> Json:
-        """A run to its end, told step by step.  Raises `Disappointed` unless it completes."""
+        """A run to its end, told step by step.  Raises `DemoFailed` unless it completes."""
         run = await self.get("/runs/get", id=str(run_id))
         self.tell(f"run {run['runNumber']}", run["name"])
-        await follow(self.client, str(run_id), self.began, self.logs, TOLD)
-        return completed(await self.get("/runs/get", id=str(run_id)))
+        await follow_run(self.client, str(run_id), self.began, self.logs, PRINTED_EVENTS)
+        return require_completed(await self.get("/runs/get", id=str(run_id)))
 
 
-def completed(row: Json) -> Json:
-    """The row, if it has ended well.  Raises `Disappointed`."""
+def require_completed(row: Json) -> Json:
+    """The row, if it has ended well.  Raises `DemoFailed`."""
     if row["status"] != "completed":
         error = cast("Json | None", row.get("error")) or {}
-        raise Disappointed(f"{row['id']} {row['status']}: {error.get('code')}: {error.get('message')}")
+        raise DemoFailed(f"{row['id']} {row['status']}: {error.get('code')}: {error.get('message')}")
     return row

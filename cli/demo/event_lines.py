@@ -14,18 +14,18 @@ _STYLES = {
     "run.cancelled": "red",
     "pr.created": "green",
 }
-_QUIET = ("message.received",)
+_HIDDEN_EVENTS = ("message.received",)
 _EDITOR = "str_replace_based_edit_tool"
-_LONGEST = 100
+_MAX_CHARS = 100
 
 
-def line(event: Json, began: datetime) -> Text | None:
+def format_event(event: Json, began: datetime) -> Text | None:
     """What an event says, with the seconds since the run began; None for what needs no line."""
     kind, data = str(event["type"]), cast("Json", event["data"])
-    if kind in _QUIET:
+    if kind in _HIDDEN_EVENTS:
         return None
     seconds = (datetime.fromisoformat(str(event["createdAt"])) - began).total_seconds()
-    words = _words(kind, data)
+    words = _describe(kind, data)
     text = Text(f"{seconds:6.1f} s  ", style="dim")
     text.append(f"{kind:<18}", style=_STYLES.get(kind, "cyan"))
     return text.append(f" {words}".rstrip(), style="default")
@@ -34,10 +34,10 @@ def line(event: Json, began: datetime) -> Text | None:
 def shorten(text: JsonValue) -> str:
     """The first line of a text, cut if it is long."""
     first = next((line.strip() for line in str(text or "").splitlines() if line.strip()), "")
-    return first if len(first) <= _LONGEST else first[: _LONGEST - 1] + "…"
+    return first if len(first) <= _MAX_CHARS else first[: _MAX_CHARS - 1] + "…"
 
 
-def called(name: JsonValue, given: JsonValue) -> str:
+def format_tool_call(name: JsonValue, given: JsonValue) -> str:
     """A tool call in a few words: the command it runs or the file it touches."""
     fields = given if isinstance(given, dict) else {}
     what = [fields[key] for key in ("command", "path", "pattern") if fields.get(key)]
@@ -45,7 +45,7 @@ def called(name: JsonValue, given: JsonValue) -> str:
     return f"{short}: {shorten(' '.join(map(str, what)))}" if what else short
 
 
-def _words(kind: str, data: Json) -> str:
+def _describe(kind: str, data: Json) -> str:
     match kind:
         case "run.created":
             return f"run {data['runNumber']}: {shorten(data['name'])}"
@@ -58,7 +58,7 @@ def _words(kind: str, data: Json) -> str:
             return shorten(data["text"]) or ", ".join(map(str, cast("list[JsonValue]", data["tools"])))
         case "tool.completed":
             failed = "  (failed)" if data["isError"] else ""
-            return f"{called(data['name'], data['input'])}{failed}"
+            return f"{format_tool_call(data['name'], data['input'])}{failed}"
         case "repository.cloned":
             return f"{data['branch']} from {data['baseBranch']}"
         case "branch.pushed":

@@ -1,18 +1,18 @@
 """Issues, in the demo: found, asked about, and mended."""
 
 from cli.demo.client import Json
-from cli.demo.context import Disappointed, Stage, completed
+from cli.demo.context import DemoContext, DemoFailed, require_completed
 
-SCAN = "Look for what greets people wrongly, and for what its users are not told"
+SCAN_PROMPT = "Look for what greets people wrongly, and for what its users are not told"
 CORRECTION = "No: promise only what is tested, which is Python 3.11 and later."
-MENDED = 2
+ISSUES_TO_FIX = 2
 """Issues that the work chain takes on, the worst first."""
 PRIORITIES = ("critical", "high", "medium", "low")
 
 
-async def scan(stage: Stage) -> None:
-    row = await stage.post("/issue-sessions/start", {"prompt": SCAN})
-    stage.result("Asked for", SCAN)
+async def scan(stage: DemoContext) -> None:
+    row = await stage.post("/issue-sessions/start", {"prompt": SCAN_PROMPT})
+    stage.result("Asked for", SCAN_PROMPT)
     seen: set[str] = set()
 
     async def look() -> Json:
@@ -23,16 +23,16 @@ async def scan(stage: Stage) -> None:
                 stage.tell("issue found", f"[{issue['priority']}] {issue['title']}", "green")
         return found
 
-    stage.scan = completed(await stage.until(look, lambda found: found["completedAt"]))
+    stage.scan = require_completed(await stage.until(look, lambda found: found["completedAt"]))
     issues = await stage.client.all("/issues/list", sessionId=str(row["id"]))
     stage.issues = sorted(issues, key=lambda issue: PRIORITIES.index(str(issue["priority"])))
     stage.result("Summary", stage.scan["summary"])
     stage.link(row["id"])
     if not issues:
-        raise Disappointed("Nothing was found, so there is nothing to ask about and nothing to mend.")
+        raise DemoFailed("Nothing was found, so there is nothing to ask about and nothing to mend.")
 
 
-async def answers(stage: Stage) -> None:
+async def answers(stage: DemoContext) -> None:
     row = await stage.post("/answering-sessions", {"issueSessionId": stage.scan["id"]})
 
     async def look() -> Json:
@@ -49,15 +49,15 @@ async def answers(stage: Stage) -> None:
             review = {"status": "declined", "correction": CORRECTION}
         await stage.client.put(f"/session-questions/{question['id']}/review", review)
         stage.tell(f"{review['status']}", review.get("correction", "as it was assumed"), "yellow")
-    completed(await stage.until(look, lambda found: found["completedAt"]))
+    require_completed(await stage.until(look, lambda found: found["completedAt"]))
     for question in await stage.client.all("/session-questions", answeringSessionId=str(row["id"])):
         stage.result("Question", question["question"])
         stage.result("Answer", question["answer"])
     stage.link(row["id"])
 
 
-async def work(stage: Stage) -> None:
-    issues = stage.issues[:MENDED]
+async def work(stage: DemoContext) -> None:
+    issues = stage.issues[:ISSUES_TO_FIX]
     chain = await stage.post(
         "/work-chains/create",
         {
@@ -77,7 +77,7 @@ async def work(stage: Stage) -> None:
     for place, issue in enumerate(issues):
         stage.tell("issue", issue["title"], "green")
         runs.append(await stage.watch(await stage.run_at(look, "issueRunIds", place)))
-    completed(await stage.until(look, lambda row: row["completedAt"]))
+    require_completed(await stage.until(look, lambda row: row["completedAt"]))
     for run in runs:
         stage.result("Pull request", f"{run['prUrl']}  {run['branchName']} onto {run['baseBranch']}")
     stage.link(chain["id"])

@@ -3,13 +3,13 @@
 from typing import cast
 
 from cli.demo.client import Json
-from cli.demo.context import Stage
+from cli.demo.context import DemoContext
 
 CONTEXT = "# House rules\n\ngreet.py has no dependencies, and its flags are long ones."
 PROMPT = "Add a --formal flag to the greeting"
 
 
-async def learnings(stage: Stage) -> None:
+async def learnings(stage: DemoContext) -> None:
     """A context is published for a persona; what the first run taught is approved, compiled and injected."""
     workflow = await _workflow_with_context(stage)
 
@@ -39,7 +39,7 @@ async def learnings(stage: Stage) -> None:
     stage.link(run["id"])
 
 
-async def _workflow_with_context(stage: Stage) -> str:
+async def _workflow_with_context(stage: DemoContext) -> str:
     name = f"House rules since run {stage.run['runNumber']}"
     context = await stage.post("/contexts", {"name": name, "content": CONTEXT})
     stage.tell("published", "version 1 of the context “House rules”", "green")

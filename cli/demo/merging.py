@@ -3,22 +3,22 @@
 from typing import cast
 
 from cli.demo.client import Json
-from cli.demo.context import Disappointed, Stage, completed
-from cli.demo.forge import head_of, say
+from cli.demo.context import DemoContext, DemoFailed, require_completed
+from cli.demo.forge import get_head_sha, set_commit_status
 from cli.stack.addresses import is_scripted
 
 CHECK = "python3 -m unittest discover tests -t ."
 """What must pass on the demo's own repository after every pull request that is merged."""
 
 
-async def after_ci(stage: Stage) -> None:
+async def after_ci(stage: DemoContext) -> None:
     """The demo is the CI: it sets a status of the recurring task's pull request."""
     run = stage.report
     if run["prNumber"] is None:
-        raise Disappointed("The recurring task made no pull request that could be merged.")
+        raise DemoFailed("The recurring task made no pull request that could be merged.")
     slug = str(run["repositorySlug"])
-    sha = await head_of(stage.forge, slug, cast("int", run["prNumber"]))
-    await say(stage.forge, slug, sha, "pending", "The demo plays CI")
+    sha = await get_head_sha(stage.forge, slug, cast("int", run["prNumber"]))
+    await set_commit_status(stage.forge, slug, sha, "pending", "The demo plays CI")
     stage.tell("CI", f"at work on {sha[:10]}, the head of {run['prUrl']}", "yellow")
     job = await stage.post(f"/pull-requests/{run['id']}/merge", {"mergeStrategy": "squash"})
 
@@ -27,19 +27,19 @@ async def after_ci(stage: Stage) -> None:
 
     blocked = await stage.until(look, lambda row: row["waiting"] or row["completedAt"])
     if blocked["waiting"] is None:
-        completed(blocked)
-        raise Disappointed("It was merged without waiting for CI.")
+        require_completed(blocked)
+        raise DemoFailed("It was merged without waiting for CI.")
     stage.tell("blocked_on_ci", cast("Json", blocked["waiting"])["message"], "yellow")
-    await say(stage.forge, slug, sha, "success", "The demo is content")
+    await set_commit_status(stage.forge, slug, sha, "success", "The demo is content")
     stage.tell("CI", "has passed", "green")
-    merged = completed(await stage.until(look, lambda row: row["completedAt"]))
+    merged = require_completed(await stage.until(look, lambda row: row["completedAt"]))
     stage.tell("merged", f"as {str(merged['mergeSha'])[:10]} into {merged['baseBranch']}", "green")
     stage.result("Pull request", run["prUrl"])
     stage.result("Checked, merged", f"{sha[:10]}, {str(merged['mergeSha'])[:10]}")
     stage.link(job["id"])
 
 
-async def several(stage: Stage) -> None:
+async def several(stage: DemoContext) -> None:
     """The sprints' pull requests; each adds a line at the same place of the README, so that they conflict."""
     runs = [
         await stage.get("/runs/get", id=run_id) for run_id in cast("list[str]", stage.sprints["sprintRunIds"])
@@ -48,7 +48,7 @@ async def several(stage: Stage) -> None:
         {"prUrl": run["prUrl"], "prNumber": run["prNumber"]} for run in runs if run["prNumber"] is not None
     ]
     if not pulls:
-        raise Disappointed("The sprints made no pull requests that could be merged.")
+        raise DemoFailed("The sprints made no pull requests that could be merged.")
     config: Json = {"checkCommand": CHECK} if is_scripted(stage.file) else {}
     body: Json = {"pullRequests": [*pulls], "baseBranch": stage.branch, "config": config}
     job = await stage.post("/merging/start", body)
@@ -63,11 +63,11 @@ async def several(stage: Stage) -> None:
                 stage.tell(how, f"#{pull['prNumber']} {pull['title']}", "green" if how == "merged" else "red")
         return found
 
-    merged = completed(await stage.until(look, lambda row: row["completedAt"]))
+    merged = require_completed(await stage.until(look, lambda row: row["completedAt"]))
     left_out = cast("list[Json]", merged["conflicts"])
     for left in left_out:
         stage.result("Left out", f"{left['prUrl']}: {left['message']}")
     if left_out and is_scripted(stage.file):
-        raise Disappointed("The script solves every conflict, so all of them were to be merged.")
+        raise DemoFailed("The script solves every conflict, so all of them were to be merged.")
     stage.result("Pull request", f"{merged['prUrl']}  holds {len(pulls) - len(left_out)} of {len(pulls)}")
     stage.link(job["id"])

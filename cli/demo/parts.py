@@ -15,10 +15,10 @@ from cli.demo import (
     merging,
     webhooks,
 )
-from cli.demo.client import Refused
-from cli.demo.context import Disappointed, Stage
+from cli.demo.client import ApiError
+from cli.demo.context import DemoContext, DemoFailed
 
-Part = Callable[[Stage], Awaitable[None]]
+Part = Callable[[DemoContext], Awaitable[None]]
 PARTS: list[tuple[str, str, Part]] = [
     ("Issue scan", "An agent reads the repository; issues appear as it finds them.", issues.scan),
     (
@@ -62,7 +62,7 @@ PARTS: list[tuple[str, str, Part]] = [
 ]
 
 
-async def play(stage: Stage) -> bool:
+async def run_parts(stage: DemoContext) -> bool:
     """Play all parts; whether all went well.  What comes after one that did not is left out."""
     began, ended = (datetime.fromisoformat(str(stage.run[name])) for name in ("createdAt", "completedAt"))
     took = [("Run", (ended - began).total_seconds())]
@@ -71,7 +71,7 @@ async def play(stage: Stage) -> bool:
         stage.began = datetime.now(UTC)
         try:
             await part(stage)
-        except (Disappointed, Refused) as reason:
+        except (DemoFailed, ApiError) as reason:
             out.print(Text(f"\n{name}: {reason}", style="bold red"))
             return False
         took.append((name, stage.seconds))

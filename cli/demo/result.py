@@ -8,13 +8,13 @@ from rich.text import Text
 
 from cli.console import out
 from cli.demo.client import Client, Json
-from cli.demo.event_lines import called, shorten
-from cli.demo.forge import forge_of
+from cli.demo.event_lines import format_tool_call, shorten
+from cli.demo.forge import forge_client
 from cli.stack.addresses import is_scripted
 from local.state import StackFile
 
 
-async def show(client: Client, file: StackFile, run_id: str) -> None:
+async def print_result(client: Client, file: StackFile, run_id: str) -> None:
     """Print everything about a run that a reviewer wants to see."""
     run = cast("Json", await client.get("/runs/detail", id=run_id))
     await _conversation(client, run)
@@ -60,14 +60,14 @@ def _message(message: Json) -> None:
         elif block["type"] == "tool_use":
             given = cast("Json", block["input"])
             words = f"finish: {shorten(given.get('summary'))}" if block["name"] == "finish" else ""
-            out.print(Text.assemble(("  tool     ", "cyan"), words or called(block["name"], given)))
+            out.print(Text.assemble(("  tool     ", "cyan"), words or format_tool_call(block["name"], given)))
 
 
 async def _diff(file: StackFile, run: Json) -> None:
     """The pull request's changes, asked of the forge (or GitHub) itself."""
     if run["prNumber"] is None:
         return
-    async with forge_of(file) as http:
+    async with forge_client(file) as http:
         answer = await http.get(f"/repos/{run['repositorySlug']}/pulls/{run['prNumber']}/files")
     _title("Diff")
     if answer.is_error:

@@ -11,13 +11,13 @@ from rich.text import Text
 
 from cli.console import out
 from cli.demo.client import Client, Json
-from cli.demo.event_lines import line
+from cli.demo.event_lines import format_event
 
-SILENCE = 30.0
+SILENCE_SECONDS = 30.0
 """Seconds without an event after which the demo says what it knows about that."""
 
 
-async def follow(
+async def follow_run(
     client: Client,
     run_id: str,
     began: datetime,
@@ -33,7 +33,7 @@ async def follow(
     try:
         with out.status("working") if out.is_terminal else nullcontext():
             while True:
-                if not (await asyncio.wait([coming], timeout=SILENCE))[0]:
+                if not (await asyncio.wait([coming], timeout=SILENCE_SECONDS))[0]:
                     await _explain(client, run_id, logs)
                     continue
                 if (event := coming.result()) is None:
@@ -46,7 +46,7 @@ async def follow(
 
 
 def _print(event: Json, began: datetime) -> None:
-    if (told := line(event, began)) is not None:
+    if (told := format_event(event, began)) is not None:
         out.print(told)
 
 
@@ -55,4 +55,4 @@ async def _explain(client: Client, run_id: str, logs: Path) -> None:
     run = cast("Json", await client.get("/runs/get", id=run_id))
     waiting = cast("Json | None", run["waiting"])
     why = str(waiting["message"]) if waiting else f"the worker's log is {logs / 'worker.log'}"
-    out.print(Text(f"nothing new for {SILENCE:.0f} s; {why}", style="yellow"))
+    out.print(Text(f"nothing new for {SILENCE_SECONDS:.0f} s; {why}", style="yellow"))

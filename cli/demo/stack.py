@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from cli.console import Progress, out
-from cli.stack.addresses import foreground
+from cli.stack.addresses import supervised_stack
 from cli.stack.down import stop
 from cli.stack.prepare import prepare
 from local.stack import Stack, make_plan
@@ -14,7 +14,7 @@ from local.state import StackFile, locked
 
 
 @asynccontextmanager
-async def stack_of(directory: Path, *, keep: bool) -> AsyncIterator[StackFile]:
+async def running_stack(directory: Path, *, keep: bool) -> AsyncIterator[StackFile]:
     """The stack of a directory: the running one, or one started for the demo and stopped after it."""
     is_started_here, file = await _started(directory)
     try:
@@ -34,7 +34,7 @@ async def _started(directory: Path) -> tuple[bool, StackFile]:
     """Whether the stack had to be started, and where it is."""
     with locked(directory) as is_mine:
         if not is_mine:
-            return False, foreground(directory)
+            return False, supervised_stack(directory)
         progress = Progress()
         stack = Stack(make_plan(directory, {}, os.environ), prepare, progress.report)
         was_running = stack.is_running

@@ -8,24 +8,24 @@ from contextlib import asynccontextmanager
 from svix.webhooks import Webhook, WebhookVerificationError
 
 from cli.demo.client import Json
-from cli.demo.context import Disappointed, Stage
+from cli.demo.context import DemoContext, DemoFailed
 
 Delivery = tuple[bytes, dict[str, str]]
-PATIENCE = 30.0
+DELIVERY_TIMEOUT_SECONDS = 30.0
 
 
-async def receive(stage: Stage) -> None:
+async def receive(stage: DemoContext) -> None:
     deliveries: asyncio.Queue[Delivery] = asyncio.Queue()
     async with _receiver(deliveries) as url:
         endpoint = await stage.post("/webhooks/endpoints", {"url": url, "events": ["run.*"]})
         stage.tell("endpoint", url)
         await stage.post(f"/webhooks/endpoints/{endpoint['id']}/test", {})
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(DELIVERY_TIMEOUT_SECONDS):
                 body, headers = await deliveries.get()
             Webhook(str(endpoint["secret"])).verify(body, headers)
         except (TimeoutError, WebhookVerificationError) as error:
-            raise Disappointed(f"The webhook was not received as it should be: {error!r}") from error
+            raise DemoFailed(f"The webhook was not received as it should be: {error!r}") from error
         finally:
             await stage.client.delete(f"/webhooks/endpoints/{endpoint['id']}")
     event: Json = json.loads(body)

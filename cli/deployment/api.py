@@ -6,7 +6,7 @@ import typer
 import uvicorn
 
 from api.http.protocol import BoundedProtocol
-from kit.imports import uncollected
+from kit.imports import gc_paused_imports
 
 command = typer.Typer()
 
@@ -25,7 +25,7 @@ def api(
     It is ready when GET /readyz answers 200.
     """
     if workers == 1:  # more of them import it themselves
-        with uncollected():
+        with gc_paused_imports():
             import api.app  # noqa: F401
     uvicorn.run(
         "api.app:create_app",

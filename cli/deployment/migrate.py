@@ -8,7 +8,7 @@ import typer
 from cli.console import out
 from kit.tenancy import DatabaseRole
 
-CONFIG = Path(__file__).parents[2] / "migrations" / "alembic.ini"
+ALEMBIC_CONFIG = Path(__file__).parents[2] / "migrations" / "alembic.ini"
 
 command = typer.Typer()
 
@@ -24,14 +24,14 @@ def upgrade(database_url: str, passwords: Mapping[DatabaseRole, str] | None = No
 
     from kit.database import driver_url
 
-    config = Config(CONFIG)
+    config = Config(ALEMBIC_CONFIG)
     config.attributes["url"] = driver_url(database_url)
     alembic.upgrade(config, "head")
     if passwords:
-        let_sign_in(database_url, passwords)
+        set_role_passwords(database_url, passwords)
 
 
-def let_sign_in(database_url: str, passwords: Mapping[DatabaseRole, str]) -> None:
+def set_role_passwords(database_url: str, passwords: Mapping[DatabaseRole, str]) -> None:
     """Set the passwords of these roles; the server is told what it verifies them by, and no password."""
     import psycopg
     from psycopg import sql

@@ -5,7 +5,7 @@ import sys
 
 import typer
 
-from kit.imports import uncollected
+from kit.imports import gc_paused_imports
 
 command = typer.Typer()
 
@@ -16,7 +16,7 @@ def worker() -> None:
 
     Settings come from the environment: DATABASE_URL, ENCRYPTION_KEYS, TEMPORAL_ADDRESS, ….
     """
-    with uncollected():
+    with gc_paused_imports():
         from worker.main import main  # not needed, and slow to import, for every other command
 
     main()

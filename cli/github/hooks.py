@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.console import DEFAULT_DATA, DataDirectory, fail
-from cli.operators import GROUP, ProjectOption, show, show_rows, transact, valid
+from cli.operators import GROUP_SETTINGS, ProjectOption, print_fields, print_rows, transact, validated
 
 if TYPE_CHECKING:
     from sqlmodel.ext.asyncio.session import AsyncSession
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from kit.crypto import Vault
     from models.github.hook import GithubHook
 
-ONCE = "Keep the secret until it is on GitHub: it is never shown again."
-ON_GITHUB = "On GitHub: this server with that path is the payload URL, the content type application/json."
+SHOWN_ONCE_NOTICE = "Keep the secret until it is on GitHub: it is never shown again."
+GITHUB_NOTICE = "On GitHub: this server with that path is the payload URL, the content type application/json."
 HookArgument = Annotated[
     str, typer.Argument(help="The hook's id: ghk_….", metavar="HOOK", show_default=False)
 ]
@@ -23,7 +23,7 @@ HookArgument = Annotated[
 group = typer.Typer(
     name="hooks",
     no_args_is_help=True,
-    context_settings=GROUP,
+    context_settings=GROUP_SETTINGS,
     help=(
         "Make hooks for GitHub's webhooks, on the database itself.\n\n"
         "What comes in by a hook touches the rows of its project only. Secrets are sealed with the keys of"
@@ -44,17 +44,17 @@ def create(
 
     **codecourier hooks create --project web-shop --description acme/shop**
     """
-    from models.github.hook import make_hook
+    from models.github.hook import create_hook
     from models.github.hook_schemas import GithubHookCreate
     from models.projects.provisioning import find_project
 
-    valid(GithubHookCreate, description=description)
+    validated(GithubHookCreate, description=description)
 
     async def make(session: "AsyncSession", sealed: str) -> "GithubHook":
         found = await find_project(session, project)
-        return await make_hook(session, found.id, description, sealed)
+        return await create_hook(session, found.id, description, sealed)
 
-    _print_once(data, make)
+    _print_secret(data, make)
 
 
 @group.command("list")
@@ -71,7 +71,7 @@ def list_hooks(project: ProjectOption, data: DataDirectory = DEFAULT_DATA) -> No
         there = select(GithubHook).where(col(GithubHook.project_id) == found.id).order_by(col(GithubHook.id))
         return [(each.id, f"{PATH}{each.id}", each.description or "") for each in await session.exec(there)]
 
-    show_rows(("ID", "PATH", "DESCRIPTION"), transact(data.absolute(), work))
+    print_rows(("ID", "PATH", "DESCRIPTION"), transact(data.absolute(), work))
 
 
 @group.command()
@@ -84,7 +84,7 @@ def rotate(hook: HookArgument, data: DataDirectory = DEFAULT_DATA) -> None:
         found.rotate(sealed)
         return found
 
-    _print_once(data, replace)
+    _print_secret(data, replace)
 
 
 @group.command()
@@ -97,10 +97,10 @@ def delete(hook: HookArgument, data: DataDirectory = DEFAULT_DATA) -> None:
         await session.delete(found)
         return found.id
 
-    show({"Deleted": transact(data.absolute(), work)})
+    print_fields({"Deleted": transact(data.absolute(), work)})
 
 
-def _print_once(data: DataDirectory, act: "Callable[[AsyncSession, str], Awaitable[GithubHook]]") -> None:
+def _print_secret(data: DataDirectory, act: "Callable[[AsyncSession, str], Awaitable[GithubHook]]") -> None:
     """Show a hook to which `act` gives a new secret."""
     from models.github.hook import new_hook_secret
     from models.github.hook_schemas import PATH
@@ -111,7 +111,7 @@ def _print_once(data: DataDirectory, act: "Callable[[AsyncSession, str], Awaitab
         hook = await act(session, vault.seal(secret))
         return {"Hook": hook.id, "Project": hook.project_id, "Path": f"{PATH}{hook.id}", "Secret": secret}
 
-    show(transact(data.absolute(), work), ONCE, ON_GITHUB)
+    print_fields(transact(data.absolute(), work), SHOWN_ONCE_NOTICE, GITHUB_NOTICE)
 
 
 def _vault(data: DataDirectory) -> "Vault":

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.console import DEFAULT_DATA, DataDirectory, fail
-from cli.operators import GROUP, ONCE, ProjectOption, show, transact
+from cli.operators import GROUP_SETTINGS, SHOWN_ONCE_NOTICE, ProjectOption, print_fields, transact
 
 if TYPE_CHECKING:
     from sqlmodel.ext.asyncio.session import AsyncSession
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 group = typer.Typer(
     name="keys",
     no_args_is_help=True,
-    context_settings=GROUP,
+    context_settings=GROUP_SETTINGS,
     help=(
         "Make API keys, on the database itself.\n\n"
         "A key belongs to a member of one project, and does what its scopes and the member's role allow."
@@ -74,4 +74,4 @@ def create(
         }
 
     add = f"Add the person: codecourier members add --project {project} --email {member}"
-    show(transact(data.absolute(), work, missing_member=add), ONCE)
+    print_fields(transact(data.absolute(), work, missing_member=add), SHOWN_ONCE_NOTICE)

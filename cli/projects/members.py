@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.console import DEFAULT_DATA, DataDirectory
-from cli.operators import GROUP, ProjectOption, show, transact, valid
+from cli.operators import GROUP_SETTINGS, ProjectOption, print_fields, transact, validated
 
 if TYPE_CHECKING:
     from sqlmodel.ext.asyncio.session import AsyncSession
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 group = typer.Typer(
     name="members",
     no_args_is_help=True,
-    context_settings=GROUP,
+    context_settings=GROUP_SETTINGS,
     help=(
         "Add members to projects, on the database itself.\n\n"
         "Roles: an **owner** may do everything, an **admin** everything but what is about owners and the"
@@ -53,7 +53,7 @@ def add(
     """
     from models.projects.provisioning import NewMember, add_member, find_project
 
-    new = valid(NewMember, email=email, name=name, role=role, external_id=external_id)
+    new = validated(NewMember, email=email, name=name, role=role, external_id=external_id)
 
     async def work(session: "AsyncSession") -> dict[str, str | None]:
         found = await find_project(session, project)
@@ -67,4 +67,6 @@ def add(
         }
 
     key = f"codecourier keys create --project {project} --member {new.email}"
-    show(transact(data.absolute(), work, conflict=f"Make a key for the person: {key}"), f"Next: {key}")
+    print_fields(
+        transact(data.absolute(), work, conflict=f"Make a key for the person: {key}"), f"Next: {key}"
+    )

@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.console import DEFAULT_DATA, DataDirectory, fail
-from cli.operators import GROUP, ONCE, show, show_rows, transact, valid
+from cli.operators import GROUP_SETTINGS, SHOWN_ONCE_NOTICE, print_fields, print_rows, transact, validated
 
 if TYPE_CHECKING:
     from sqlmodel.ext.asyncio.session import AsyncSession
 
     from models.projects.project import Project
 
-UNLIMITED, DEFAULT = WORDS = ("none", "default")
+UNLIMITED, DEFAULT = QUOTA_WORDS = ("none", "default")
 """What an operator may say in place of a number."""
 
 group = typer.Typer(
     name="projects",
     no_args_is_help=True,
-    context_settings=GROUP,
+    context_settings=GROUP_SETTINGS,
     help=(
         "Make and list projects, and say on which repositories each may work, on the database itself.\n\n"
         "A project is what an API key opens: everything in it is invisible to every other project's keys."
@@ -66,10 +66,10 @@ def create(
     from kit.settings import Settings
     from models.projects.allowed_repository import allow_repository, repository_pattern
     from models.projects.provisioning import NewMember, NewProject, create_key, create_project
-    from models.runs.run_start import slug as slug_of
+    from models.runs.run_start import slugify as slug_of
 
-    owner = valid(NewMember, email=owner_email, name=owner_name, external_id=owner_external_id)
-    new = valid(NewProject, name=name, slug=slug or slug_of(name), github_repo_url=repo, owner=owner)
+    owner = validated(NewMember, email=owner_email, name=owner_name, external_id=owner_external_id)
+    new = validated(NewProject, name=name, slug=slug or slug_of(name), github_repo_url=repo, owner=owner)
     allowed = None
     if repo is not None:
         github = (
@@ -97,9 +97,9 @@ def create(
         }
 
     taken = "Choose another with --slug; codecourier projects list shows them all."
-    show(
+    print_fields(
         transact(data.absolute(), work, conflict=taken),
-        ONCE,
+        SHOWN_ONCE_NOTICE,
         f"Next: codecourier members add --project {new.slug} --email …",
     )
 
@@ -136,7 +136,7 @@ def list_projects(data: DataDirectory = DEFAULT_DATA) -> None:
             for each in await session.exec(there)
         ]
 
-    show_rows(("SLUG", "ID", "NAME", "OWNERS", "REPOSITORY", "ALLOWED"), transact(data.absolute(), work))
+    print_rows(("SLUG", "ID", "NAME", "OWNERS", "REPOSITORY", "ALLOWED"), transact(data.absolute(), work))
 
 
 @group.command()
@@ -204,27 +204,27 @@ def quota(
     from models.budgets.quota import (
         QuotaInput,
         QuotaKind,
-        busy_jobs,
-        own_quotas,
-        read_shared,
+        count_busy_jobs,
+        load_operator_quotas,
+        load_quota_spending,
+        reset_quota,
         set_quota,
-        unset_quota,
     )
     from models.projects.provisioning import find_project
 
     texts = {QuotaKind.model_usd: model_usd, QuotaKind.sandboxes: sandboxes}
     given = {kind: text for kind, text in texts.items() if text is not None}
-    numbers = valid(QuotaInput, **{kind: text for kind, text in given.items() if text not in WORDS})
+    numbers = validated(QuotaInput, **{kind: text for kind, text in given.items() if text not in QUOTA_WORDS})
 
     async def work(session: "AsyncSession") -> dict[str, str | None]:
         found = await find_project(session, project)
         for kind, text in given.items():
             if text == DEFAULT:
-                await unset_quota(session, found, kind)
+                await reset_quota(session, found, kind)
             else:
                 most = None if text == UNLIMITED else Decimal(getattr(numbers, kind))
                 await set_quota(session, found, kind, most)
-        own = await own_quotas(session, found.id)
+        own = await load_operator_quotas(session, found.id)
         limits = {
             kind: "as the settings say"
             if kind not in own
@@ -233,7 +233,7 @@ def quota(
             else f"{own[kind]:f}"
             for kind in QuotaKind
         }
-        spent, busy = await read_shared(session, found.id), await busy_jobs(session, found.id)
+        spent, busy = await load_quota_spending(session, found.id), await count_busy_jobs(session, found.id)
         return {
             "Project": found.id,
             "Slug": found.slug,
@@ -241,7 +241,7 @@ def quota(
             "Sandboxes": f"{busy} jobs have one at work; limit: {limits[QuotaKind.sandboxes]}",
         }
 
-    show(transact(data.absolute(), work))
+    print_fields(transact(data.absolute(), work))
 
 
 def _change_list(
@@ -252,7 +252,7 @@ def _change_list(
     unchanged: str,
 ) -> None:
     """Change what is allowed to a project, and show it; unchanged: what is said if it was so before."""
-    from models.projects.allowed_repository import allowed_to, repository_pattern
+    from models.projects.allowed_repository import list_allowed_repositories, repository_pattern
     from models.projects.provisioning import find_project
 
     try:
@@ -264,8 +264,8 @@ def _change_list(
         found = await find_project(session, project)
         is_changed = await change(session, found, pattern)
         await session.flush()
-        allowed = ", ".join(await allowed_to(session, found))
+        allowed = ", ".join(await list_allowed_repositories(session, found))
         return is_changed, {"Project": found.id, "Slug": found.slug, "Allowed": allowed}
 
     is_changed, shown = transact(data.absolute(), work)
-    show(shown, *([] if is_changed else [unchanged]))
+    print_fields(shown, *([] if is_changed else [unchanged]))

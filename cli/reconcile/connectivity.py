@@ -11,34 +11,34 @@ from sqlalchemy.exc import ProgrammingError, SQLAlchemyError
 from temporalio.client import Client
 from temporalio.service import RPCError
 
-from activities.reconcile.admission import RECONCILE_SCHEDULE, NamespaceTaken, owner_of
-from cli.deployment.migrate import CONFIG
-from gateways.anthropic.client import Agent
+from activities.reconcile.admission import RECONCILE_SCHEDULE, NamespaceTaken, namespace_owner
+from cli.deployment.migrate import ALEMBIC_CONFIG
+from gateways.anthropic.client import MessagesClient
 from gateways.errors import GatewayError
 from gateways.git.cache import CloneCache
 from gateways.git.process import Git, GitUnusable, check_version
 from gateways.github.access import github_app
 from gateways.github.client import GitHub
-from gateways.sandboxes.control import Sandboxes
+from gateways.sandboxes.control import SandboxProvider
 from kit.database import Database
 from kit.settings import Settings
 from kit.temporal import connect
-from models.reconcile.installation import Installation, the_installation
-from models.reconcile.sweep import last_sweeps
-from models.reconcile.sweep_summary import words_of
+from models.reconcile.installation import Installation, get_installation
+from models.reconcile.sweep import load_sweeps
+from models.reconcile.sweep_summary import summarize_sweeps
 
-PATIENCE = 15.0
-OWN_KEYS = "the server has no key; projects may bring their own"
+CHECK_TIMEOUT_SECONDS = 15.0
+NO_SERVER_KEY = "the server has no key; projects may bring their own"
 
 
-class Reached(NamedTuple):
+class PartStatus(NamedTuple):
     part: str
     state: str
     """`ok`, `wrong`, or `not set`."""
     words: str
 
 
-class Reach:
+class ConnectivityCheck:
     """Asks each part once; `client` is there once Temporal was reached."""
 
     def __init__(self, settings: Settings, database: Database) -> None:
@@ -46,7 +46,7 @@ class Reach:
         self.client: Client | None = None
         self.is_paused = False
 
-    async def all(self) -> list[Reached]:
+    async def all(self) -> list[PartStatus]:
         parts: dict[str, Callable[[], Awaitable[tuple[str, str]]]] = {
             "database": self._database,
             "schema": self._schema,
@@ -59,10 +59,10 @@ class Reach:
         reached = list(await asyncio.gather(*(self._ask(part, ask) for part, ask in parts.items())))
         return [*reached, await self._ask("sweeps", self._sweeps)] if self.client else reached
 
-    async def _ask(self, part: str, ask: Callable[[], Awaitable[tuple[str, str]]]) -> Reached:
+    async def _ask(self, part: str, ask: Callable[[], Awaitable[tuple[str, str]]]) -> PartStatus:
         try:
-            async with asyncio.timeout(PATIENCE):
-                return Reached(part, *await ask())
+            async with asyncio.timeout(CHECK_TIMEOUT_SECONDS):
+                return PartStatus(part, *await ask())
         except GatewayError as error:
             words = error.message
         except SQLAlchemyError:
@@ -72,8 +72,11 @@ class Reach:
                 f"{self.settings.temporal_address} cannot be reached: start it, or correct TEMPORAL_ADDRESS"
             )
         except TimeoutError:
-            words = f"no answer within {PATIENCE:g} s: see whether it runs, and whether a firewall is between"
-        return Reached(part, "wrong", words)
+            words = (
+                f"no answer within {CHECK_TIMEOUT_SECONDS:g} s: see whether it runs, and whether "
+                "a firewall is between"
+            )
+        return PartStatus(part, "wrong", words)
 
     @property
     def _address(self) -> str:
@@ -86,7 +89,7 @@ class Reach:
         return "ok", self._address
 
     async def _schema(self) -> tuple[str, str]:
-        wanted = ScriptDirectory.from_config(Config(CONFIG)).get_current_head()
+        wanted = ScriptDirectory.from_config(Config(ALEMBIC_CONFIG)).get_current_head()
         there = None
         try:
             async with self.database.transaction() as session:
@@ -101,7 +104,7 @@ class Reach:
     async def _temporal(self) -> tuple[str, str]:
         client = await connect(self.settings)
         where = f"{self.settings.temporal_address}, namespace {client.namespace}"
-        owner = await owner_of(client)
+        owner = await namespace_owner(client)
         if owner is None:
             return "wrong", f"{where}: no worker was ever here; start one, or correct TEMPORAL_NAMESPACE"
         try:
@@ -120,19 +123,19 @@ class Reach:
     async def _sweeps(self) -> tuple[str, str]:
         """What the reconciler's sweeps came to; while they are paused, nothing is wrong with them."""
         async with self.database.reading() as session:
-            lines = words_of(await the_installation(session), await last_sweeps(session))
+            lines = summarize_sweeps(await get_installation(session), await load_sweeps(session))
         is_good = self.is_paused or all(line.is_good for line in lines)
         return "ok" if is_good else "wrong", "; ".join(line.words for line in lines)
 
     async def _installation(self) -> Installation:
         async with self.database.reading() as session:
-            return await the_installation(session)
+            return await get_installation(session)
 
     async def _sandboxes(self) -> tuple[str, str]:
         settings = self.settings
         if settings.e2b_api_key is None:
-            return "not set", f"E2B_API_KEY: {OWN_KEYS}"
-        sandboxes = Sandboxes(
+            return "not set", f"E2B_API_KEY: {NO_SERVER_KEY}"
+        sandboxes = SandboxProvider(
             settings.e2b_api_key.get_secret_value(),
             api_url=settings.e2b_api_url,
             sandbox_url=settings.e2b_sandbox_url,
@@ -155,7 +158,7 @@ class Reach:
         if settings.github_token is None:
             if words:
                 return "ok", f"{settings.github_api_url}, {words[0]}"
-            return "not set", f"GITHUB_TOKEN or GITHUB_APP_ID: {OWN_KEYS}"
+            return "not set", f"GITHUB_TOKEN or GITHUB_APP_ID: {NO_SERVER_KEY}"
         github = GitHub(
             settings.github_token.get_secret_value(),
             api_url=settings.github_api_url,
@@ -167,7 +170,7 @@ class Reach:
     async def _model(self) -> tuple[str, str]:
         key = self.settings.anthropic_api_key
         if key is None:
-            return "not set", f"ANTHROPIC_API_KEY: {OWN_KEYS}"
-        async with Agent(key.get_secret_value(), base_url=self.settings.anthropic_base_url) as agent:
+            return "not set", f"ANTHROPIC_API_KEY: {NO_SERVER_KEY}"
+        async with MessagesClient(key.get_secret_value(), base_url=self.settings.anthropic_base_url) as agent:
             await agent.reach()
         return "ok", self.settings.anthropic_base_url or "Anthropic"

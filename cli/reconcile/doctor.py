@@ -36,7 +36,7 @@ def doctor(
     too strange for the sweeps to repair by themselves.  Exits with 0 if all is well, or is now.
     """
     # Imported here: they are slow to import, and no other command needs them.
-    from cli.reconcile.doctor_report import Way, examine
+    from cli.reconcile.doctor_report import DoctorOptions, examine
     from cli.target import settings_of
     from kit import logs
 
@@ -45,7 +45,7 @@ def doctor(
     except StartError as error:
         fail(str(error))
     logs.configure("error", "console", settings.secret_values())
-    way = Way(timedelta(seconds=grace), repair, tuple(gone_namespace or ()))
+    way = DoctorOptions(timedelta(seconds=grace), repair, tuple(gone_namespace or ()))
     is_well = asyncio.run(examine(settings, way))
     sys.stdout.flush()
     sys.stderr.flush()

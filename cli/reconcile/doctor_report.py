@@ -10,26 +10,26 @@ from rich.table import Table
 from rich.text import Text
 from temporalio.client import Client
 
-from activities.gateway_factory import Outside
+from activities.gateway_factory import GatewayFactory
 from activities.reconcile.abandoned_rows import AbandonedRows
 from activities.reconcile.breaker import is_unusual
 from activities.reconcile.checks import checks
 from activities.reconcile.findings import Check, Finding, Inconsistency
-from activities.reconcile.isolation import Fault, attempt, look
+from activities.reconcile.isolation import Fault, attempt, run_check
 from cli.console import STYLES, out
-from cli.reconcile.connectivity import Reach
+from cli.reconcile.connectivity import ConnectivityCheck
 from kit.database import Database
 from kit.settings import Settings
 from kit.tenancy import DatabaseRole
-from models.reconcile.sweep_summary import ago
+from models.reconcile.sweep_summary import format_age
 
-NEEDED = ("database", "schema", "temporal")
-WIDE = 1_000
+REQUIRED_PARTS = ("database", "schema", "temporal")
+PIPE_TABLE_WIDTH = 1_000
 """Columns of a table in a pipe."""
 Checks = Mapping[Inconsistency, Check]
 
 
-class Way(NamedTuple):
+class DoctorOptions(NamedTuple):
     """How the operator wants it looked at."""
 
     grace: timedelta
@@ -38,38 +38,40 @@ class Way(NamedTuple):
     """Namespaces that do not exist any more."""
 
 
-async def examine(settings: Settings, way: Way) -> bool:
+async def examine(settings: Settings, way: DoctorOptions) -> bool:
     """Print what is found, and repaired if that is wished; whether all is well at the end."""
     database = Database(settings.sqlalchemy_url, role=DatabaseRole.worker, pool_size=4)
     try:
-        reach = Reach(settings, database)
-        with _busy("asking what can be reached"):
+        reach = ConnectivityCheck(settings, database)
+        with _status("asking what can be reached"):
             reached = await reach.all()
         table = _table()
         for each in reached:
             table.add_row(each.part, Text(each.state, style=STYLES[each.state]), Text(each.words))
-        _show(table)
+        _print_table(table)
         missing = [each.part for each in reached if each.state == "wrong"]
-        if reach.client is None or {*missing} & {*NEEDED}:
+        if reach.client is None or {*missing} & {*REQUIRED_PARTS}:
             out.print(
                 Text("\nNothing else was looked at: it needs database, schema and temporal.", style="red")
             )
             return False
-        outside = Outside(settings, database)
-        is_clean = await _treat(database, reach.client, outside, way)
+        outside = GatewayFactory(settings, database)
+        is_clean = await _find_and_repair(database, reach.client, outside, way)
         return is_clean and not missing
     finally:
         await database.close()
 
 
-async def _treat(database: Database, client: Client, outside: Outside, way: Way) -> bool:
+async def _find_and_repair(
+    database: Database, client: Client, outside: GatewayFactory, way: DoctorOptions
+) -> bool:
     def every() -> Checks:
         return checks(database, client, outside, way.grace, by_operator=True, gone=way.gone)
 
-    found, unseen = await _look(every(), repair=way.repair)
+    found, unseen = await _run_checks(every(), repair=way.repair)
     if found and way.repair:
         out.print("\nLooking again.")
-        left, unseen = await _look(every(), repair=False)
+        left, unseen = await _run_checks(every(), repair=False)
         if not left and not unseen:
             out.print(Text(f"\nEverything is repaired: {found}.", style="green"))
         found = left
@@ -81,19 +83,19 @@ async def _treat(database: Database, client: Client, outside: Outside, way: Way)
     return not found and not unseen
 
 
-async def _look(every: Checks, *, repair: bool) -> tuple[int, int]:
+async def _run_checks(every: Checks, *, repair: bool) -> tuple[int, int]:
     """How much was found, and how many checks could not see all there is."""
     found = unseen = 0
     for kind, check in every.items():
-        with _busy(f"looking for: {kind}"):
-            findings, fault = await look(check)
+        with _status(f"looking for: {kind}"):
+            findings, fault = await run_check(check)
         found += len(findings)
         if findings:
             out.print()
-            _show(_listed(findings))
-            _warn(check, findings)
+            _print_table(_findings_table(findings))
+            _print_warnings(check, findings)
         if isinstance(check, AbandonedRows):
-            _tell_elsewhere(check)
+            _print_other_namespaces(check)
         if fault is not None:
             unseen += 1
             out.print(Text(f"\n{kind}: not everything could be looked at: {fault.reason}", style="red"))
@@ -102,7 +104,7 @@ async def _look(every: Checks, *, repair: bool) -> tuple[int, int]:
     return found, unseen
 
 
-def _warn(check: Check, findings: list[Finding]) -> None:
+def _print_warnings(check: Check, findings: list[Finding]) -> None:
     """Of what the sweep has not repaired, so that somebody looks at it first."""
     doubtful = sum(finding.is_doubtful for finding in findings)
     if is_unusual(doubtful, check.examined):
@@ -116,7 +118,7 @@ def _warn(check: Check, findings: list[Finding]) -> None:
         out.print(Text(words, style="yellow"))
 
 
-def _tell_elsewhere(check: AbandonedRows) -> None:
+def _print_other_namespaces(check: AbandonedRows) -> None:
     for namespace, count in check.elsewhere.items():
         words = (
             f"\nNot looked at: {count} at work in the namespace {namespace}.  If it is gone for good: "
@@ -126,7 +128,7 @@ def _tell_elsewhere(check: AbandonedRows) -> None:
 
 
 async def _repair(check: Check, finding: Finding) -> None:
-    with _busy(f"repairing {finding.id}"):
+    with _status(f"repairing {finding.id}"):
         done = await attempt(finding.id, check.repair, finding)
     if isinstance(done, Fault):
         state, words = "left", done.reason
@@ -135,10 +137,10 @@ async def _repair(check: Check, finding: Finding) -> None:
     out.print(Text.assemble((f"{state:<9}", STYLES[state]), f"  {finding.id}  {words}"))
 
 
-def _listed(findings: list[Finding]) -> Table:
+def _findings_table(findings: list[Finding]) -> Table:
     table = _table()
     for each in findings:
-        since = f"for {ago(each.since)}" if each.since else ""
+        since = f"for {format_age(each.since)}" if each.since else ""
         words = Text.assemble(each.what, (f"  Repairing {each.repair}.", "dim"))
         table.add_row(Text(each.kind, style="red"), each.id, Text(since, style="dim"), words)
     return table
@@ -151,17 +153,17 @@ def _table() -> Table:
     return table
 
 
-def _show(table: Table) -> None:
+def _print_table(table: Table) -> None:
     """Fitted to a terminal; in a pipe no line is broken, however long."""
     if out.is_terminal:
         out.print(table)
         return
-    wide = Console(width=WIDE, highlight=False, color_system=None)
+    wide = Console(width=PIPE_TABLE_WIDTH, highlight=False, color_system=None)
     with wide.capture() as captured:
         wide.print(table)
     for line in captured.get().splitlines():
         out.print(line.rstrip(), markup=False)
 
 
-def _busy(doing: str) -> AbstractContextManager[object]:
+def _status(doing: str) -> AbstractContextManager[object]:
     return out.status(doing) if out.is_terminal else nullcontext()

@@ -9,22 +9,22 @@ from cli.console import STYLES, out
 from kit.tenancy import DatabaseRole
 
 
-def show_sweeps(directory: Path) -> None:
+def print_sweeps(directory: Path) -> None:
     """When what was accepted was last started, and when all was last looked at."""
     # Imported here: they are slow to import.
     from sqlalchemy.exc import SQLAlchemyError
 
     from cli.target import settings_of
     from kit.database import Database
-    from models.reconcile.installation import the_installation
-    from models.reconcile.sweep import last_sweeps
-    from models.reconcile.sweep_summary import SweepWords, words_of
+    from models.reconcile.installation import get_installation
+    from models.reconcile.sweep import load_sweeps
+    from models.reconcile.sweep_summary import SweepSummary, summarize_sweeps
 
-    async def read() -> list[SweepWords]:
+    async def read() -> list[SweepSummary]:
         database = Database(settings_of(directory).sqlalchemy_url, role=DatabaseRole.worker, pool_size=1)
         try:
             async with database.reading() as session:
-                return words_of(await the_installation(session), await last_sweeps(session))
+                return summarize_sweeps(await get_installation(session), await load_sweeps(session))
         finally:
             await database.close()
 

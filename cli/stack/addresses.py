@@ -12,7 +12,7 @@ def is_scripted(file: StackFile) -> bool:
     return file.pids["model"] is not None
 
 
-def show(file: StackFile, directory: Path) -> None:
+def print_addresses(file: StackFile, directory: Path) -> None:
     """Print every address; secrets stay in stack.json."""
     scripted = "  (scripted: set ANTHROPIC_API_KEY for a real model)" if is_scripted(file) else ""
     rows = {
@@ -29,7 +29,7 @@ def show(file: StackFile, directory: Path) -> None:
         out.print(f"{name:<13}{value}", markup=False)
 
 
-def foreground(directory: Path) -> StackFile:
+def supervised_stack(directory: Path) -> StackFile:
     """The stack that another command watches over.  Raises `StartError` while that is busy with it."""
     supervisor, file = State.read(directory).supervisor, StackFile.read(directory)
     if file is None or supervisor is None or not supervisor.is_alive:

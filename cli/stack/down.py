@@ -13,7 +13,7 @@ from local.process import StartError
 from local.stack import Report, Stack, make_plan
 from local.state import State, locked
 
-PATIENCE = 90.0
+STOP_TIMEOUT_SECONDS = 90.0
 """Seconds for a foreground `up` to stop what it started."""
 
 command = typer.Typer()
@@ -36,7 +36,7 @@ def down(data: DataDirectory = DEFAULT_DATA) -> None:
 
 async def stop(directory: Path, report: Report) -> None:
     """Stop the stack, or have the command that watches over it do so.  Raises `StartError` if it does not."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + STOP_TIMEOUT_SECONDS
     while time.monotonic() < deadline:
         with locked(directory) as is_mine:
             if is_mine:

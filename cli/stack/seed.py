@@ -13,7 +13,7 @@ from local.forge.seed import seed as seed_repository
 from local.plan import Plan
 from models.blueprints.blueprint import DEFAULT_STEPS, Blueprint, BlueprintConfig
 from models.projects.allowed_repository import EVERY_REPOSITORY, allow_repository
-from models.projects.api_key import PREFIX, SCOPES, SHOWN, ApiKey
+from models.projects.api_key import KEY_PREFIX, SCOPES, SHOWN_PREFIX_CHARS, ApiKey
 from models.projects.project import Member, Project, Role
 
 SLUG = "demo"
@@ -82,7 +82,7 @@ async def _key(session: AsyncSession, project: Project, secret: str) -> None:
             member_id=owner.id,
             name="codecourier up",
             hash=digest(secret),
-            key_prefix=secret[: len(PREFIX) + SHOWN],
+            key_prefix=secret[: len(KEY_PREFIX) + SHOWN_PREFIX_CHARS],
             scopes=SCOPES,
         )
     )

@@ -8,8 +8,8 @@ import typer
 from rich.text import Text
 
 from cli.console import DEFAULT_DATA, STYLES, DataDirectory, fail, out
-from cli.reconcile.sweeps import show_sweeps
-from cli.stack.addresses import show
+from cli.reconcile.sweeps import print_sweeps
+from cli.stack.addresses import print_addresses
 from local.plan import PARTS
 from local.process import StartError
 from local.state import Restarts, StackFile, State
@@ -32,16 +32,16 @@ def status(data: DataDirectory = DEFAULT_DATA) -> None:
     if file is None:
         fail(f"No stack is running in {directory}.  Start it with: codecourier up")
     for name in PARTS:
-        word, detail = described(state, name, directory)
+        word, detail = describe_part(state, name, directory)
         out.print(Text.assemble(f"{name:<10} ", (f"{word:<8} ", STYLES.get(word, "")), detail))
     for name, restarts in state.restarts.items():
         if restarts.is_hopeless:
             out.print(f"\n{name} keeps dying; it wrote last:", style="red")
             out.print(Text(restarts.log_tail, style="dim"))
     out.print()
-    show_sweeps(directory)
+    print_sweeps(directory)
     out.print()
-    show(file, directory)
+    print_addresses(file, directory)
     dead = [name for name in PARTS if name in state.parts and not state.parts[name].is_alive]
     if dead and state.is_watched:
         fail(f"\nNot running: {', '.join(dead)}.  The command that watches over the stack starts it again.")
@@ -51,7 +51,7 @@ def status(data: DataDirectory = DEFAULT_DATA) -> None:
         out.print("\nNobody watches over it: what dies stays dead until the next codecourier up.")
 
 
-def described(state: State, name: str, directory: Path) -> tuple[str, str]:
+def describe_part(state: State, name: str, directory: Path) -> tuple[str, str]:
     """A part's state in a word, and what there is to say about it."""
     process, restarts = state.parts.get(name), state.restarts.get(name)
     if process is None:

@@ -9,7 +9,7 @@ import typer
 
 from cli.console import DEFAULT_DATA, DataDirectory, Progress, fail, out
 from cli.signals import cancel_on_signals
-from cli.stack.addresses import foreground, show
+from cli.stack.addresses import print_addresses, supervised_stack
 from cli.stack.prepare import prepare
 from local.process import StartError
 from local.stack import Stack, make_plan
@@ -63,9 +63,9 @@ def up(
     with locked(directory) as is_mine:
         try:
             if not is_mine:
-                file = foreground(directory)
+                file = supervised_stack(directory)
                 out.print("The stack is already running, in the foreground of another command.\n")
-                show(file, directory)
+                print_addresses(file, directory)
                 return
             asyncio.run(_up(directory, given, tuple(scenarios or ()), detach=detach))
         except StartError as error:
@@ -86,7 +86,7 @@ async def _up(directory: Path, given: dict[str, int], scenarios: tuple[Path, ...
         out.print("The stack was already running.")
     assert file is not None
     out.print()
-    show(file, directory)
+    print_addresses(file, directory)
     if detach:
         out.print(f"\nIt runs on.  Stop it with: codecourier down --data {directory}")
         return

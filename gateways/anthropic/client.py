@@ -17,18 +17,18 @@ from anthropic.types import Usage as ApiUsage
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from gateways.anthropic.conversation import Block, Message, Usage, text_block
-from gateways.anthropic.errors import LONGEST_MESSAGE, ContextTooLong, TurnCut, named
+from gateways.anthropic.errors import MAX_MESSAGE_CHARS, ContextTooLong, TurnCut, map_error
 from gateways.anthropic.model_profiles import Effort, thinking_parameters
 from gateways.errors import CredentialRefused, UpstreamFailed
 from kit.redaction import Redactor
 
-__all__ = ["Agent", "ContextTooLong", "Meter", "ToolCall", "Turn", "TurnCut", "TurnRequest"]
+__all__ = ["ContextTooLong", "MessagesClient", "Meter", "ToolCall", "Turn", "TurnCut", "TurnRequest"]
 
 DEFAULT_BASE_URL: Final = "https://api.anthropic.com"
-SILENCE_SECONDS: Final = 300.0
+STREAM_TIMEOUT_SECONDS: Final = 300.0
 """A stream that sends nothing for so long, not even a ping, is dead."""
-CACHED: Final[Block] = {"type": "ephemeral"}
-SENT_BACK: Final = {
+CACHE_CONTROL: Final[Block] = {"type": "ephemeral"}
+ACCEPTED_FIELDS: Final = {
     "text": ("type", "text"),
     "thinking": ("type", "thinking", "signature"),
     "redacted_thinking": ("type", "data"),
@@ -82,7 +82,7 @@ class Meter:
     """Called once the provider has begun to answer, when both are known: from then on it is paid for."""
 
 
-class Agent:
+class MessagesClient:
     """A client of the Messages API for one credential; close it, or use it as a context manager."""
 
     def __init__(
@@ -91,7 +91,7 @@ class Agent:
         *,
         base_url: str | None = None,
         auth: Literal["key", "bearer"] = "key",
-        silence_seconds: float = SILENCE_SECONDS,
+        silence_seconds: float = STREAM_TIMEOUT_SECONDS,
     ) -> None:
         """Raises CredentialRefused for what cannot be a key: it could not even be sent."""
         if not api_key.strip() or not api_key.isascii() or not api_key.isprintable():
@@ -138,7 +138,7 @@ class Agent:
         try:
             await self._client.models.list(limit=1)
         except anthropic.APIStatusError as error:
-            raise named(error, self._redactor) from None
+            raise map_error(error, self._redactor) from None
         except (anthropic.APIConnectionError, httpx2.HTTPError) as error:
             raise UpstreamFailed(f"The model API cannot be reached ({type(error).__name__}).") from None
 
@@ -161,7 +161,7 @@ class Agent:
                 output_config=output_config or omit,
             )
         except anthropic.APIStatusError as error:
-            raise named(error, self._redactor) from None
+            raise map_error(error, self._redactor) from None
         except (anthropic.APIConnectionError, httpx2.HTTPError) as error:
             raise UpstreamFailed(f"The model API cannot be reached ({type(error).__name__}).") from None
         return counted.input_tokens
@@ -190,7 +190,7 @@ class Agent:
             async with self._request(), asked as stream:
                 return await self._whole(stream, meter)
         except anthropic.APIStatusError as error:
-            raise named(error, self._redactor) from None
+            raise map_error(error, self._redactor) from None
         except (anthropic.APIConnectionError, httpx2.HTTPError) as error:
             cause = repr(error.__cause__ or error)
             raise TurnCut(f"The connection to the model API failed: {self._clean(cause)}") from None
@@ -204,24 +204,24 @@ class Agent:
         try:
             async for event in stream:
                 if event.type == "message_start" and meter is not None:
-                    meter.model, meter.usage = event.message.model, _usage(event.message.usage)
+                    meter.model, meter.usage = event.message.model, _to_usage(event.message.usage)
                     if meter.note is not None:
                         await meter.note()
                 elif event.type == "content_block_delta" and event.delta.type == "input_json_delta":
                     inputs[event.index] += event.delta.partial_json
                 elif event.type == "message_stop":
                     if meter is not None:
-                        meter.usage = _usage(event.message.usage)
-                    return _turn(event.message, inputs)
+                        meter.usage = _to_usage(event.message.usage)
+                    return _to_turn(event.message, inputs)
         except (ValueError, LookupError, TypeError, AttributeError, RuntimeError) as error:
             raise TurnCut(f"The model's answer was malformed: {self._clean(repr(error))}") from None
         raise TurnCut("The model's answer ended before it was whole.")
 
     def _clean(self, text: str) -> str:
-        return self._redactor.text(text)[:LONGEST_MESSAGE]
+        return self._redactor.text(text)[:MAX_MESSAGE_CHARS]
 
 
-def _turn(message: ApiMessage, inputs: Mapping[int, str]) -> Turn:
+def _to_turn(message: ApiMessage, inputs: Mapping[int, str]) -> Turn:
     """The answer in our words; `inputs`: the tool inputs as they were streamed, by index of their block."""
     stop_reason = message.stop_reason
     if stop_reason is None:
@@ -229,26 +229,26 @@ def _turn(message: ApiMessage, inputs: Mapping[int, str]) -> Turn:
     blocks: list[Block] = []
     dropped_calls: list[str] = []
     for index, block in enumerate(message.content):
-        if block.type == "tool_use" and not _is_whole(inputs.get(index, ""), stop_reason):
+        if block.type == "tool_use" and not _is_complete(inputs.get(index, ""), stop_reason):
             dropped_calls.append(block.name)
         else:
-            blocks.append(_stored(block.to_dict(mode="json", warnings=False)))
+            blocks.append(_to_stored_block(block.to_dict(mode="json", warnings=False)))
     return Turn(
         blocks=blocks,
         stop_reason=stop_reason,
-        usage=_usage(message.usage),
+        usage=_to_usage(message.usage),
         model=message.model,
         text="\n\n".join(str(block["text"]) for block in blocks if block["type"] == "text" and block["text"]),
-        tool_calls=[_call(block) for block in blocks if block["type"] == "tool_use"],
+        tool_calls=[_to_tool_call(block) for block in blocks if block["type"] == "tool_use"],
         dropped_calls=dropped_calls,
     )
 
 
-def _call(block: Block) -> ToolCall:
+def _to_tool_call(block: Block) -> ToolCall:
     return ToolCall.model_validate({field: block[field] for field in ToolCall.model_fields})
 
 
-def _is_whole(input: str, stop_reason: str) -> bool:
+def _is_complete(input: str, stop_reason: str) -> bool:
     """Whether a tool's input arrived to its last brace; the SDK completes half of one without a word."""
     if stop_reason == "refusal" or not input:
         return stop_reason not in ("refusal", "max_tokens", "model_context_window_exceeded")
@@ -258,12 +258,12 @@ def _is_whole(input: str, stop_reason: str) -> bool:
         return False
 
 
-def _stored(block: dict[str, object]) -> Block:
-    fields = SENT_BACK.get(str(block["type"]), tuple(block))
+def _to_stored_block(block: dict[str, object]) -> Block:
+    fields = ACCEPTED_FIELDS.get(str(block["type"]), tuple(block))
     return {field: cast("JsonValue", block[field]) for field in fields}
 
 
-def _usage(usage: ApiUsage) -> Usage:
+def _to_usage(usage: ApiUsage) -> Usage:
     written = usage.cache_creation_input_tokens or 0
     written_1h = usage.cache_creation.ephemeral_1h_input_tokens if usage.cache_creation else 0
     return Usage(
@@ -277,7 +277,7 @@ def _usage(usage: ApiUsage) -> Usage:
 
 def _mark_last(blocks: Sequence[Block]) -> list[Block]:
     """The same blocks, the last one marked: all that comes up to it is kept in the prompt cache."""
-    return [*blocks[:-1], *({**block, "cache_control": CACHED} for block in blocks[-1:])]
+    return [*blocks[:-1], *({**block, "cache_control": CACHE_CONTROL} for block in blocks[-1:])]
 
 
 def _mark_user_turns(messages: Sequence[Message]) -> list[Message]:

@@ -10,7 +10,7 @@ import orjson
 from pydantic import BaseModel, ConfigDict, JsonValue
 from typing_extensions import TypedDict
 
-from models.agent.sections import material, section
+from models.agent.sections import trusted_section, untrusted_section
 
 Block = dict[str, JsonValue]
 """A content block of the Messages API as plain JSON: `{"type": "text", "text": …}` and so on."""
@@ -72,7 +72,7 @@ SUMMARY_TOKENS: Final = 4_000
 """What a summary is reckoned to take."""
 SUMMARY_MAX_TOKENS: Final = 16_000
 """`max_tokens` of the turn that writes one: thoughts count too."""
-SHRINK_TO: Final = 0.8
+MAX_COMPACTED_SHARE: Final = 0.8
 """A compaction must bring the conversation below this part of its size, or it would soon be needed again."""
 
 INTERRUPTED: Final = "The call was interrupted and left no result. Check the state before you repeat it."
@@ -98,13 +98,13 @@ def assemble(entries: Iterable[Entry]) -> list[Message]:
     messages: list[Message] = []
     for index, row in enumerate(rows):
         if isinstance(row, UserText):
-            _add(messages, "user", _sendable([*row.images, text_block(row.text)]))
+            _append_blocks(messages, "user", _drop_unsendable([*row.images, text_block(row.text)]))
         elif isinstance(row, AssistantTurn):
-            blocks, results = _sendable(row.blocks), _results_after(rows, index)
-            _add(messages, "assistant", blocks)
-            _add(messages, "user", [_result(call, results.get(call)) for call in _call_ids(blocks)])
+            blocks, results = _drop_unsendable(row.blocks), _results_after(rows, index)
+            _append_blocks(messages, "assistant", blocks)
+            _append_blocks(messages, "user", [_result(call, results.get(call)) for call in _call_ids(blocks)])
         elif isinstance(row, Compaction):
-            messages = _replaced(messages, row.point, row.summary)
+            messages = _replace_with_summary(messages, row.point, row.summary)
     if messages and messages[0]["role"] != "user":
         raise ValueError("A conversation must begin with a user's text, not with an assistant's turn.")
     return messages
@@ -125,7 +125,7 @@ def text_block(text: str) -> Block:
     return {"type": "text", "text": text}
 
 
-def cut(text: str, limit: int, *, kept_at: str | None = None) -> str:
+def truncate(text: str, limit: int, *, kept_at: str | None = None) -> str:
     """At most `limit` characters: the head and the tail, and between them a note of how much was left out.
 
     kept_at: where the whole text can be read, for the note.
@@ -133,14 +133,14 @@ def cut(text: str, limit: int, *, kept_at: str | None = None) -> str:
     if len(text) <= limit:
         return text
     where = f"; the whole is in {kept_at}" if kept_at else ""
-    room = limit - len(_note(len(text), where))
+    room = limit - len(_omission_note(len(text), where))
     if room < 0:
         return text[: max(limit, 0)]
     tail = room // 2
-    return text[: room - tail] + _note(len(text) - room, where) + text[len(text) - tail :]
+    return text[: room - tail] + _omission_note(len(text) - room, where) + text[len(text) - tail :]
 
 
-def estimate(value: str | Message | Sequence[Message]) -> int:
+def estimate_tokens(value: str | Message | Sequence[Message]) -> int:
     """About how many tokens this takes; never less than one for what is not empty."""
     size = len(value.encode(errors="replace")) if isinstance(value, str) else len(orjson.dumps(value))
     return -(-size // BYTES_PER_TOKEN)
@@ -163,24 +163,28 @@ def compaction_point(
 
     The point is always an assistant's message, so that no result loses its call.  As many messages stay as
     fit into `keep_tokens`, and always the last exchange.  None when they all fit, or when cutting would not
-    pay: see `SHRINK_TO`.
+    pay: see `MAX_COMPACTED_SHARE`.
     """
     turns = [index for index, message in enumerate(messages) if message["role"] == "assistant"]
     if not turns:
         return None
-    sizes = [estimate(message) for message in messages]
+    sizes = [estimate_tokens(message) for message in messages]
     point = next((index for index in turns if sum(sizes[index:]) <= keep_tokens), turns[-1])
-    after = estimate(_replaced(messages, point, "")) + summary_tokens
-    return point if after <= SHRINK_TO * estimate(messages) else None
+    after = estimate_tokens(_replace_with_summary(messages, point, "")) + summary_tokens
+    return point if after <= MAX_COMPACTED_SHARE * estimate_tokens(messages) else None
 
 
-def compacted(messages: Sequence[Message], point: int, summary: str) -> list[Message] | None:
+def compact_messages(messages: Sequence[Message], point: int, summary: str) -> list[Message] | None:
     """The messages with those from 1 to `point` replaced; None if the summary is blank or saves too little.
 
     Only a compaction that is not None may be stored as a `Compaction` row.
     """
-    shorter = _replaced(messages, point, summary)
-    return shorter if summary.strip() and estimate(shorter) <= SHRINK_TO * estimate(messages) else None
+    shorter = _replace_with_summary(messages, point, summary)
+    return (
+        shorter
+        if summary.strip() and estimate_tokens(shorter) <= MAX_COMPACTED_SHARE * estimate_tokens(messages)
+        else None
+    )
 
 
 def summary_request(
@@ -190,21 +194,25 @@ def summary_request(
 
     The record is told as one text, as calls and results without tools would be refused.
     """
-    record = as_record(messages[:point], piece=piece, limit=limit)
-    text = f"{section('record', record)}\n\n{_SUMMARY_INSTRUCTION}"
+    record = to_record(messages[:point], piece=piece, limit=limit)
+    text = f"{trusted_section('record', record)}\n\n{_SUMMARY_INSTRUCTION}"
     return [{"role": "user", "content": [text_block(text)]}]
 
 
-def as_record(messages: Sequence[Message], *, piece: int, limit: int) -> str:
+def to_record(messages: Sequence[Message], *, piece: int, limit: int) -> str:
     """Messages as one text, without thoughts.
 
     piece, limit: characters that one part of a message and the whole record are cut to.
     """
-    parts = (material(message["role"], cut(told, piece)) for message in messages for told in _told(message))
-    return cut("\n".join(parts), limit)
+    parts = (
+        untrusted_section(message["role"], truncate(told, piece))
+        for message in messages
+        for told in _record_parts(message)
+    )
+    return truncate("\n".join(parts), limit)
 
 
-def _add(messages: list[Message], role: Literal["user", "assistant"], blocks: list[Block]) -> None:
+def _append_blocks(messages: list[Message], role: Literal["user", "assistant"], blocks: list[Block]) -> None:
     if not blocks:
         return
     if messages and messages[-1]["role"] == role:
@@ -213,7 +221,7 @@ def _add(messages: list[Message], role: Literal["user", "assistant"], blocks: li
         messages.append({"role": role, "content": blocks})
 
 
-def _sendable(blocks: Iterable[Block]) -> list[Block]:
+def _drop_unsendable(blocks: Iterable[Block]) -> list[Block]:
     """Without blank texts, and without thinking at the end: the API refuses both."""
     kept = [block for block in blocks if block["type"] != "text" or str(block["text"]).strip()]
     while kept and kept[-1]["type"] in _THINKING:
@@ -231,11 +239,11 @@ def _result(call_id: str, result: ToolResult | None) -> Block:
     return {**block, "is_error": True} if result is None or result.is_error else block
 
 
-def _note(characters: int, where: str) -> str:
+def _omission_note(characters: int, where: str) -> str:
     return f"\n[… {characters:,} characters left out{where} …]\n"
 
 
-def _replaced(messages: Sequence[Message], point: int, summary: str) -> list[Message]:
+def _replace_with_summary(messages: Sequence[Message], point: int, summary: str) -> list[Message]:
     if not 1 <= point < len(messages) or messages[point]["role"] != "assistant":
         raise ValueError(
             f"Message {point} of {len(messages)} is not an assistant's: it cannot follow a summary."
@@ -248,7 +256,7 @@ def _is_summary(block: Block) -> bool:
     return block["type"] == "text" and str(block["text"]).startswith(SUMMARY_HEADER)
 
 
-def _told(message: Message) -> Iterator[str]:
+def _record_parts(message: Message) -> Iterator[str]:
     """Each block of a message in words; thoughts are left out."""
     for block in message["content"]:
         if block["type"] == "text":

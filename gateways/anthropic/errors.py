@@ -12,8 +12,8 @@ import anthropic
 from gateways.errors import CredentialRefused, GatewayError, ProviderLimit, UpstreamFailed, UpstreamRefused
 from kit.redaction import Redactor
 
-LONGEST_MESSAGE: Final = 1_000
-STATUS_IN_STREAM: Final = {
+MAX_MESSAGE_CHARS: Final = 1_000
+STATUS_BY_STREAM_ERROR: Final = {
     "invalid_request_error": 400,
     "authentication_error": 401,
     "billing_error": 402,
@@ -24,7 +24,7 @@ STATUS_IN_STREAM: Final = {
     "overloaded_error": 529,
 }
 """What an `error` event would have been as a response: the response that carries it says 200."""
-TOO_LONG: Final = re.compile(
+CONTEXT_TOO_LONG_PATTERN: Final = re.compile(
     r"(prompt|input) is too long|exceeds? (the )?context (limit|window)", re.IGNORECASE
 )
 
@@ -37,19 +37,19 @@ class ContextTooLong(UpstreamRefused):
     """The conversation does not fit the model's window: compact it, then ask again."""
 
 
-def named(error: anthropic.APIStatusError, redactor: Redactor) -> GatewayError:
+def map_error(error: anthropic.APIStatusError, redactor: Redactor) -> GatewayError:
     """The error that says what to do about this answer, in the API's words without our key."""
     status = error.status_code
     if status < 400:
-        status = STATUS_IN_STREAM.get(str(error.type), 500)
-    words = redactor.text(error.api_message or error.message)[:LONGEST_MESSAGE]
+        status = STATUS_BY_STREAM_ERROR.get(str(error.type), 500)
+    words = redactor.text(error.api_message or error.message)[:MAX_MESSAGE_CHARS]
     message = f"The model API answered {status} ({error.type or 'no type'}): {words}"
     wait = retry_after(error.response.headers)
     if status in (429, 529) or (status == 503 and wait is not None):
         return ProviderLimit(message, wait)
     if status in (401, 403):
         return CredentialRefused(message)
-    if status == 413 or (status == 400 and TOO_LONG.search(words)):
+    if status == 413 or (status == 400 and CONTEXT_TOO_LONG_PATTERN.search(words)):
         return ContextTooLong(message)
     if status >= 500 or status in (408, 409):  # a time-out, a clash with another request: both pass
         return TurnCut(message)

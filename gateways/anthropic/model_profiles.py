@@ -16,23 +16,28 @@ class ModelProfile(NamedTuple):
     """Told by effort, by a budget of tokens, or not at all."""
 
 
-_TODAY: Final = ModelProfile(1_000_000, 128_000, "adaptive")
+_CURRENT_GENERATION: Final = ModelProfile(1_000_000, 128_000, "adaptive")
 _GENERATION_4_5: Final = ModelProfile(200_000, 64_000, "budget")
 PROFILES: Final[Mapping[str, ModelProfile]] = {
     "": ModelProfile(200_000, 32_000, "none"),
     "claude-": ModelProfile(200_000, 32_000, "adaptive"),
-    **{f"claude-{line}-5": _TODAY for line in ("haiku", "sonnet", "opus", "fable", "mythos")},
-    **{f"claude-{name}": _TODAY for name in ("opus-4-6", "opus-4-7", "opus-4-8", "sonnet-4-6")},
+    **{f"claude-{line}-5": _CURRENT_GENERATION for line in ("haiku", "sonnet", "opus", "fable", "mythos")},
+    **{f"claude-{name}": _CURRENT_GENERATION for name in ("opus-4-6", "opus-4-7", "opus-4-8", "sonnet-4-6")},
     **{f"claude-{name}": _GENERATION_4_5 for name in ("opus-4-5", "sonnet-4-5", "haiku-4-5")},
 }
 """By prefix of the model's id; figures of Anthropic's models overview, November 2026."""
 
-BUDGETS: Final[Mapping[Effort, int]] = {"low": 2_048, "medium": 8_192, "high": 16_384, "max": 32_768}
+THINKING_BUDGET_TOKENS: Final[Mapping[Effort, int]] = {
+    "low": 2_048,
+    "medium": 8_192,
+    "high": 16_384,
+    "max": 32_768,
+}
 """Thinking tokens by effort, for models that know no effort."""
-SMALLEST_BUDGET: Final = 1_024
+MIN_BUDGET_TOKENS: Final = 1_024
 
 
-def profile(model: str, overrides: Mapping[str, ModelProfile] | None = None) -> ModelProfile:
+def model_profile(model: str, overrides: Mapping[str, ModelProfile] | None = None) -> ModelProfile:
     """What is known of a model, by the longest prefix that fits; `overrides` come before `PROFILES`."""
     known = {**PROFILES, **(overrides or {})}
     return known[max((prefix for prefix in known if model.startswith(prefix)), key=len)]
@@ -46,10 +51,10 @@ def thinking_parameters(
     Models since 4.6 take `effort` as it is and refuse budgets; those of 4.5 take a budget, which must leave
     room for the answer.  Summaries of thoughts are asked for, as newer models send none by themselves.
     """
-    style = profile(model).thinking
+    style = model_profile(model).thinking
     if effort is None or style == "none":
         return None, None
     if style == "adaptive":
         return {"type": "adaptive", "display": "summarized"}, {"effort": effort}
-    budget = min(BUDGETS[effort], max_tokens - SMALLEST_BUDGET)
-    return ({"type": "enabled", "budget_tokens": budget} if budget >= SMALLEST_BUDGET else None), None
+    budget = min(THINKING_BUDGET_TOKENS[effort], max_tokens - MIN_BUDGET_TOKENS)
+    return ({"type": "enabled", "budget_tokens": budget} if budget >= MIN_BUDGET_TOKENS else None), None

@@ -19,8 +19,8 @@ from kit.logs import logger
 
 log = logger(__name__)
 
-NAME: Final = "codecourier-git"
-STALE_SECONDS: Final = 6 * 3_600
+DIRECTORY_NAME: Final = "codecourier-git"
+STALE_AFTER_SECONDS: Final = 6 * 3_600
 FREED_SHARE: Final = 0.25
 """Of what all mirrors may have together: so much room is made on a disk that is full."""
 
@@ -34,7 +34,7 @@ class CloneCache:
         Raises `GitUnusable` when the directory cannot be used safely.
         """
         self.git, self._max_bytes = git, max_bytes
-        self.directory = directory or Path(tempfile.gettempdir()) / f"{NAME}-{os.geteuid()}"
+        self.directory = directory or Path(tempfile.gettempdir()) / f"{DIRECTORY_NAME}-{os.geteuid()}"
         self._locks = self.directory / "locks"
         self._prepare()
 
@@ -80,7 +80,7 @@ class CloneCache:
                     (facts.st_dev, facts.st_ino): facts.st_size
                     for root, _, names in os.walk(path)
                     for name in names
-                    if (facts := _facts(Path(root, name))) is not None
+                    if (facts := _stat(Path(root, name))) is not None
                 }
                 found.append(((path / "used").stat().st_mtime, path, sum(files.values())))
         return found
@@ -89,8 +89,8 @@ class CloneCache:
         """What workers that were killed left half done; nothing that is at work is as old."""
         for pattern in ("sending-*", "quarantine-*", "repository/objects/pack/tmp_*"):
             for path in mirror.glob(pattern):
-                facts = _facts(path)
-                if facts is None or time.time() - facts.st_mtime <= STALE_SECONDS:
+                facts = _stat(path)
+                if facts is None or time.time() - facts.st_mtime <= STALE_AFTER_SECONDS:
                     continue
                 if stat.S_ISDIR(facts.st_mode):
                     shutil.rmtree(path, ignore_errors=True)
@@ -116,7 +116,7 @@ class CloneCache:
                 )
 
 
-def _facts(path: Path) -> os.stat_result | None:
+def _stat(path: Path) -> os.stat_result | None:
     try:
         return path.lstat()
     except FileNotFoundError:

@@ -4,12 +4,12 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from gateways.git.mirror import Mirror
-from gateways.git.repository import REPOSITORY, BranchMissing, Cloned, Repository, WorkTreeDamaged
-from gateways.git.scripts import FREE_INDEX, HAS, RESET
+from gateways.git.repository import REPOSITORY, BranchMissing, CloneBase, Repository, WorkTreeDamaged
+from gateways.git.scripts import FREE_INDEX, HAS_COMMIT, RESET
 
-PULLS: Final = "refs/codecourier/pulls"
+PULL_REFS_PREFIX: Final = "refs/codecourier/pulls"
 
-_TAKE: Final = """
+_UPDATE_REF: Final = """
 cd "$1"
 git update-ref "$2" "$3"
 """
@@ -61,22 +61,22 @@ if [ -n "$marked" ]; then echo markers; printf '%s\\n' "$marked"; else echo merg
 """`REPOSITORY HEAD MESSAGE GOOD`: commits what was solved; prints whether markers of a conflict are left."""
 
 
-Outcome = Literal["merged", "conflict", "unrelated", "markers", "lost"]
-OUTCOMES: Final[tuple[Outcome, ...]] = ("merged", "conflict", "unrelated", "markers", "lost")
+MergeOutcome = Literal["merged", "conflict", "unrelated", "markers", "lost"]
+MERGE_OUTCOMES: Final[tuple[MergeOutcome, ...]] = ("merged", "conflict", "unrelated", "markers", "lost")
 
 
 @dataclass(frozen=True)
-class Merged:
-    outcome: Outcome
+class MergeResult:
+    outcome: MergeOutcome
     """`unrelated`: git cannot merge it at all; `lost`: the merge that was begun is not there any more."""
     paths: list[str]
     """Those that conflict, or that have markers left."""
 
 
-class Integration(Repository):
+class CombinedMergeClone(Repository):
     """The clone on its integration branch."""
 
-    async def fetch_pull(self, number: int, base: Cloned) -> str:
+    async def fetch_pull(self, number: int, base: CloneBase) -> str:
         """The head of a pull request, as GitHub keeps it; its commit.  `BranchMissing` without it."""
 
         async def work(mirror: Mirror) -> str:
@@ -85,34 +85,36 @@ class Integration(Repository):
             refs = await mirror.fetch(self._remote, [pull])
             if (head := refs.shas.get(pull)) is None:
                 raise BranchMissing(f"The repository has no pull request #{number} any more.")
-            has = await self._git("Looking for the pull request", HAS, REPOSITORY, head, check=False)
+            has = await self._git("Looking for the pull request", HAS_COMMIT, REPOSITORY, head, check=False)
             if has.exit_code != 0:
                 async with mirror.increment([head], [base.base_sha]) as pack:
                     if pack is not None:
                         await self._send([pack], REPOSITORY)
-            await self._git("Taking a pull request", _TAKE, REPOSITORY, f"{PULLS}/{number}", head)
+            await self._git(
+                "Taking a pull request", _UPDATE_REF, REPOSITORY, f"{PULL_REFS_PREFIX}/{number}", head
+            )
             return head
 
         return await self._with_mirror(work)
 
-    async def merge(self, good: str, head: str, message: str, who: tuple[str, str]) -> Merged:
+    async def merge(self, good: str, head: str, message: str, who: tuple[str, str]) -> MergeResult:
         """Merge a commit into the good one, from a clean tree; one that conflicts is left half done."""
         done = await self._git("Merging", _MERGE, REPOSITORY, good, head, message, who=who)
-        return _told(done.stdout)
+        return _parse_result(done.stdout)
 
-    async def conclude(self, good: str, head: str, message: str, who: tuple[str, str]) -> Merged:
+    async def conclude(self, good: str, head: str, message: str, who: tuple[str, str]) -> MergeResult:
         """Commit the merge whose conflicts were solved; again, it finds the commit."""
         done = await self._git("Committing the merge", _CONCLUDE, REPOSITORY, head, message, good, who=who)
-        return _told(done.stdout)
+        return _parse_result(done.stdout)
 
     async def go_back(self, good: str) -> None:
         """Leave out what was merged last."""
         await self._git("Going back", RESET, REPOSITORY, good)
 
 
-def _told(printed: str) -> Merged:
+def _parse_result(printed: str) -> MergeResult:
     outcome, *paths = printed.splitlines()
-    for known in OUTCOMES:
+    for known in MERGE_OUTCOMES:
         if outcome == known:
-            return Merged(known, paths)
+            return MergeResult(known, paths)
     raise WorkTreeDamaged(f"Merging said {outcome[:80]!r}, which means nothing.")

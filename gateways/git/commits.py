@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 _DATE: Final = re.compile(rb" (\d{1,10} [+-]\d{4})\Z")
-_KEPT: Final = (b"tree", b"parent", b"encoding")
+_PRESERVED_HEADERS: Final = (b"tree", b"parent", b"encoding")
 
 
 @dataclass(frozen=True)
@@ -32,28 +32,30 @@ class Identity:
         return is_ours and message.rstrip().endswith(self.lines.encode())
 
 
-def new_commit(tree: str, parent: str, message: str, identity: Identity) -> bytes:
+def build_commit(tree: str, parent: str, message: str, identity: Identity) -> bytes:
     """A commit of a tree on a parent, dated now."""
     headers = [f"tree {tree}".encode(), f"parent {parent}".encode()]
-    return _written(headers, message.strip().encode(), identity, _now(), _now())
+    return _serialize(headers, message.strip().encode(), identity, _now(), _now())
 
 
-def signed(commit: bytes, identity: Identity) -> bytes:
+def sign_commit(commit: bytes, identity: Identity) -> bytes:
     """The same commit, of the same date, by this identity: always the same bytes for the same commit."""
     headers, _, message = commit.partition(b"\n\n")
     lines = headers.split(b"\n")
-    kept = [line for line in lines if line.split(b" ", 1)[0] in _KEPT]
+    kept = [line for line in lines if line.split(b" ", 1)[0] in _PRESERVED_HEADERS]
     dates = [_date_of(lines, role) for role in (b"author", b"committer")]
-    return _written(kept, message.strip(), identity, *dates)
+    return _serialize(kept, message.strip(), identity, *dates)
 
 
-def name_of(commit: bytes, like: str) -> str:
+def commit_sha(commit: bytes, like: str) -> str:
     """The commit's name, by the algorithm of another name."""
     algorithm = hashlib.sha256 if len(like) == 64 else hashlib.sha1
     return algorithm(b"commit %d\0" % len(commit) + commit, usedforsecurity=False).hexdigest()
 
 
-def _written(headers: list[bytes], message: bytes, identity: Identity, authored: bytes, made: bytes) -> bytes:
+def _serialize(
+    headers: list[bytes], message: bytes, identity: Identity, authored: bytes, made: bytes
+) -> bytes:
     who = f"{identity.name} <{identity.email}>".encode()
     people = [b"author %s %s" % (who, authored), b"committer %s %s" % (who, made)]
     order = sorted([*headers, *people], key=lambda line: _ORDER.index(line.split(b" ", 1)[0]))

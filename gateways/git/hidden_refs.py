@@ -6,12 +6,12 @@ from typing import Final
 from gateways.git.cache import CloneCache
 from gateways.git.remote import Remote
 
-PREFIX: Final = "refs/codecourier/checkpoints/"
+CHECKPOINT_PREFIX: Final = "refs/codecourier/checkpoints/"
 
 
 def checkpoint_ref(job_id: str) -> str:
     """Where a job's work tree is kept."""
-    return f"{PREFIX}{job_id}"
+    return f"{CHECKPOINT_PREFIX}{job_id}"
 
 
 class HiddenRefs:
@@ -23,11 +23,11 @@ class HiddenRefs:
     async def names(self) -> set[str]:
         """The full names of all that there are, of whatever job of whatever installation."""
         async with self._mirror.used():
-            return await self._remote.list(PREFIX, self._mirror.repository)
+            return await self._remote.list(CHECKPOINT_PREFIX, self._mirror.repository)
 
     async def delete(self, names: Collection[str]) -> int:
         """Delete them; those that are gone already are passed over.  How many there were."""
-        if strange := [name for name in names if not name.startswith(PREFIX)]:
+        if strange := [name for name in names if not name.startswith(CHECKPOINT_PREFIX)]:
             raise ValueError(f"{strange[0]} is none of our hidden refs")
         async with self._mirror.used():
             return await self._remote.delete(sorted(names), self._mirror.repository)

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
-FIRST_PAUSE, LONGEST_PAUSE = 0.02, 0.5
+FIRST_PAUSE, MAX_PAUSE = 0.02, 0.5
 _FLAGS: Final = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
 
 
@@ -17,9 +17,9 @@ async def acquire(path: Path, *, shared: bool = False) -> AsyncIterator[None]:
     """Hold the lock, alone or with others who share it; waits for as long as it takes."""
     descriptor, pause = os.open(path, _FLAGS, 0o600), FIRST_PAUSE
     try:
-        while not _take(descriptor, shared):
+        while not _try_lock(descriptor, shared):
             await asyncio.sleep(pause)
-            pause = min(pause * 1.5, LONGEST_PAUSE)
+            pause = min(pause * 1.5, MAX_PAUSE)
         yield
     finally:
         os.close(descriptor)
@@ -30,12 +30,12 @@ async def acquire_if_free(path: Path) -> AsyncIterator[bool]:
     """Hold the lock alone; False when somebody else holds it."""
     descriptor = os.open(path, _FLAGS, 0o600)
     try:
-        yield _take(descriptor, shared=False)
+        yield _try_lock(descriptor, shared=False)
     finally:
         os.close(descriptor)
 
 
-def _take(descriptor: int, shared: bool) -> bool:
+def _try_lock(descriptor: int, shared: bool) -> bool:
     try:
         fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -26,18 +26,18 @@ from gateways.errors import UpstreamFailed
 from gateways.git.errors import CommitMissing
 from gateways.git.locks import acquire, acquire_if_free
 from gateways.git.process import TIMED_OUT, Completed, Git
-from gateways.git.remote import NETWORK_SECONDS, Refs, Remote
+from gateways.git.remote import TRANSFER_TIMEOUT_SECONDS, Refs, Remote
 from kit.logs import logger
 
 log = logger(__name__)
 
-LOCAL_SECONDS: Final = 600
+GIT_TIMEOUT_SECONDS: Final = 600
 MAX_PACKS: Final = 50
 """More are made into one, as git looks into every one of them."""
-KEPT_EXPORTS: Final = 2
+MAX_EXPORTS: Final = 2
 MAX_INCREMENT: Final = 0.25
 """Of an export's size: with more that is new beside it, the next export is made."""
-SMALL_BYTES: Final = 20_000_000
+MIN_REEXPORT_BYTES: Final = 20_000_000
 """An increment of less is never too large."""
 
 
@@ -173,7 +173,7 @@ class Mirror:
             export = await self._export(base)
         elif export != base:
             async with self.increment([base], [export]) as added:
-                limit = max(SMALL_BYTES, MAX_INCREMENT * self._pack_of(export).bytes)
+                limit = max(MIN_REEXPORT_BYTES, MAX_INCREMENT * self._pack_of(export).bytes)
                 is_due = added is not None and added.bytes > limit
             if is_due:
                 export = await self._export(base)
@@ -201,7 +201,7 @@ class Mirror:
         (self.directory / "made").write_text(secrets.token_hex(8))
         draft = self.directory / "draft"
         done = await self.git.run(
-            "init", "--quiet", "--bare", "--template=", directory=draft, seconds=LOCAL_SECONDS
+            "init", "--quiet", "--bare", "--template=", directory=draft, seconds=GIT_TIMEOUT_SECONDS
         )
         if done.exit_code != 0:
             raise UpstreamFailed(f"The cache for git cannot be written: {done.stderr.strip()[-300:]}")
@@ -302,7 +302,7 @@ class Mirror:
                     raise MirrorDamaged(f"The cache has nothing of the commit {sha}.")
                 self._keep(pack, sha)
                 await asyncio.to_thread(shutil.rmtree, draft, ignore_errors=True)
-                for old in known[KEPT_EXPORTS - 1 :]:
+                for old in known[MAX_EXPORTS - 1 :]:
                     for path in (self._pack_of(old).index, self._pack_of(old).pack):
                         path.unlink(missing_ok=True)
         return sha
@@ -310,15 +310,17 @@ class Mirror:
     async def _pack(self, draft: Path, tips: Sequence[str], known: Sequence[str]) -> Pack | None:
         wanted = "".join(f"{tip}\n" for tip in dict.fromkeys(tips)) + "".join(f"^{sha}\n" for sha in known)
         arguments = ("pack-objects", "--quiet", "--revs", "--delta-base-offset", str(draft / "pack"))
-        name = await self._run(*arguments, stdin=wanted.encode(), seconds=NETWORK_SECONDS)
+        name = await self._run(*arguments, stdin=wanted.encode(), seconds=TRANSFER_TIMEOUT_SECONDS)
         pack = Pack(draft / f"pack-{name}.pack", draft / f"pack-{name}.idx")
         is_empty = int.from_bytes((await asyncio.to_thread(_head, pack.pack))[8:12], "big") == 0
         return None if is_empty else pack
 
-    async def _git(self, *arguments: str, stdin: bytes = b"", seconds: float = LOCAL_SECONDS) -> Completed:
+    async def _git(
+        self, *arguments: str, stdin: bytes = b"", seconds: float = GIT_TIMEOUT_SECONDS
+    ) -> Completed:
         return await self.git.run(*arguments, directory=self.repository, seconds=seconds, stdin=stdin)
 
-    async def _run(self, *arguments: str, stdin: bytes = b"", seconds: float = LOCAL_SECONDS) -> str:
+    async def _run(self, *arguments: str, stdin: bytes = b"", seconds: float = GIT_TIMEOUT_SECONDS) -> str:
         """What git prints.  Raises `MirrorDamaged`: none of these commands fails but of that, or of time."""
         done = await self._git(*arguments, stdin=stdin, seconds=seconds)
         if done.exit_code == TIMED_OUT:

@@ -32,13 +32,13 @@ log = logger(__name__)
 
 GIT_UID: Final = 64_321
 """The user that git runs as when the worker is root: a number that no account and no other service has."""
-OLDEST: Final = (2, 38)
+MIN_VERSION: Final = (2, 38)
 """`merge-tree --write-tree` came with it."""
 TIMED_OUT: Final = 124
 MAX_OUTPUT_BYTES: Final = 64_000_000
 MAX_ERROR_BYTES: Final = 20_000
-PIECE_BYTES: Final = 1 << 18
-AT_ONCE: Final = 16
+CHUNK_BYTES: Final = 1 << 18
+MAX_CONCURRENT_PROCESSES: Final = 16
 """Processes of git that one worker runs at a time; the others wait for their turn."""
 
 _LAUNCH: Final = (
@@ -92,7 +92,7 @@ class GitUnusable(RuntimeError):
 
 
 @contextmanager
-def naming_full_disk() -> Iterator[None]:
+def raise_disk_full() -> Iterator[None]:
     """Raises `DiskFull` for what Python says when there is no room."""
     try:
         yield
@@ -164,13 +164,13 @@ def isolation() -> Isolation:
 
 def check_version() -> str:
     """git's version.  Raises `GitUnusable` when there is none, or one that is too old."""
-    wanted = ".".join(map(str, OLDEST))
+    wanted = ".".join(map(str, MIN_VERSION))
     try:
         said = subprocess.run(["git", "version"], capture_output=True, text=True, check=False).stdout
     except FileNotFoundError:
         raise GitUnusable(f"git is missing: install git {wanted} or later where the worker runs.") from None
     found = re.search(r"(\d+)\.(\d+)\S*", said)
-    if found is None or (int(found[1]), int(found[2])) < OLDEST:
+    if found is None or (int(found[1]), int(found[2])) < MIN_VERSION:
         raise GitUnusable(f"{said.strip() or 'git'} is too old: install git {wanted} or later.")
     return found[0]
 
@@ -186,7 +186,7 @@ class Git:
 
     def __init__(self) -> None:
         self.isolation = isolation()
-        self._places = asyncio.Semaphore(AT_ONCE)
+        self._places = asyncio.Semaphore(MAX_CONCURRENT_PROCESSES)
 
     def own(self, path: Path) -> None:
         """Let git write to a file or directory of ours."""
@@ -213,7 +213,9 @@ class Git:
         async with self._running(arguments, directory, stdin, stdout, config, environment, limits) as process:
             try:
                 async with asyncio.timeout(seconds):
-                    output, errors = await asyncio.gather(_whole(process.stdout), _tail(process.stderr))
+                    output, errors = await asyncio.gather(
+                        _read_all(process.stdout), _read_tail(process.stderr)
+                    )
                     code = await process.wait()
             except TimeoutError:
                 return Completed(TIMED_OUT, b"", f"it was stopped after {seconds:.0f} seconds")
@@ -236,7 +238,7 @@ class Git:
         async with started as process:
             assert process.stdout is not None
             async with asyncio.timeout(seconds):
-                while piece := await process.stdout.read(PIECE_BYTES):
+                while piece := await process.stdout.read(CHUNK_BYTES):
                     yield piece
                 if (code := await process.wait()) != 0:
                     raise UpstreamFailed(f"git {arguments[0]} failed with exit code {code}.")
@@ -266,7 +268,7 @@ class Git:
                     cwd="/",
                     env=_environment(config or {}, environment or {}),
                     start_new_session=True,
-                    limit=PIECE_BYTES,
+                    limit=CHUNK_BYTES,
                 )
             try:
                 yield process
@@ -307,17 +309,17 @@ def _open(data: bytes | IO[bytes]) -> IO[bytes]:
     return file
 
 
-async def _whole(stream: asyncio.StreamReader | None) -> bytes:
+async def _read_all(stream: asyncio.StreamReader | None) -> bytes:
     data = bytearray()
-    while stream is not None and (piece := await stream.read(PIECE_BYTES)):
+    while stream is not None and (piece := await stream.read(CHUNK_BYTES)):
         data += piece
         if len(data) > MAX_OUTPUT_BYTES:
             raise UpstreamFailed("git said more than anybody could use.")
     return bytes(data)
 
 
-async def _tail(stream: asyncio.StreamReader | None) -> str:
+async def _read_tail(stream: asyncio.StreamReader | None) -> str:
     data = b""
-    while stream is not None and (piece := await stream.read(PIECE_BYTES)):
+    while stream is not None and (piece := await stream.read(CHUNK_BYTES)):
         data = (data + piece)[-MAX_ERROR_BYTES:]
     return data.decode("utf-8", "replace")

@@ -20,15 +20,15 @@ class ProtectedPath(UpstreamRefused):
         )
 
 
-async def must_leave_alone(
+async def require_untouched(
     quarantine: Quarantine, patterns: Sequence[str], sha: str, allowed: Sequence[str]
 ) -> None:
-    """Raises `ProtectedPath` unless `touched_paths` finds none."""
-    if touched := await touched_paths(quarantine, patterns, sha, allowed):
+    """Raises `ProtectedPath` unless `find_touched_paths` finds none."""
+    if touched := await find_touched_paths(quarantine, patterns, sha, allowed):
         raise ProtectedPath(touched)
 
 
-async def touched_paths(
+async def find_touched_paths(
     quarantine: Quarantine, patterns: Sequence[str], sha: str, allowed: Sequence[str]
 ) -> list[str]:
     """The protected paths that are as none of these commits or trees has them, in their order.

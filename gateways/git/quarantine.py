@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from gateways.errors import UpstreamFailed, UpstreamRefused
-from gateways.git.mirror import LOCAL_SECONDS, Mirror
+from gateways.git.mirror import GIT_TIMEOUT_SECONDS, Mirror
 from gateways.git.process import Completed, Limits
 from gateways.git.remote import Remote
 
@@ -24,7 +24,7 @@ MAX_PACK_BYTES: Final = 500_000_000
 MAX_CHANGE_BYTES: Final = 1_000_000_000
 """Of what one push brings, unpacked; all of it is searched for secrets."""
 MAX_OBJECTS: Final = 1_000_000
-_HOSTILE: Final = Limits(file_bytes=4 * MAX_PACK_BYTES, cpu_seconds=600)
+_LIMITS: Final = Limits(file_bytes=4 * MAX_PACK_BYTES, cpu_seconds=600)
 
 
 class ChangeTooLarge(UpstreamRefused):
@@ -65,7 +65,7 @@ class Quarantine:
         with pack.open("rb") as file:
             done = await self._git(*strict, stdin=file)
         if done.exit_code != 0:
-            raise ChangeMalformed(f"The change is not sound git data: {_last(done)}")
+            raise ChangeMalformed(f"The change is not sound git data: {_last_error(done)}")
 
     async def verify(self, sha: str, known: Sequence[str]) -> None:
         """See that a commit is whole, that all that is new in it came from the sandbox, and is not too much.
@@ -79,7 +79,7 @@ class Quarantine:
             listing = ("rev-list", "--objects", "--no-object-names", sha, *not_known)
             done = await self._git(*listing, stdout=file)
         if done.exit_code != 0:
-            raise ChangeMalformed(f"The change is not whole: {_last(done)}")
+            raise ChangeMalformed(f"The change is not whole: {_last_error(done)}")
         missing = await self._measure()
         if missing:
             await self._must_be_reachable(missing, known)
@@ -129,7 +129,7 @@ class Quarantine:
                 "--buffer",
                 directory=self.directory,
                 stdin=file,
-                seconds=LOCAL_SECONDS * 2,
+                seconds=GIT_TIMEOUT_SECONDS * 2,
                 environment=self._borrowing,
             )
             async with aclosing(pieces):
@@ -149,7 +149,7 @@ class Quarantine:
                 "--buffer",
                 directory=self.directory,
                 stdin=file,
-                seconds=LOCAL_SECONDS,
+                seconds=GIT_TIMEOUT_SECONDS,
             )
             async with aclosing(_lines(sizes)) as lines:
                 async for line in lines:
@@ -172,7 +172,7 @@ class Quarantine:
             "--no-object-names",
             *known,
             directory=self.directory,
-            seconds=LOCAL_SECONDS,
+            seconds=GIT_TIMEOUT_SECONDS,
             environment=self._borrowing,
         )
         async for line in _lines(listing):
@@ -184,8 +184,8 @@ class Quarantine:
         return await self.mirror.git.run(
             *arguments,
             directory=self.directory,
-            seconds=LOCAL_SECONDS,
-            limits=_HOSTILE,
+            seconds=GIT_TIMEOUT_SECONDS,
+            limits=_LIMITS,
             environment=self._borrowing | (more or {}),
             **streams,  # type: ignore[arg-type]
         )
@@ -193,7 +193,7 @@ class Quarantine:
     async def _run(self, *arguments: str) -> str:
         done = await self._git(*arguments)
         if done.exit_code != 0:
-            raise UpstreamFailed(f"Comparing the change failed: {_last(done)}")
+            raise UpstreamFailed(f"Comparing the change failed: {_last_error(done)}")
         return done.text
 
 
@@ -205,10 +205,10 @@ async def quarantine(mirror: Mirror) -> AsyncIterator[Quarantine]:
     mirror.git.own(directory)
     try:
         done = await mirror.git.run(
-            "init", "--quiet", "--bare", "--template=", directory=directory, seconds=LOCAL_SECONDS
+            "init", "--quiet", "--bare", "--template=", directory=directory, seconds=GIT_TIMEOUT_SECONDS
         )
         if done.exit_code != 0:
-            raise UpstreamFailed(f"The cache for git cannot be written: {_last(done)}")
+            raise UpstreamFailed(f"The cache for git cannot be written: {_last_error(done)}")
         yield Quarantine(mirror, directory)
     finally:
         await asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True)
@@ -227,5 +227,5 @@ def _entry(mode: str, name: str) -> str:
     return "" if mode == "000000" else f"{mode} {name}"
 
 
-def _last(done: Completed) -> str:
+def _last_error(done: Completed) -> str:
     return " ".join(done.stderr.split())[-300:] or f"exit code {done.exit_code}"

@@ -7,15 +7,15 @@ from pathlib import Path
 from typing import Final
 
 from gateways.errors import GatewayError, UpstreamFailed
-from gateways.git.errors import explain
+from gateways.git.errors import map_error
 from gateways.git.process import Git, token_config
 
-NETWORK_SECONDS: Final = 1_800
+TRANSFER_TIMEOUT_SECONDS: Final = 1_800
 """Shorter than the activities that fetch and push may take."""
-SHORT_SECONDS: Final = 120
-REFS_AT_ONCE: Final = 200
+QUERY_TIMEOUT_SECONDS: Final = 120
+MAX_REFS_PER_PUSH: Final = 200
 """That one git is told to delete."""
-DELETION_TRIES: Final = 5
+MAX_DELETION_ATTEMPTS: Final = 5
 
 SHA: Final = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?\Z")
 
@@ -44,7 +44,7 @@ class Remote:
         """
         arguments = ("ls-remote", "--symref", "--", self.url, "HEAD", *refs)
         listing = await self._ask(
-            "Reading the repository", *arguments, directory=directory, seconds=SHORT_SECONDS
+            "Reading the repository", *arguments, directory=directory, seconds=QUERY_TIMEOUT_SECONDS
         )
         lines = [line.split("\t") for line in listing.splitlines() if "\t" in line]
         shas = {name: sha for sha, name in lines if SHA.match(sha) and (name in refs or name == "HEAD")}
@@ -55,7 +55,7 @@ class Remote:
         """The full names of the refs that begin so; directory: as for `look`."""
         arguments = ("ls-remote", "--refs", "--", self.url, f"{prefix}*")
         listing = await self._ask(
-            "Reading the repository", *arguments, directory=directory, seconds=SHORT_SECONDS
+            "Reading the repository", *arguments, directory=directory, seconds=QUERY_TIMEOUT_SECONDS
         )
         names = {line.partition("\t")[2] for line in listing.splitlines()}
         return {name for name in names if name.startswith(prefix)}
@@ -69,7 +69,9 @@ class Remote:
             "--no-auto-maintenance",
         )
         arguments = ("fetch", *quiet, "--", self.url, *refspecs)
-        await self._ask("Fetching the repository", *arguments, directory=directory, seconds=NETWORK_SECONDS)
+        await self._ask(
+            "Fetching the repository", *arguments, directory=directory, seconds=TRANSFER_TIMEOUT_SECONDS
+        )
 
     async def push(self, refspec: str, directory: Path, environment: Mapping[str, str]) -> None:
         """Push from a directory, with where it borrows objects from.
@@ -78,26 +80,32 @@ class Remote:
         """
         arguments = ("push", "--porcelain", "--no-verify", "--", self.url, refspec)
         await self._ask(
-            "Pushing", *arguments, directory=directory, seconds=NETWORK_SECONDS, environment=environment
+            "Pushing",
+            *arguments,
+            directory=directory,
+            seconds=TRANSFER_TIMEOUT_SECONDS,
+            environment=environment,
         )
 
     async def delete(self, refs: Sequence[str], directory: Path) -> int:
         """Remove refs; those that are not there are passed over.  How many were there."""
         deleted = 0
-        for start in range(0, len(refs), REFS_AT_ONCE):
-            deleted += await self._delete(refs[start : start + REFS_AT_ONCE], directory)
+        for start in range(0, len(refs), MAX_REFS_PER_PUSH):
+            deleted += await self._delete(refs[start : start + MAX_REFS_PER_PUSH], directory)
         return deleted
 
     async def _delete(self, refs: Sequence[str], directory: Path) -> int:
         """All of them or none: where another execution is faster, what it has left is looked at again."""
-        for _ in range(DELETION_TRIES):
+        for _ in range(MAX_DELETION_ATTEMPTS):
             found = (await self.look(refs, directory)).shas
             there = [ref for ref in refs if ref in found]
             if not there:
                 return 0
             arguments = ("push", "--porcelain", "--no-verify", "--", self.url, *(f":{ref}" for ref in there))
             try:
-                await self._ask("Deleting a ref", *arguments, directory=directory, seconds=SHORT_SECONDS)
+                await self._ask(
+                    "Deleting a ref", *arguments, directory=directory, seconds=QUERY_TIMEOUT_SECONDS
+                )
             except GatewayError as error:
                 if "remote ref does not exist" not in error.message:
                     raise
@@ -118,5 +126,5 @@ class Remote:
             *arguments, directory=directory, seconds=seconds, config=config, environment=environment
         )
         if done.exit_code != 0:
-            raise explain(doing, done.exit_code, done.text + done.stderr, self.token)
+            raise map_error(doing, done.exit_code, done.text + done.stderr, self.token)
         return done.text

@@ -17,7 +17,7 @@ from gateways.errors import UpstreamFailed, UpstreamRefused
 from gateways.git import scripts
 from gateways.git.branch_names import is_branch_name
 from gateways.git.cache import CloneCache
-from gateways.git.commits import Identity, name_of, new_commit, signed
+from gateways.git.commits import Identity, build_commit, commit_sha, sign_commit
 from gateways.git.errors import (
     BaseBranchMissing,
     BranchMissing,
@@ -29,8 +29,8 @@ from gateways.git.errors import (
 )
 from gateways.git.hidden_refs import checkpoint_ref
 from gateways.git.mirror import Mirror, MirrorDamaged, Pack
-from gateways.git.process import DiskFull, naming_full_disk
-from gateways.git.protected_paths import ProtectedPath, must_leave_alone, touched_paths
+from gateways.git.process import DiskFull, raise_disk_full
+from gateways.git.protected_paths import ProtectedPath, find_touched_paths, require_untouched
 from gateways.git.quarantine import (
     MAX_PACK_BYTES,
     ChangeMalformed,
@@ -39,7 +39,7 @@ from gateways.git.quarantine import (
     quarantine,
 )
 from gateways.git.remote import SHA, Refs, Remote
-from gateways.git.secret_scan import SecretInChange, must_hold_no_secret
+from gateways.git.secret_scan import SecretInChange, require_no_secrets
 from gateways.sandboxes.sandbox import PRIVATE, TIMED_OUT, Completed, SandboxHandle
 from kit.redaction import Redactor
 
@@ -49,9 +49,9 @@ __all__ = [
     "ChangeMalformed",
     "ChangeTooLarge",
     "ChangedFile",
-    "Cloned",
+    "CloneBase",
+    "ExpectedMerge",
     "GitAuthenticationRefused",
-    "MergeOf",
     "ProtectedPath",
     "PushPolicy",
     "PushRejected",
@@ -65,16 +65,16 @@ __all__ = [
 
 REPOSITORY: Final = "/home/user/repo"
 MAX_FILES: Final = 3_000
-LOCAL_SECONDS: Final = 1_200
-SNAPSHOT_SECONDS: Final = 240
+GIT_TIMEOUT_SECONDS: Final = 1_200
+SNAPSHOT_TIMEOUT_SECONDS: Final = 240
 """Shorter than the activities around them may take."""
-LOCAL_TRIES: Final = 3
+MAX_ATTEMPTS: Final = 3
 """git's own failures in a sandbox may pass: another process of the agent was in the way."""
-TRY_AGAIN_SECONDS: Final = 1.0
-BUSY: Final = 75
+RETRY_SECONDS: Final = 1.0
+LOCK_BUSY_EXIT_CODE: Final = 75
 """How a script ends that waited in vain for the one before it."""
 
-_PLAIN: Final = {
+_GIT_ENVIRONMENT: Final = {
     "GIT_CONFIG_NOSYSTEM": "1",
     "GIT_CONFIG_GLOBAL": "/dev/null",
     "GIT_TERMINAL_PROMPT": "0",
@@ -83,7 +83,7 @@ _PLAIN: Final = {
     "LC_ALL": "C",
 }
 """Nothing is asked, and no configuration is read but the repository's own."""
-_CONFIG: Final = {
+_GIT_CONFIG: Final = {
     "core.hooksPath": "/dev/null",
     "commit.gpgSign": "false",
     "core.quotePath": "false",
@@ -95,7 +95,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Cloned:
+class CloneBase:
     base_branch: str
     base_sha: str
 
@@ -110,7 +110,7 @@ class ChangedFile:
 
 
 @dataclass(frozen=True)
-class MergeOf:
+class ExpectedMerge:
     """A commit, and the two that it has to hold: where it started from, and what was merged into that."""
 
     sha: str
@@ -167,7 +167,7 @@ class Repository:
         others: Sequence[str] = (),
         resume: bool = False,
         at: str | None = None,
-    ) -> Cloned:
+    ) -> CloneBase:
         """Check `branch` out: new from the base (None: the default branch), or from a checkpoint.
 
         restore: refs of checkpoints, the preferred one first; those that do not exist are passed over.
@@ -181,18 +181,18 @@ class Repository:
         resume: if the remote has the branch already, it is its own base.
         at: the commit to check out, which the remote has, in a branch or a checkpoint or anywhere else.
         """
-        found = await self._git("Looking for the clone", scripts.EXISTING, REPOSITORY, check=False)
+        found = await self._git("Looking for the clone", scripts.FIND_CLONE, REPOSITORY, check=False)
         if (lines := found.stdout.split()) and len(lines) == 3 and lines[0] == self._remote.url:
-            return Cloned(lines[1], lines[2])
-        wanted = _Wanted(
+            return CloneBase(lines[1], lines[2])
+        wanted = _CloneRequest(
             base_branch and branch_name(base_branch),
             branch_name(branch),
             restore,
             pushed and branch_name(pushed),
             [branch_name(name) for name in others],
             resume,
-            at and _sha(at),
-            pushed_sha and _sha(pushed_sha),
+            at and _require_sha(at),
+            pushed_sha and _require_sha(pushed_sha),
             needs_checkpoint,
         )
         cloned = await self._with_mirror(lambda mirror: self._clone(mirror, wanted))
@@ -213,33 +213,33 @@ class Repository:
         anew with them.  The clone's HEAD is that commit then, so that again it is found.
         """
         identity = Identity(name, email, trailers or {})
-        done = await self._git("Reading the work tree", scripts.WORK_TREE, REPOSITORY, _sha(base))
-        tree, head_tree, head, is_new, content, base_tree = _words(done.stdout, 6)
+        done = await self._git("Reading the work tree", scripts.WORK_TREE, REPOSITORY, _require_sha(base))
+        tree, head_tree, head, is_new, content, base_tree = _split_output(done.stdout, 6)
         if tree == base_tree:
             return None
         if tree != head_tree:
-            commit = new_commit(tree, head, message, identity)
+            commit = build_commit(tree, head, message, identity)
         else:
             commit = base64.b64decode(content)
-            if name_of(commit, head) != head:
+            if commit_sha(commit, head) != head:
                 raise WorkTreeDamaged("Reading the work tree failed: HEAD is not what it says it is.")
             if is_new == "0" or identity.signs(commit):
                 return head
-            commit = signed(commit, identity)
-        sha = name_of(commit, head)
+            commit = sign_commit(commit, identity)
+        sha = commit_sha(commit, head)
         adopted = (REPOSITORY, sha, base64.b64encode(commit).decode())
         await self._git("Committing", scripts.ADOPT, *adopted)
         return sha
 
     async def head(self) -> str:
         done = await self._git("Reading HEAD", 'cd "$1" && git rev-parse HEAD', REPOSITORY)
-        return _sha(done.stdout.strip())
+        return _require_sha(done.stdout.strip())
 
     async def changed(self, base: str, sha: str = "HEAD") -> list[ChangedFile]:
         """Files that differ between two commits of the clone, at most 3,000; its word for it."""
         script = 'cd "$1" && git diff --numstat -z --no-renames --no-ext-diff --no-textconv "$2" "$3" --'
         done = await self._git(
-            "Comparing", script, REPOSITORY, _sha(base), sha if sha == "HEAD" else _sha(sha)
+            "Comparing", script, REPOSITORY, _require_sha(base), sha if sha == "HEAD" else _require_sha(sha)
         )
         rows = [row.split("\t", 2) for row in done.stdout.split("\0") if row.count("\t") >= 2]
         return [
@@ -260,31 +260,33 @@ class Repository:
             message,
             commit or "",
             who=who,
-            seconds=SNAPSHOT_SECONDS,
+            seconds=SNAPSHOT_TIMEOUT_SECONDS,
         )
-        return _sha(done.stdout.strip())
+        return _require_sha(done.stdout.strip())
 
-    async def push(self, sha: str, branch: str, base: Cloned) -> str:
+    async def push(self, sha: str, branch: str, base: CloneBase) -> str:
         """Let the branch on the remote be this commit of the clone; the commit that it is then.
 
         All that it adds to the remote's base is checked here before: `SecretInChange`, `ChangeTooLarge`,
         `ChangeMalformed` and `ProtectedPath`.  Raises `PushRejected` if it would lose commits there.
         """
         ref = f"refs/heads/{branch_name(branch)}"
-        return (await self._with_mirror(lambda mirror: self._push(mirror, _sha(sha), ref, base))).sha
+        return (await self._with_mirror(lambda mirror: self._push(mirror, _require_sha(sha), ref, base))).sha
 
-    async def keep(self, sha: str, ref: str, base: Cloned, *, merge: MergeOf | None = None) -> RemoteRef:
+    async def keep(
+        self, sha: str, ref: str, base: CloneBase, *, merge: ExpectedMerge | None = None
+    ) -> RemoteRef:
         """Let a hidden ref on the remote be this commit of the clone, whatever it was before.
 
         It is checked as `push` does, but that protected paths are only named.
         merge: what it is a checkpoint of, to be held to that: then `ProtectedPath` is raised, too.
         """
-        _sha(sha), _hidden(ref)
+        _require_sha(sha), _require_hidden_ref(ref)
         return await self._with_mirror(
             lambda mirror: self._push(mirror, sha, ref, base, force=True, merge=merge)
         )
 
-    async def _clone(self, mirror: Mirror, wanted: "_Wanted") -> Cloned:
+    async def _clone(self, mirror: Mirror, wanted: "_CloneRequest") -> CloneBase:
         refs = await mirror.fetch(self._remote, wanted.refs)
         base = wanted.base_in(refs)
         tip = refs.shas[f"refs/heads/{base}" if f"refs/heads/{base}" in refs.shas else "HEAD"]
@@ -318,7 +320,7 @@ class Repository:
         updates = "\n".join(f"create {name} {sha}" for name, sha in lines.items())
         place = (partial, REPOSITORY, self._remote.url, base, wanted.branch, start, checkpoint or "", updates)
         await self._check_out(scripts.CHECK_OUT, *place)
-        return Cloned(base, base_sha)
+        return CloneBase(base, base_sha)
 
     async def _find(self, mirror: Mirror, sha: str, tips: Sequence[str]) -> None:
         """See that the remote has a commit, in one of these or anywhere else.  Raises `BranchMissing`."""
@@ -332,7 +334,7 @@ class Repository:
 
     async def _begin(self) -> str:
         partial = f"{PRIVATE}/clone"
-        await self._git("Beginning the clone", scripts.BEGIN, partial)
+        await self._git("Beginning the clone", scripts.INIT, partial)
         return partial
 
     async def _check_out(self, script: str, *values: str) -> None:
@@ -354,10 +356,10 @@ class Repository:
         mirror: Mirror,
         sha: str,
         ref: str,
-        base: Cloned,
+        base: CloneBase,
         *,
         force: bool = False,
-        merge: MergeOf | None = None,
+        merge: ExpectedMerge | None = None,
     ) -> RemoteRef:
         """force: for a hidden ref."""
         remote = await self._look(mirror, base, ref)
@@ -375,10 +377,10 @@ class Repository:
             if merge is not None:
                 await self._hold_to(taken, merge, sha, remote.accepted)
             else:
-                touched = await touched_paths(taken, self._policy.protected, sha, remote.accepted)
+                touched = await find_touched_paths(taken, self._policy.protected, sha, remote.accepted)
             if touched and not force:
                 raise ProtectedPath(touched)
-            await must_hold_no_secret(taken, self._policy.redactor)
+            await require_no_secrets(taken, self._policy.redactor)
             try:
                 await taken.push(self._remote, sha, ref, force=force)
             except PushRejected:
@@ -388,7 +390,7 @@ class Repository:
                 return RemoteRef(there)
         return RemoteRef(sha, touched)
 
-    async def _look(self, mirror: Mirror, base: Cloned, ref: str) -> "_Remote":
+    async def _look(self, mirror: Mirror, base: CloneBase, ref: str) -> "_Remote":
         """What the remote has now, of the base branch and of what the clone was made from.
 
         The clone's word for the latter is not taken: it is on the base branch, or it is in the repository
@@ -399,7 +401,7 @@ class Repository:
         tip = refs.shas.get(branch)
         if tip is not None and await mirror.is_ancestor(base.base_sha, tip):
             return _Remote(refs, [base.base_sha, tip], [base.base_sha, tip])
-        await mirror.fetch_commit(self._remote, _sha(base.base_sha))
+        await mirror.fetch_commit(self._remote, _require_sha(base.base_sha))
         if tip is None:
             return _Remote(refs, [base.base_sha], [base.base_sha])
         return _Remote(refs, [base.base_sha, tip], [tip])
@@ -416,7 +418,9 @@ class Repository:
             await self._handle.run(["rm", "-f", inside], timeout_seconds=30)
         return target
 
-    async def _hold_to(self, taken: Quarantine, merge: MergeOf, sha: str, accepted: Sequence[str]) -> None:
+    async def _hold_to(
+        self, taken: Quarantine, merge: ExpectedMerge, sha: str, accepted: Sequence[str]
+    ) -> None:
         """See that what was merged is in it, and protected paths are as either has them, or git merges."""
         for part, whole in ((merge.sha, sha), (merge.good, merge.sha), (merge.head, merge.sha)):
             if not await taken.is_ancestor(part, whole):
@@ -424,7 +428,7 @@ class Repository:
         allowed = [*accepted, merge.good, merge.head]
         if (merged := await taken.merged(merge.good, merge.head)) is not None:
             allowed.append(merged)
-        await must_leave_alone(taken, self._policy.protected, sha, allowed)
+        await require_untouched(taken, self._policy.protected, sha, allowed)
 
     async def _with_mirror(self, work: Callable[[Mirror], Awaitable[T]]) -> T:
         """Work with the mirror of the remote; one that proves damaged is made anew, once.
@@ -435,7 +439,7 @@ class Repository:
         tried: set[type[UpstreamFailed]] = set()
         while True:
             try:
-                with naming_full_disk():
+                with raise_disk_full():
                     async with mirror.used():
                         return await work(mirror)
             except (MirrorDamaged, DiskFull) as error:
@@ -453,23 +457,23 @@ class Repository:
         *values: str,
         who: tuple[str, str] | None = None,
         check: bool = True,
-        tries: int = LOCAL_TRIES,
-        seconds: int = LOCAL_SECONDS,
+        tries: int = MAX_ATTEMPTS,
+        seconds: int = GIT_TIMEOUT_SECONDS,
     ) -> Completed:
-        envs = {**_PLAIN, "GIT_CONFIG_COUNT": str(len(_CONFIG))}
-        for number, (key, value) in enumerate(_CONFIG.items()):
+        envs = {**_GIT_ENVIRONMENT, "GIT_CONFIG_COUNT": str(len(_GIT_CONFIG))}
+        for number, (key, value) in enumerate(_GIT_CONFIG.items()):
             envs |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
         if who is not None:
             for role in ("AUTHOR", "COMMITTER"):
                 envs |= {f"GIT_{role}_NAME": who[0], f"GIT_{role}_EMAIL": who[1]}
-        command = ["bash", "-c", scripts.LOCKED + script, "git", *values]
+        command = ["bash", "-c", scripts.WITH_LOCK + script, "git", *values]
         for attempt in range(tries):
             if attempt:
-                await asyncio.sleep(TRY_AGAIN_SECONDS * attempt)
+                await asyncio.sleep(RETRY_SECONDS * attempt)
             done = await self._handle.run(command, envs=envs, timeout_seconds=seconds)
             if done.exit_code == 0 or not check:
                 return done
-            if done.exit_code in (TIMED_OUT, BUSY):
+            if done.exit_code in (TIMED_OUT, LOCK_BUSY_EXIT_CODE):
                 raise UpstreamFailed(f"{doing} took too long in the sandbox and was stopped.")
         words = self._policy.redactor.text((done.stdout + done.stderr).strip())[-300:]
         raise WorkTreeDamaged(f"{doing} failed in the sandbox's clone: {words}")
@@ -487,7 +491,7 @@ class _Remote:
 
 
 @dataclass(frozen=True)
-class _Wanted:
+class _CloneRequest:
     """What a clone is to be like."""
 
     base: str | None
@@ -542,13 +546,13 @@ async def _is_same_work(mirror: Mirror, taken: Quarantine, there: str, sha: str)
     return await mirror.content(there) == await taken.content(sha)
 
 
-def _sha(value: str) -> str:
+def _require_sha(value: str) -> str:
     if not SHA.match(value):
         raise UpstreamRefused(f"{value[:80]!r} is not a commit: send its full hexadecimal name.")
     return value
 
 
-def _hidden(value: str) -> str:
+def _require_hidden_ref(value: str) -> str:
     prefix = "refs/codecourier/"
     if not value.startswith(prefix):
         raise UpstreamRefused(f"{value[:200]!r} is not a hidden ref of ours.")
@@ -556,7 +560,7 @@ def _hidden(value: str) -> str:
     return value
 
 
-def _words(printed: str, count: int) -> list[str]:
+def _split_output(printed: str, count: int) -> list[str]:
     words = printed.split()
     if len(words) != count:
         raise WorkTreeDamaged("The clone in the sandbox gave an answer that means nothing.")

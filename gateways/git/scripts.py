@@ -1,12 +1,12 @@
 """The bash that git work in a sandbox is made of.  Values come as positional parameters, never inside it.
 
-No token comes here.  One script runs at a time (`LOCKED`), so that the second attempt of an activity waits
+No token comes here.  One script runs at a time (`WITH_LOCK`), so that the second attempt of an activity waits
 for what is left of the first.
 """
 
 from typing import Final
 
-LOCKED: Final = """
+WITH_LOCK: Final = """
 mkdir -p "$HOME/.codecourier"
 exec 9>"$HOME/.codecourier/git.lock"
 if command -v flock >/dev/null; then flock -w 900 9 || exit 75; fi
@@ -26,13 +26,13 @@ free_index() {
 """
 """A lock of the index that no living git holds is left over from one that was killed."""
 
-EXISTING: Final = """
+FIND_CLONE: Final = """
 cd "$1" 2>/dev/null || exit 0
 git config codecourier.url && git config codecourier.base && git rev-parse -q --verify refs/codecourier/base
 """
 """`REPOSITORY`: prints address, base branch and base commit of a finished clone; nothing if there is none."""
 
-BEGIN: Final = """
+INIT: Final = """
 set -e
 rm -rf "$1"
 git init --quiet --template= "$1"
@@ -134,7 +134,7 @@ git clean --quiet -d --force
 """
 """`REPOSITORY COMMIT`: the work tree is this commit's."""
 
-HAS: Final = """
+HAS_COMMIT: Final = """
 cd "$1" && git cat-file -e "$2^{commit}" 2>/dev/null
 """
 """`REPOSITORY COMMIT`: fails where the clone does not have it."""

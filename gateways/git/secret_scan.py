@@ -18,7 +18,7 @@ class SecretInChange(UpstreamRefused):
         )
 
 
-async def must_hold_no_secret(quarantine: Quarantine, redactor: Redactor) -> None:
+async def require_no_secrets(quarantine: Quarantine, redactor: Redactor) -> None:
     """Search every commit, name and content that is new.  Raises `SecretInChange`.
 
     A whole history counts: what one commit adds and the next removes is pushed all the same.

@@ -12,13 +12,18 @@ from github.Installation import Installation
 from github.InstallationAuthorization import InstallationAuthorization
 
 from gateways.errors import CredentialRefused, UpstreamFailed
-from gateways.github.client import REQUEST_SECONDS, in_thread
+from gateways.github.client import REQUEST_TIMEOUT_SECONDS, run_in_thread
 
-LEAST_LEFT: Final = timedelta(minutes=30)
+MIN_REMAINING_LIFETIME: Final = timedelta(minutes=30)
 """Of a token's hour, for whoever is given it: longer than git may take for one fetch or push."""
 MAX_TOKENS: Final = 1_000
-NEEDED: Final = {"contents": "write", "pull_requests": "write"}
-USEFUL: Final = {"actions": "write", "checks": "write", "statuses": "read", "workflows": "write"}
+REQUIRED_PERMISSIONS: Final = {"contents": "write", "pull_requests": "write"}
+OPTIONAL_PERMISSIONS: Final = {
+    "actions": "write",
+    "checks": "write",
+    "statuses": "read",
+    "workflows": "write",
+}
 """Asked for as far as the installation has them: CI is read and started again with them, and workflow files
 are pushed where a project does not protect them."""
 _LEVELS: Final = ("read", "write", "admin")
@@ -35,7 +40,7 @@ class InstallationToken:
 
     @property
     def is_fresh(self) -> bool:
-        return self.expires_at - datetime.now(UTC) >= LEAST_LEFT
+        return self.expires_at - datetime.now(UTC) >= MIN_REMAINING_LIFETIME
 
 
 class GitHubApp:
@@ -57,7 +62,7 @@ class GitHubApp:
         if known is not None and known.is_fresh:
             self._tokens.move_to_end(key)
             return known
-        token = await in_thread("Getting the GitHub App's token", lambda: self._mint(slug))
+        token = await run_in_thread("Getting the GitHub App's token", lambda: self._mint(slug))
         self._tokens.pop(key, None)
         if token is not None:
             self._tokens[key] = token
@@ -72,7 +77,7 @@ class GitHubApp:
             with closing(self._integration()) as integration:
                 return integration.get_app().name or "unnamed"
 
-        return await in_thread("Asking GitHub for its App", ask)
+        return await run_in_thread("Asking GitHub for its App", ask)
 
     def _mint(self, slug: str) -> InstallationToken | None:
         owner, _, name = slug.partition("/")
@@ -92,7 +97,7 @@ class GitHubApp:
         return GithubIntegration(
             auth=self._auth,
             base_url=self._api_url,
-            timeout=REQUEST_SECONDS,
+            timeout=REQUEST_TIMEOUT_SECONDS,
             retry=None,
             seconds_between_requests=None,
             seconds_between_writes=None,
@@ -101,16 +106,18 @@ class GitHubApp:
 
 def _permissions(slug: str, granted: Mapping[str, str]) -> dict[str, str]:
     """What to ask for: GitHub refuses whoever asks for more than the installation has."""
-    for name, level in NEEDED.items():
+    for name, level in REQUIRED_PERMISSIONS.items():
         if _level(granted.get(name)) < _level(level):
             raise CredentialRefused(
                 f"The GitHub App's installation for {slug} lacks the permission {name}: {level}; add it in "
                 "the App's settings, and have the owner accept it."
             )
     useful = {
-        name: min(level, granted[name], key=_level) for name, level in USEFUL.items() if name in granted
+        name: min(level, granted[name], key=_level)
+        for name, level in OPTIONAL_PERMISSIONS.items()
+        if name in granted
     }
-    return {**NEEDED, **useful}
+    return {**REQUIRED_PERMISSIONS, **useful}
 
 
 def _level(level: str | None) -> int:

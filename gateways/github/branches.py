@@ -12,11 +12,11 @@ from pydantic.alias_generators import to_camel
 from gateways.errors import UpstreamFailed, UpstreamRefused
 from gateways.git.branch_names import is_branch_name
 from gateways.github.client import GitHub
-from gateways.github.errors import words
+from gateways.github.errors import error_message
 
-MOST: Final = 100
+MAX_PAGE_BRANCHES: Final = 100
 """Branches of one request."""
-MOST_REQUESTS: Final = 10
+MAX_REQUESTS: Final = 10
 _PAGE = """
 query($owner: String!, $name: String!, $query: String, $first: Int!, $after: String) {
   repository(owner: $owner, name: $name) {
@@ -66,8 +66,8 @@ class Branches:
         hardly anything makes short pages, even empty ones, rather than many requests.
         """
         found: list[tuple[str, Branch]] = []
-        for _ in range(MOST_REQUESTS):
-            page = await self._read(prefix, MOST if prefix else limit, after)
+        for _ in range(MAX_REQUESTS):
+            page = await self._read(prefix, MAX_PAGE_BRANCHES if prefix else limit, after)
             found += [each for each in page.found if each[1].name.startswith(prefix)]
             if len(found) > limit or (len(found) == limit and page.has_next and not prefix):
                 return BranchPage([branch for _, branch in found[:limit]], found[limit - 1][0])
@@ -116,7 +116,7 @@ class Branches:
                 tip = repository.get_branch(repository.default_branch).commit.sha
                 repository.create_git_ref(f"refs/heads/{name}", tip)
             except GithubException as error:
-                if error.status == 422 and "already exists" in words(error):
+                if error.status == 422 and "already exists" in error_message(error):
                     return
                 raise
 
@@ -134,9 +134,9 @@ class Branches:
             except GithubException as error:
                 if error.status != 422:
                     raise
-                if "does not exist" in words(error):
+                if "does not exist" in error_message(error):
                     return False
-                raise BranchProtected(f"GitHub keeps the branch: {words(error)}") from None
+                raise BranchProtected(f"GitHub keeps the branch: {error_message(error)}") from None
             return True
 
         return await self._github.call("Deleting the branch", ask, write=True)

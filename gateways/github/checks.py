@@ -7,23 +7,23 @@ from github import Github, GithubException
 from github.CheckRun import CheckRun
 from pydantic import BaseModel
 
-from gateways.github.conditional import get_object
+from gateways.github.conditional import get_cached_object
 
-Verdict = Literal["pending", "passed", "failed"]
+CheckVerdict = Literal["pending", "passed", "failed"]
 
 
 @dataclass(frozen=True)
-class Check:
+class CommitCheck:
     name: str
-    verdict: Verdict
+    verdict: CheckVerdict
     url: str | None
 
 
 @dataclass(frozen=True)
-class ChecksFacts:
+class CommitChecks:
     status: Literal["none", "pending", "passed", "failed"]
     """`failed` as soon as one has failed, `passed` when all have; `none` when nothing checks this commit."""
-    checks: list[Check]
+    checks: list[CommitCheck]
 
 
 class _Run(BaseModel):
@@ -50,23 +50,25 @@ class _Combined(BaseModel):
     statuses: list[_Status]
 
 
-def checks_of(client: Github, slug: str, sha: str) -> ChecksFacts:
+def read_checks(client: Github, slug: str, sha: str) -> CommitChecks:
     """What check runs and commit statuses say of a commit."""
     of_commit = f"/repos/{slug}/commits/{sha}"
-    runs = get_object(client, f"{of_commit}/check-runs?per_page=100", _Runs)
+    runs = get_cached_object(client, f"{of_commit}/check-runs?per_page=100", _Runs)
     if runs.total_count > len(runs.check_runs):
         every = client.get_repo(slug).get_commit(sha).get_check_runs()
-        found = [Check(run.name, _of_run(run), run.html_url) for run in every]
+        found = [CommitCheck(run.name, _run_verdict(run), run.html_url) for run in every]
     else:
-        found = [Check(run.name, _of_run(run), run.html_url) for run in runs.check_runs]
-    combined = get_object(client, f"{of_commit}/status?per_page=100", _Combined)
-    found += [Check(each.context, _of(each.state), each.target_url) for each in combined.statuses]
+        found = [CommitCheck(run.name, _run_verdict(run), run.html_url) for run in runs.check_runs]
+    combined = get_cached_object(client, f"{of_commit}/status?per_page=100", _Combined)
+    found += [
+        CommitCheck(each.context, _status_verdict(each.state), each.target_url) for each in combined.statuses
+    ]
     if combined.total_count > len(combined.statuses):
-        found.append(Check("the other statuses", _of(combined.state), None))
+        found.append(CommitCheck("the other statuses", _status_verdict(combined.state), None))
     verdicts = {check.verdict for check in found}
     if not found:
-        return ChecksFacts("none", found)
-    return ChecksFacts(
+        return CommitChecks("none", found)
+    return CommitChecks(
         "failed" if "failed" in verdicts else "pending" if "pending" in verdicts else "passed", found
     )
 
@@ -86,13 +88,13 @@ def has_ci(client: Github, slug: str, sha: str) -> bool:
     return commit.get_check_runs().totalCount > 0 or commit.get_combined_status().total_count > 0
 
 
-def _of_run(run: CheckRun | _Run) -> Verdict:
+def _run_verdict(run: CheckRun | _Run) -> CheckVerdict:
     if run.status != "completed":
         return "pending"
     return "passed" if run.conclusion in ("success", "neutral", "skipped") else "failed"
 
 
-def _of(state: str) -> Verdict:
+def _status_verdict(state: str) -> CheckVerdict:
     """The verdict of a commit status."""
-    verdicts: dict[str, Verdict] = {"success": "passed", "pending": "pending"}
+    verdicts: dict[str, CheckVerdict] = {"success": "passed", "pending": "pending"}
     return verdicts.get(state, "failed")

@@ -14,22 +14,24 @@ from github.CommitCombinedStatus import CommitCombinedStatus
 
 from gateways.errors import ProviderLimit, UpstreamFailed
 from gateways.github.client import GitHub
-from gateways.github.errors import explain
+from gateways.github.errors import map_error
 
 MAX_LOG_CHARS: Final = 20_000
 """Of one check's log, from its end."""
 MAX_LOG_BYTES: Final = 20 * 1024 * 1024
 MAX_CHECKS: Final = 10
-LOG_SECONDS: Final = 30.0
-PASSED: Final = ("success", "neutral", "skipped")
-INFRASTRUCTURE: Final = ("cancelled", "timed_out", "startup_failure", "stale")
+LOG_TIMEOUT_SECONDS: Final = 30.0
+PASSED_CONCLUSIONS: Final = ("success", "neutral", "skipped")
+INFRASTRUCTURE_CONCLUSIONS: Final = ("cancelled", "timed_out", "startup_failure", "stale")
 """Conclusions that say nothing of the code."""
 _BROKEN_RUNNER: Final = re.compile(
     r"the runner has received a shutdown signal|lost communication with the server|no space left on device"
     r"|could not resolve host|the operation was canceled|received unexpected HTTP status: 50\d",
     re.IGNORECASE,
 )
-_VARYING: Final = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z?|0x[0-9a-f]+|[0-9a-f]{7,}|\d+(\.\d+)?", re.IGNORECASE)
+_VARIABLE_PARTS: Final = re.compile(
+    r"\d{4}-\d\d-\d\dT[\d:.]+Z?|0x[0-9a-f]+|[0-9a-f]{7,}|\d+(\.\d+)?", re.IGNORECASE
+)
 """What differs between two failures for the same reason: times, addresses, hashes, numbers."""
 
 
@@ -47,12 +49,15 @@ class FailedCheck:
         """Whether it failed for a reason that a change of the code does not mend."""
         if self.id is None:
             return False
-        return self.conclusion in INFRASTRUCTURE or _BROKEN_RUNNER.search(self.log[-4_000:]) is not None
+        return (
+            self.conclusion in INFRASTRUCTURE_CONCLUSIONS
+            or _BROKEN_RUNNER.search(self.log[-4_000:]) is not None
+        )
 
 
 def fingerprint(checks: Sequence[FailedCheck]) -> str:
     """The same for two failures of the same checks for the same reason, as far as their logs tell."""
-    parts = sorted(f"{check.name}\n{_VARYING.sub('#', check.log[-2_000:])}" for check in checks)
+    parts = sorted(f"{check.name}\n{_VARIABLE_PARTS.sub('#', check.log[-2_000:])}" for check in checks)
     return sha256("\n\n".join(parts).encode()).hexdigest()
 
 
@@ -65,7 +70,9 @@ async def failed_checks(github: GitHub, slug: str, sha: str) -> list[FailedCheck
     def ask(client: Github) -> list[FailedCheck]:
         commit = client.get_repo(slug).get_commit(sha)
         runs = commit.get_check_runs()
-        failed = [run for run in runs if run.status == "completed" and run.conclusion not in PASSED]
+        failed = [
+            run for run in runs if run.status == "completed" and run.conclusion not in PASSED_CONCLUSIONS
+        ]
         checks = [
             FailedCheck(run.id, run.name, run.conclusion or "failure", _log(client, slug, run))
             for run in failed[:MAX_CHECKS]
@@ -80,8 +87,8 @@ async def rerun_checks(github: GitHub, slug: str, ids: Sequence[int]) -> None:
 
     def ask(client: Github) -> None:
         for check_id in ids:
-            if _ask_again(client, f"/repos/{slug}/actions/jobs/{check_id}/rerun") == 404:
-                _ask_again(client, f"/repos/{slug}/check-runs/{check_id}/rerequest")  # another app's
+            if _request_rerun(client, f"/repos/{slug}/actions/jobs/{check_id}/rerun") == 404:
+                _request_rerun(client, f"/repos/{slug}/check-runs/{check_id}/rerequest")  # another app's
 
     await github.call("Running CI again", ask, write=True)
 
@@ -98,7 +105,7 @@ def _failed_statuses(combined: CommitCombinedStatus) -> list[FailedCheck]:
     return failed
 
 
-def _ask_again(client: Github, path: str) -> int:
+def _request_rerun(client: Github, path: str) -> int:
     """The status of the answer; refusals are answers, except for a limit."""
     try:
         client.requester.requestJsonAndCheck("POST", path)
@@ -110,7 +117,7 @@ def _ask_again(client: Github, path: str) -> int:
 
 
 def _is_limit(error: GithubException) -> bool:
-    return isinstance(explain("Asking GitHub", error), ProviderLimit)
+    return isinstance(map_error("Asking GitHub", error), ProviderLimit)
 
 
 def _log(client: Github, slug: str, run: CheckRun) -> str:
@@ -132,7 +139,7 @@ def _download(address: str) -> str:
     end = b""
     size = 0
     try:
-        with httpx.stream("GET", address, timeout=LOG_SECONDS) as answer:
+        with httpx.stream("GET", address, timeout=LOG_TIMEOUT_SECONDS) as answer:
             answer.raise_for_status()
             for chunk in answer.iter_bytes():
                 size += len(chunk)

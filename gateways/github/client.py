@@ -14,16 +14,16 @@ from github import Auth, Github, GithubException
 from github.PullRequest import PullRequest
 
 from gateways.errors import ProviderLimit, UpstreamFailed
-from gateways.github.checks import ChecksFacts, checks_of, has_ci
-from gateways.github.errors import UNNAMED_LIMIT_SECONDS, translated, words
-from gateways.github.markers import OF_JOB
+from gateways.github.checks import CommitChecks, has_ci, read_checks
+from gateways.github.errors import UNNAMED_LIMIT_SECONDS, error_message, mapped_errors
+from gateways.github.markers import JOB_MARKER
 from kit.database import Database
 from models import provider_rate_limit
 
 T = TypeVar("T")
 
-THREADS: Final = 16
-REQUEST_SECONDS: Final = 30
+MAX_THREADS: Final = 16
+REQUEST_TIMEOUT_SECONDS: Final = 30
 _OWNER = r"(?P<owner>[A-Za-z0-9][A-Za-z0-9_-]{0,38})"
 _NAME = r"(?P<name>[A-Za-z0-9._-]{1,100}?)"
 _PATH = re.compile(rf"/?{_OWNER}/{_NAME}(?:\.git)?/?\Z")
@@ -68,7 +68,7 @@ def clone_url(slug: str, github_url: str) -> str:
 
 @lru_cache(maxsize=1)
 def _threads() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(THREADS, thread_name_prefix="github")
+    return ThreadPoolExecutor(MAX_THREADS, thread_name_prefix="github")
 
 
 class GitHub:
@@ -91,7 +91,7 @@ class GitHub:
         """holder: whose limits GitHub counts, where they are not this one token's."""
         self._token, self._api_url = token, api_url
         self._database, self._spacing = database, spacing_seconds
-        self._key = provider_rate_limit.fingerprint("github", holder or token)
+        self._key = provider_rate_limit.credential_key("github", holder or token)
 
     async def default_branch(self, slug: str) -> str:
         def ask(client: Github) -> str | None:
@@ -123,7 +123,7 @@ class GitHub:
             except GithubException as error:
                 if error.status != 422:
                     raise
-                if draft and "draft" in words(error).lower():  # a plan without drafts
+                if draft and "draft" in error_message(error).lower():  # a plan without drafts
                     return _facts(repository.create_pull(base, head, title=title, body=text), created=True)
                 if made := find(client):  # in the meantime
                     return made
@@ -157,9 +157,9 @@ class GitHub:
 
         return await self.call("Asking GitHub who we are", ask)
 
-    async def checks(self, slug: str, sha: str) -> ChecksFacts:
+    async def checks(self, slug: str, sha: str) -> CommitChecks:
         """What check runs and commit statuses say of a commit."""
-        return await self.call("Reading the checks", lambda client: checks_of(client, slug, sha))
+        return await self.call("Reading the checks", lambda client: read_checks(client, slug, sha))
 
     async def has_ci(self, slug: str, sha: str) -> bool:
         """Whether checks of this commit are to be expected: it has workflow files, or some have begun."""
@@ -170,10 +170,10 @@ class GitHub:
 
         `doing` begins the sentence of an error; `write`: writes take turns.
         """
-        if block := await provider_rate_limit.blocked(self._database, self._key):
+        if block := await provider_rate_limit.current_back_off(self._database, self._key):
             raise ProviderLimit(f"{doing} was put off: {block.reason}", block.seconds)
         if write:
-            turn = await provider_rate_limit.reserve(self._database, self._key, self._spacing)
+            turn = await provider_rate_limit.acquire_slot(self._database, self._key, self._spacing)
             if not turn.is_reserved:
                 raise ProviderLimit(f"{doing} waits for its turn: many writes come before it.", turn.seconds)
             await asyncio.sleep(turn.seconds)
@@ -181,7 +181,7 @@ class GitHub:
             return await self._in_thread(doing, ask)
         except ProviderLimit as limit:
             wait = limit.retry_after or UNNAMED_LIMIT_SECONDS
-            await provider_rate_limit.block(self._database, self._key, wait, limit.message)
+            await provider_rate_limit.back_off(self._database, self._key, wait, limit.message)
             raise
 
     async def _in_thread(self, doing: str, ask: Callable[[Github], T]) -> T:
@@ -189,7 +189,7 @@ class GitHub:
             client = Github(
                 base_url=self._api_url,
                 auth=Auth.Token(self._token),
-                timeout=REQUEST_SECONDS,
+                timeout=REQUEST_TIMEOUT_SECONDS,
                 per_page=100,
                 lazy=True,
                 retry=None,
@@ -199,14 +199,14 @@ class GitHub:
             with closing(client):
                 return ask(client)
 
-        return await in_thread(doing, work)
+        return await run_in_thread(doing, work)
 
 
-async def in_thread(doing: str, work: Callable[[], T]) -> T:
+async def run_in_thread(doing: str, work: Callable[[], T]) -> T:
     """Do it in a thread of the pool; what PyGithub raises becomes an error of `gateways.errors`."""
 
     def translating() -> T:
-        with translated(doing):
+        with mapped_errors(doing):
             return work()
 
     return await asyncio.get_running_loop().run_in_executor(_threads(), translating)
@@ -219,7 +219,7 @@ def _find(client: Github, slug: str, head: str, base: str | None, marker: str) -
     same = [
         pull
         for pull in pulls
-        if pull.state == "open" and pull.base.ref == base and not OF_JOB.search(pull.body or "")
+        if pull.state == "open" and pull.base.ref == base and not JOB_MARKER.search(pull.body or "")
     ]
     return _facts((marked + same)[0], created=False) if marked or same else None
 

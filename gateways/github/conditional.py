@@ -53,7 +53,7 @@ class ETagCache:
 ETAG_CACHE: Final = ETagCache()
 
 
-def get_object(client: Github, path: str, shape: type[M]) -> M:
+def get_cached_object(client: Github, path: str, shape: type[M]) -> M:
     """One object of GitHub's API, of which no more is kept than `shape` says.
 
     Raises GithubException as PyGithub does, and UpstreamFailed for an answer of another shape.

@@ -14,20 +14,22 @@ UNNAMED_LIMIT_SECONDS = 60.0
 
 
 @contextmanager
-def translated(doing: str) -> Iterator[None]:
+def mapped_errors(doing: str) -> Iterator[None]:
     """Raise `gateways.errors` instead; `doing` begins the sentence."""
     try:
         yield
     except GithubException as error:
-        raise explain(doing, error) from error
+        raise map_error(doing, error) from error
     except (requests.RequestException, BadAttributeException, RuntimeError) as error:
         raise UpstreamFailed(f"{doing} failed: GitHub cannot be reached ({type(error).__name__}).") from error
 
 
-def explain(doing: str, error: GithubException) -> GatewayError:
+def map_error(doing: str, error: GithubException) -> GatewayError:
     """The error that the status, the headers and the words of a refusal mean."""
-    said, headers = words(error), error.headers or {}
-    if (error.status in (403, 429) or _says_limited(error)) and (wait := _limit(error, headers)) is not None:
+    said, headers = error_message(error), error.headers or {}
+    if (error.status in (403, 429) or _is_graphql_limit(error)) and (
+        wait := _limit(error, headers)
+    ) is not None:
         return ProviderLimit(f"{doing} was put off: GitHub's rate limit is reached. {said}", wait)
     if error.status == 401:
         return CredentialRefused(f"{doing} failed: GitHub refused the token. Check that it is still valid.")
@@ -40,7 +42,7 @@ def explain(doing: str, error: GithubException) -> GatewayError:
     return UpstreamFailed(f"{doing} failed: GitHub answered {error.status}.")
 
 
-def words(error: GithubException) -> str:
+def error_message(error: GithubException) -> str:
     """GitHub's message and those of its list of errors."""
     data = error.data if isinstance(error.data, dict) else {}
     listed = data.get("errors")
@@ -51,7 +53,7 @@ def words(error: GithubException) -> str:
     return "; ".join(parts)[:400]
 
 
-def _says_limited(error: GithubException) -> bool:
+def _is_graphql_limit(error: GithubException) -> bool:
     """Whether this is GraphQL's word for a limit, which comes with the status of a success."""
     listed = error.data.get("errors") if isinstance(error.data, dict) else None
     kinds = [item.get("type") for item in listed or [] if isinstance(item, dict)]

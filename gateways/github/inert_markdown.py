@@ -4,7 +4,7 @@ import re
 from typing import Final
 
 _ZERO_WIDTH_SPACE: Final = "\u200b"
-_LIVE: Final = re.compile(
+_ACTIVE_MARKUP: Final = re.compile(
     r"""
       @ (?=\w)                        # a mention, or an address of mail
     | \# (?=\d) | \b GH- (?=\d)       # another issue, which `fixes` before it would close
@@ -18,9 +18,9 @@ _LIVE: Final = re.compile(
 )
 
 
-def inert(text: str) -> str:
+def neutralize_markdown(text: str) -> str:
     """The text without live links, images, mentions, references to issues and HTML; it looks the same.
 
     A space without width stands in each of them, also in code, as what is code is GitHub's to say.
     """
-    return _LIVE.sub(lambda found: found[0] + _ZERO_WIDTH_SPACE, text)
+    return _ACTIVE_MARKUP.sub(lambda found: found[0] + _ZERO_WIDTH_SPACE, text)

@@ -6,9 +6,9 @@ What others wrote, agents above all, passes through `without_markers` before it 
 import re
 from typing import Final
 
-OF_JOB: Final = re.compile(r"<!-- codecourier:\w+ \w+ -->")
+JOB_MARKER: Final = re.compile(r"<!-- codecourier:\w+ \w+ -->")
 """A pull request of a run or a merge, whoever's it is."""
-_BEGINNING: Final = re.compile(r"<!--(?=\s*/?\s*codecourier:)", re.IGNORECASE)
+_MARKER_BEGIN: Final = re.compile(r"<!--(?=\s*/?\s*codecourier:)", re.IGNORECASE)
 
 
 def marker(kind: str, id: str) -> str:
@@ -18,4 +18,4 @@ def marker(kind: str, id: str) -> str:
 
 def without_markers(text: str) -> str:
     """The same text, in which whatever looks like a marker is none, and can be seen."""
-    return _BEGINNING.sub("<!- -", text)
+    return _MARKER_BEGIN.sub("<!- -", text)

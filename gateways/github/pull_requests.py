@@ -7,9 +7,9 @@ from typing import Literal
 from github import Github, GithubException, UnknownObjectException
 
 from gateways.errors import UpstreamRefused
-from gateways.github.checks import checks_of
+from gateways.github.checks import read_checks
 from gateways.github.client import GitHub
-from gateways.github.errors import words
+from gateways.github.errors import error_message
 
 
 class MergeRefused(UpstreamRefused):
@@ -21,7 +21,7 @@ class MergeConflict(MergeRefused):
 
 
 @dataclass(frozen=True)
-class PullRequestNow:
+class PullRequestState:
     state: Literal["open", "closed", "merged"]
     head_sha: str
     merge_sha: str | None
@@ -30,7 +30,7 @@ class PullRequestNow:
 
 
 @dataclass(frozen=True)
-class Described:
+class PullRequestDescription:
     state: Literal["open", "closed", "merged"]
     title: str
     body: str
@@ -53,26 +53,28 @@ class PullRequests:
     def __init__(self, github: GitHub, slug: str) -> None:
         self._github, self._slug = github, slug
 
-    async def now(self, number: int) -> PullRequestNow:
-        def ask(client: Github) -> PullRequestNow:
+    async def now(self, number: int) -> PullRequestState:
+        def ask(client: Github) -> PullRequestState:
             pull = client.get_repo(self._slug).get_pull(number)
             if pull.merged:
-                return PullRequestNow("merged", pull.head.sha, pull.merge_commit_sha)
+                return PullRequestState("merged", pull.head.sha, pull.merge_commit_sha)
             state: Literal["open", "closed"] = "open" if pull.state == "open" else "closed"
-            return PullRequestNow(state, pull.head.sha, None, pull.draft)
+            return PullRequestState(state, pull.head.sha, None, pull.draft)
 
         return await self._github.call("Reading the pull request", ask)
 
-    async def described(self, number: int) -> Described | None:
+    async def described(self, number: int) -> PullRequestDescription | None:
         """What it says of itself, for those who merge it with others; None when there is none such."""
 
-        def ask(client: Github) -> Described | None:
+        def ask(client: Github) -> PullRequestDescription | None:
             pull = client.get_repo(self._slug).get_pull(number)
             try:
                 state: Literal["open", "closed", "merged"] = "open" if pull.state == "open" else "closed"
             except UnknownObjectException:  # only now it is asked for
                 return None
-            return Described("merged" if pull.merged else state, pull.title, pull.body or "", pull.base.ref)
+            return PullRequestDescription(
+                "merged" if pull.merged else state, pull.title, pull.body or "", pull.base.ref
+            )
 
         return await self._github.call("Reading a pull request", ask)
 
@@ -114,7 +116,7 @@ class PullRequests:
             try:
                 pull.convert_to_draft() if is_draft else pull.mark_ready_for_review()
             except GithubException as error:
-                if error.status != 400 or "draft" not in words(error).lower():
+                if error.status != 400 or "draft" not in error_message(error).lower():
                     raise
 
         doing = "Making the pull request a draft" if is_draft else "Marking the pull request as ready"
@@ -128,7 +130,7 @@ class PullRequests:
         """
 
         def ask(client: Github) -> MergeAttempt:
-            if gated and checks_of(client, self._slug, sha).status in ("pending", "failed"):
+            if gated and read_checks(client, self._slug, sha).status in ("pending", "failed"):
                 return MergeAttempt("blocked")
             pull = client.get_repo(self._slug).get_pull(number)
             try:
@@ -148,7 +150,9 @@ class PullRequests:
                     return False
                 ref.delete()
             except GithubException as error:
-                if error.status != 404 and not (error.status == 422 and "does not exist" in words(error)):
+                if error.status != 404 and not (
+                    error.status == 422 and "does not exist" in error_message(error)
+                ):
                     raise
             return True
 
@@ -156,7 +160,7 @@ class PullRequests:
 
     def _refused(self, client: Github, number: int, error: GithubException, gated: bool) -> MergeAttempt:
         """What a 405 or a 409 means; anything else is raised as it is."""
-        said = words(error)
+        said = error_message(error)
         if error.status == 409 or (error.status == 405 and "branch was modified" in said):
             return MergeAttempt("moved", said=said)
         if error.status != 405:

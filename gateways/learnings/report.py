@@ -4,14 +4,14 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
-from gateways.tools.finish_schemas import Input
+from gateways.tools.finish_schemas import ToolInput
 from models.blueprints.persona import StepRole
 
 REPORT_LEARNING: Final = "report_learning"
 NotBlank = Annotated[str, Field(min_length=1, pattern=r"\S")]
 
 
-class ReportLearning(Input):
+class ReportLearning(ToolInput):
     """Something to do differently in later runs; it is kept at once, and counted when it is known."""
 
     description: NotBlank = Field(

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 from gateways.errors import CredentialRefused, UpstreamFailed, UpstreamRefused
 
-TIMEOUT: Final = timedelta(seconds=20)
+REQUEST_TIMEOUT: Final = timedelta(seconds=20)
 
 
 class ObjectStore:
@@ -42,18 +42,22 @@ class ObjectStore:
         self._store = S3Store(
             bucket,
             config=config,
-            client_options={"allow_http": True, "timeout": TIMEOUT, "connect_timeout": timedelta(seconds=5)},
-            retry_config={"max_retries": 0, "retry_timeout": TIMEOUT},
+            client_options={
+                "allow_http": True,
+                "timeout": REQUEST_TIMEOUT,
+                "connect_timeout": timedelta(seconds=5),
+            },
+            retry_config={"max_retries": 0, "retry_timeout": REQUEST_TIMEOUT},
         )
 
     async def sign_upload(self, key: str, lifetime: timedelta) -> str:
         """An address to which whoever knows it may PUT the object for so long."""
-        with _translated("Signing an upload"):
+        with _mapped_errors("Signing an upload"):
             return await sign_async(self._store, "PUT", key, lifetime)
 
     async def read(self, key: str, limit: int) -> bytes | None:
         """The object; None when there is none.  UpstreamRefused when it is larger than `limit` bytes."""
-        with _translated("Reading a file"):
+        with _mapped_errors("Reading a file"):
             try:
                 found = await get_async(self._store, key)
             except (FileNotFoundError, NotFoundError):
@@ -64,7 +68,7 @@ class ObjectStore:
 
     async def delete(self, key: str) -> None:
         """Remove the object; one that is not there is fine."""
-        with _translated("Deleting a file"):
+        with _mapped_errors("Deleting a file"):
             try:
                 await delete_async(self._store, key)
             except (FileNotFoundError, NotFoundError):
@@ -72,7 +76,7 @@ class ObjectStore:
 
 
 @contextmanager
-def _translated(doing: str) -> Iterator[None]:
+def _mapped_errors(doing: str) -> Iterator[None]:
     """What the library raises, as errors of ours; its own words may name addresses, so they stay inside."""
     try:
         yield

@@ -5,11 +5,11 @@ from collections.abc import Coroutine
 from typing import TypeVar
 
 T = TypeVar("T")
-LEAVE_SECONDS = 2.0
+CANCEL_TIMEOUT_SECONDS = 2.0
 
 
-async def stopped_at_once(work: Coroutine[object, object, T]) -> T:
-    """The result of `work`; when cancelled, cancel it and wait at most `LEAVE_SECONDS` for it to leave."""
+async def cancel_promptly(work: Coroutine[object, object, T]) -> T:
+    """The result of `work`; when cancelled, cancel it and wait `CANCEL_TIMEOUT_SECONDS` at most."""
     task = asyncio.ensure_future(work)
     try:
         await asyncio.wait({task})
@@ -17,4 +17,4 @@ async def stopped_at_once(work: Coroutine[object, object, T]) -> T:
     finally:
         if not task.done():
             task.cancel()
-            await asyncio.wait({task}, timeout=LEAVE_SECONDS)
+            await asyncio.wait({task}, timeout=CANCEL_TIMEOUT_SECONDS)

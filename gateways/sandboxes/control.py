@@ -13,18 +13,18 @@ from e2b.connection_config import ApiParams
 from e2b.exceptions import SandboxNotFoundException
 
 from gateways.errors import SandboxGone, SandboxNotRunning
-from gateways.sandboxes.egress import network_of, refused_hosts
-from gateways.sandboxes.errors import translated
+from gateways.sandboxes.egress import build_network, parse_refused_hosts
+from gateways.sandboxes.errors import mapped_errors
 from gateways.sandboxes.sandbox import Completed, SandboxHandle, ToolResult
-from models.projects.egress import ANYWHERE, Egress
+from models.projects.egress import UNRESTRICTED_EGRESS, Egress
 
-__all__ = ["Completed", "SandboxFacts", "SandboxGone", "SandboxHandle", "Sandboxes", "ToolResult"]
+__all__ = ["Completed", "SandboxFacts", "SandboxGone", "SandboxHandle", "SandboxProvider", "ToolResult"]
 
-OWNER: Final = "owner"
+OWNER_KEY: Final = "owner"
 """The metadata key that says whose sandbox it is: others' are never listed, and so never killed."""
-REQUEST_SECONDS: Final = 60.0
+REQUEST_TIMEOUT_SECONDS: Final = 60.0
 NO_SIZE: Final[Mapping[str, int | None]] = MappingProxyType({})
-SECOND_LOOK_SECONDS: Final = 2.0
+RECHECK_SECONDS: Final = 2.0
 """After how long a sandbox that was not found is looked up once more."""
 
 
@@ -43,14 +43,14 @@ class SandboxFacts:
     """By host, how often its egress was refused, as far as the provider tells."""
 
 
-class Sandboxes:
+class SandboxProvider:
     """One account's sandboxes of one `owner`.  Light: made for each use, and making it does no I/O."""
 
     def __init__(
         self, api_key: str, *, api_url: str | None = None, sandbox_url: str | None = None, owner: str
     ) -> None:
         self._owner = owner
-        self._options = ApiParams(api_key=api_key, retries=0, request_timeout=REQUEST_SECONDS)
+        self._options = ApiParams(api_key=api_key, retries=0, request_timeout=REQUEST_TIMEOUT_SECONDS)
         if api_url is not None:
             self._options["api_url"] = api_url
         if sandbox_url is not None:
@@ -63,7 +63,7 @@ class Sandboxes:
         template: str,
         timeout_seconds: int,
         envs: Mapping[str, str] | None = None,
-        egress: Egress = ANYWHERE,
+        egress: Egress = UNRESTRICTED_EGRESS,
         size: Mapping[str, int | None] = NO_SIZE,
     ) -> SandboxHandle:
         """The one sandbox with this marker, resumed if paused, created if there is none.
@@ -76,17 +76,17 @@ class Sandboxes:
         """
         if handle := await self._oldest(marker, timeout_seconds):
             return handle
-        with translated("Creating a sandbox"):
+        with mapped_errors("Creating a sandbox"):
             created = await AsyncSandbox.create(
                 template=template,
                 timeout=timeout_seconds,
                 metadata={
                     **marker,
-                    OWNER: self._owner,
+                    OWNER_KEY: self._owner,
                     **{name: str(value) for name, value in size.items() if value},
                 },
                 envs=dict(envs or {}),
-                **network_of(egress),
+                **build_network(egress),
                 lifecycle={"on_timeout": "pause"},
                 **self._options,
             )
@@ -106,10 +106,10 @@ class Sandboxes:
 
     async def find(self, marker: Mapping[str, str]) -> list[SandboxFacts]:
         """Our sandboxes with this marker, running or paused, the oldest first."""
-        wanted = {**marker, OWNER: self._owner}
+        wanted = {**marker, OWNER_KEY: self._owner}
         states = [SandboxState.RUNNING, SandboxState.PAUSED]
         found: dict[str, SandboxFacts] = {}
-        with translated("Listing sandboxes"):
+        with mapped_errors("Listing sandboxes"):
             pages = AsyncSandbox.list(
                 query=SandboxQuery(metadata=wanted, state=states), limit=100, **self._options
             )
@@ -121,7 +121,7 @@ class Sandboxes:
 
     async def look_up(self, sandbox_id: str) -> SandboxFacts | None:
         """A sandbox, running or paused; None when the control plane does not know it, asked once."""
-        with translated("Looking up the sandbox"):
+        with mapped_errors("Looking up the sandbox"):
             try:
                 return _facts(await AsyncSandbox.get_info(sandbox_id, **self._options))
             except SandboxNotFoundException:
@@ -136,13 +136,13 @@ class Sandboxes:
         try:
             return await self._connect(sandbox_id, timeout_seconds)
         except SandboxNotRunning:
-            await asyncio.sleep(SECOND_LOOK_SECONDS)
+            await asyncio.sleep(RECHECK_SECONDS)
         if await self.look_up(sandbox_id) is None:
             raise SandboxGone("The sandbox is gone: the provider was asked twice and has no such sandbox.")
         return await self._connect(sandbox_id, timeout_seconds)
 
     async def _connect(self, sandbox_id: str, timeout_seconds: int) -> SandboxHandle:
-        with translated("Connecting to the sandbox"):
+        with mapped_errors("Connecting to the sandbox"):
             sandbox = await AsyncSandbox.connect(sandbox_id, timeout=timeout_seconds, **self._options)
         return SandboxHandle(sandbox, timeout_seconds)
 
@@ -157,7 +157,7 @@ class Sandboxes:
 
     async def kill(self, sandbox_id: str) -> bool:
         """Whether there was something to kill; a sandbox that is gone already is fine."""
-        with translated("Killing the sandbox"):
+        with mapped_errors("Killing the sandbox"):
             return await AsyncSandbox.kill(sandbox_id, **self._options)
 
     async def kill_all(self, marker: Mapping[str, str]) -> int:
@@ -169,12 +169,12 @@ class Sandboxes:
 
         Raises `SandboxNotRunning`.
         """
-        with translated("Pausing the sandbox"):
+        with mapped_errors("Pausing the sandbox"):
             await AsyncSandbox.pause(sandbox_id, **self._options)
 
     async def extend(self, sandbox_id: str, timeout_seconds: int) -> None:
         """Let a running sandbox live for `timeout_seconds` from now.  Raises `SandboxNotRunning`."""
-        with translated("Extending the sandbox"):
+        with mapped_errors("Extending the sandbox"):
             await AsyncSandbox.set_timeout(sandbox_id, timeout_seconds, **self._options)
 
 
@@ -188,5 +188,5 @@ def _facts(info: SandboxInfo) -> SandboxFacts:
         ends_at=info.end_at,
         memory_mb=info.memory_mb,
         cpu_count=info.cpu_count,
-        refused=refused_hosts(info.metadata),
+        refused=parse_refused_hosts(info.metadata),
     )

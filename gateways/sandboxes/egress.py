@@ -7,8 +7,8 @@ from e2b.sandbox.sandbox_api import SandboxNetworkOpts
 
 from models.projects.egress import Egress, EgressMode
 
-ALL: Final = "0.0.0.0/0"
-NEVER: Final = (
+ANY_ADDRESS: Final = "0.0.0.0/0"
+BLOCKED_NETWORKS: Final = (
     "0.0.0.0/8",
     "10.0.0.0/8",
     "100.64.0.0/10",
@@ -23,7 +23,7 @@ NEVER: Final = (
     "240.0.0.0/4",
 )
 """Private networks, and the metadata services of clouds."""
-REFUSED: Final = "egressRefused"
+REFUSED_KEY: Final = "egressRefused"
 """The metadata in which the embedded server tells the refusals; E2B tells none."""
 MAX_HOSTS: Final = 21
 MAX_HOST_CHARS: Final = 253
@@ -36,22 +36,24 @@ class Network(TypedDict):
     network: NotRequired[SandboxNetworkOpts]
 
 
-def network_of(egress: Egress) -> Network:
+def build_network(egress: Egress) -> Network:
     """A list without hosts is no internet at all.
 
     With a list, E2B lets DNS through to its default name server, and matches names by TLS and HTTP.
     """
     if egress.mode is EgressMode.everything:
-        return Network(allow_internet_access=True, network={"deny_out": [*NEVER]})
+        return Network(allow_internet_access=True, network={"deny_out": [*BLOCKED_NETWORKS]})
     if egress.mode is EgressMode.off or not egress.hosts:
         return Network(allow_internet_access=False)
-    return Network(allow_internet_access=True, network={"allow_out": [*egress.hosts], "deny_out": [ALL]})
+    return Network(
+        allow_internet_access=True, network={"allow_out": [*egress.hosts], "deny_out": [ANY_ADDRESS]}
+    )
 
 
-def refused_hosts(metadata: dict[str, str]) -> dict[str, int]:
+def parse_refused_hosts(metadata: dict[str, str]) -> dict[str, int]:
     """By host, how often; the names are whatever code in the sandbox asked for."""
     try:
-        counts = json.loads(metadata.get(REFUSED, "{}"))
+        counts = json.loads(metadata.get(REFUSED_KEY, "{}"))
     except ValueError:
         return {}
     if not isinstance(counts, dict):

@@ -18,12 +18,12 @@ from gateways.sandboxes import inspection_program
 from gateways.sandboxes.sandbox import Completed, SandboxHandle
 from kit.redaction import MAX_SECRET_BYTES
 
-SECONDS: Final = 25
-MOST_BYTES: Final = 1024 * 1024
+TIMEOUT_SECONDS: Final = 25
+MAX_FILE_BYTES: Final = 1024 * 1024
 """Of a file that is read."""
-MOST_PATCH: Final = 512 * 1024
-MOST_NUMBERS: Final = 300_000
-MARGIN: Final = 6 * MAX_SECRET_BYTES
+MAX_PATCH_BYTES: Final = 512 * 1024
+MAX_NUMSTAT_BYTES: Final = 300_000
+SECRET_MARGIN_BYTES: Final = 6 * MAX_SECRET_BYTES
 """Read beyond a limit, so that a secret that lies across it is whole when it is looked for.
 
 No form of a secret is longer: JSON writes some characters in six.
@@ -43,7 +43,7 @@ _GIT: Final = {
     "GIT_ALLOW_PROTOCOL": "none",
     "GIT_PAGER": "cat",
 }
-_WORDS: Final = {66: "no-repository", 65: "no-base"}
+_EXIT_REASONS: Final = {66: "no-repository", 65: "no-base"}
 """Of the exit codes of `_DIFF`."""
 _DIFF: Final = """
 set -e
@@ -88,7 +88,7 @@ _REFUSALS: Final = {
 }
 
 
-class LookRefused(GatewayError):
+class InspectionRefused(GatewayError):
     """What was asked for cannot be shown or done, by what the sandbox holds; `word` says why."""
 
     def __init__(self, word: str) -> None:
@@ -133,14 +133,14 @@ class Changes(BaseModel):
     head: str | None
     files: list[ChangedFile]
     patch: bytes
-    """At most `MOST_PATCH` and `MARGIN` bytes of it."""
+    """At most `MAX_PATCH_BYTES` and `SECRET_MARGIN_BYTES` bytes of it."""
 
 
 T = TypeVar("T", bound=BaseModel)
 
 
 class Inspection:
-    """Everything may be repeated; raises `LookRefused` and `gateways.errors`."""
+    """Everything may be repeated; raises `InspectionRefused` and `gateways.errors`."""
 
     def __init__(self, handle: SandboxHandle) -> None:
         self._handle = handle
@@ -150,8 +150,8 @@ class Inspection:
         return await self._look(Listing, "list", path, str(limit), after)
 
     async def read(self, path: str) -> FileContent:
-        """A file, at most `MOST_BYTES` and `MARGIN` bytes of it."""
-        return await self._look(FileContent, "read", path, str(MOST_BYTES + MARGIN))
+        """A file, at most `MAX_FILE_BYTES` and `SECRET_MARGIN_BYTES` bytes of it."""
+        return await self._look(FileContent, "read", path, str(MAX_FILE_BYTES + SECRET_MARGIN_BYTES))
 
     async def start_preview(self, command: str, port: int, environment: Mapping[str, str]) -> PreviewFacts:
         """Have one server at work; the sandbox keeps a journal, so that starting twice is starting once."""
@@ -165,10 +165,19 @@ class Inspection:
 
     async def changes(self, base: str) -> Changes:
         """The work tree against a commit or branch, untracked files included."""
-        words = ["bash", "-c", _DIFF, "diff", REPOSITORY, base, str(MOST_NUMBERS), str(MOST_PATCH + MARGIN)]
-        done = await self._handle.run(words, envs=_GIT, timeout_seconds=SECONDS)
-        if done.exit_code in _WORDS:
-            raise LookRefused(_WORDS[done.exit_code])
+        words = [
+            "bash",
+            "-c",
+            _DIFF,
+            "diff",
+            REPOSITORY,
+            base,
+            str(MAX_NUMSTAT_BYTES),
+            str(MAX_PATCH_BYTES + SECRET_MARGIN_BYTES),
+        ]
+        done = await self._handle.run(words, envs=_GIT, timeout_seconds=TIMEOUT_SECONDS)
+        if done.exit_code in _EXIT_REASONS:
+            raise InspectionRefused(_EXIT_REASONS[done.exit_code])
         lines = done.stdout.split("\n")
         if done.exit_code != 0 or len(lines) < 4:
             raise _failed("Comparing the work tree", done)
@@ -183,12 +192,12 @@ class Inspection:
 
     async def _look(self, kind: type[T], verb: str, *words: str, envs: Mapping[str, str] | None = None) -> T:
         program = ["python3", "-IS", "-c", _SOURCE, verb, *words]
-        done = await self._handle.run(program, envs=envs, timeout_seconds=SECONDS)
+        done = await self._handle.run(program, envs=envs, timeout_seconds=TIMEOUT_SECONDS)
         if done.exit_code == 127:
             raise UpstreamRefused("The sandbox's template has no python3: use one with Python 3.8 or later.")
         try:
             if done.stdout.startswith('{"refused"'):
-                raise LookRefused(_Refusal.model_validate_json(done.stdout).refused)
+                raise InspectionRefused(_Refusal.model_validate_json(done.stdout).refused)
             return kind.model_validate_json(done.stdout)
         except ValidationError as error:
             raise _failed("Looking into the sandbox", done) from error

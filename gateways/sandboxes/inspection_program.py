@@ -37,7 +37,7 @@ class Refused(Exception):
     """One of our words for why it is not done."""
 
 
-def opened(path: str, flags: int) -> int:
+def open_below(path: str, flags: int) -> int:
     """A descriptor of what a path leads to, if that is within the home directory and not private.
 
     Links are followed and then looked at: what is open cannot be exchanged any more.
@@ -55,22 +55,22 @@ def opened(path: str, flags: int) -> int:
         raise Refused(words.get(error.errno or 0, "denied")) from None
     home, real = os.path.realpath(HOME), os.readlink(f"/proc/self/fd/{descriptor}")
     private = os.path.realpath(PRIVATE)
-    if not within(real, home) or within(real, private):
+    if not is_below(real, home) or is_below(real, private):
         os.close(descriptor)
         raise Refused("outside")
     return descriptor
 
 
-def within(path: str, directory: str) -> bool:
+def is_below(path: str, directory: str) -> bool:
     return path == directory or path.startswith(directory + "/")
 
 
 def listing(path: str, limit: str, after: str) -> Json:
     """The entries of a directory by name, `limit` of them after a name, and whether there are more."""
-    descriptor = opened(path, os.O_DIRECTORY)
+    descriptor = open_below(path, os.O_DIRECTORY)
     real, private = os.readlink(f"/proc/self/fd/{descriptor}"), os.path.realpath(PRIVATE)
     with os.scandir(descriptor) as found:
-        named = ((shown(each.name), each) for each in found if real + "/" + each.name != private)
+        named = ((display_name(each.name), each) for each in found if real + "/" + each.name != private)
         wanted = (pair for pair in named if pair[0] > after)
         entries = heapq.nsmallest(int(limit) + 1, wanted, key=lambda pair: pair[0])
         described = [one for pair in entries for one in [entry(*pair)] if one is not None]
@@ -87,13 +87,13 @@ def entry(name: str, found: os.DirEntry[str]) -> Json | None:
     return {"name": name, "type": kind, "size": facts.st_size, "modified": facts.st_mtime}
 
 
-def shown(name: str) -> str:
+def display_name(name: str) -> str:
     return os.fsencode(name).decode("utf-8", "replace")
 
 
 def content(path: str, limit: str) -> Json:
     """At most the first `limit` bytes of a regular file."""
-    descriptor = opened(path, 0)
+    descriptor = open_below(path, 0)
     facts = os.fstat(descriptor)
     if stat.S_ISDIR(facts.st_mode):
         raise Refused("is-a-directory")
@@ -134,7 +134,7 @@ def preview_start(command: str, port: str) -> Json:
                 "command": command,
                 "port": int(port),
                 "pid": process.pid,
-                "born": birth(process.pid),
+                "born": process_start_time(process.pid),
                 "at": time.time(),
                 "stopped": False,
             }
@@ -150,33 +150,33 @@ def preview_stop() -> Json:
         fcntl.flock(lock, fcntl.LOCK_EX)
         known = state()
         if known is not None:
-            end(known)
+            stop_process(known)
             remember({**known, "stopped": True})
     return preview_state()
 
 
-def end(known: Json) -> None:
+def stop_process(known: Json) -> None:
     """End the server's whole session; who does not heed it, or takes too long to tidy up, is killed.
 
     Its first process may be over long before those that it started, and its number anybody's.
     """
-    if birth(known["pid"]) not in (None, known["born"]):
+    if process_start_time(known["pid"]) not in (None, known["born"]):
         return
     for number in (signal.SIGTERM, signal.SIGKILL):
-        left = tell(known["pid"], number)
+        left = signal_session(known["pid"], number)
         deadline = time.monotonic() + STOP_SECONDS
         while left and time.monotonic() < deadline:
             time.sleep(0.05)
-            left = tell(known["pid"], number if number == signal.SIGKILL else None)
+            left = signal_session(known["pid"], number if number == signal.SIGKILL else None)
         if not left:
             return
 
 
-def tell(session: int, number: int | None) -> int:
+def signal_session(session: int, number: int | None) -> int:
     """Send a signal, if any, to every process of a session that is not over; how many there are."""
     count = 0
     for name in os.listdir("/proc"):
-        facts = living(int(name)) if name.isdigit() else None
+        facts = read_process(int(name)) if name.isdigit() else None
         if facts is None or facts[3] != str(session):
             continue
         count += 1
@@ -201,7 +201,7 @@ def preview_state() -> Json:
     else:
         word = "stopped" if code == 0 else "failed"
     told = {name: known[name] for name in ("command", "port", "at")}
-    return {**told, "state": word, "exit": code, "output": tail()}
+    return {**told, "state": word, "exit": code, "output": read_tail()}
 
 
 def state() -> Json | None:
@@ -228,7 +228,7 @@ def exit_code() -> int | None:
         return None
 
 
-def living(pid: int) -> list[str] | None:
+def read_process(pid: int) -> list[str] | None:
     """What the kernel says of a process, from its state on; None for one that is over."""
     try:
         with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
@@ -238,14 +238,14 @@ def living(pid: int) -> list[str] | None:
     return None if facts[0] in ("Z", "X") else facts
 
 
-def birth(pid: int) -> str | None:
+def process_start_time(pid: int) -> str | None:
     """When a process began, in the kernel's own count; None for one that is over."""
-    facts = living(pid)
+    facts = read_process(pid)
     return None if facts is None else facts[19]
 
 
 def is_alive(known: Json) -> bool:
-    return known["born"] is not None and birth(known["pid"]) == known["born"]
+    return known["born"] is not None and process_start_time(known["pid"]) == known["born"]
 
 
 def listens(port: int) -> bool:
@@ -258,7 +258,7 @@ def listens(port: int) -> bool:
     return False
 
 
-def tail() -> str:
+def read_tail() -> str:
     """The last whole lines that the server printed: part of one may hold part of a secret."""
     try:
         with open(PREVIEW + "/output", "rb") as file:

@@ -17,10 +17,10 @@ from e2b.sandbox.filesystem.filesystem import AsyncWriteEntry
 from pydantic import ValidationError, field_validator
 
 from gateways import errors
-from gateways.sandboxes.cancellation import stopped_at_once
-from gateways.sandboxes.errors import translated
+from gateways.sandboxes.cancellation import cancel_promptly
+from gateways.sandboxes.errors import mapped_errors
 from gateways.toolbox.archive import archive, client, name
-from gateways.toolbox.outcome import LONGEST
+from gateways.toolbox.outcome import MAX_CONTENT_CHARS
 from kit.logs import logger
 from kit.schemas import Wire
 
@@ -28,21 +28,21 @@ log = logger(__name__)
 
 HOME: Final = "/home/user"
 PRIVATE: Final = f"{HOME}/.codecourier"
-NOBODY_HOME: Final = "/nonexistent"
-LONGEST_STREAM: Final = 2_000_000
+EMPTY_HOME: Final = "/nonexistent"
+MAX_STREAM_CHARS: Final = 2_000_000
 """Characters of one output stream that are kept: the first and the last half of them."""
-MAX_RESULT_CHARS: Final = LONGEST + 1_000
+MAX_RESULT_CHARS: Final = MAX_CONTENT_CHARS + 1_000
 """Characters of a tool's result: what the toolbox allows, and its own words about what it left out."""
 MAX_DURATION_MS: Final = 7 * 86_400_000
-PIECE_BYTES: Final = 1 << 20
+CHUNK_BYTES: Final = 1 << 20
 """Of a file on its way to or from a sandbox: so much of it is in memory at once."""
 TIMED_OUT: Final = 124
-NOT_INSTALLED: Final = 97
-FORGOTTEN: Final = 96
+NOT_INSTALLED_EXIT_CODE: Final = 97
+FORGOTTEN_EXIT_CODE: Final = 96
 """The toolbox's exit code when its files are of an earlier time than the request."""
 GRACE_SECONDS: Final = 60
 """How much later than the command's own time-out the connection to it ends."""
-PROLONGATIONS: Final = 3
+LEASE_EXTENSIONS: Final = 3
 """How often a lease is prolonged before it would end: two of them may fail."""
 
 
@@ -71,7 +71,7 @@ class ToolResult(Wire):
     @classmethod
     def _bounded(cls, content: str) -> str:
         """The first and the last half of what is too long; without NUL, which databases refuse."""
-        ends = Ends(MAX_RESULT_CHARS)
+        ends = HeadAndTail(MAX_RESULT_CHARS)
         ends.add(content.replace("\0", "\u2400"))
         return ends.text()
 
@@ -119,7 +119,7 @@ class SandboxHandle:
         words = ["bash", "-c", command] if isinstance(command, str) else list(command)
         bounded = shlex.join(["timeout", "--kill-after=5", str(timeout_seconds), *words])
         line = f"exec {bounded}"
-        return await stopped_at_once(self._finish(line, envs or {}, cwd, timeout_seconds, ends=True))
+        return await cancel_promptly(self._finish(line, envs or {}, cwd, timeout_seconds, ends=True))
 
     async def tool(
         self,
@@ -145,11 +145,11 @@ class SandboxHandle:
         seconds = min(wished, timeout_seconds) if isinstance(wished, int) else timeout_seconds
         wanted = {**request, "timeout_seconds": seconds, **({"after": after} if after else {})}
         body = json.dumps(wanted).encode()
-        return await stopped_at_once(self._call(call_id, body, envs or {}, timeout_seconds))
+        return await cancel_promptly(self._call(call_id, body, envs or {}, timeout_seconds))
 
     async def read(self, path: str, limit: int) -> bytes | None:
         """At most the first `limit` bytes of a file; None when there is no such file."""
-        with translated("Reading a file in the sandbox"):
+        with mapped_errors("Reading a file in the sandbox"):
             try:
                 reader = await self._sandbox.files.read(path, format="stream")
             except FileNotFoundException:
@@ -170,17 +170,17 @@ class SandboxHandle:
 
     async def write_many(self, files: Mapping[str, bytes | str]) -> None:
         entries = [AsyncWriteEntry(path=path, data=data) for path, data in files.items()]
-        with translated("Writing files in the sandbox"):
+        with mapped_errors("Writing files in the sandbox"):
             await self._sandbox.files.write_files(entries)
 
     async def upload(self, path: str, source: Path) -> None:
         """Create or overwrite a file with one of ours, however large: it passes in pieces."""
-        with translated("Sending a file to the sandbox"):
-            await self._sandbox.files.write(path, _pieces(source))
+        with mapped_errors("Sending a file to the sandbox"):
+            await self._sandbox.files.write(path, _read_chunks(source))
 
     async def download(self, path: str, target: Path, limit: int) -> bool:
         """Write a file of the sandbox to one of ours; False when it is over `limit` bytes, or not there."""
-        with translated("Reading a file in the sandbox"):
+        with mapped_errors("Reading a file in the sandbox"):
             try:
                 reader = await self._sandbox.files.read(path, format="stream")
             except FileNotFoundException:
@@ -201,15 +201,15 @@ class SandboxHandle:
         inbox = f"{PRIVATE}/inbox/{call_id}-{secrets.token_hex(4)}.json"
         toolbox = f"{PRIVATE}/{name()}"
         command = (
-            f"[ -f {toolbox}.py ] || exit {NOT_INSTALLED}; "
+            f"[ -f {toolbox}.py ] || exit {NOT_INSTALLED_EXIT_CODE}; "
             f"exec <{inbox} && rm {inbox} && exec python3 -IS {toolbox}.py {call_id}"
         )
         await self.write(inbox, body)  # whole before anything starts
         completed = await self._finish(command, envs, None, seconds)
-        if completed.exit_code == NOT_INSTALLED:
+        if completed.exit_code == NOT_INSTALLED_EXIT_CODE:
             await self._install(toolbox)
             completed = await self._finish(command, envs, None, seconds)
-        if completed.exit_code == FORGOTTEN:
+        if completed.exit_code == FORGOTTEN_EXIT_CODE:
             raise errors.SandboxGone("The sandbox came back without the files that it had last.")
         if completed.exit_code == 127:
             raise errors.UpstreamRefused(
@@ -234,14 +234,14 @@ class SandboxHandle:
 
         ends: when cancelled, what it started is killed; else it goes on.
         """
-        stdout, stderr = Ends(LONGEST_STREAM), Ends(LONGEST_STREAM)
+        stdout, stderr = HeadAndTail(MAX_STREAM_CHARS), HeadAndTail(MAX_STREAM_CHARS)
         line = f"export HOME={shlex.quote(envs.get('HOME', HOME))}; {command}"
         async with self._prolonging():
-            with translated("Running a command in the sandbox"):
+            with mapped_errors("Running a command in the sandbox"):
                 process = await self._sandbox.commands.run(
                     line,
                     background=True,
-                    envs={**envs, "HOME": NOBODY_HOME},
+                    envs={**envs, "HOME": EMPTY_HOME},
                     cwd=cwd or HOME,
                     timeout=seconds + GRACE_SECONDS,
                     on_stdout=stdout.add,
@@ -272,21 +272,21 @@ class SandboxHandle:
     async def _prolong(self) -> None:
         """Prolong the lease in time, until cancelled; what fails is tried again, and the command meets it."""
         while True:
-            await asyncio.sleep(self._lease_seconds / PROLONGATIONS)
+            await asyncio.sleep(self._lease_seconds / LEASE_EXTENSIONS)
             try:
-                with translated("Prolonging the sandbox's lease"):
+                with mapped_errors("Prolonging the sandbox's lease"):
                     await self._sandbox.set_timeout(self._lease_seconds)
             except errors.GatewayError as error:
                 log.warning("sandbox.lease_not_prolonged", sandbox=self.id, reason=error.message)
 
 
-async def _pieces(source: Path) -> AsyncIterator[bytes]:
+async def _read_chunks(source: Path) -> AsyncIterator[bytes]:
     with await asyncio.to_thread(source.open, "rb") as file:
-        while piece := await asyncio.to_thread(file.read, PIECE_BYTES):
+        while piece := await asyncio.to_thread(file.read, CHUNK_BYTES):
             yield piece
 
 
-class Ends:
+class HeadAndTail:
     """A stream's text, its middle left out once it is longer than `limit` characters."""
 
     def __init__(self, limit: int) -> None:

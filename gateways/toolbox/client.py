@@ -24,31 +24,31 @@ ADDRESS = os.path.basename(ARCHIVE)[:-4] + ".sock"
 ACCEPTED_SECONDS, STARTED_SECONDS = 10.0, 60.0
 """How long a resident has to take a call, and a new one, which has to start first: one that was stopped, or
 whose place another program took, is replaced."""
-WAITING = 128
+MAX_BACKLOG = 128
 EX_USAGE, EX_SOFTWARE, EX_TEMPFAIL = 64, 70, 75
 
 
 def main() -> None:
     if len(sys.argv) != 2:
-        leave(EX_USAGE, "usage: toolbox CALL_ID < request.json")
+        exit_with(EX_USAGE, "usage: toolbox CALL_ID < request.json")
     os.makedirs(PRIVATE, exist_ok=True)
     os.chdir(PRIVATE)
-    connection = accepted(sys.argv[1], ACCEPTED_SECONDS)
+    connection = connect_resident(sys.argv[1], ACCEPTED_SECONDS)
     if connection is None:
         start()
-        connection = accepted(sys.argv[1], STARTED_SECONDS)
+        connection = connect_resident(sys.argv[1], STARTED_SECONDS)
     if connection is None:
-        leave(EX_TEMPFAIL, "The toolbox does not answer, although it was started anew.")
+        exit_with(EX_TEMPFAIL, "The toolbox does not answer, although it was started anew.")
     try:
         code = connection.recv(1)
     except OSError:
         code = b""
     if not code:
-        leave(EX_SOFTWARE, "The toolbox was killed while it carried out the call.")
+        exit_with(EX_SOFTWARE, "The toolbox was killed while it carried out the call.")
     os._exit(code[0])
 
 
-def accepted(call_id: str, patience: float) -> socket | None:
+def connect_resident(call_id: str, patience: float) -> socket | None:
     """The connection over which a resident took the call; None when there is none, or none that answers."""
     connection = socket(AF_UNIX, SOCK_STREAM)
     connection.settimeout(patience)
@@ -78,7 +78,7 @@ def start() -> None:
     listener = socket(AF_UNIX, SOCK_STREAM)
     draft = f"{ADDRESS}.{os.getpid()}"
     listener.bind(draft)
-    listener.listen(WAITING)
+    listener.listen(MAX_BACKLOG)
     os.replace(draft, ADDRESS)
     if os.fork() == 0:
         os.setsid()
@@ -92,7 +92,7 @@ def start() -> None:
     listener.close()
 
 
-def leave(code: int, complaint: str) -> NoReturn:
+def exit_with(code: int, complaint: str) -> NoReturn:
     os.write(2, complaint.encode() + b"\n")
     os._exit(code)
 

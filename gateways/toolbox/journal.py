@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from . import arguments, edit, search, shell
 from .masking import Masker
-from .outcome import JOURNAL, Outcome, Refused, write_whole
+from .outcome import JOURNAL, CallRefused, Outcome, write_whole
 
 if TYPE_CHECKING:
     Tool = Callable[[Mapping[str, object], str, int, Masker], Outcome]
@@ -40,10 +40,10 @@ EX_USAGE, EX_DATAERR, EX_FORGOTTEN = 64, 65, 96
 def main(call_id: str) -> None:
     """Carry out the call whose request is on standard input, and tell its result on standard output."""
     if not re.fullmatch(r"[A-Za-z0-9_-]{1,128}", call_id):
-        _leave(EX_USAGE, "usage: toolbox CALL_ID < request.json; CALL_ID is 1 to 128 of A-Z a-z 0-9 _ -")
-    request = _whole(sys.stdin.buffer.read())
+        _exit_with(EX_USAGE, "usage: toolbox CALL_ID < request.json; CALL_ID is 1 to 128 of A-Z a-z 0-9 _ -")
+    request = _parse_request(sys.stdin.buffer.read())
     _remember(request.pop("after", None))
-    _outlive_the_caller()
+    _ignore_hangup()
     result = json.dumps(_once(os.path.join(JOURNAL, call_id), request))
     try:
         sys.stdout.write(result + "\n")
@@ -52,28 +52,30 @@ def main(call_id: str) -> None:
         return
 
 
-def _whole(data: bytes) -> dict[str, object]:
+def _parse_request(data: bytes) -> dict[str, object]:
     """The request; one that arrived in part is no JSON object, and nothing is started for it."""
     try:
         request = json.loads(data)
     except ValueError:
         request = None
     if not isinstance(request, dict):
-        _leave(EX_DATAERR, "The request on standard input is not a whole JSON object; nothing was started.")
+        _exit_with(
+            EX_DATAERR, "The request on standard input is not a whole JSON object; nothing was started."
+        )
     return request
 
 
 def _remember(call_id: object) -> None:
     if isinstance(call_id, str) and not os.path.isdir(os.path.join(JOURNAL, call_id)):
-        _leave(EX_FORGOTTEN, f"The journal does not know the call {call_id}; nothing was started.")
+        _exit_with(EX_FORGOTTEN, f"The journal does not know the call {call_id}; nothing was started.")
 
 
-def _leave(code: int, complaint: str) -> NoReturn:
+def _exit_with(code: int, complaint: str) -> NoReturn:
     sys.stderr.write(complaint + "\n")
     raise SystemExit(code)
 
 
-def _outlive_the_caller() -> None:
+def _ignore_hangup() -> None:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     if os.getpid() != os.getpgrp():
@@ -98,9 +100,9 @@ def _once(entry: str, request: dict[str, object]) -> dict[str, object]:
                 _sync(entry)
             except OSError as error:
                 complaint = f"Nothing was started, as nothing can be written here: {error.strerror}."
-                return _told(Outcome(complaint, is_error=True), 0)
+                return _result_json(Outcome(complaint, is_error=True), 0)
             outcome = _execute(request, entry)
-        result = _told(outcome, int((time.monotonic() - clock) * 1000))
+        result = _result_json(outcome, int((time.monotonic() - clock) * 1000))
         with contextlib.suppress(OSError):  # on a full disk it can be told now, and later only as interrupted
             write_whole(finished, json.dumps(result).encode())
             _sync(entry)
@@ -120,10 +122,10 @@ def _execute(request: dict[str, object], entry: str) -> Outcome:
     try:
         name = arguments.text(request, "tool")
         if name not in TOOLS:
-            raise Refused(f"There is no tool called {name!r}; the tools are {', '.join(sorted(TOOLS))}.")
+            raise CallRefused(f"There is no tool called {name!r}; the tools are {', '.join(sorted(TOOLS))}.")
         patience = arguments.number(request, "timeout_seconds", 300, 1, 86_400)
         outcome = TOOLS[name](request, entry, patience, masker)
-    except Refused as refused:
+    except CallRefused as refused:
         outcome = Outcome(str(refused), is_error=True)
     except OSError as error:
         where = f": {error.filename}" if error.filename else ""
@@ -135,7 +137,7 @@ def _execute(request: dict[str, object], entry: str) -> Outcome:
     return outcome._replace(content=masker.text(outcome.content))
 
 
-def _told(outcome: Outcome, milliseconds: int) -> dict[str, object]:
+def _result_json(outcome: Outcome, milliseconds: int) -> dict[str, object]:
     result: dict[str, object] = {
         "content": outcome.content.replace("\0", "\u2400"),  # databases refuse NUL in text
         "isError": outcome.is_error,

@@ -7,7 +7,7 @@ import re
 
 from kit.secret_forms import MASK, secret_forms
 
-NAMES = "CODECOURIER_SECRETS"
+SECRETS_VARIABLE = "CODECOURIER_SECRETS"
 """The variable that lists, comma-separated, the names of the variables that are secret."""
 
 
@@ -15,7 +15,9 @@ class Masker:
     """Replaces the values of the secret variables of this process by a mask."""
 
     def __init__(self) -> None:
-        self.names = {name.strip() for name in os.environ.get(NAMES, "").split(",") if name.strip()}
+        self.names = {
+            name.strip() for name in os.environ.get(SECRETS_VARIABLE, "").split(",") if name.strip()
+        }
         found = secret_forms(os.environ[name] for name in self.names if name in os.environ)
         self._longest_first = sorted(found, key=lambda form: (-len(form), form))
 

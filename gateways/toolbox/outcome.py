@@ -10,7 +10,7 @@ PRIVATE = os.path.join(HOME, ".codecourier")
 JOURNAL = os.path.join(PRIVATE, "journal")
 REPOSITORY = os.path.join(HOME, "repo")
 
-LONGEST = 30_000
+MAX_CONTENT_CHARS = 30_000
 """Characters of content a model is given at once."""
 
 
@@ -21,11 +21,11 @@ class Outcome(NamedTuple):
     truncated: bool = False
 
 
-class Refused(Exception):
+class CallRefused(Exception):
     """The call cannot be carried out as sent; the text tells the model what to send instead."""
 
 
-def workplace() -> str:
+def default_directory() -> str:
     """Where relative paths begin and the first command runs: the repository, once it is there."""
     return REPOSITORY if os.path.isdir(REPOSITORY) else HOME
 
@@ -33,10 +33,12 @@ def workplace() -> str:
 def resolve(path: str) -> str:
     """An absolute path without symbolic links, outside our own directory."""
     if "\0" in path:
-        raise Refused("A path cannot hold a NUL character: send it without.")
-    real = os.path.realpath(os.path.join(workplace(), os.path.expanduser(path)))
+        raise CallRefused("A path cannot hold a NUL character: send it without.")
+    real = os.path.realpath(os.path.join(default_directory(), os.path.expanduser(path)))
     if real == PRIVATE or real.startswith(os.path.realpath(PRIVATE) + os.sep):
-        raise Refused(f"{path} belongs to the platform and cannot be used; work below {workplace()}.")
+        raise CallRefused(
+            f"{path} belongs to the platform and cannot be used; work below {default_directory()}."
+        )
     return real
 
 

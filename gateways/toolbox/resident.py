@@ -23,8 +23,8 @@ from . import journal
 
 IDLE_SECONDS = 600.0
 """Without a call for so long, it leaves: the next one starts another."""
-LONGEST_ID = 200
-FILES = 4
+MAX_ID_CHARS = 200
+PASSED_FILES = 4
 
 
 def main() -> None:
@@ -36,28 +36,28 @@ def main() -> None:
             connection, _ = listener.accept()
         except socket.timeout:  # noqa: UP041 - two errors before Python 3.10
             return
-        _bury()
+        _reap_children()
         with connection, contextlib.suppress(OSError):  # no process to be had: the call ends unaccepted
             if os.fork() == 0:
-                _carry_out(connection)
+                _run_call(connection)
 
 
-def _bury() -> None:
+def _reap_children() -> None:
     """Take leave of the calls that have ended."""
     with contextlib.suppress(ChildProcessError):
         while os.waitpid(-1, os.WNOHANG) != (0, 0):
             pass
 
 
-def _carry_out(connection: socket.socket) -> NoReturn:
+def _run_call(connection: socket.socket) -> NoReturn:
     """Become the process of one call, and end with it."""
     code = 1
     try:
         connection.sendall(b"\1")
-        call_id, files = _received(connection)
+        call_id, files = _receive_call(connection)
         for stream, file in enumerate(files[:3]):
             os.dup2(file, stream)
-        _take_on(files[3])
+        _load_environment(files[3])
         journal.main(call_id)
         code = 0
     except SystemExit as end:
@@ -72,19 +72,19 @@ def _carry_out(connection: socket.socket) -> NoReturn:
         os._exit(code)
 
 
-def _received(connection: socket.socket) -> tuple[str, array.array[int]]:
+def _receive_call(connection: socket.socket) -> tuple[str, array.array[int]]:
     """A call's id, and its input, output, errors and environment as open files."""
     files = array.array("i")
-    text, attached, _, _ = connection.recvmsg(LONGEST_ID, socket.CMSG_SPACE(FILES * files.itemsize))
+    text, attached, _, _ = connection.recvmsg(MAX_ID_CHARS, socket.CMSG_SPACE(PASSED_FILES * files.itemsize))
     for level, kind, data in attached:
         if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
             files.frombytes(data[: len(data) - len(data) % files.itemsize])
-    if len(files) != FILES:
+    if len(files) != PASSED_FILES:
         raise ConnectionError("A call has to come with its streams and its environment.")
     return os.fsdecode(text).rstrip("\n"), files
 
 
-def _take_on(environment: int) -> None:
+def _load_environment(environment: int) -> None:
     """Have the variables of the client, read from an open file, and no others."""
     with open(environment, "rb") as file:
         entries = [entry.partition(b"=") for entry in file.read().split(b"\0") if b"=" in entry]

@@ -12,29 +12,29 @@ from types import FrameType
 
 from . import arguments
 from .masking import Masker
-from .outcome import LONGEST, Outcome, Refused, resolve
+from .outcome import MAX_CONTENT_CHARS, CallRefused, Outcome, resolve
 
-LARGEST = 5_000_000
-LONGEST_LINE = 300
+MAX_FILE_BYTES = 5_000_000
+MAX_LINE_CHARS = 300
 
 
 def run(given: Mapping[str, object], entry: str, patience: int, masker: Masker) -> Outcome:
     pattern, path = arguments.text(given, "pattern"), arguments.text(given, "path", ".") or "."
     glob, most = arguments.text(given, "glob", ""), arguments.number(given, "max_results", 100, 1, 1000)
     if not pattern:
-        raise Refused("`pattern` is empty: send a regular expression in Python's syntax.")
+        raise CallRefused("`pattern` is empty: send a regular expression in Python's syntax.")
     try:
         wanted = re.compile(pattern)
     except re.error as error:
-        raise Refused(
+        raise CallRefused(
             f"`pattern` is not a regular expression ({error}): escape special characters with a backslash."
         ) from None
     root = resolve(path)
     if not os.path.exists(root):
-        raise Refused(
+        raise CallRefused(
             f"{path} does not exist: send a file or directory, absolute or relative to the repository."
         )
-    signal.signal(signal.SIGALRM, _give_up)
+    signal.signal(signal.SIGALRM, _raise_timeout)
     signal.alarm(min(patience, 60))
     try:
         return _search(wanted, root, path, glob, most)
@@ -42,13 +42,13 @@ def run(given: Mapping[str, object], entry: str, patience: int, masker: Masker) 
         signal.alarm(0)
 
 
-def _give_up(signum: int, frame: FrameType | None) -> None:
-    raise Refused("The search took too long: send a simpler `pattern`, or a narrower `path` or `glob`.")
+def _raise_timeout(signum: int, frame: FrameType | None) -> None:
+    raise CallRefused("The search took too long: send a simpler `pattern`, or a narrower `path` or `glob`.")
 
 
 def _search(wanted: re.Pattern[str], root: str, path: str, glob: str, most: int) -> Outcome:
     found: list[str] = []
-    room, searched = LONGEST, 0
+    room, searched = MAX_CONTENT_CHARS, 0
     for name in _files(root):
         shown = os.path.normpath(os.path.join(path, name))
         if glob and not _matches(name or shown, glob):
@@ -57,7 +57,7 @@ def _search(wanted: re.Pattern[str], root: str, path: str, glob: str, most: int)
         for number, line in enumerate(_lines(os.path.join(root, name) if name else root), 1):
             if not wanted.search(line):
                 continue
-            hit = f"{shown}:{number}: {line.strip()[:LONGEST_LINE]}"
+            hit = f"{shown}:{number}: {line.strip()[:MAX_LINE_CHARS]}"
             room -= len(hit) + 1
             if len(found) == most or room < 0:
                 note = f"[… more than these {len(found)} matches; narrow `pattern`, `path` or `glob` …]"
@@ -100,7 +100,7 @@ def _matches(name: str, glob: str) -> bool:
 def _lines(path: str) -> list[str]:
     """The lines of a text file; none of a binary, huge, special or unreadable one."""
     try:
-        if not os.path.isfile(path) or os.path.getsize(path) > LARGEST:
+        if not os.path.isfile(path) or os.path.getsize(path) > MAX_FILE_BYTES:
             return []
         with open(path, "rb") as file:
             data = file.read()

@@ -18,38 +18,38 @@ from collections.abc import Mapping
 from typing import IO
 
 from . import arguments
-from .masking import NAMES, Masker
-from .outcome import HOME, LONGEST, PRIVATE, Outcome, Refused, workplace, write_whole
+from .masking import SECRETS_VARIABLE, Masker
+from .outcome import HOME, MAX_CONTENT_CHARS, PRIVATE, CallRefused, Outcome, default_directory, write_whole
 
 STATE = os.path.join(PRIVATE, "shell.json")
-LONGEST_COMMAND = 100_000
-MOST_OUTPUT = 50_000_000
+MAX_COMMAND_CHARS = 100_000
+MAX_OUTPUT_BYTES = 50_000_000
 GRACE_SECONDS = 3.0
-REPORT = 200
+REPORT_DESCRIPTOR = 200
 """The descriptor on which a shell tells its last directory and variables: high, out of the way of scripts."""
 
-WRAPPER = f"trap '{{ pwd -P && /usr/bin/env -0; }} >&{REPORT} 2>/dev/null' EXIT\neval \"$1\""
-FLEETING = {"_", "SHLVL", "PWD", "OLDPWD", NAMES}
+WRAPPER = f"trap '{{ pwd -P && /usr/bin/env -0; }} >&{REPORT_DESCRIPTOR} 2>/dev/null' EXIT\neval \"$1\""
+UNSAVED_VARIABLES = {"_", "SHLVL", "PWD", "OLDPWD", SECRETS_VARIABLE}
 
 
 def run(given: Mapping[str, object], entry: str, patience: int, masker: Masker) -> Outcome:
     if given.get("restart") is True:
         if os.path.exists(STATE):
             os.unlink(STATE)
-        return Outcome(f"The shell was restarted in {workplace()}; exported variables are gone.")
+        return Outcome(f"The shell was restarted in {default_directory()}; exported variables are gone.")
     command = arguments.text(given, "command")
     if not command.strip():
-        raise Refused("`command` is empty: send the command to run, or `restart: true` for a new shell.")
-    if len(command.encode(errors="replace")) > LONGEST_COMMAND or "\0" in command:
-        raise Refused(
-            f"`command` is longer than {LONGEST_COMMAND} bytes or holds a NUL character: "
+        raise CallRefused("`command` is empty: send the command to run, or `restart: true` for a new shell.")
+    if len(command.encode(errors="replace")) > MAX_COMMAND_CHARS or "\0" in command:
+        raise CallRefused(
+            f"`command` is longer than {MAX_COMMAND_CHARS} bytes or holds a NUL character: "
             "create a file with the editor tool and run that."
         )
     with tempfile.TemporaryFile("a+b", dir=PRIVATE) as output, tempfile.TemporaryFile(dir=PRIVATE) as report:
-        base = {name: value for name, value in os.environ.items() if name != NAMES}
-        directory, environment = _remembered(base)
+        base = {name: value for name, value in os.environ.items() if name != SECRETS_VARIABLE}
+        directory, environment = _load_state(base)
         exit_code, ending = _run(command, directory, environment, patience, output, report)
-        _remember(report, base, masker)
+        _save_state(report, base, masker)
         return _outcome(output, entry, exit_code, ending, masker)
 
 
@@ -62,7 +62,7 @@ def _run(
     report: IO[bytes],
 ) -> tuple[int, str]:
     """The exit status, and why the command was stopped if it was."""
-    descriptor = fcntl.fcntl(report.fileno(), fcntl.F_DUPFD, REPORT)
+    descriptor = fcntl.fcntl(report.fileno(), fcntl.F_DUPFD, REPORT_DESCRIPTOR)
     try:
         process = subprocess.Popen(
             ["bash", "--noprofile", "--norc", "-c", WRAPPER, "bash", command],
@@ -81,8 +81,8 @@ def _run(
         try:
             code = process.wait(min(0.2, max(0.0, deadline - time.monotonic())))
         except subprocess.TimeoutExpired:
-            if os.fstat(output.fileno()).st_size > MOST_OUTPUT:
-                ending = f"it printed more than {MOST_OUTPUT} bytes; redirect its output to a file"
+            if os.fstat(output.fileno()).st_size > MAX_OUTPUT_BYTES:
+                ending = f"it printed more than {MAX_OUTPUT_BYTES} bytes; redirect its output to a file"
             elif time.monotonic() >= deadline:
                 ending = (
                     f"it ran for {patience} seconds; run long work in the background with output in a file"
@@ -104,10 +104,10 @@ def _stop(process: subprocess.Popen[bytes]) -> int:
     return 124
 
 
-def _remembered(base: dict[str, str]) -> tuple[str, dict[str, str]]:
+def _load_state(base: dict[str, str]) -> tuple[str, dict[str, str]]:
     """Directory and variables for the next command: what the last one left, over what we were given."""
     state: dict[str, dict[str, str]] = {"set": {}, "unset": {}}
-    directory = workplace()
+    directory = default_directory()
     try:
         with open(STATE, encoding="utf-8") as file:
             kept = json.load(file)
@@ -121,14 +121,14 @@ def _remembered(base: dict[str, str]) -> tuple[str, dict[str, str]]:
     return directory, {**environment, **state["set"], "HOME": HOME}
 
 
-def _remember(report: IO[bytes], base: dict[str, str], masker: Masker) -> None:
+def _save_state(report: IO[bytes], base: dict[str, str], masker: Masker) -> None:
     """Keep the directory and what differs from the variables given, never a secret."""
     report.seek(0)
     directory, _, listing = report.read().decode(errors="surrogateescape").partition("\n")
     if not listing:  # killed, or replaced its own exit trap: the state stays as it was
         return
     left = dict(item.split("=", 1) for item in listing.split("\0") if "=" in item)
-    hidden = FLEETING | masker.names
+    hidden = UNSAVED_VARIABLES | masker.names
     kept = {
         name: value
         for name, value in left.items()
@@ -141,13 +141,14 @@ def _remember(report: IO[bytes], base: dict[str, str], masker: Masker) -> None:
 
 def _outcome(output: IO[bytes], entry: str, exit_code: int, ending: str, masker: Masker) -> Outcome:
     output.seek(0)
-    text = masker.text(output.read(MOST_OUTPUT).decode(errors="replace"))
-    truncated = len(text) > LONGEST
+    text = masker.text(output.read(MAX_OUTPUT_BYTES).decode(errors="replace"))
+    truncated = len(text) > MAX_CONTENT_CHARS
     if truncated:
         path = os.path.join(entry, "output.txt")
         write_whole(path, text.encode(errors="replace"), mode=0o600)
-        half = LONGEST // 2
-        cut = f"\n\n[… {len(text) - LONGEST} characters left out; the whole output is in {path} …]\n\n"
+        half = MAX_CONTENT_CHARS // 2
+        left_out = len(text) - MAX_CONTENT_CHARS
+        cut = f"\n\n[… {left_out} characters left out; the whole output is in {path} …]\n\n"
         text = text[:half] + cut + text[-half:]
     if not ending and exit_code != 0:
         ending = f"(exit code {exit_code})"

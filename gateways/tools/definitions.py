@@ -1,8 +1,8 @@
 """The tools a model is offered, and what it means when it calls one.
 
 `bash` and the text editor are Anthropic's own tool types, which models are trained on; `search`,
-`report_issue`, `report_learning` and `finish` are ours.  A call that does not fit is a `Fault`: words for the
-model, never an exception.
+`report_issue`, `report_learning` and `finish` are ours.  A call that does not fit is an `InvalidCall`: words
+for the model, never an exception.
 """
 
 from collections.abc import Mapping
@@ -23,23 +23,23 @@ from pydantic_core import ErrorDetails
 from pydantic_core.core_schema import NullableSchema, WithDefaultSchema
 
 from gateways.learnings.report import REPORT_LEARNING, ReportLearning
-from gateways.tools.finish_schemas import FORMS, HOW_TO_FINISH, Finish, Input
+from gateways.tools.finish_schemas import FINISH_HINTS, FINISH_SCHEMAS, Finish, ToolInput
 from models.agent.session_kind import SessionKind
 
-EDITOR: Final = "str_replace_based_edit_tool"
-REPORT: Final = "report_issue"
+EDITOR_TOOL: Final = "str_replace_based_edit_tool"
+REPORT_ISSUE: Final = "report_issue"
 
 
-IN_SANDBOX: Final = ("bash", EDITOR, "search")
+SANDBOX_TOOLS: Final = ("bash", EDITOR_TOOL, "search")
 """The tools whose calls are carried out in the sandbox."""
 
 
 def may_write(name: str, given: Mapping[str, JsonValue]) -> bool:
     """Whether a call may change files in the sandbox."""
-    return name == "bash" or (name == EDITOR and given.get("command") != "view")
+    return name == "bash" or (name == EDITOR_TOOL and given.get("command") != "view")
 
 
-class ToolRequest(Input):
+class ToolRequest(ToolInput):
     """A call for the toolbox in the sandbox."""
 
     tool: ClassVar[Literal["bash", "edit", "search"]]
@@ -115,7 +115,7 @@ class Search(ToolRequest):
     max_results: int = Field(100, ge=1, le=1_000, description="Stop after so many matching lines.")
 
 
-class ReportIssue(Input):
+class ReportIssue(ToolInput):
     """An issue that a scout found; it is kept at once, so that nothing is lost if the scan ends early."""
 
     title: str = Field(min_length=1, max_length=300, description="What is wrong, in one line.")
@@ -130,23 +130,24 @@ class ReportIssue(Input):
     )
 
 
-class Fault(NamedTuple):
+class InvalidCall(NamedTuple):
     """A call that cannot be made; `text` tells the model what was wrong and what to send."""
 
     text: str
 
 
-Request = ToolRequest | ReportIssue | ReportLearning | Finish | Fault
+Request = ToolRequest | ReportIssue | ReportLearning | Finish | InvalidCall
 _EDITS: Final[TypeAdapter[View | Create | StrReplace | Insert]] = TypeAdapter(
     Annotated[View | Create | StrReplace | Insert, Field(discriminator="command")]
 )
-_HOW: Final = {
+_USAGE_HINTS: Final = {
     "bash": 'Send {"command": "…"}, or {"restart": true} for a fresh shell.',
-    EDITOR: 'Send {"command": "view", "path": "…"}, {"command": "create", "path": "…", "file_text": "…"},'
+    EDITOR_TOOL: 'Send {"command": "view", "path": "…"},'
+    ' {"command": "create", "path": "…", "file_text": "…"},'
     ' {"command": "str_replace", "path": "…", "old_str": "…", "new_str": "…"} or'
     ' {"command": "insert", "path": "…", "insert_line": 0, "insert_text": "…"}.',
     "search": 'Send {"pattern": "…"}, and if you like "path", "glob" and "max_results".',
-    REPORT: 'Send {"title": "…", "description": "…", "priority": "low|medium|high|critical", '
+    REPORT_ISSUE: 'Send {"title": "…", "description": "…", "priority": "low|medium|high|critical", '
     '"suggested_prompt": "…"}.',
     REPORT_LEARNING: 'Send {"description": "…", "trigger": "…", "correct_behavior": "…", '
     '"severity": "low|medium|high|critical"}, and if you like "category" and "applicable_roles".',
@@ -157,17 +158,17 @@ _HOW: Final = {
 def definitions(kind: SessionKind) -> list[dict[str, JsonValue]]:
     """`tools` of a request, always in the same order and words, as the prompt cache wants it."""
     return [
-        *(_in_sandbox() if kind.has_sandbox else []),
-        *([_reporting()] if kind is SessionKind.scout else []),
-        *([_reporting_learnings()] if kind is SessionKind.extractor else []),
-        *([_finishing(kind)] if kind in FORMS else []),
+        *(_sandbox_tools() if kind.has_sandbox else []),
+        *([_report_issue_tool()] if kind is SessionKind.scout else []),
+        *([_report_learning_tool()] if kind is SessionKind.extractor else []),
+        *([_finish_tool(kind)] if kind in FINISH_SCHEMAS else []),
     ]
 
 
-def _in_sandbox() -> list[dict[str, JsonValue]]:
+def _sandbox_tools() -> list[dict[str, JsonValue]]:
     return [
         {"type": "bash_20250124", "name": "bash"},
-        {"type": "text_editor_20250728", "name": EDITOR},
+        {"type": "text_editor_20250728", "name": EDITOR_TOOL},
         {
             "name": "search",
             "description": "Search files for a regular expression: answers with path, line number and line.",
@@ -176,7 +177,7 @@ def _in_sandbox() -> list[dict[str, JsonValue]]:
     ]
 
 
-def _reporting_learnings() -> dict[str, JsonValue]:
+def _report_learning_tool() -> dict[str, JsonValue]:
     return {
         "name": REPORT_LEARNING,
         "description": "Report one learning, and go on. It is kept at once, or counted if it is known.",
@@ -184,17 +185,17 @@ def _reporting_learnings() -> dict[str, JsonValue]:
     }
 
 
-def _finishing(kind: SessionKind) -> dict[str, JsonValue]:
+def _finish_tool(kind: SessionKind) -> dict[str, JsonValue]:
     return {
         "name": "finish",
         "description": "End your work and report on it. Call it once, alone, when nothing is left to do.",
-        "input_schema": _schema(FORMS[kind]),
+        "input_schema": _schema(FINISH_SCHEMAS[kind]),
     }
 
 
-def _reporting() -> dict[str, JsonValue]:
+def _report_issue_tool() -> dict[str, JsonValue]:
     return {
-        "name": REPORT,
+        "name": REPORT_ISSUE,
         "description": "Report one issue as soon as you have found it, and go on. It is kept at once.",
         "input_schema": _schema(ReportIssue),
     }
@@ -203,7 +204,7 @@ def _reporting() -> dict[str, JsonValue]:
 def parse(kind: SessionKind, name: str, input: Mapping[str, JsonValue]) -> Request:
     """What a `tool_use` block of a session of this kind asks for; nulls count as left out."""
     given = {field: value for field, value in input.items() if value is not None}
-    how = HOW_TO_FINISH.get(kind) if name == "finish" else _HOW.get(name)
+    how = FINISH_HINTS.get(kind) if name == "finish" else _USAGE_HINTS.get(name)
     try:
         match name:
             case "bash" if kind.has_sandbox:
@@ -216,14 +217,16 @@ def parse(kind: SessionKind, name: str, input: Mapping[str, JsonValue]) -> Reque
                 return ReportIssue.model_validate(given)
             case "report_learning" if kind is SessionKind.extractor:
                 return ReportLearning.model_validate(given)
-            case "finish" if kind in FORMS:
-                return FORMS[kind].model_validate(given)
+            case "finish" if kind in FINISH_SCHEMAS:
+                return FINISH_SCHEMAS[kind].model_validate(given)
             case _:
                 offered = ", ".join(str(tool["name"]) for tool in definitions(kind))
-                return Fault(f"There is no tool `{name}`. The tools are {offered}.")
+                return InvalidCall(f"There is no tool `{name}`. The tools are {offered}.")
     except ValidationError as error:
-        problems = "; ".join(_told(fault) for fault in error.errors(include_url=False, include_input=False))
-        return Fault(f"This call of `{name}` was not made. {problems}. {how}")
+        problems = "; ".join(
+            _problem_text(fault) for fault in error.errors(include_url=False, include_input=False)
+        )
+        return InvalidCall(f"This call of `{name}` was not made. {problems}. {how}")
 
 
 class _PlainSchema(GenerateJsonSchema):
@@ -248,7 +251,7 @@ def _schema(model: type[BaseModel]) -> dict[str, JsonValue]:
     return schema
 
 
-def _told(fault: ErrorDetails) -> str:
+def _problem_text(fault: ErrorDetails) -> str:
     """One problem in words: where, and what is wrong there."""
     where = ".".join(
         str(part) for part in fault["loc"] if part not in ("view", "create", "str_replace", "insert")

@@ -9,13 +9,13 @@ from models.agent.session_kind import SessionKind
 Line = Annotated[str, Field(min_length=1, max_length=4_000)]
 
 
-class Input(BaseModel):
+class ToolInput(BaseModel):
     """What a model sends with a call."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
-class Finish(Input):
+class Finish(ToolInput):
     """The work is done; this ends the session."""
 
     summary: str = Field(
@@ -50,7 +50,7 @@ class EvaluatorFinish(Finish):
     )
 
 
-class RankedBranch(Input):
+class RankedBranch(ToolInput):
     branch: str = Field(min_length=1, max_length=250, description="The branch's name, as the task names it.")
     score: int = Field(ge=0, le=100, description="0 is useless, 100 could not be better.")
     reasons: list[Line] = Field(min_length=1, max_length=20, description="What decided it, with evidence.")
@@ -88,7 +88,7 @@ class ScoutFinish(Finish):
     assumptions: list[Line] = Field([], max_length=50, description="What you took for granted on the way.")
 
 
-class Question(Input):
+class Question(ToolInput):
     question: Line = Field(description="One thing that has to be known before the work begins.")
     assumption: Line = Field(description="The answer that you would work with if nobody gave another.")
 
@@ -99,7 +99,7 @@ class AskerFinish(Finish):
     )
 
 
-class Answer(Input):
+class Answer(ToolInput):
     number: int = Field(ge=1, description="Of the question.")
     answer: Line = Field(description="What those who do the work are told, whole in itself.")
 
@@ -115,7 +115,7 @@ class AnswererFinish(Finish):
         return answers
 
 
-FORMS: Final[dict[SessionKind, type[Finish]]] = {
+FINISH_SCHEMAS: Final[dict[SessionKind, type[Finish]]] = {
     SessionKind.worker: Finish,
     SessionKind.checker: CheckerFinish,
     SessionKind.evaluator: EvaluatorFinish,
@@ -125,7 +125,7 @@ FORMS: Final[dict[SessionKind, type[Finish]]] = {
     SessionKind.answerer: AnswererFinish,
     SessionKind.extractor: Finish,
 }
-HOW_TO_FINISH: Final[dict[SessionKind, str]] = {
+FINISH_HINTS: Final[dict[SessionKind, str]] = {
     SessionKind.worker: 'Send {"summary": "…"}.',
     SessionKind.checker: (
         'Send {"summary": "…", "verdict": "pass"}, or "fail" and what has to change as "feedback".'

@@ -49,7 +49,7 @@ _REFUSED_V6: Final = [
         "3fff::/20",  # documentation
     )
 ]
-_LOWEST_FREE_PORT: Final = 1024
+_MIN_UNPRIVILEGED_PORT: Final = 1024
 _PORTS: Final = (80, 443)
 _RESOLVERS: Final = ThreadPoolExecutor(max_workers=64, thread_name_prefix="resolve")
 """Of our own: names that resolve slowly keep nobody but webhooks waiting."""
@@ -113,7 +113,7 @@ async def resolve(host: str, port: int, *, allow_private: bool) -> list[str]:
 
 
 def _is_open(port: int, *, allow_private: bool) -> bool:
-    return port >= _LOWEST_FREE_PORT or port in _PORTS or (allow_private and port > 0)
+    return port >= _MIN_UNPRIVILEGED_PORT or port in _PORTS or (allow_private and port > 0)
 
 
 def _literal(host: str) -> IpAddress | None:

@@ -19,16 +19,16 @@ from standardwebhooks import Webhook
 from gateways.webhooks.addresses import AddressRefused, check_url, resolve
 from models.base import JsonObject
 
-CONNECT_SECONDS: Final = 10.0
-LARGEST_ANSWER: Final = 4096
+CONNECT_TIMEOUT_SECONDS: Final = 10.0
+MAX_ANSWER_BYTES: Final = 4096
 """Bytes of an answer that are read; what follows is not waited for."""
-LONGEST_EXCERPT: Final = 500
+MAX_EXCERPT_CHARS: Final = 500
 USER_AGENT: Final = "CodeCourier-Webhooks/1.0"
-GONE: Final = 410
+GONE_STATUS: Final = 410
 _MAY_NAME_A_WAIT: Final = (429, 503)
 
 
-class Outcome(BaseModel):
+class DeliveryOutcome(BaseModel):
     """What came of an attempt."""
 
     status: int | None = None
@@ -42,7 +42,7 @@ class Outcome(BaseModel):
 
     @property
     def is_gone(self) -> bool:
-        return self.status == GONE
+        return self.status == GONE_STATUS
 
 
 class CheckedTransport(httpx.AsyncBaseTransport):
@@ -81,7 +81,7 @@ class CheckedTransport(httpx.AsyncBaseTransport):
         await self._inner.aclose()
 
 
-class Sender:
+class WebhookSender:
     """One for a process."""
 
     def __init__(
@@ -98,10 +98,10 @@ class Sender:
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),  # one project's are nobody else's
             follow_redirects=False,
             trust_env=False,
-            timeout=httpx.Timeout(deadline_seconds, connect=min(CONNECT_SECONDS, deadline_seconds)),
+            timeout=httpx.Timeout(deadline_seconds, connect=min(CONNECT_TIMEOUT_SECONDS, deadline_seconds)),
         )
 
-    async def __aenter__(self) -> "Sender":
+    async def __aenter__(self) -> "WebhookSender":
         return self
 
     async def __aexit__(
@@ -109,26 +109,28 @@ class Sender:
     ) -> None:
         await self._client.aclose()
 
-    async def send(self, url: str, message_id: str, payload: JsonObject, secrets: Sequence[str]) -> Outcome:
+    async def send(
+        self, url: str, message_id: str, payload: JsonObject, secrets: Sequence[str]
+    ) -> DeliveryOutcome:
         """Send once, signed with each of the secrets; whatever happens is told in the outcome."""
         began = time.monotonic()
         try:
             async with asyncio.timeout(self._deadline):
                 outcome = await self._exchange(url, message_id, payload, secrets, began + self._deadline)
         except (TimeoutError, httpx.TimeoutException):
-            outcome = Outcome(error=f"There was no answer within {self._deadline:g} seconds.")
+            outcome = DeliveryOutcome(error=f"There was no answer within {self._deadline:g} seconds.")
         except AddressRefused as refused:
-            outcome = Outcome(error=f"The address is not called: {refused}.")
+            outcome = DeliveryOutcome(error=f"The address is not called: {refused}.")
         except httpx.ConnectError as error:
-            outcome = Outcome(error=_connecting(error))
+            outcome = DeliveryOutcome(error=_connect_error(error))
         except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
-            outcome = Outcome(error=f"The connection failed ({type(error).__name__}).")
+            outcome = DeliveryOutcome(error=f"The connection failed ({type(error).__name__}).")
         outcome.duration_ms = round((time.monotonic() - began) * 1000)
         return outcome
 
     async def _exchange(
         self, url: str, message_id: str, payload: JsonObject, secrets: Sequence[str], until: float
-    ) -> Outcome:
+    ) -> DeliveryOutcome:
         at, body = datetime.now(UTC), orjson.dumps(payload).decode()
         signatures = [Webhook(secret).sign(message_id, at, body) for secret in secrets]
         headers = {
@@ -141,7 +143,7 @@ class Sender:
         }
         async with self._client.stream("POST", url, content=body.encode(), headers=headers) as response:
             excerpt = await self._beginning(response, until)
-        outcome = Outcome(status=response.status_code, excerpt=excerpt)
+        outcome = DeliveryOutcome(status=response.status_code, excerpt=excerpt)
         if response.is_redirect:
             outcome.error = f"The receiver redirects ({response.status_code}), which is not followed."
         elif not response.is_success:
@@ -159,11 +161,11 @@ class Sender:
             ):  # over before the attempt is
                 async for chunk in response.aiter_raw():
                     read += chunk
-                    if len(read) >= LARGEST_ANSWER:
+                    if len(read) >= MAX_ANSWER_BYTES:
                         break
         except (TimeoutError, httpx.HTTPError):
             pass
-        return read[:LARGEST_ANSWER].decode(errors="replace")
+        return read[:MAX_ANSWER_BYTES].decode(errors="replace")
 
 
 def seconds_until(retry_after: str | None, at: datetime) -> float:
@@ -181,7 +183,7 @@ def seconds_until(retry_after: str | None, at: datetime) -> float:
     return max(0.0, (until - at).total_seconds())
 
 
-def _connecting(error: httpx.ConnectError) -> str:
+def _connect_error(error: httpx.ConnectError) -> str:
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, ssl.SSLCertVerificationError):

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from math import inf
 
-from kit.ttl_cache import Recent
+from kit.ttl_cache import TTLCache
 from local.forge import commits, following, pulls, refs, requirements
 from local.forge.commits import NO_REPLY, Commit
 from local.forge.errors import Modified, NotMergeable
@@ -11,7 +11,7 @@ from local.forge.git import Git
 from local.forge.pulls import Pull
 from local.forge.repositories import Repository, touch
 
-_trees: Recent[tuple[str, str], str | None] = Recent(seconds=inf, most=10_000)
+_trees: TTLCache[tuple[str, str], str | None] = TTLCache(seconds=inf, most=10_000)
 """Merged trees by the two commits, for good: two shas always merge alike."""
 
 

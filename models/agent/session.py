@@ -14,7 +14,7 @@ from sqlmodel import Field
 
 from kit.ids import prefixed
 from models.agent.session_kind import SessionKind
-from models.base import Dollars, Json, JsonObject, Record, Table, Timestamp, choice, now
+from models.base import Dollars, Json, JsonObject, Record, Table, Timestamp, enum_column, now
 from models.blueprints.persona import ThinkingEffort
 
 
@@ -28,10 +28,10 @@ class AgentSession(Record, table=True):
     """Of the run's step that it is, if it is one."""
     sandbox_id: str | None = Field(default=None, foreign_key="sandbox.id", index=True, ondelete="CASCADE")
     """Of the sandbox that its agent works in, if it works in one."""
-    kind: SessionKind = Field(sa_type=choice(SessionKind))
+    kind: SessionKind = Field(sa_type=enum_column(SessionKind))
     label: str
     model: str
-    thinking_effort: ThinkingEffort = Field(sa_type=choice(ThinkingEffort))
+    thinking_effort: ThinkingEffort = Field(sa_type=enum_column(ThinkingEffort))
     system: str
     max_turns: int
     secrets: list[str] | None = Field(default=None, sa_type=Json)
@@ -64,20 +64,20 @@ class MessageRole(StrEnum):
     """From here on the model is told a summary instead of the messages before `compaction_point`."""
 
 
-def compaction_place(turn: int) -> int:
+def compaction_sequence(turn: int) -> int:
     return 4 * turn
 
 
-def addition_place(turn: int) -> int:
+def addition_sequence(turn: int) -> int:
     return 4 * turn + 1
 
 
-def answer_place(turn: int) -> int:
+def turn_sequence(turn: int) -> int:
     """The sequence of the assistant's message of a turn; turns count from 1."""
     return 4 * turn + 2
 
 
-def turn_of(place: int) -> int:
+def turn_number(place: int) -> int:
     return place // 4
 
 
@@ -86,7 +86,7 @@ class Message(Table, table=True):
     id: str = Field(default_factory=prefixed("msg"), primary_key=True)
     session_id: str = Field(foreign_key="agent_session.id", ondelete="CASCADE")
     sequence: int
-    role: MessageRole = Field(sa_type=choice(MessageRole))
+    role: MessageRole = Field(sa_type=enum_column(MessageRole))
     content: list[JsonObject] = Field(sa_type=Json)
     """Blocks as the Messages API speaks them, redacted of secrets."""
     compaction_point: int | None = None
@@ -131,9 +131,9 @@ class FollowUp(Record, table=True):
     id: str = Field(default_factory=prefixed("msg"), primary_key=True)
     job_id: str = Field(index=True)
     """Of the run, or of the sandbox of one's own."""
-    source: MessageSource = Field(default=MessageSource.user, sa_type=choice(MessageSource))
+    source: MessageSource = Field(default=MessageSource.user, sa_type=enum_column(MessageSource))
     content: str
-    status: FollowUpStatus = Field(default=FollowUpStatus.queued, sa_type=choice(FollowUpStatus))
+    status: FollowUpStatus = Field(default=FollowUpStatus.queued, sa_type=enum_column(FollowUpStatus))
     session_id: str | None = None
     sequence: int | None = None
 

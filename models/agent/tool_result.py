@@ -7,7 +7,7 @@ from kit.sql_pool import SqlPool, jsonb
 from models.agent.session import ToolCall
 from models.base import JsonObject, now
 from models.event import EventType
-from models.jobs.job_lookup import table_of
+from models.jobs.job_lookup import job_table_name
 
 _SAVE_TOOL_RESULT: Final = """
     WITH saved AS (
@@ -45,4 +45,4 @@ async def save_tool_result(sql: SqlPool, job_id: str, call: ToolCall, data: Json
         "event_data": jsonb(data),
         "now": now(),
     }
-    await sql.fetch(_SAVE_TOOL_RESULT.format(job=table_of(job_id)), values)
+    await sql.fetch(_SAVE_TOOL_RESULT.format(job=job_table_name(job_id)), values)

@@ -50,7 +50,7 @@ class Transcript(NamedTuple):
     """A client's message waits that no agent was told yet."""
 
 
-async def read_transcript(sql: SqlPool, agent: AgentSession) -> Transcript:
+async def load_transcript(sql: SqlPool, agent: AgentSession) -> Transcript:
     """All that was said and done in a session."""
     [[messages, results, has_queued]] = await sql.fetch(_READ_TRANSCRIPT, {"session_id": agent.id})
     return Transcript(

@@ -22,15 +22,15 @@ from models.base import JsonObject, now
 from models.budgets.budget import lock_budgets
 from models.budgets.open_call import OpenCall
 from models.budgets.reservation import Reservation
-from models.budgets.usage import Tokens, UsageRecord, charge
-from models.event import EventType, append
+from models.budgets.usage import Tokens, UsageRecord, add_cost
+from models.event import EventType, append_event
 from models.jobs.job import Job
-from models.jobs.job_lookup import job_of, table_of
+from models.jobs.job_lookup import get_job, job_table_name
 from models.runs.run_step import RunStep
 
 
 @dataclass(frozen=True)
-class Spending:
+class TurnCost:
     """What one request to a model used, and its price in USD."""
 
     source_id: str
@@ -46,11 +46,11 @@ class Spending:
 
 
 @dataclass(frozen=True)
-class Turn:
+class TurnRecord:
     """What a request to a model leaves behind; every event also tells what the job has cost so far."""
 
     agent: AgentSession
-    spending: Spending
+    spending: TurnCost
     message: Message | None
     """None when there is nothing to tell the model later, as after an answer that was cut off."""
     events: Sequence[tuple[EventType, JsonObject]] = ()
@@ -65,7 +65,7 @@ class Turn:
         return is_answer and len(self.events) == 1 and not self.tool_calls
 
 
-async def record_turn(session: AsyncSession, turn: Turn) -> float | None:
+async def record_turn(session: AsyncSession, turn: TurnRecord) -> float | None:
     """Write the turn, once; the job's cost in USD so far, or None when it was written before.
 
     What was spent counts always; of a job that is over nothing else changes and nothing more is told.
@@ -73,8 +73,8 @@ async def record_turn(session: AsyncSession, turn: Turn) -> float | None:
     agent, spending = turn.agent, turn.spending
     if turn.message is not None and not await _add_message(session, turn.message):
         return None
-    job = await job_of(session, agent.job_id, lock=True)
-    if turn.message is None and await _is_spent(session, spending.source_id):
+    job = await get_job(session, agent.job_id, lock=True)
+    if turn.message is None and await _is_charged(session, spending.source_id):
         return None
     await _charge(session, agent, job, spending)
     session.add_all(turn.tool_calls)
@@ -91,14 +91,14 @@ async def record_turn(session: AsyncSession, turn: Turn) -> float | None:
         if turn.progress is not None:
             job.progress(turn.progress)
         for kind, data in turn.events:
-            append(session, job, kind, {**data, "costUsd": float(job.cost_usd)})
+            append_event(session, job, kind, {**data, "costUsd": float(job.cost_usd)})
     return float(job.cost_usd)
 
 
-async def record_cut(
+async def record_cut_turn(
     session: AsyncSession,
     agent: AgentSession,
-    spending: Spending,
+    spending: TurnCost,
     *,
     is_cut: bool = True,
     unless: str | None = None,
@@ -108,10 +108,10 @@ async def record_cut(
     is_cut: it was cut off, not given up by ourselves.  What is set aside for it stays its attempt's.
     unless: the message that was to hold the answer; where that was charged, only nobody heard of it.
     """
-    job = await job_of(session, agent.job_id, lock=True)
+    job = await get_job(session, agent.job_id, lock=True)
     if unless is not None:
         await _close_call(session, unless)
-        if await _is_spent(session, unless):
+        if await _is_charged(session, unless):
             return 0
     await _charge(session, agent, job, spending)
     stored = await session.get_one(AgentSession, agent.id, with_for_update=True)
@@ -120,15 +120,15 @@ async def record_cut(
     return stored.cut_turns
 
 
-async def _charge(session: AsyncSession, agent: AgentSession, job: Job, spending: Spending) -> None:
+async def _charge(session: AsyncSession, agent: AgentSession, job: Job, spending: TurnCost) -> None:
     """Count what was spent wherever it counts.  The caller holds the job's row."""
     for budget in await lock_budgets(session, agent.project_id, spending.budget_ids):
         budget.spend(spending.cost_usd)
-    charge(job, spending.tokens, spending.cost_usd)
+    add_cost(job, spending.tokens, spending.cost_usd)
     session.add_all(spending.usage)
     if agent.step_id is not None:
         step = await session.get_one(RunStep, agent.step_id, with_for_update=True)
-        charge(step, spending.tokens, spending.cost_usd)
+        add_cost(step, spending.tokens, spending.cost_usd)
 
 
 async def _add_message(session: AsyncSession, message: Message) -> bool:
@@ -142,12 +142,12 @@ async def _close_call(session: AsyncSession, source_id: str) -> None:
     await session.execute(delete(OpenCall).where(col(OpenCall.source_id) == source_id))
 
 
-async def _is_spent(session: AsyncSession, source_id: str) -> bool:
+async def _is_charged(session: AsyncSession, source_id: str) -> bool:
     statement = select(col(UsageRecord.id)).where(col(UsageRecord.source_id) == source_id).limit(1)
     return (await session.execute(statement)).first() is not None
 
 
-_CHARGED: Final = """
+_ADD_COST: Final = """
     cost_usd = {row}.cost_usd + %(cost_usd)s,
     input_tokens = {row}.input_tokens + %(input_tokens)s,
     output_tokens = {row}.output_tokens + %(output_tokens)s,
@@ -214,7 +214,7 @@ _SAVE_TURN: Final = """
 """`locked` comes after the job's row and in the order of ids, as everywhere (`lock_budgets`)."""
 
 
-async def save_turn(sql: SqlPool, turn: Turn) -> float | None:
+async def save_turn(sql: SqlPool, turn: TurnRecord) -> float | None:
     """What `record_turn` does, for a plain turn."""
     assert turn.is_plain, "the statement knows no more"
     message, spending, agent, moment = turn.message, turn.spending, turn.agent, now()
@@ -248,9 +248,9 @@ async def save_turn(sql: SqlPool, turn: Turn) -> float | None:
         "now": moment,
     }
     statement = _SAVE_TURN.format(
-        job=table_of(agent.job_id),
-        charged_job=_CHARGED.format(row="job"),
-        charged_step=_CHARGED.format(row="run_step"),
+        job=job_table_name(agent.job_id),
+        charged_job=_ADD_COST.format(row="job"),
+        charged_step=_ADD_COST.format(row="run_step"),
     )
     found = await sql.fetch(statement, values)
     return float(found[0][0]) if found else None

@@ -15,9 +15,9 @@ from models.chains.chain import ChainStatus
 from models.chains.sprint_chain import SprintChain
 from models.chains.work_chain import WorkChain
 from models.issues.answering_session import AnsweringSession, AnsweringStatus
-from models.issues.issue import OPEN, Issue, IssueStatus
+from models.issues.issue import OPEN_STATUSES, Issue, IssueStatus
 from models.issues.issue_session import IssueSession, IssueSessionStatus
-from models.issues.session_question import PENDING, SessionQuestion
+from models.issues.session_question import PENDING_CONDITION, SessionQuestion
 from models.json_view import example
 from models.projects.project import Member
 from models.runs.run import Run
@@ -118,7 +118,7 @@ async def count_project(session: AsyncSession, project_id: str) -> Counters:
         col(AnsweringSession.status) == AnsweringStatus.active,
         col(AnsweringSession.deleted_at).is_(None),
     )
-    waiting = text(f"session_question.{PENDING}")
+    waiting = text(f"session_question.{PENDING_CONDITION}")
     chains = [ChainStatus.running, ChainStatus.paused]
     has_accepted, is_there = col(Member.accepted_at).is_not(None), col(Member.removed_at).is_(None)
     numbers = {
@@ -126,7 +126,7 @@ async def count_project(session: AsyncSession, project_id: str) -> Counters:
             Sandbox, [SandboxStatus.creating, SandboxStatus.running, SandboxStatus.paused]
         ),
         "pending_issues": active(Issue, [IssueStatus.new]),
-        "open_issues": active(Issue, OPEN),
+        "open_issues": active(Issue, OPEN_STATUSES),
         "active_issue_sessions": active(
             IssueSession, [IssueSessionStatus.pending, IssueSessionStatus.active]
         ),

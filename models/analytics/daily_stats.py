@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final
 
-from kit.schemas import Money, Wire
+from kit.schemas import UsdAmount, Wire
 from models.analytics.day_range import Days
 from models.analytics.usage_schemas import UsageGrouping
-from models.analytics.usage_summary import Fetch, Total, array_of, sum_up, total_by_day
+from models.analytics.usage_summary import Fetch, UsageTotal, sum_usage, timestamp_array_literal, total_by_day
 from models.budgets.usage import UsageUnit
 from models.json_view import example
 from models.runs.run import PrStatus, RunStatus
@@ -46,7 +46,7 @@ class DailyStats(Wire):
     """Pull requests of the runs that ended on this day."""
     pull_requests_merged: int = 0
     """Those of them that are merged by now."""
-    cost_usd: Money = Decimal(0)
+    cost_usd: UsdAmount = Decimal(0)
     """What was spent on this day, in US dollars."""
     token_usage: TokenUsage
     """The tokens that models read and wrote on this day."""
@@ -57,20 +57,20 @@ class DailyStats(Wire):
 
 
 @dataclass
-class Ended:
+class EndedRuns:
     """The runs that ended on one day, by their status and by that of their pull requests, if any."""
 
     runs: Counter[str] = field(default_factory=Counter)
     pull_requests: Counter[str | None] = field(default_factory=Counter)
 
 
-_STARTED: Final = """
+_COUNT_STARTED_RUNS: Final = """
     SELECT width_bucket(created_at, %(days)s::timestamptz[]), count(*) FROM run
     WHERE project_id = %(project_id)s AND deleted_at IS NULL
         AND created_at >= %(begin)s AND created_at < %(end)s
     GROUP BY 1
 """
-_ENDED: Final = """
+_COUNT_ENDED_RUNS: Final = """
     SELECT width_bucket(completed_at, %(days)s::timestamptz[]), status, pr_status, count(*) FROM run
     WHERE project_id = %(project_id)s AND deleted_at IS NULL
         AND completed_at >= %(begin)s AND completed_at < %(end)s
@@ -81,22 +81,27 @@ _ENDED: Final = """
 async def read_daily_stats(fetch: Fetch, project_id: str, days: Days) -> list[DailyStats]:
     """Every day of the range, the newest first; days without any work are all zeros."""
     bounds = days.bounds
-    values = {"project_id": project_id, "days": array_of(bounds[:-1]), "begin": bounds[0], "end": bounds[-1]}
+    values = {
+        "project_id": project_id,
+        "days": timestamp_array_literal(bounds[:-1]),
+        "begin": bounds[0],
+        "end": bounds[-1],
+    }
     started: Counter[int] = Counter()
-    for index, count in await fetch(_STARTED, values):
+    for index, count in await fetch(_COUNT_STARTED_RUNS, values):
         started[index] = count
-    ended: defaultdict[int, Ended] = defaultdict(Ended)
-    for index, status, pr_status, count in await fetch(_ENDED, values):
+    ended: defaultdict[int, EndedRuns] = defaultdict(EndedRuns)
+    for index, status, pr_status, count in await fetch(_COUNT_ENDED_RUNS, values):
         ended[index].runs[status] += count
         ended[index].pull_requests[pr_status] += count
-    used = total_by_day(await sum_up(fetch, project_id, days, UsageGrouping.day, {}), days)
+    used = total_by_day(await sum_usage(fetch, project_id, days, UsageGrouping.day, {}), days)
     return [
         _day(day, started[index], ended[index], used[day])
         for index, day in reversed([*enumerate(days.dates, start=1)])
     ]
 
 
-def _day(day: dt.date, started: int, ended: Ended, used: Total) -> DailyStats:
+def _day(day: dt.date, started: int, ended: EndedRuns, used: UsageTotal) -> DailyStats:
     made = (PrStatus.created, PrStatus.merged, PrStatus.blocked_on_ci)
     return DailyStats(
         date=day.isoformat(),

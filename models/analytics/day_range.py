@@ -16,12 +16,12 @@ from models.base import now
 
 MAX_DAYS: Final = 366
 DEFAULT_DAYS: Final = 30
-FIRST, LAST = date(1970, 1, 1), date(2999, 12, 31)
-_FORM = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+FIRST_DATE, LAST_DATE = date(1970, 1, 1), date(2999, 12, 31)
+_DATE_PATTERN = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
 
-def _strict(value: object) -> object:
-    if isinstance(value, str) and not _FORM.fullmatch(value):
+def _require_iso_date(value: object) -> object:
+    if isinstance(value, str) and not _DATE_PATTERN.fullmatch(value):
         raise ValueError("give a date as YYYY-MM-DD")
     return value
 
@@ -30,7 +30,7 @@ ZONES: Final = frozenset(available_timezones())
 """Read once: to look for them takes longer than all the rest of a request."""
 
 
-def _known(zone: str) -> str:
+def _require_known_zone(zone: str) -> str:
     if zone not in ZONES:
         raise ValueError("this is no IANA time zone: give one like America/New_York or UTC")
     return zone
@@ -38,12 +38,12 @@ def _known(zone: str) -> str:
 
 Day = Annotated[
     date,
-    BeforeValidator(_strict),
-    Field(ge=FIRST, le=LAST),
+    BeforeValidator(_require_iso_date),
+    Field(ge=FIRST_DATE, le=LAST_DATE),
     WithJsonSchema({"type": "string", "format": "date", "examples": ["2026-01-15"]}),
 ]
 """`YYYY-MM-DD` and nothing else."""
-Zone = Annotated[str, Field(max_length=100), AfterValidator(_known)]
+Zone = Annotated[str, Field(max_length=100), AfterValidator(_require_known_zone)]
 """The name of an IANA time zone."""
 DayCount = Annotated[int, Field(ge=1, le=3660)]
 
@@ -101,7 +101,7 @@ def days_between(
     Invalid when it ends before it begins, or is longer than `at_most` days.
     """
     end = last or (today(zone) if first is None else max(first, today(zone)))
-    begin = first or max(FIRST, end - timedelta(days=count - 1))
+    begin = first or max(FIRST_DATE, end - timedelta(days=count - 1))
     days = Days(begin, end, zone)
     if days.length < 1:
         raise Invalid("endDate: this is before startDate.", field="endDate")

@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, func, select
 from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from kit.schemas import Moment, Money, Read, Wire
+from kit.schemas import Read, UsdAmount, UtcTimestamp, Wire
 from models.analytics.run_figures import mean, seconds, success_rate
 from models.base import now
 from models.blueprints.persona_schemas import PERSONA
@@ -27,7 +27,7 @@ class PersonaModelShare(Wire):
     """The model."""
     steps: int
     """How many steps there were."""
-    cost_usd: Money
+    cost_usd: UsdAmount
     """What they cost in US dollars."""
     token_usage: TokenUsage
     """The tokens that they used."""
@@ -75,7 +75,7 @@ class PersonaAnalytics(Read):
     """Those that failed."""
     success_rate: float | None
     """Completed steps among the completed and the failed, from 0 to 1; null while there are none."""
-    total_cost_usd: Money
+    total_cost_usd: UsdAmount
     """What the steps cost, in US dollars."""
     average_cost_usd: float | None
     """What a step cost on average; null while there is none."""
@@ -85,13 +85,13 @@ class PersonaAnalytics(Read):
     """The mean quality score of the steps that have one."""
     token_usage: TokenUsage
     """The tokens that the steps used."""
-    last_used_at: Moment | None
+    last_used_at: UtcTimestamp | None
     """When its newest step began; null if it was never used."""
     by_model: list[PersonaModelShare]
     """The same by model, the dearest first."""
 
 
-async def analyse_persona(
+async def analyze_persona(
     session: AsyncSession, project_id: str, persona_id: str, days: int | None
 ) -> PersonaAnalytics:
     """The figures of one persona of the project, of the last `days` or of all time."""

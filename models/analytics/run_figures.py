@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import extract
 
-from kit.schemas import Money, Wire
+from kit.schemas import UsdAmount, Wire
 from models.runs.run_step_schemas import TokenUsage
 
 
@@ -32,7 +32,7 @@ class CostShare(Wire):
     """The model that they were done with."""
     steps: int
     """How many steps there were."""
-    cost_usd: Money
+    cost_usd: UsdAmount
     """What they cost in US dollars."""
     token_usage: TokenUsage
     """The tokens that they used."""

@@ -15,26 +15,26 @@ from typing import Any, Final, cast
 from sqlalchemy import BigInteger, Index, Numeric
 from sqlmodel import Field
 
-from models.base import Table, Timestamp, choice
+from models.base import Table, Timestamp, enum_column
 from models.budgets.usage import UsageUnit
 
-DAY: Final = 86_400
-HOUR: Final = 3_600
-QUARTER: Final = 900
-Large = cast("Any", BigInteger)
-Sum = cast("Any", Numeric(20, 8))
+DAY_SECONDS: Final = 86_400
+HOUR_SECONDS: Final = 3_600
+QUARTER_HOUR_SECONDS: Final = 900
+BigInt = cast("Any", BigInteger)
+TotalUsd = cast("Any", Numeric(20, 8))
 
 
 class UsageRollup(Table, table=True):
     __table_args__ = (Index("usage_rollup_key", "project_id", "span", "since", "service", "unit"),)
-    id: int | None = Field(default=None, primary_key=True, sa_type=Large)
+    id: int | None = Field(default=None, primary_key=True, sa_type=BigInt)
     project_id: str = Field(foreign_key="project.id", ondelete="CASCADE")
     span: int
     """How many seconds it is of: a day, an hour or a quarter of an hour."""
     since: datetime = Field(sa_type=Timestamp)
     """When that begins."""
     service: str
-    unit: UsageUnit = Field(sa_type=choice(UsageUnit))
-    records: int = Field(sa_type=Large)
-    quantity: int = Field(sa_type=Large)
-    cost_usd: Decimal = Field(sa_type=Sum)
+    unit: UsageUnit = Field(sa_type=enum_column(UsageUnit))
+    records: int = Field(sa_type=BigInt)
+    quantity: int = Field(sa_type=BigInt)
+    cost_usd: Decimal = Field(sa_type=TotalUsd)

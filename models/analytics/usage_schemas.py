@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import Field
 from pydantic.config import JsonDict
 
-from kit.schemas import Moment, Money, Page, Read, Wire
+from kit.schemas import Page, Read, UsdAmount, UtcTimestamp, Wire
 from models.budgets.usage import UsageRecord, UsageUnit
 from models.json_timeline import Timeline
 from models.json_view import example
@@ -47,7 +47,7 @@ class UsageRead(Read):
     """How many of the unit."""
     unit: UsageUnit
     """What is counted."""
-    cost_usd: Money
+    cost_usd: UsdAmount
     """What it cost in US dollars, by the price of that day."""
     run_id: str | None
     """The run that used it."""
@@ -57,7 +57,7 @@ class UsageRead(Read):
     """The chain of the run."""
     issue_session_id: str | None
     """The issue session that used it."""
-    created_at: Moment
+    created_at: UtcTimestamp
     """When it was used."""
 
 
@@ -76,7 +76,7 @@ class UsageGroup(Wire):
     """The day (`YYYY-MM-DD`), the service or the unit."""
     records: int
     """How many records there are."""
-    cost_usd: Money
+    cost_usd: UsdAmount
     """What they cost in US dollars."""
     quantities: dict[str, int]
     """How many of each unit were used."""
@@ -89,7 +89,7 @@ class UsageSummary(Wire):
     """What the groups are of."""
     records: int
     """How many records there are."""
-    cost_usd: Money
+    cost_usd: UsdAmount
     """What they cost in US dollars."""
     groups: list[UsageGroup]
     """By day in the order of the days, those without usage included; else the most expensive first."""

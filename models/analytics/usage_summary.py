@@ -13,25 +13,25 @@ from functools import cache
 from typing import Any, Final, NamedTuple
 
 from models.analytics.day_range import Days
-from models.analytics.usage_rollup import DAY, HOUR, QUARTER
+from models.analytics.usage_rollup import DAY_SECONDS, HOUR_SECONDS, QUARTER_HOUR_SECONDS
 from models.analytics.usage_schemas import UsageGroup, UsageGrouping, UsageSummary
 from models.budgets.usage import UsageUnit
 
 Fetch = Callable[[str, Mapping[str, object]], Awaitable[Sequence[Sequence[Any]]]]
 """Reads all rows of a statement."""
-ROLLED_UP: Final = frozenset({"service", "unit"})
+ROLLUP_COLUMNS: Final = frozenset({"service", "unit"})
 """The filters by which sums can be told apart."""
-IN_RECORDS: Final = "usage_record WHERE created_at >= %(begin)s AND created_at < %(end)s"
-IN_SUMS: Final = "usage_rollup WHERE span = %(span)s AND since >= %(begin)s AND since < %(end)s"
-IN_PARTS: Final = f"""
-    usage_rollup WHERE (span = {HOUR} AND since >= %(begin)s AND since < %(end)s
+RECORDS_SOURCE: Final = "usage_record WHERE created_at >= %(begin)s AND created_at < %(end)s"
+ROLLUP_SOURCE: Final = "usage_rollup WHERE span = %(span)s AND since >= %(begin)s AND since < %(end)s"
+PARTIAL_ROLLUP_SOURCE: Final = f"""
+    usage_rollup WHERE (span = {HOUR_SECONDS} AND since >= %(begin)s AND since < %(end)s
         AND since <> ALL(%(split)s::timestamptz[])
-        OR span = {QUARTER} AND since = ANY(%(quarters)s::timestamptz[]))
+        OR span = {QUARTER_HOUR_SECONDS} AND since = ANY(%(quarters)s::timestamptz[]))
 """
 """Where the sums of some days are found, and which of them."""
 
 
-class Sum(NamedTuple):
+class UsageSum(NamedTuple):
     """What the records of one key and one unit come to."""
 
     key: str
@@ -42,14 +42,14 @@ class Sum(NamedTuple):
 
 
 @dataclass
-class Total:
+class UsageTotal:
     """What records of all units come to."""
 
     records: int = 0
     cost_usd: Decimal = Decimal(0)
     quantities: dict[str, int] = field(default_factory=dict)
 
-    def add(self, more: Sum) -> None:
+    def add(self, more: UsageSum) -> None:
         self.records += more.records
         self.cost_usd += more.cost_usd
         self.quantities[more.unit] = self.quantities.get(more.unit, 0) + more.quantity
@@ -58,48 +58,56 @@ class Total:
         return self.quantities.get(unit.value, 0)
 
 
-async def sum_up(
+async def sum_usage(
     fetch: Fetch, project_id: str, days: Days, grouping: UsageGrouping, filters: Mapping[str, str]
-) -> list[Sum]:
+) -> list[UsageSum]:
     """The sums of what a project used on these days; `filters` are columns of usage records."""
     bounds = days.bounds
-    source, values = IN_RECORDS, dict[str, object](begin=bounds[0], end=bounds[-1])
-    if filters.keys() <= ROLLED_UP:
-        source, values = _find(bounds)
+    source, values = RECORDS_SOURCE, dict[str, object](begin=bounds[0], end=bounds[-1])
+    if filters.keys() <= ROLLUP_COLUMNS:
+        source, values = _covered_ranges(bounds)
     if grouping is UsageGrouping.day:
-        values["days"] = array_of(bounds[:-1])
+        values["days"] = timestamp_array_literal(bounds[:-1])
     sql = _statement(source, grouping, tuple(filters))
     found = await fetch(sql, {**values, **filters, "project_id": project_id})
     if grouping is not UsageGrouping.day:
-        return [Sum(*row) for row in found]
+        return [UsageSum(*row) for row in found]
     dates = [day.isoformat() for day in days.dates]
-    return [Sum(dates[index - 1], *rest) for index, *rest in found]
+    return [UsageSum(dates[index - 1], *rest) for index, *rest in found]
 
 
-def array_of(moments: Sequence[datetime]) -> str:
+def timestamp_array_literal(moments: Sequence[datetime]) -> str:
     """The text of an array of moments, which is made in a tenth of the time that the driver's takes."""
     return "{" + ",".join([moment.isoformat() for moment in moments]) + "}"
 
 
-def _find(bounds: Sequence[datetime]) -> tuple[str, dict[str, object]]:
+def _covered_ranges(bounds: Sequence[datetime]) -> tuple[str, dict[str, object]]:
     """Where the days between these bounds are summed up already.
 
     Days of UTC are there as such. Others are made of hours and, where a bound lies within an hour, of its
     quarters. Should one lie within a quarter, only the records know.
     """
     begin, end = bounds[0], bounds[-1]
-    within = {span: _cut(bounds, span) for span in (DAY, HOUR, QUARTER)}
-    if within[QUARTER]:
-        return IN_RECORDS, {"begin": begin, "end": end}
-    if not within[HOUR]:
-        return IN_SUMS, {"begin": begin, "end": end, "span": HOUR if within[DAY] else DAY}
-    parts = [hour + timedelta(seconds=part) for hour in within[HOUR] for part in range(0, HOUR, QUARTER)]
+    within = {span: _cut(bounds, span) for span in (DAY_SECONDS, HOUR_SECONDS, QUARTER_HOUR_SECONDS)}
+    if within[QUARTER_HOUR_SECONDS]:
+        return RECORDS_SOURCE, {"begin": begin, "end": end}
+    if not within[HOUR_SECONDS]:
+        return ROLLUP_SOURCE, {
+            "begin": begin,
+            "end": end,
+            "span": HOUR_SECONDS if within[DAY_SECONDS] else DAY_SECONDS,
+        }
+    parts = [
+        hour + timedelta(seconds=part)
+        for hour in within[HOUR_SECONDS]
+        for part in range(0, HOUR_SECONDS, QUARTER_HOUR_SECONDS)
+    ]
     quarters = [moment for moment in parts if begin <= moment < end]
-    return IN_PARTS, {
+    return PARTIAL_ROLLUP_SOURCE, {
         "begin": begin,
         "end": end,
-        "split": array_of(within[HOUR]),
-        "quarters": array_of(quarters),
+        "split": timestamp_array_literal(within[HOUR_SECONDS]),
+        "quarters": timestamp_array_literal(quarters),
     }
 
 
@@ -111,7 +119,7 @@ def _cut(bounds: Sequence[datetime], span: int) -> list[datetime]:
 
 @cache
 def _statement(source: str, grouping: UsageGrouping, filters: tuple[str, ...]) -> str:
-    in_records = source is IN_RECORDS
+    in_records = source is RECORDS_SOURCE
     moment, records = ("created_at", "count(*)") if in_records else ("since", "sum(records)::bigint")
     key = (
         f"width_bucket({moment}, %(days)s::timestamptz[])"
@@ -125,15 +133,15 @@ def _statement(source: str, grouping: UsageGrouping, filters: tuple[str, ...]) -
     )
 
 
-async def summarise(
+async def summarize_usage(
     fetch: Fetch, project_id: str, days: Days, grouping: UsageGrouping, filters: Mapping[str, str]
 ) -> UsageSummary:
     """All of it, and its groups."""
-    sums = await sum_up(fetch, project_id, days, grouping, filters)
-    by_key: defaultdict[str, Total] = defaultdict(Total)
-    everything = Total()
+    sums = await sum_usage(fetch, project_id, days, grouping, filters)
+    by_key: defaultdict[str, UsageTotal] = defaultdict(UsageTotal)
+    everything = UsageTotal()
     if grouping is UsageGrouping.day:
-        by_key.update({day.isoformat(): Total() for day in days.dates})
+        by_key.update({day.isoformat(): UsageTotal() for day in days.dates})
     for one in sums:
         by_key[one.key].add(one)
         everything.add(one)
@@ -145,14 +153,14 @@ async def summarise(
     )
 
 
-def total_by_day(sums: Sequence[Sum], days: Days) -> dict[date, Total]:
+def total_by_day(sums: Sequence[UsageSum], days: Days) -> dict[date, UsageTotal]:
     """Of sums by day: what each of the days comes to, those without usage too."""
-    totals = {day: Total() for day in days.dates}
+    totals = {day: UsageTotal() for day in days.dates}
     for one in sums:
         totals[date.fromisoformat(one.key)].add(one)
     return totals
 
 
-def _group(key: str, total: Total) -> UsageGroup:
+def _group(key: str, total: UsageTotal) -> UsageGroup:
     quantities = dict(sorted(total.quantities.items()))
     return UsageGroup(key=key, records=total.records, cost_usd=total.cost_usd, quantities=quantities)

@@ -11,7 +11,7 @@ from sqlalchemy import ARRAY, ColumnElement, func, literal, select
 from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from kit.schemas import Money, Read, Wire
+from kit.schemas import Read, UsdAmount, Wire
 from models.analytics.day_range import Days
 from models.analytics.run_figures import CostShare, mean, seconds, success_rate
 from models.base import Timestamp
@@ -39,7 +39,7 @@ class WorkflowFigures(Wire):
     """Those that somebody cancelled."""
     success_rate: float | None
     """Completed ones among the completed and the failed, from 0 to 1; null while there are none."""
-    total_cost_usd: Money
+    total_cost_usd: UsdAmount
     """What all of them cost so far, in US dollars."""
     average_cost_usd: float | None
     """What an ended run cost on average; null while there is none."""
@@ -68,7 +68,7 @@ class WorkflowDay(Wire):
     """Those that were cancelled."""
     success_rate: float | None
     """Completed ones among the completed and the failed; null while there are none."""
-    cost_usd: Money
+    cost_usd: UsdAmount
     """What they cost, in US dollars."""
 
 
@@ -158,7 +158,7 @@ class Tally:
             setattr(self, name, getattr(self, name) + value)
 
 
-async def analyse_workflow(
+async def analyze_workflow(
     session: AsyncSession, project_id: str, blueprint_id: str, days: Days
 ) -> WorkflowAnalytics:
     """The figures of one workflow of the project."""

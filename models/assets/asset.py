@@ -7,7 +7,7 @@ from sqlalchemy import Index, UniqueConstraint, text
 from sqlmodel import Field
 
 from kit.ids import new_id, prefixed
-from models.base import Json, Table, Timestamp, choice, now
+from models.base import Json, Table, Timestamp, enum_column, now
 from models.trash.trashable import Trashable, trash_indexes
 
 
@@ -48,11 +48,11 @@ class Asset(Trashable, table=True):
         Index("asset_list", "project_id", "kind", "id"),
     )
     updated_at: datetime = Field(default_factory=now, sa_type=Timestamp)
-    kind: AssetKind = Field(sa_type=choice(AssetKind))
+    kind: AssetKind = Field(sa_type=enum_column(AssetKind))
     name: str
     """Unique among the project's assets of this kind, apart from those in the trash."""
     description: str | None = None
-    language: ScriptLanguage | None = Field(default=None, sa_type=choice(ScriptLanguage))
+    language: ScriptLanguage | None = Field(default=None, sa_type=enum_column(ScriptLanguage))
     """Of scripts only."""
     active_version: int | None = None
     activated_at: datetime | None = Field(default=None, sa_type=Timestamp)

@@ -5,13 +5,13 @@ from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models.assets.asset import AssetVersion
-from models.assets.slash_commands import expand_commands, named_commands
+from models.assets.slash_commands import expand_slash_commands, find_slash_commands
 from models.jobs.snapshot import JobSnapshot, Snapshot, TextAsset
 
 
-async def expand_for_job(session: AsyncSession, job_id: str, *texts: str) -> list[str]:
+async def expand_job_commands(session: AsyncSession, job_id: str, *texts: str) -> list[str]:
     """A block for each command that the texts name; one that was deleted since is not expanded."""
-    names = named_commands(*texts)
+    names = find_slash_commands(*texts)
     row = await session.get(JobSnapshot, job_id) if names else None
     if row is None:
         return []
@@ -29,4 +29,4 @@ async def expand_for_job(session: AsyncSession, job_id: str, *texts: str) -> lis
         TextAsset(name=versions[version], content=content or "")
         for version, content in (await session.execute(statement) if versions else [])
     ]
-    return expand_commands([*snapshot.commands, *later], *texts)
+    return expand_slash_commands([*snapshot.commands, *later], *texts)

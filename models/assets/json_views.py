@@ -17,7 +17,7 @@ from models.assets.schemas import (
     SkillVersion,
     TextVersion,
 )
-from models.json_view import View, moment, pairs
+from models.json_view import JsonView, json_object_sql, timestamp_sql
 
 R = TypeVar("R", bound=BaseModel)
 _IS_ACTIVE = (
@@ -25,13 +25,13 @@ _IS_ACTIVE = (
 )
 
 
-def _active(**more: str) -> str:
+def _active_version_sql(**more: str) -> str:
     """SQL of an asset's active version, or null."""
-    fields = pairs(
+    fields = json_object_sql(
         id="active.id",
         _id="active.id",
         version="active.version",
-        publishedAt=moment("active.published_at"),
+        publishedAt=timestamp_sql("active.published_at"),
         publishedBy="active.published_by",
         **more,
     )
@@ -41,16 +41,22 @@ def _active(**more: str) -> str:
     )
 
 
-_NUMBERS = (
+_VERSION_NUMBERS = (
     "(SELECT coalesce(json_agg(published.version ORDER BY published.version), '[]')"
     " FROM asset_version AS published WHERE published.asset_id = asset.id)"
 )
-_SUMMARY = {"active_version": _active()}
-_TEXT = {"active_version": _active(content="active.content", isActive="true"), "versions": _NUMBERS}
-_BUNDLE = {"active_version": _active(files="active.files", isActive="true"), "versions": _NUMBERS}
+_SUMMARY = {"active_version": _active_version_sql()}
+_TEXT = {
+    "active_version": _active_version_sql(content="active.content", isActive="true"),
+    "versions": _VERSION_NUMBERS,
+}
+_BUNDLE = {
+    "active_version": _active_version_sql(files="active.files", isActive="true"),
+    "versions": _VERSION_NUMBERS,
+}
 
 
-class AssetView(View[Asset, R]):
+class AssetView(JsonView[Asset, R]):
     """One kind of asset; all kinds share a table, and an id tells its kind by its prefix."""
 
     def __init__(self, read: type[R], kind: AssetKind, shown: dict[str, str]) -> None:
@@ -62,11 +68,13 @@ CONTEXTS = AssetView(ContextSummary, AssetKind.context, _SUMMARY)
 SKILLS = AssetView(SkillSummary, AssetKind.skill, _SUMMARY)
 COMMANDS = AssetView(CommandSummary, AssetKind.command, _SUMMARY)
 SCRIPTS = AssetView(ScriptSummary, AssetKind.script, _SUMMARY)
-WHOLE_CONTEXTS = AssetView(ContextRead, AssetKind.context, _TEXT)
-WHOLE_SKILLS = AssetView(SkillRead, AssetKind.skill, _BUNDLE)
-WHOLE_COMMANDS = AssetView(CommandRead, AssetKind.command, _TEXT)
-WHOLE_SCRIPTS = AssetView(ScriptRead, AssetKind.script, _TEXT)
-TEXT_VERSIONS = View(TextVersion, AssetVersion, "Version", keys=("version",), shown={"is_active": _IS_ACTIVE})
-SKILL_VERSIONS = View(
+CONTEXT_DETAILS = AssetView(ContextRead, AssetKind.context, _TEXT)
+SKILL_DETAILS = AssetView(SkillRead, AssetKind.skill, _BUNDLE)
+COMMAND_DETAILS = AssetView(CommandRead, AssetKind.command, _TEXT)
+SCRIPT_DETAILS = AssetView(ScriptRead, AssetKind.script, _TEXT)
+TEXT_VERSIONS = JsonView(
+    TextVersion, AssetVersion, "Version", keys=("version",), shown={"is_active": _IS_ACTIVE}
+)
+SKILL_VERSIONS = JsonView(
     SkillVersion, AssetVersion, "Version", keys=("version",), shown={"is_active": _IS_ACTIVE}
 )

@@ -5,22 +5,22 @@ from typing import Annotated
 from pydantic import Field
 from pydantic.config import JsonDict
 
-from kit.schemas import Body, Moment, Read, Title
+from kit.schemas import Body, Read, Title, UtcTimestamp
 from models.assets.asset import ScriptLanguage
 from models.assets.skill_files import SkillFile, SkillFiles
-from models.json_view import example, unchanged
+from models.json_view import example, unset_field
 
 CONTEXT = "ctx_0198f2cbb1c27d3e8f4a5b6c7d8e9f0a"
 SKILL = "skill_0198f2cbb1c27d3e8f4a5b6c7d8e9f0b"
 COMMAND = "cmd_0198f2cbb1c27d3e8f4a5b6c7d8e9f0c"
 SCRIPT = "scr_0198f2cbb1c27d3e8f4a5b6c7d8e9f0d"
 VERSION = "ver_0198f2cbb1c27d3e8f4a5b6c7d8e9f0e"
-_DAY = "2026-01-15T10:00:00.000Z"
+_EXAMPLE_TIME = "2026-01-15T10:00:00.000Z"
 _PUBLISHED: JsonDict = {
     "id": VERSION,
     "_id": VERSION,
     "version": 1,
-    "publishedAt": _DAY,
+    "publishedAt": _EXAMPLE_TIME,
     "publishedBy": "user_0198f2c0b1c27d3e8f4a5b6c7d8e9f0a",
 }
 _FILES: JsonDict = {"files": [{"name": "instructions.md", "content": "# React Component Generator"}]}
@@ -28,32 +28,32 @@ _CONTEXT: JsonDict = {
     "id": CONTEXT,
     "_id": CONTEXT,
     "name": "Architecture Guide",
-    "createdAt": _DAY,
-    "updatedAt": _DAY,
+    "createdAt": _EXAMPLE_TIME,
+    "updatedAt": _EXAMPLE_TIME,
     "description": "Project architecture and coding standards",
 }
 _SKILL: JsonDict = {
     "id": SKILL,
     "_id": SKILL,
     "name": "React Component Generator",
-    "createdAt": _DAY,
-    "updatedAt": _DAY,
+    "createdAt": _EXAMPLE_TIME,
+    "updatedAt": _EXAMPLE_TIME,
     "description": "Generates accessible, typed React components with tests",
 }
 _COMMAND: JsonDict = {
     "id": COMMAND,
     "_id": COMMAND,
     "name": "write-tests",
-    "createdAt": _DAY,
-    "updatedAt": _DAY,
+    "createdAt": _EXAMPLE_TIME,
+    "updatedAt": _EXAMPLE_TIME,
     "description": "Write comprehensive unit tests for new code",
 }
 _SCRIPT: JsonDict = {
     "id": SCRIPT,
     "_id": SCRIPT,
     "name": "setup-dev-env",
-    "createdAt": _DAY,
-    "updatedAt": _DAY,
+    "createdAt": _EXAMPLE_TIME,
+    "updatedAt": _EXAMPLE_TIME,
     "description": "Installs dependencies and sets up the development environment",
     "language": "bash",
 }
@@ -75,7 +75,7 @@ class VersionSummary(Read):
     model_config = example(**_PUBLISHED)
     version: int
     """Rises by one with every version of the asset."""
-    published_at: Moment
+    published_at: UtcTimestamp
     """When it was published."""
     published_by: str
     """The member who published it."""
@@ -107,10 +107,10 @@ class SkillVersion(VersionRead):
 class Activation(Read):
     """Which version is served to agents, for everything that starts from now on."""
 
-    model_config = example(id=CONTEXT, _id=CONTEXT, activeVersion=2, activatedAt=_DAY)
+    model_config = example(id=CONTEXT, _id=CONTEXT, activeVersion=2, activatedAt=_EXAMPLE_TIME)
     active_version: int
     """The number of the active version."""
-    activated_at: Moment
+    activated_at: UtcTimestamp
     """Since when it has been the active one."""
 
 
@@ -121,9 +121,9 @@ class AssetRead(Read):
     """Unique among the project's assets of its kind."""
     description: str | None
     """For people; agents do not see it."""
-    created_at: Moment
+    created_at: UtcTimestamp
     """When the asset was created."""
-    updated_at: Moment
+    updated_at: UtcTimestamp
     """When it was last changed, published or rolled back."""
 
 
@@ -223,11 +223,11 @@ class ContextUpdate(Body):
     """Only the given fields change; content makes a new version, which is active at once."""
 
     model_config = example(content="# Architecture (Updated)\n\nThis project now uses...")
-    name: Title = unchanged()
+    name: Title = unset_field()
     """The header under which agents see it; unique among the project's contexts."""
-    description: Description | None = unchanged()
+    description: Description | None = unset_field()
     """What it contains, for people."""
-    content: Content = unchanged()
+    content: Content = unset_field()
     """The text of a new version."""
 
 
@@ -249,9 +249,9 @@ class SkillUpdate(Body):
     """Only the given fields change; files change by publishing."""
 
     model_config = example(name="React & React Native Component Generator")
-    name: Title = unchanged()
+    name: Title = unset_field()
     """Unique among the project's skills."""
-    description: Description | None = unchanged()
+    description: Description | None = unset_field()
     """What it is for, for people."""
 
 
@@ -281,9 +281,9 @@ class CommandUpdate(Body):
     """Only the given fields change; content changes by publishing."""
 
     model_config = example(description="Write comprehensive unit and integration tests")
-    name: Identifier = unchanged()
+    name: Identifier = unset_field()
     """Lowercase words joined by hyphens; unique among the project's commands."""
-    description: Description | None = unchanged()
+    description: Description | None = unset_field()
     """What it is for, for people."""
 
 
@@ -310,9 +310,9 @@ class ScriptUpdate(Body):
     """Only the given fields change; the source changes by publishing, the language never."""
 
     model_config = example(description="Full dev environment setup including DB migrations")
-    name: Identifier = unchanged()
+    name: Identifier = unset_field()
     """Lowercase words joined by hyphens; unique among the project's scripts."""
-    description: Description | None = unchanged()
+    description: Description | None = unset_field()
     """What it is for, for people."""
 
 

@@ -14,7 +14,7 @@ MAX_FILE_CHARS = 200_000
 _SEGMENT = re.compile(r"[^/\\\x00-\x1f\x7f]{1,100}")
 
 
-def _inside_the_folder(name: str) -> str:
+def _require_relative_path(name: str) -> str:
     """A relative path of ordinary names; one that leads out of the skill's folder is refused."""
     for segment in name.split("/"):
         if not _SEGMENT.fullmatch(segment) or segment != segment.strip():
@@ -31,13 +31,15 @@ class SkillFile(Body):
     """One file of a skill."""
 
     model_config = example(name="instructions.md", content="# React Component Generator")
-    name: Annotated[str, Field(min_length=1, max_length=MAX_NAME_CHARS), AfterValidator(_inside_the_folder)]
+    name: Annotated[
+        str, Field(min_length=1, max_length=MAX_NAME_CHARS), AfterValidator(_require_relative_path)
+    ]
     """Its path within the skill's folder, relative, with `/` between folders."""
     content: Annotated[str, Field(max_length=MAX_FILE_CHARS)]
     """The whole text of the file."""
 
 
-def _side_by_side(files: list[SkillFile]) -> list[SkillFile]:
+def _require_disjoint_paths(files: list[SkillFile]) -> list[SkillFile]:
     """Files that can lie in one folder: no name twice, and none that is another's folder."""
     names = {file.name for file in files}
     if len(names) < len(files):
@@ -51,6 +53,6 @@ def _side_by_side(files: list[SkillFile]) -> list[SkillFile]:
 
 
 SkillFiles = Annotated[
-    list[SkillFile], Field(min_length=1, max_length=MAX_FILES), AfterValidator(_side_by_side)
+    list[SkillFile], Field(min_length=1, max_length=MAX_FILES), AfterValidator(_require_disjoint_paths)
 ]
 """All files of one version."""

@@ -5,10 +5,10 @@ from typing import Annotated
 from pydantic import AliasChoices, Field
 from pydantic.config import JsonDict
 
-from kit.schemas import Body, Cap, Moment, Read, Title
+from kit.schemas import Body, CapUsd, Read, Title, UtcTimestamp
 from models.base import JsonObject
 from models.blueprints.blueprint import DEFAULT_STEPS, Blueprint, BlueprintConfig, Pipeline, PipelineStep
-from models.json_view import View, example, unchanged
+from models.json_view import JsonView, example, unset_field
 
 WORKFLOW = "wf_0198f2c4a1b27c3d8e4f5a6b7c8d9e0f"
 WorkflowId = Annotated[str, Field(validation_alias=AliasChoices("workflowId", "id"))]
@@ -62,7 +62,7 @@ EXAMPLE: JsonDict = {
 class WorkflowConfig(BlueprintConfig):
     """How runs of a workflow are done."""
 
-    max_cost_usd: Cap | None = None
+    max_cost_usd: CapUsd | None = None
     """What a run may cost at most, in US dollars."""
 
 
@@ -82,9 +82,9 @@ class WorkflowRead(Read):
     """How its runs are done."""
     workflow_graph: JsonObject | None
     """Whatever an editor keeps about how it draws the workflow."""
-    created_at: Moment
+    created_at: UtcTimestamp
     """When it was created."""
-    updated_at: Moment
+    updated_at: UtcTimestamp
     """When it was changed last."""
 
 
@@ -110,23 +110,23 @@ class WorkflowUpdate(Body):
     model_config = example(workflowId=WORKFLOW, description="Designs, then checks.", config={"draftPr": True})
     workflow_id: WorkflowId
     """The workflow; `id` is understood, too."""
-    name: Title = unchanged()
+    name: Title = unset_field()
     """What people call it."""
-    description: Annotated[str, Field(max_length=2000)] | None = unchanged()
+    description: Annotated[str, Field(max_length=2000)] | None = unset_field()
     """What it is for."""
-    pipeline_steps: Steps = unchanged()
+    pipeline_steps: Steps = unset_field()
     """The steps of a run, in the order of their work."""
-    config: WorkflowConfig = unchanged()
+    config: WorkflowConfig = unset_field()
     """How its runs are done; only the given fields change, also within its objects."""
-    workflow_graph: JsonObject | None = unchanged()
+    workflow_graph: JsonObject | None = unset_field()
     """Whatever an editor keeps about how it draws the workflow."""
 
 
 DEFAULT_CONFIG: JsonObject = WorkflowConfig().model_dump(mode="json", by_alias=True)
-WORKFLOWS = View(WorkflowRead, Blueprint, "Workflow")
+WORKFLOWS = JsonView(WorkflowRead, Blueprint, "Workflow")
 
 
-def documents(body: WorkflowCreate | WorkflowUpdate, config: JsonObject) -> dict[str, object]:
+def blueprint_columns(body: WorkflowCreate | WorkflowUpdate, config: JsonObject) -> dict[str, object]:
     """The given fields as the blueprint's columns hold them; the given settings are laid over `config`.
 
     Raises ValueError when the steps of a loop are no whole.
@@ -136,14 +136,18 @@ def documents(body: WorkflowCreate | WorkflowUpdate, config: JsonObject) -> dict
         steps = Pipeline(steps=body.pipeline_steps).steps
         given["pipeline_steps"] = [step.model_dump(mode="json", by_alias=True) for step in steps]
     if "config" in body.model_fields_set:
-        config = _over(config, body.config.model_dump(mode="json", by_alias=True, exclude_unset=True))
+        config = _merge_objects(
+            config, body.config.model_dump(mode="json", by_alias=True, exclude_unset=True)
+        )
     return given | {"config": config}
 
 
-def _over(old: JsonObject, new: JsonObject) -> JsonObject:
+def _merge_objects(old: JsonObject, new: JsonObject) -> JsonObject:
     """`new` laid over `old`, objects within them too."""
     result = dict(old)
     for name, value in new.items():
         before = old.get(name)
-        result[name] = _over(before, value) if isinstance(before, dict) and isinstance(value, dict) else value
+        result[name] = (
+            _merge_objects(before, value) if isinstance(before, dict) and isinstance(value, dict) else value
+        )
     return result

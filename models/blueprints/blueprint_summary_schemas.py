@@ -1,9 +1,9 @@
 """Workflows as a list shows them: the document, and what a table says of it."""
 
-from kit.schemas import Moment, Wire
+from kit.schemas import UtcTimestamp, Wire
 from models.blueprints.blueprint import Blueprint
 from models.blueprints.blueprint_schemas import EXAMPLE, WorkflowRead
-from models.json_view import View, example, moment, name_filter
+from models.json_view import JsonView, example, name_filter_sql, timestamp_sql
 
 
 class CliUse(Wire):
@@ -30,11 +30,11 @@ class WorkflowSummary(WorkflowRead):
     """How many steps its pipeline has."""
     cli_summary: list[CliUse]
     """Which tools and models do its steps as it is now, those with the most steps first."""
-    last_run_at: Moment | None
+    last_run_at: UtcTimestamp | None
     """When its newest run was started; null if there is none."""
 
 
-_CLIS = """
+_CLI_SUMMARY = """
     (SELECT coalesce(json_agg(json_build_object('cliId', cli_id, 'model', model, 'steps', steps)
             ORDER BY steps DESC, cli_id, model), '[]')
         FROM (
@@ -51,14 +51,14 @@ _LAST_RUN = """
     (SELECT {moment} FROM run WHERE run.blueprint_id = blueprint.id AND run.deleted_at IS NULL
         ORDER BY run.created_at DESC LIMIT 1)
 """
-WORKFLOW_SUMMARIES = View(
+WORKFLOW_SUMMARIES = JsonView(
     WorkflowSummary,
     Blueprint,
     "Workflow",
     shown={
         "step_count": "jsonb_array_length(blueprint.pipeline_steps)",
-        "cli_summary": _CLIS,
-        "last_run_at": _LAST_RUN.format(moment=moment("run.created_at")),
+        "cli_summary": _CLI_SUMMARY,
+        "last_run_at": _LAST_RUN.format(moment=timestamp_sql("run.created_at")),
     },
-    where={"search": name_filter("blueprint")},
+    where={"search": name_filter_sql("blueprint")},
 )

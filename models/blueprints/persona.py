@@ -8,7 +8,7 @@ from sqlmodel import Field
 
 from kit.ids import prefixed
 from models.agent.session_kind import SessionKind
-from models.base import Timestamp, choice, now
+from models.base import Timestamp, enum_column, now
 from models.blueprints.copy_names import copy_name
 from models.trash.trashable import Trashable, trash_indexes
 
@@ -73,12 +73,14 @@ class Persona(Trashable, table=True):
     id: str = Field(default_factory=prefixed("per"), primary_key=True)
     updated_at: datetime = Field(default_factory=now, sa_type=Timestamp)
     name: str
-    type: StepRole = Field(sa_type=choice(StepRole))
+    type: StepRole = Field(sa_type=enum_column(StepRole))
     description: str | None = None
     cli_id: str = "claude"
     model: str | None = None
     """None: the server's default model."""
-    thinking_effort: ThinkingEffort = Field(default=ThinkingEffort.medium, sa_type=choice(ThinkingEffort))
+    thinking_effort: ThinkingEffort = Field(
+        default=ThinkingEffort.medium, sa_type=enum_column(ThinkingEffort)
+    )
     instructions: str | None = None
     context_id: str | None = None
     selected_skills: list[str] = Field(default_factory=list, sa_type=ARRAY(Text))

@@ -4,22 +4,22 @@ from typing import Annotated, Literal
 
 from pydantic import AliasChoices, BeforeValidator, Field
 
-from kit.schemas import Body, Moment, Read, Title
+from kit.schemas import Body, Read, Title, UtcTimestamp
 from models.blueprints.persona import Persona, StepRole, ThinkingEffort
-from models.json_view import View, example, unchanged
+from models.json_view import JsonView, example, unset_field
 
 PERSONA = "per_0198f2c4b1c27d3e8f4a5b6c7d8e9f0a"
-Names = Annotated[list[Annotated[str, Field(min_length=1, max_length=200)]], Field(max_length=50)]
+AssetReferences = Annotated[list[Annotated[str, Field(min_length=1, max_length=200)]], Field(max_length=50)]
 """Ids or names of assets."""
 
 
-def _is_built_in(cli: object) -> object:
+def _parse_cli_id(cli: object) -> object:
     if cli in ("codex", "opencode"):
         raise ValueError(f"'{cli}' is not available here: use 'claude', which runs every model there is")
     return cli
 
 
-CliId = Annotated[Literal["claude", "claude_code"], BeforeValidator(_is_built_in)]
+CliId = Annotated[Literal["claude", "claude_code"], BeforeValidator(_parse_cli_id)]
 """The agent's program; both names mean the same."""
 
 
@@ -68,9 +68,9 @@ class PersonaRead(Read):
     """Scripts that it may run, by id or name."""
     is_enabled: bool
     """Whether runs may use it."""
-    created_at: Moment
+    created_at: UtcTimestamp
     """When it was created."""
-    updated_at: Moment
+    updated_at: UtcTimestamp
     """When it was changed last."""
 
 
@@ -96,11 +96,11 @@ class PersonaCreate(Body):
     """What it is told besides the task."""
     context_id: str | None = None
     """The context that it is told."""
-    selected_skills: Names = Field(default_factory=list)
+    selected_skills: AssetReferences = Field(default_factory=list)
     """Skills that it has, by id or name."""
-    selected_commands: Names = Field(default_factory=list)
+    selected_commands: AssetReferences = Field(default_factory=list)
     """Commands that it has, by id or name."""
-    selected_scripts: Names = Field(default_factory=list)
+    selected_scripts: AssetReferences = Field(default_factory=list)
     """Scripts that it may run, by id or name."""
     is_enabled: bool = True
     """Whether runs may use it."""
@@ -112,30 +112,30 @@ class PersonaUpdate(Body):
     model_config = example(personaId=PERSONA, thinkingEffort="max", description=None)
     persona_id: Annotated[str, Field(validation_alias=AliasChoices("personaId", "id"))]
     """The persona; `id` is understood, too."""
-    name: Title = unchanged()
+    name: Title = unset_field()
     """What people call it."""
-    type: StepRole = unchanged()
+    type: StepRole = unset_field()
     """The role of the steps that it is made for."""
-    description: Annotated[str, Field(max_length=2000)] | None = unchanged()
+    description: Annotated[str, Field(max_length=2000)] | None = unset_field()
     """What it is for."""
-    cli_id: CliId = unchanged()
+    cli_id: CliId = unset_field()
     """The tool that does its steps."""
-    model: Annotated[str, Field(min_length=1, max_length=200)] | None = unchanged()
+    model: Annotated[str, Field(min_length=1, max_length=200)] | None = unset_field()
     """The model; null for the server's default."""
-    thinking_effort: ThinkingEffort = unchanged()
+    thinking_effort: ThinkingEffort = unset_field()
     """How much its model thinks."""
-    instructions: Annotated[str, Field(max_length=100_000)] | None = unchanged()
+    instructions: Annotated[str, Field(max_length=100_000)] | None = unset_field()
     """What it is told besides the task."""
-    context_id: str | None = unchanged()
+    context_id: str | None = unset_field()
     """The context that it is told."""
-    selected_skills: Names = unchanged()
+    selected_skills: AssetReferences = unset_field()
     """Skills that it has, by id or name."""
-    selected_commands: Names = unchanged()
+    selected_commands: AssetReferences = unset_field()
     """Commands that it has, by id or name."""
-    selected_scripts: Names = unchanged()
+    selected_scripts: AssetReferences = unset_field()
     """Scripts that it may run, by id or name."""
-    is_enabled: bool = unchanged()
+    is_enabled: bool = unset_field()
     """Whether runs may use it."""
 
 
-PERSONAS = View(PersonaRead, Persona, "Persona")
+PERSONAS = JsonView(PersonaRead, Persona, "Persona")

@@ -117,14 +117,14 @@ async def find_related(session: AsyncSession, blueprint: Blueprint) -> WorkflowR
         .order_by(col(Run.created_at).desc())
     )
     named = {step.persona_id for step in blueprint.steps if step.persona_id}
-    personas = await _newest(session, blueprint, Persona, col(Persona.id).in_(named))
+    personas = await _list_newest(session, blueprint, Persona, col(Persona.id).in_(named))
     worked_on = col(Issue.run_id).in_(recent.limit(RECENT_RUNS).scalar_subquery())
-    issues = await _newest(session, blueprint, Issue, worked_on)
-    tasks = await _newest(
+    issues = await _list_newest(session, blueprint, Issue, worked_on)
+    tasks = await _list_newest(
         session, blueprint, RecurringTask, col(RecurringTask.target_workflow_id) == blueprint.id
     )
-    work = await _newest(session, blueprint, WorkChain, col(WorkChain.workflow_id) == blueprint.id)
-    sprint = await _newest(session, blueprint, SprintChain, col(SprintChain.workflow_id) == blueprint.id)
+    work = await _list_newest(session, blueprint, WorkChain, col(WorkChain.workflow_id) == blueprint.id)
+    sprint = await _list_newest(session, blueprint, SprintChain, col(SprintChain.workflow_id) == blueprint.id)
     told = func.jsonb_extract_path_text(col(JobSnapshot.document), "learnings", "version_id")
     number = func.jsonb_extract_path_text(col(JobSnapshot.document), "learnings", "version")
     versions = (
@@ -149,7 +149,7 @@ async def find_related(session: AsyncSession, blueprint: Blueprint) -> WorkflowR
     )
 
 
-async def _newest(
+async def _list_newest(
     session: AsyncSession, blueprint: Blueprint, table: type[Any], related: ColumnElement[bool]
 ) -> Sequence[Any]:
     statement = (

@@ -4,11 +4,11 @@ from typing import Annotated
 
 from pydantic import Field
 
-from kit.schemas import Body, Moment, Read, Title, Wire
+from kit.schemas import Body, Read, Title, UtcTimestamp, Wire
 from models.base import JsonObject
 from models.blueprints.blueprint import BlueprintVersion, PipelineStep
 from models.blueprints.blueprint_schemas import DOCUMENT, WORKFLOW, WorkflowConfig, WorkflowId
-from models.json_view import View, example, pairs
+from models.json_view import JsonView, example, json_object_sql
 
 VERSION = "wfv_0198f2c4a1b27c3d8e4f5a6b7c8d9e10"
 MEMBER = "user_0198f2c4a1b27c3d8e4f5a6b7c8d9e11"
@@ -57,7 +57,7 @@ class WorkflowVersionRead(Read):
     """What the workflow said."""
     created_by: MemberReference | None
     """The member whose key made the change; null where nobody knows any more."""
-    created_at: Moment
+    created_at: UtcTimestamp
     """When the change was made."""
 
 
@@ -91,8 +91,8 @@ class WorkflowRename(Body):
     """The new name."""
 
 
-_MEMBER = pairs(id="member.id", _id="member.id", name="member.name")
-WORKFLOW_VERSIONS = View(
+_MEMBER = json_object_sql(id="member.id", _id="member.id", name="member.name")
+WORKFLOW_VERSIONS = JsonView(
     WorkflowVersionRead,
     BlueprintVersion,
     "Version",

@@ -15,16 +15,16 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import Field, col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from models.analytics.usage_rollup import DAY, UsageRollup
+from models.analytics.usage_rollup import DAY_SECONDS, UsageRollup
 from models.base import Dollars, Table, now
-from models.jobs.job_lookup import kind_of
+from models.jobs.job_lookup import job_class
 from models.runs.run import Run
 
 MODEL_SERVICE: Final = "anthropic"
 """The service of usage records that budgets count: what models cost."""
 
 
-class Scope(StrEnum):
+class BudgetScope(StrEnum):
     """What holds a budget."""
 
     project = "project"
@@ -34,7 +34,12 @@ class Scope(StrEnum):
     """A merge, an issue session or an answering session."""
 
 
-_SCOPES: Final = {"prj": Scope.project, "sc": Scope.chain, "wc": Scope.chain, "r": Scope.run}
+_SCOPES: Final = {
+    "prj": BudgetScope.project,
+    "sc": BudgetScope.chain,
+    "wc": BudgetScope.chain,
+    "r": BudgetScope.run,
+}
 """By the prefix of the holder's id."""
 
 
@@ -53,8 +58,8 @@ class Budget(Table, table=True):
     """The value of the cap whose reaching was announced, so that each value is announced once."""
 
     @property
-    def scope(self) -> Scope:
-        return _SCOPES.get(self.id.partition("_")[0], Scope.job)
+    def scope(self) -> BudgetScope:
+        return _SCOPES.get(self.id.partition("_")[0], BudgetScope.job)
 
     def turn_month(self, today: dt.date) -> None:
         """Begin a new month: nothing is spent in it yet.  Every other budget lasts as long as its holder."""
@@ -86,11 +91,11 @@ def budget_ids(
 
     counts_for_quota: the budget of the server's key is one of them.
     """
-    shared = shared_budget_id(project_id) if counts_for_quota else None
+    shared = quota_budget_id(project_id) if counts_for_quota else None
     return sorted(each for each in (project_id, chain_id, job_id, shared) if each is not None)
 
 
-def shared_budget_id(project_id: str) -> str:
+def quota_budget_id(project_id: str) -> str:
     """Of the budget that holds what the project has spent with the server's key, for its quota."""
     return f"key_{project_id.removeprefix('prj_')}"
 
@@ -117,7 +122,7 @@ async def open_budget(session: AsyncSession, project_id: str, id: str, cap_usd: 
         session.add(Budget(id=id, project_id=project_id, cap_usd=cap_usd))
 
 
-async def cap_of(session: AsyncSession, id: str) -> Decimal | None:
+async def get_cap(session: AsyncSession, id: str) -> Decimal | None:
     """The cap that a holder has."""
     budget = await session.get(Budget, id)
     return budget.cap_usd if budget else None
@@ -135,7 +140,7 @@ async def _open(session: AsyncSession, project_id: str, ids: Sequence[str]) -> N
     """
     month = now().date().replace(day=1)
     for holder_id in ids:
-        spent, of_month = spent_by(holder_id, month)
+        spent, of_month = spent_sql(holder_id, month)
         row = select(
             literal(holder_id),
             literal(project_id),
@@ -146,14 +151,14 @@ async def _open(session: AsyncSession, project_id: str, ids: Sequence[str]) -> N
         await session.execute(into.on_conflict_do_nothing())
 
 
-def spent_by(id: str, month: dt.date) -> tuple[ColumnElement[Decimal], bool]:
+def spent_sql(id: str, month: dt.date) -> tuple[ColumnElement[Decimal], bool]:
     """SQL of what a holder has spent by now, and whether that is of a month."""
     match id.partition("_")[0]:
         case "prj":
             begin = dt.datetime(month.year, month.month, month.day, tzinfo=dt.UTC)
             of_month = select(func.sum(UsageRollup.cost_usd)).where(
                 col(UsageRollup.project_id) == id,
-                col(UsageRollup.span) == DAY,
+                col(UsageRollup.span) == DAY_SECONDS,
                 col(UsageRollup.since) >= begin,
                 col(UsageRollup.service) == MODEL_SERVICE,
             )
@@ -162,5 +167,5 @@ def spent_by(id: str, month: dt.date) -> tuple[ColumnElement[Decimal], bool]:
             return literal(Decimal(0)), True
         case "sc" | "wc":
             return select(func.sum(Run.cost_usd)).where(col(Run.chain_id) == id).scalar_subquery(), False
-    kind: Any = kind_of(id)
+    kind: Any = job_class(id)
     return select(kind.cost_usd).where(kind.id == id).scalar_subquery(), False

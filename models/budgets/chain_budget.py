@@ -8,7 +8,7 @@ from models.blueprints.blueprint import Blueprint
 from models.budgets.budget import open_budget
 from models.budgets.prices import require_prices
 from models.chains.chain import Chain
-from models.jobs.snapshot_builder import Shelf
+from models.jobs.snapshot_builder import SnapshotBuilder
 from models.projects.project import Project
 
 
@@ -18,7 +18,7 @@ async def open_chain_budget(
     """Invalid where its workflow, as it is now, uses a model without a price under a cap."""
     if cap_usd is None:
         return
-    shelf = Shelf(session, await session.get_one(Project, chain.project_id))
+    shelf = SnapshotBuilder(session, await session.get_one(Project, chain.project_id))
     steps = [await shelf.step(index, step, default_model) for index, step in enumerate(blueprint.steps)]
     await require_prices(
         session, chain.project_id, [(step.label, step.model) for step in steps], cap_usd, "maxCostUsd"

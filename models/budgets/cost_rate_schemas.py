@@ -6,9 +6,9 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
 from pydantic.config import JsonDict
 
-from kit.schemas import Body, Moment, Money, Read, require_number
+from kit.schemas import Body, Read, UsdAmount, UtcTimestamp, require_number
 from models.budgets.usage import CostRate
-from models.json_view import View, example
+from models.json_view import JsonView, example
 
 _RATE = "rate_0198f2c3b1c27d3e8f4a5b6c7d8e9f0a"
 _PRICES: JsonDict = {
@@ -39,19 +39,19 @@ class CostRateRead(Read):
     )
     model_prefix: str
     """How the names of the models begin; of several rates that fit, the longest prefix counts."""
-    input: Money
+    input: UsdAmount
     """Of tokens that the model reads and that are not in its prompt cache."""
-    cache_write_5m: Annotated[Money, Field(alias="cacheWrite5m")]
+    cache_write_5m: Annotated[UsdAmount, Field(alias="cacheWrite5m")]
     """Of tokens that are written into the prompt cache for five minutes."""
-    cache_write_1h: Annotated[Money, Field(alias="cacheWrite1h")]
+    cache_write_1h: Annotated[UsdAmount, Field(alias="cacheWrite1h")]
     """Of tokens that are written into the prompt cache for an hour."""
-    cache_read: Money
+    cache_read: UsdAmount
     """Of tokens that are read from the prompt cache."""
-    output: Money
+    output: UsdAmount
     """Of tokens that the model writes."""
     is_default: bool
     """Whether this is the installation's price, which counts until the project has one of its own."""
-    updated_at: Moment
+    updated_at: UtcTimestamp
     """When the price was last changed."""
 
 
@@ -73,7 +73,7 @@ class CostRateUpsert(Body):
     """Of tokens that the model writes."""
 
 
-COST_RATES = View(
+COST_RATES = JsonView(
     CostRateRead,
     CostRate,
     "Cost rate",

@@ -3,7 +3,7 @@
 from enum import StrEnum
 
 
-class MoneyCode(StrEnum):
+class BudgetWaitCode(StrEnum):
     """Why a call was not made."""
 
     reached = "BUDGET_REACHED"

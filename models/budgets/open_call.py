@@ -29,6 +29,6 @@ class OpenCall(Table, table=True):
     opened_at: dt.datetime = Field(default_factory=now, sa_type=Timestamp)
 
 
-async def open_call(session: AsyncSession, call: OpenCall) -> None:
+async def record_open_call(session: AsyncSession, call: OpenCall) -> None:
     """Write it down; once."""
     await session.execute(insert(OpenCall).values(call.model_dump()).on_conflict_do_nothing())

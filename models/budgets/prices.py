@@ -6,8 +6,8 @@ from decimal import Decimal
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from kit.errors import Invalid
-from models.budgets.budget import cap_of
-from models.budgets.usage import rate_of
+from models.budgets.budget import get_cap
+from models.budgets.usage import find_cost_rate
 
 
 async def require_prices(
@@ -21,11 +21,11 @@ async def require_prices(
 
     models: the labels of steps with their models; field: of the request, that the refusal names.
     """
-    if cap_usd is None and await cap_of(session, project_id) is None:
+    if cap_usd is None and await get_cap(session, project_id) is None:
         return
     whose = "the project's cap" if cap_usd is None else "maxCostUsd"
     for index, (label, model) in enumerate(models):
-        if await rate_of(session, model, project_id) is None:
+        if await find_cost_rate(session, model, project_id) is None:
             raise Invalid(
                 f"Step {index} ({label}) uses the model {model}, which has no price, so that {whose} cannot "
                 "be kept: set one with POST /api/v1/cost-rates/upsert, choose another model, or set no cap.",

@@ -14,8 +14,8 @@ from sqlalchemy import func, select
 from sqlmodel import Field, col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from models.base import Dollars, Table, Timestamp, choice, now
-from models.budgets.budget import Budget, shared_budget_id
+from models.base import Dollars, Table, Timestamp, enum_column, now
+from models.budgets.budget import Budget, quota_budget_id
 from models.projects.project import Project
 from models.sandboxes.sandbox import LIVE_STATUSES, Sandbox
 
@@ -55,21 +55,21 @@ class ProjectQuota(Table, table=True):
     """What an operator has set for a project, instead of the settings; written by operators only."""
 
     project_id: str = Field(primary_key=True, foreign_key="project.id", ondelete="CASCADE")
-    kind: QuotaKind = Field(primary_key=True, sa_type=choice(QuotaKind))
+    kind: QuotaKind = Field(primary_key=True, sa_type=enum_column(QuotaKind))
     most: Decimal | None = Field(default=None, sa_type=Dollars)
     """None: no limit."""
     updated_at: dt.datetime = Field(default_factory=now, sa_type=Timestamp)
 
 
-async def own_quotas(session: AsyncSession, project_id: str) -> dict[QuotaKind, Decimal | None]:
+async def load_operator_quotas(session: AsyncSession, project_id: str) -> dict[QuotaKind, Decimal | None]:
     """What an operator has set for the project."""
     rows = await session.execute(select(ProjectQuota).where(col(ProjectQuota.project_id) == project_id))
     return {row.kind: row.most for row in rows.scalars()}
 
 
-async def quota_of(session: AsyncSession, project_id: str, default: Quota) -> Quota:
+async def load_quota(session: AsyncSession, project_id: str, default: Quota) -> Quota:
     """The project's quota: each limit its own, or the default's where the operator has set none."""
-    own = await own_quotas(session, project_id)
+    own = await load_operator_quotas(session, project_id)
     sandboxes = own.get(QuotaKind.sandboxes)
     return Quota(
         own.get(QuotaKind.model_usd, default.model_usd),
@@ -87,7 +87,7 @@ async def set_quota(session: AsyncSession, project: Project, kind: QuotaKind, mo
     await session.flush()
 
 
-async def unset_quota(session: AsyncSession, project: Project, kind: QuotaKind) -> None:
+async def reset_quota(session: AsyncSession, project: Project, kind: QuotaKind) -> None:
     """Have the settings limit the project again."""
     own = await session.get(ProjectQuota, (project.id, kind))
     if own is not None:
@@ -95,7 +95,7 @@ async def unset_quota(session: AsyncSession, project: Project, kind: QuotaKind) 
         await session.flush()
 
 
-class QuotaUse(NamedTuple):
+class QuotaUsage(NamedTuple):
     """How a project stands with its quota of the server's model key in a month."""
 
     most_usd: Decimal
@@ -111,15 +111,15 @@ class QuotaUse(NamedTuple):
         return self.spent_usd + self.reserved_usd >= self.most_usd
 
 
-async def read_shared(session: AsyncSession, project_id: str) -> Decimal:
+async def load_quota_spending(session: AsyncSession, project_id: str) -> Decimal:
     """What the project has spent with the server's key in this month; nothing is written."""
-    budget = await session.get(Budget, shared_budget_id(project_id))
+    budget = await session.get(Budget, quota_budget_id(project_id))
     if budget is None or budget.month is None or budget.month < now().date().replace(day=1):
         return Decimal(0)
     return budget.spent_usd
 
 
-async def jobs_before(session: AsyncSession, sandbox: Sandbox) -> int:
+async def count_jobs_ahead(session: AsyncSession, sandbox: Sandbox) -> int:
     """How many other jobs of the project have a sandbox at work that was asked for before this one.
 
     0 where the job has another one at work already: jobs that need two would else wait for each other.
@@ -136,7 +136,7 @@ async def jobs_before(session: AsyncSession, sandbox: Sandbox) -> int:
     return int((await session.execute(before)).scalar_one())
 
 
-async def busy_jobs(session: AsyncSession, project_id: str) -> int:
+async def count_busy_jobs(session: AsyncSession, project_id: str) -> int:
     """How many jobs of the project have a sandbox at work."""
     statement = select(func.count(col(Sandbox.job_id).distinct())).where(
         col(Sandbox.project_id) == project_id, col(Sandbox.status).in_(LIVE_STATUSES)

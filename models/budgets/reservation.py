@@ -17,20 +17,20 @@ from sqlmodel import Field, col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models.base import Dollars, Table, Timestamp, now
-from models.budgets.budget import Budget, Scope, budget_ids, lock_budgets, shared_budget_id
-from models.budgets.money_code import MoneyCode
-from models.budgets.quota import QuotaUse
+from models.budgets.budget import Budget, BudgetScope, budget_ids, lock_budgets, quota_budget_id
+from models.budgets.money_code import BudgetWaitCode
+from models.budgets.quota import QuotaUsage
 from models.budgets.usage import CostRate
 
-LEASE: Final = dt.timedelta(hours=2, minutes=10)
-"""Longer than an attempt of a turn may take (`kit.temporal.LONG`): whose lease is over has died."""
-FEWEST_TOKENS: Final = 4_096
+LEASE_DURATION: Final = dt.timedelta(hours=2, minutes=10)
+"""Longer than an attempt of a turn may take (`kit.temporal.LONG_RUNNING`): whose lease is over has died."""
+MIN_ANSWER_TOKENS: Final = 4_096
 """An answer is never given less room than this because of money: cut answers would only waste the rest."""
-_CENT: Final = Decimal("0.00000001")
+_SMALLEST_AMOUNT_USD: Final = Decimal("0.00000001")
 """The smallest amount that a row can hold."""
-_LARGEST: Final = Decimal(99_999_999)
+_MAX_AMOUNT_USD: Final = Decimal(99_999_999)
 """The largest amount that a row can hold: more than any cap."""
-_MILLION: Final = Decimal(1_000_000)
+_TOKENS_PER_PRICE: Final = Decimal(1_000_000)
 
 
 class Reservation(Table, table=True):
@@ -48,7 +48,7 @@ class Reservation(Table, table=True):
     leased_until: dt.datetime = Field(sa_type=Timestamp)
 
 
-class Call(NamedTuple):
+class ModelCall(NamedTuple):
     """A model call that is to be paid for, by one attempt of a turn."""
 
     session_id: str
@@ -71,16 +71,16 @@ class Call(NamedTuple):
         return budget_ids(self.project_id, self.chain_id, self.job_id, counts_for_quota=self.counts_for_quota)
 
 
-class Granted(NamedTuple):
+class ReservationGrant(NamedTuple):
     """The call may be made, with an answer of at most so many tokens."""
 
     max_tokens: int
 
 
-class Refusal(BaseModel):
+class ReservationRefusal(BaseModel):
     """The call may not be made."""
 
-    code: MoneyCode
+    code: BudgetWaitCode
     needs_usd: Decimal
     """What it may cost at the least that makes sense."""
     budgets: list[str]
@@ -88,18 +88,23 @@ class Refusal(BaseModel):
     model: str
 
 
-def price_of(rate: CostRate | None, input_tokens: int, output_tokens: int) -> Decimal:
+def max_price(rate: CostRate | None, input_tokens: int, output_tokens: int) -> Decimal:
     """What a call costs at most; a model without a price costs nothing that anybody knows of."""
     if rate is None:
         return Decimal(0)
     dearest = max(rate.input, rate.cache_write_5m, rate.cache_write_1h, rate.cache_read)
-    usd = (dearest * input_tokens + rate.output * output_tokens) / _MILLION
-    return min(usd, _LARGEST).quantize(_CENT, ROUND_CEILING)
+    usd = (dearest * input_tokens + rate.output * output_tokens) / _TOKENS_PER_PRICE
+    return min(usd, _MAX_AMOUNT_USD).quantize(_SMALLEST_AMOUNT_USD, ROUND_CEILING)
 
 
 async def reserve(
-    session: AsyncSession, call: Call, model: str, rate: CostRate | None, input_tokens: int, max_tokens: int
-) -> Granted | Refusal | QuotaUse:
+    session: AsyncSession,
+    call: ModelCall,
+    model: str,
+    rate: CostRate | None,
+    input_tokens: int,
+    max_tokens: int,
+) -> ReservationGrant | ReservationRefusal | QuotaUsage:
     """Set aside what the call may cost, in every budget that pays for it, or in none.
 
     All of them are locked, so of calls that are made at once each sees what the others have set aside.  An
@@ -108,23 +113,27 @@ async def reserve(
     is used up.
     """
     budgets = await lock_budgets(session, call.project_id, call.budget_ids)
-    reserved = await reserved_by_others(session, call)
-    if (use := _quota_use(call, budgets, reserved)) is not None and use.is_used_up:
+    reserved = await load_other_reservations(session, call)
+    if (use := _quota_usage(call, budgets, reserved)) is not None and use.is_used_up:
         return use
     capped = [budget for budget in budgets if budget.cap_usd is not None]
     if rate is None and capped:
         ids = [budget.id for budget in capped]
-        return Refusal(code=MoneyCode.unpriced, needs_usd=Decimal(0), budgets=ids, model=model)
-    fewest = min(FEWEST_TOKENS, max_tokens)
-    needs = price_of(rate, input_tokens, fewest)
-    if code := refuse(capped, reserved, needs):
-        ids = [budget.id for budget in short_of(capped, reserved, needs, code)]
-        return Refusal(code=code, needs_usd=needs, budgets=ids, model=model)
+        return ReservationRefusal(
+            code=BudgetWaitCode.unpriced, needs_usd=Decimal(0), budgets=ids, model=model
+        )
+    fewest = min(MIN_ANSWER_TOKENS, max_tokens)
+    needs = max_price(rate, input_tokens, fewest)
+    if code := refusal_code(capped, reserved, needs):
+        ids = [budget.id for budget in insufficient_budgets(capped, reserved, needs, code)]
+        return ReservationRefusal(code=code, needs_usd=needs, budgets=ids, model=model)
     rooms = [room for budget in capped if (room := budget.room(reserved[budget.scope])) is not None]
     tokens = (
-        min([max_tokens, *(affordable(rate, input_tokens, room) for room in rooms)]) if rate else max_tokens
+        min([max_tokens, *(affordable_tokens(rate, input_tokens, room) for room in rooms)])
+        if rate
+        else max_tokens
     )
-    amount = price_of(rate, input_tokens, tokens)
+    amount = max_price(rate, input_tokens, tokens)
     row = {
         "session_id": call.session_id,
         "sequence": call.sequence,
@@ -133,49 +142,53 @@ async def reserve(
         "job_id": call.job_id,
         "owner": call.owner,
         "amount_usd": amount,
-        "leased_until": now() + LEASE,
+        "leased_until": now() + LEASE_DURATION,
     }
     taken_over = {name: row[name] for name in ("owner", "amount_usd", "leased_until")}
     put = insert(Reservation).values(row)
     await session.execute(
         put.on_conflict_do_update(index_elements=["session_id", "sequence"], set_=taken_over)
     )
-    return Granted(tokens)
+    return ReservationGrant(tokens)
 
 
-def _quota_use(call: Call, budgets: list[Budget], reserved: dict[Scope, Decimal]) -> QuotaUse | None:
+def _quota_usage(
+    call: ModelCall, budgets: list[Budget], reserved: dict[BudgetScope, Decimal]
+) -> QuotaUsage | None:
     """How the project stands with the quota that the call counts for; None where it counts for none.
 
     All that the project has set aside counts: at any one time, the same key pays for all its calls.
     """
     if call.quota_usd is None:
         return None
-    [shared] = [budget for budget in budgets if budget.id == shared_budget_id(call.project_id)]
+    [shared] = [budget for budget in budgets if budget.id == quota_budget_id(call.project_id)]
     assert shared.month is not None, "it is of a month since it was made"
-    return QuotaUse(call.quota_usd, shared.month, shared.spent_usd, reserved[Scope.project])
+    return QuotaUsage(call.quota_usd, shared.month, shared.spent_usd, reserved[BudgetScope.project])
 
 
-def affordable(rate: CostRate | None, input_tokens: int, room: Decimal) -> int:
+def affordable_tokens(rate: CostRate | None, input_tokens: int, room: Decimal) -> int:
     """Tokens of an answer that so much pays for, besides the question."""
     if rate is None or not rate.output:
         return 2**31 - 1
-    left = room - price_of(rate, input_tokens, 0)
-    return max(0, int((left * _MILLION / rate.output).to_integral_value(ROUND_FLOOR)))
+    left = room - max_price(rate, input_tokens, 0)
+    return max(0, int((left * _TOKENS_PER_PRICE / rate.output).to_integral_value(ROUND_FLOOR)))
 
 
-def refuse(capped: list[Budget], reserved: dict[Scope, Decimal], needs: Decimal) -> MoneyCode | None:
+def refusal_code(
+    capped: list[Budget], reserved: dict[BudgetScope, Decimal], needs: Decimal
+) -> BudgetWaitCode | None:
     """Why a call that costs so much cannot be made; None when it can."""
-    for code in (MoneyCode.reached, MoneyCode.reserved):
-        if short_of(capped, reserved, needs, code):
+    for code in (BudgetWaitCode.reached, BudgetWaitCode.reserved):
+        if insufficient_budgets(capped, reserved, needs, code):
             return code
     return None
 
 
-def short_of(
-    capped: list[Budget], reserved: dict[Scope, Decimal], needs: Decimal, code: MoneyCode
+def insufficient_budgets(
+    capped: list[Budget], reserved: dict[BudgetScope, Decimal], needs: Decimal, code: BudgetWaitCode
 ) -> list[Budget]:
     """The budgets that cannot pay so much: by their caps alone, or with what is reserved."""
-    with_reserved = code is MoneyCode.reserved
+    with_reserved = code is BudgetWaitCode.reserved
     return [
         budget
         for budget in capped
@@ -184,7 +197,7 @@ def short_of(
     ]
 
 
-async def reserved_by_others(session: AsyncSession, call: Call) -> dict[Scope, Decimal]:
+async def load_other_reservations(session: AsyncSession, call: ModelCall) -> dict[BudgetScope, Decimal]:
     """What other sessions have set aside, by the scope of the budgets that are to pay for this call.
 
     A session makes one call at a time: what else is set aside for it was left by an attempt that died, and
@@ -198,10 +211,15 @@ async def reserved_by_others(session: AsyncSession, call: Call) -> dict[Scope, D
         func.coalesce(func.sum(amount).filter(col(Reservation.job_id) == call.job_id), 0),
     ).where(col(Reservation.project_id) == call.project_id, ~is_own)
     project, chain, job = (await session.execute(statement)).one()
-    return {Scope.project: project, Scope.chain: chain, Scope.run: job, Scope.job: job}
+    return {
+        BudgetScope.project: project,
+        BudgetScope.chain: chain,
+        BudgetScope.run: job,
+        BudgetScope.job: job,
+    }
 
 
-async def release(session: AsyncSession, call: Call) -> None:
+async def release(session: AsyncSession, call: ModelCall) -> None:
     """Give up what an attempt has set aside; not what another attempt of the turn has taken over."""
     await session.execute(
         delete(Reservation).where(
@@ -212,9 +230,9 @@ async def release(session: AsyncSession, call: Call) -> None:
     )
 
 
-async def reserved_of(session: AsyncSession, budget: Budget) -> Decimal:
+async def load_reserved(session: AsyncSession, budget: Budget) -> Decimal:
     """What is set aside in one budget just now."""
-    owner = {Scope.project: Reservation.project_id, Scope.chain: Reservation.chain_id}
+    owner = {BudgetScope.project: Reservation.project_id, BudgetScope.chain: Reservation.chain_id}
     column = owner.get(budget.scope, Reservation.job_id)
     statement = select(func.coalesce(func.sum(Reservation.amount_usd), 0)).where(
         col(Reservation.project_id) == budget.project_id, col(column) == budget.id

@@ -7,11 +7,11 @@ from pydantic.config import JsonDict
 from sqlalchemy import select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from kit.schemas import Body, Cap, Money, Wire
+from kit.schemas import Body, CapUsd, UsdAmount, Wire
 from models.base import now
-from models.budgets.budget import Budget, Scope, spent_by
-from models.budgets.reservation import reserved_of
-from models.json_view import example, pairs
+from models.budgets.budget import Budget, BudgetScope, spent_sql
+from models.budgets.reservation import load_reserved
+from models.json_view import example, json_object_sql
 
 BUDGET: Final[JsonDict] = {"capUsd": 10.0, "spentUsd": 0.42, "reservedUsd": 0.06}
 
@@ -20,12 +20,12 @@ class BudgetRead(Wire):
     """How a cap stands."""
 
     model_config = example(**BUDGET)
-    cap_usd: Money | None
+    cap_usd: UsdAmount | None
     """What may be spent on models in all, in US dollars; a project's is for a calendar month (UTC). Null: no
     limit."""
-    spent_usd: Money
+    spent_usd: UsdAmount
     """What was spent on models."""
-    reserved_usd: Money
+    reserved_usd: UsdAmount
     """What is set aside for model calls that are being answered: what they may cost at most."""
 
 
@@ -33,7 +33,7 @@ class BudgetChange(Body):
     """A new cap, or none."""
 
     model_config = example(maxCostUsd=20)
-    max_cost_usd: Cap | None
+    max_cost_usd: CapUsd | None
     """What may be spent in all, in US dollars; null removes the limit.
 
     One below what is spent is allowed: the next model call waits.
@@ -50,11 +50,11 @@ class ReachedBudget(BudgetRead):
         neededUsd=0.08,
         **BUDGET,
     )
-    scope: Scope
+    scope: BudgetScope
     """Whose cap it is."""
     holder_id: str
     """The id of the project, chain, run or merge that has the cap."""
-    needed_usd: Money
+    needed_usd: UsdAmount
     """What the next model call may cost, at the least that makes sense."""
     change_with: str
     """The operation that raises or removes the cap."""
@@ -69,7 +69,7 @@ def budget_sql(table: str, spent: str | None = None) -> str:
         f"(SELECT sum(amount_usd) FROM reservation WHERE reservation.project_id = {table}.project_id"  # noqa: S608
         f" AND reservation.{column} = {table}.id)"
     )
-    return pairs(
+    return json_object_sql(
         capUsd=f"{own.format('cap_usd')}::float8",
         spentUsd=f"coalesce({spent or own.format('spent_usd')}, {'0' if spent else runs}, 0)::float8",
         reservedUsd=f"coalesce({reserved}, 0)::float8",
@@ -81,14 +81,14 @@ async def read_budget(session: AsyncSession, project_id: str, holder_id: str) ->
     month = now().date().replace(day=1)
     budget = await session.get(Budget, holder_id, populate_existing=True)
     if budget is None:
-        spent, _ = spent_by(holder_id, month)
+        spent, _ = spent_sql(holder_id, month)
         amount = (await session.execute(select(spent))).scalar_one_or_none()
         budget = Budget(id=holder_id, project_id=project_id, spent_usd=amount or Decimal(0))
-        reserved = await reserved_of(session, budget)
+        reserved = await load_reserved(session, budget)
         return BudgetRead(cap_usd=None, spent_usd=budget.spent_usd, reserved_usd=reserved)
     is_over = budget.month is not None and budget.month < month
     return BudgetRead(
         cap_usd=budget.cap_usd,
         spent_usd=budget.spent_usd if not is_over else budget.spent_usd * 0,
-        reserved_usd=await reserved_of(session, budget),
+        reserved_usd=await load_reserved(session, budget),
     )

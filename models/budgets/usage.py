@@ -10,7 +10,7 @@ from sqlmodel import Field, col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from kit.ids import is_id, prefixed
-from models.base import Dollars, Record, Table, Timestamp, choice, now
+from models.base import Dollars, Record, Table, Timestamp, enum_column, now
 
 
 class UsageUnit(StrEnum):
@@ -45,7 +45,7 @@ class UsageRecord(Record, table=True):
     service: str
     date: dt.date = Field(default_factory=lambda: now().date())
     quantity: int
-    unit: UsageUnit = Field(sa_type=choice(UsageUnit))
+    unit: UsageUnit = Field(sa_type=enum_column(UsageUnit))
     cost_usd: Decimal = Field(sa_type=Dollars)
     run_id: str | None = None
     sandbox_id: str | None = None
@@ -55,13 +55,13 @@ class UsageRecord(Record, table=True):
     """What used it (a message, a sandbox): with the unit unique, so that nothing is counted twice."""
 
 
-def attribution(job_id: str) -> dict[str, str]:
+def source_column(job_id: str) -> dict[str, str]:
     """The column of a usage record that names the job whose work used it."""
     columns = {"r": "run_id", "is": "issue_session_id"}
     return {column: job_id for prefix, column in columns.items() if is_id(job_id, prefix)}
 
 
-async def forget_sources(session: AsyncSession, those: ColumnElement[bool]) -> None:
+async def clear_usage_sources(session: AsyncSession, those: ColumnElement[bool]) -> None:
     """Keep what was used and what it cost, without saying by what: that is deleted for good."""
     unnamed = {"run_id": None, "issue_session_id": None, "sandbox_id": None, "source_id": col(UsageRecord.id)}
     await session.execute(update(UsageRecord).where(those).values(unnamed))
@@ -101,7 +101,7 @@ class Tokens(NamedTuple):
         return self.cache_write_5m + self.cache_write_1h
 
 
-class Charged(Protocol):
+class CostCounter(Protocol):
     """A row that counts what was used for it: a job, or a run's step."""
 
     cost_usd: Decimal
@@ -111,7 +111,7 @@ class Charged(Protocol):
     cache_write_tokens: int
 
 
-def charge(row: Charged, tokens: Tokens, cost_usd: Decimal) -> None:
+def add_cost(row: CostCounter, tokens: Tokens, cost_usd: Decimal) -> None:
     """Count what one request to a model used and cost, whatever has become of the row meanwhile."""
     row.cost_usd += cost_usd
     row.input_tokens += tokens.input
@@ -120,7 +120,7 @@ def charge(row: Charged, tokens: Tokens, cost_usd: Decimal) -> None:
     row.cache_write_tokens += tokens.cache_write
 
 
-async def rate_of(
+async def find_cost_rate(
     session: AsyncSession, model: str, project_id: str, *, installations_first: bool = False
 ) -> CostRate | None:
     """What the model costs this project; None for a model without a price.
@@ -141,7 +141,7 @@ async def rate_of(
     return max(fitting, key=place, default=None)
 
 
-def cost(rate: CostRate | None, tokens: Tokens) -> dict[UsageUnit, tuple[int, Decimal]]:
+def price_usage(rate: CostRate | None, tokens: Tokens) -> dict[UsageUnit, tuple[int, Decimal]]:
     """Quantity and price in USD of every unit that was used; a model without a rate costs nothing."""
     zero = Decimal(0)
     price = rate or CostRate(

@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from sqlmodel import Field
 
-from models.base import Timestamp, choice, now
+from models.base import Timestamp, enum_column, now
 from models.event import Eventful, EventType
 
 
@@ -36,7 +36,7 @@ class Chain(Eventful):
     STARTED: ClassVar[EventType] = EventType.chain_started
     """The event that says that the engine has it."""
 
-    status: ChainStatus = Field(default=ChainStatus.pending, sa_type=choice(ChainStatus))
+    status: ChainStatus = Field(default=ChainStatus.pending, sa_type=enum_column(ChainStatus))
     workflow_id: str = Field(index=True)
     github_repo_url: str
     repository_slug: str
@@ -117,7 +117,7 @@ class Chain(Eventful):
         self.temporal_namespace = None
 
 
-def placed(values: list[str | None], index: int, value: str | None) -> list[str | None]:
+def with_item(values: list[str | None], index: int, value: str | None) -> list[str | None]:
     """A new list with the value at the index, filled up with None before it."""
     longer = [*values, *[None] * (index + 1 - len(values))]
     return [*longer[:index], value, *longer[index + 1 :]]

@@ -3,7 +3,7 @@
 from typing import Final
 
 from kit.schemas import Wire
-from models.json_view import pairs
+from models.json_view import json_object_sql
 
 
 class ChainError(Wire):
@@ -19,6 +19,6 @@ class ChainError(Wire):
 
 CHAIN_ERROR: Final = (
     "CASE WHEN error_code IS NOT NULL THEN "
-    f"{pairs(code='error_code', message='error_message', runId='error_run_id')} END"
+    f"{json_object_sql(code='error_code', message='error_message', runId='error_run_id')} END"
 )
 """SQL of a chain's error."""

@@ -6,7 +6,7 @@ from sqlmodel import Field
 from kit.errors import Conflict
 from kit.ids import prefixed
 from models.base import Json
-from models.chains.chain import Chain, ChainStatus, placed
+from models.chains.chain import Chain, ChainStatus, with_item
 
 
 class SprintChain(Chain, table=True):
@@ -68,11 +68,11 @@ class SprintChain(Chain, table=True):
 
     def begin_sprint(self, index: int, run_id: str) -> None:
         self.current_sprint_index = index
-        self.sprint_run_ids = placed(self.sprint_run_ids, index, run_id)
+        self.sprint_run_ids = with_item(self.sprint_run_ids, index, run_id)
 
     def end_sprint(self, index: int, pr_url: str | None) -> None:
         """It completed: an attempt that comes after this one begins with the next."""
-        self.sprint_pr_urls = placed(self.sprint_pr_urls, index, pr_url)
+        self.sprint_pr_urls = with_item(self.sprint_pr_urls, index, pr_url)
         self.current_sprint_index = index + 1
 
     def run_of(self, index: int) -> str | None:

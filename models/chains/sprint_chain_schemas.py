@@ -5,17 +5,17 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 from pydantic.config import JsonDict
 
-from kit.schemas import Body, Cap, Moment, Read, Wire
+from kit.schemas import Body, CapUsd, Read, UtcTimestamp, Wire
 from models.budgets.schemas import BUDGET, BudgetRead, budget_sql
 from models.chains.chain import ChainStatus
 from models.chains.chain_error_schema import CHAIN_ERROR, ChainError
 from models.chains.sprint_chain import SprintChain
-from models.json_view import View, example, pairs
+from models.json_view import JsonView, example, json_object_sql
 from models.runs.run import RunStatus
 
 CHAIN = "sc_0198f2c9b1c27d3e8f4a5b6c7d8e9f0a"
 WORKFLOW = "wf_0198f2c4a1b27c3d8e4f5a6b7c8d9e0f"
-LONGEST = 1_000
+MAX_SPRINTS = 1_000
 """Sprints of one chain."""
 _CHAIN: JsonDict = {
     "id": CHAIN,
@@ -53,19 +53,19 @@ _CHAIN: JsonDict = {
 }
 
 
-def _in_order(range_: list[int]) -> list[int]:
+def _require_ascending(range_: list[int]) -> list[int]:
     start, end = range_
-    if end < start or end - start >= LONGEST:
-        raise ValueError(f"give [start, end] with start ≤ end and at most {LONGEST} sprints")
+    if end < start or end - start >= MAX_SPRINTS:
+        raise ValueError(f"give [start, end] with start ≤ end and at most {MAX_SPRINTS} sprints")
     return range_
 
 
 SprintRange = Annotated[
     list[Annotated[int, Field(ge=0, le=1_000_000)]],
     Field(min_length=2, max_length=2),
-    AfterValidator(_in_order),
+    AfterValidator(_require_ascending),
 ]
-Index = Annotated[int, Field(ge=0, lt=LONGEST)]
+Index = Annotated[int, Field(ge=0, lt=MAX_SPRINTS)]
 
 
 class SprintRead(Wire):
@@ -113,11 +113,11 @@ class SprintChainRead(Read):
     """Why it failed, and with which run; null unless it has."""
     budget: BudgetRead
     """What its runs may cost together, have cost, and may cost just now."""
-    created_at: Moment
+    created_at: UtcTimestamp
     """When it was asked for."""
-    started_at: Moment | None
+    started_at: UtcTimestamp | None
     """When it was first begun; null until then."""
-    completed_at: Moment | None
+    completed_at: UtcTimestamp | None
     """When it ended, whatever came of it; null until then, and again while it is tried again."""
 
 
@@ -145,7 +145,7 @@ class SprintChainCreate(Body):
     does not exist."""
     resume_from_sprint: Index | None = None
     """The index of the sprint to begin at, from 0; the first when it is left out."""
-    max_cost_usd: Cap | None = None
+    max_cost_usd: CapUsd | None = None
     """What its runs may cost together, in US dollars; no limit when it is left out."""
 
 
@@ -158,7 +158,7 @@ class SprintChainResume(Body):
     first one that has not completed of a failed chain."""
 
 
-_SPRINT = pairs(
+_SPRINT = json_object_sql(
     index="(ordinal - 1)",
     runId="run_id",
     status="run.status",
@@ -181,4 +181,4 @@ _COLUMNS = {
     )""",  # noqa: S608
     "error": CHAIN_ERROR,
 }
-SPRINT_CHAINS = View(SprintChainRead, SprintChain, "Sprint chain", shown=_COLUMNS)
+SPRINT_CHAINS = JsonView(SprintChainRead, SprintChain, "Sprint chain", shown=_COLUMNS)

@@ -9,8 +9,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from kit.errors import Conflict, NotFound
 from kit.ids import prefixed
 from models.base import Json, Timestamp, now
-from models.chains.chain import Chain, ChainStatus, placed
-from models.issues.issue import issues_of
+from models.chains.chain import Chain, ChainStatus, with_item
+from models.issues.issue import select_issues
 
 
 class WorkChain(Chain, table=True):
@@ -51,18 +51,18 @@ class WorkChain(Chain, table=True):
 
     def begin_issue(self, index: int, run_id: str) -> None:
         self.current_issue_index = index
-        self.issue_run_ids = placed(self.issue_run_ids, index, run_id)
+        self.issue_run_ids = with_item(self.issue_run_ids, index, run_id)
 
     def leave_issue(self, index: int, run_id: str | None, pr_url: str | None) -> None:
         """The issue at the index is done, by this run if any: the next one is current."""
         self.current_issue_index = min(index + 1, self.count - 1)
-        self.issue_run_ids = placed(self.issue_run_ids, index, run_id)
-        self.issue_pr_urls = placed(self.issue_pr_urls, index, pr_url)
+        self.issue_run_ids = with_item(self.issue_run_ids, index, run_id)
+        self.issue_pr_urls = with_item(self.issue_pr_urls, index, pr_url)
 
 
-async def put_issues_into(session: AsyncSession, chain: WorkChain) -> None:
+async def assign_issues(session: AsyncSession, chain: WorkChain) -> None:
     """Have the chain's issues say that they are in it; NotFound when one of them does not exist."""
-    statement = issues_of(chain.project_id, chain.issue_ids)
+    statement = select_issues(chain.project_id, chain.issue_ids)
     issues = {issue.id: issue for issue in (await session.execute(statement)).scalars()}
     for issue_id in chain.issue_ids:
         if issue_id not in issues:
@@ -75,6 +75,6 @@ async def delete_chain(session: AsyncSession, chain: WorkChain) -> None:
     if chain.is_at_work:
         raise Conflict(f"The chain is {chain.status}: cancel it first.")
     chain.trash()
-    for issue in (await session.execute(issues_of(chain.project_id, chain.issue_ids))).scalars():
+    for issue in (await session.execute(select_issues(chain.project_id, chain.issue_ids))).scalars():
         if issue.chain_id == chain.id:
             issue.change(chain_id=None)

@@ -5,14 +5,14 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 from pydantic.config import JsonDict
 
-from kit.schemas import Body, Cap, Moment, Read, Title
+from kit.schemas import Body, CapUsd, Read, Title, UtcTimestamp
 from models.budgets.schemas import BUDGET, BudgetRead, budget_sql
 from models.chains.chain import ChainStatus
 from models.chains.chain_error_schema import CHAIN_ERROR, ChainError
 from models.chains.work_chain import WorkChain
 from models.issues.issue import Issue
-from models.issues.issue_schemas import EXAMPLE, ISSUE, MOST, IssueRead
-from models.json_view import View, example
+from models.issues.issue_schemas import EXAMPLE, ISSUE, MAX_ISSUE_IDS, IssueRead
+from models.json_view import JsonView, example
 from models.runs.run_schemas import RUN, WORKFLOW
 
 CHAIN = "wc_0198f2cbb1c27d3e8f4a5b6c7d8e9f0a"
@@ -35,17 +35,19 @@ _CHAIN: JsonDict = {
     "startedAt": "2026-01-15T10:00:00.100Z",
     "completedAt": None,
 }
-_PLACE = "(array_position(%(id)s::text[], issue.id::text) - 1)"
+_ISSUE_INDEX = "(array_position(%(id)s::text[], issue.id::text) - 1)"
 """SQL of an issue's index among those that a list is of."""
 
 
-def _all_different(ids: list[str]) -> list[str]:
+def _require_unique(ids: list[str]) -> list[str]:
     if len(set(ids)) < len(ids):
         raise ValueError("name each issue once")
     return ids
 
 
-IssueIds = Annotated[list[str], Field(min_length=1, max_length=MOST), AfterValidator(_all_different)]
+IssueIds = Annotated[
+    list[str], Field(min_length=1, max_length=MAX_ISSUE_IDS), AfterValidator(_require_unique)
+]
 
 
 class WorkChainRead(Read):
@@ -77,11 +79,11 @@ class WorkChainRead(Read):
     """Why it failed, and with which run; null unless it has."""
     budget: BudgetRead
     """What its runs may cost together, have cost, and may cost just now."""
-    created_at: Moment
+    created_at: UtcTimestamp
     """When it was created."""
-    started_at: Moment | None
+    started_at: UtcTimestamp | None
     """When it was first begun; null until then."""
-    completed_at: Moment | None
+    completed_at: UtcTimestamp | None
     """When it ended, whatever came of it; null until then, and again while it is tried again."""
 
 
@@ -109,7 +111,7 @@ class WorkChainCreate(Body):
     branch_name: Annotated[str, Field(min_length=1, max_length=250)] | None = None
     """The branch that the first issue's run works from and that pull requests go to; made from the default
     branch if it does not exist."""
-    max_cost_usd: Cap | None = None
+    max_cost_usd: CapUsd | None = None
     """What its runs may cost together, in US dollars; no limit when it is left out."""
 
 
@@ -129,8 +131,8 @@ class ChainIssueRead(IssueRead):
     """Its index in the chain, from 0."""
 
 
-WORK_CHAINS = View(
+WORK_CHAINS = JsonView(
     WorkChainRead, WorkChain, "Work chain", shown={"budget": budget_sql("work_chain"), "error": CHAIN_ERROR}
 )
-CHAIN_ISSUES = View(ChainIssueRead, Issue, "Issue", keys=("index",), shown={"index": _PLACE})
+CHAIN_ISSUES = JsonView(ChainIssueRead, Issue, "Issue", keys=("index",), shown={"index": _ISSUE_INDEX})
 """Of the issues that `id` lists, in its order."""

@@ -1,6 +1,6 @@
 """Branches on the wire: as GitHub has them, kept nowhere."""
 
-from kit.schemas import Moment, Read
+from kit.schemas import Read, UtcTimestamp
 from models.json_view import example
 
 
@@ -23,7 +23,7 @@ class BranchRead(Read):
     """The commit that it points to."""
     author: str | None
     """Who wrote that commit: the GitHub login, or else the name in the commit; null when neither is known."""
-    committed_at: Moment
+    committed_at: UtcTimestamp
     """When that commit was made."""
     is_protected: bool
     """Whether rules of the repository protect it; such a branch cannot be deleted here."""

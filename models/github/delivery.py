@@ -12,7 +12,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models.base import Table, Timestamp, now
 
-KEPT = timedelta(days=7)
+RETENTION = timedelta(days=7)
 """GitHub can be asked for three days to deliver again; Svix tries for less than two."""
 
 
@@ -26,11 +26,13 @@ class GithubDelivery(Table, table=True):
     received_at: datetime = Field(default_factory=now, sa_type=Timestamp, index=True)
 
 
-async def take_delivery(session: AsyncSession, id: str, event: str, digest: str | None = None) -> bool:
+async def claim_delivery(session: AsyncSession, id: str, event: str, digest: str | None = None) -> bool:
     """Remember a delivery in the caller's transaction; False when it was taken before, by id or by digest."""
     values = {"id": id, "event": event, "digest": digest, "received_at": now()}
     row = insert(GithubDelivery).values(values).on_conflict_do_nothing()
     taken = (await session.execute(row.returning(col(GithubDelivery.id)))).one_or_none() is not None
     if taken:
-        await session.execute(delete(GithubDelivery).where(col(GithubDelivery.received_at) < now() - KEPT))
+        await session.execute(
+            delete(GithubDelivery).where(col(GithubDelivery.received_at) < now() - RETENTION)
+        )
     return taken

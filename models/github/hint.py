@@ -31,7 +31,7 @@ class GithubHint(Table, table=True):
     """When a delivery said so last."""
 
 
-async def note_hint(session: AsyncSession, run_id: str, left_sha: str = PULL_REQUEST) -> None:
+async def record_hint(session: AsyncSession, run_id: str, left_sha: str = PULL_REQUEST) -> None:
     """Have it read on GitHub; noted again before that, it is read once."""
     hint = insert(GithubHint).values(run_id=run_id, left_sha=left_sha, noted_at=now())
     again = {"noted_at": hint.excluded.noted_at}

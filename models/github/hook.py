@@ -13,9 +13,9 @@ from models.base import Table, Timestamp, now
 from models.projects.project import Project
 from models.webhooks.secret_rotation import SecretRotation
 
-MOST_HOOKS: Final = 50
+MAX_HOOKS: Final = 50
 """Of one project."""
-NO_HOOK: Final = "There is no such hook here: it was never made, or it was deleted."
+HOOK_NOT_FOUND: Final = "There is no such hook here: it was never made, or it was deleted."
 
 
 def new_hook_secret() -> str:
@@ -32,13 +32,13 @@ class GithubHook(SecretRotation, Table, table=True):
     created_at: datetime = Field(default_factory=now, sa_type=Timestamp)
 
 
-async def make_hook(
+async def create_hook(
     session: AsyncSession, project_id: str, description: str | None, sealed: str
 ) -> GithubHook:
     """A new hook of a project; Conflict when that has enough."""
     count = select(func.count()).where(col(GithubHook.project_id) == project_id)
-    if (await session.exec(count)).one() >= MOST_HOOKS:
-        raise Conflict(f"A project has {MOST_HOOKS} hooks at most: delete one first.")
+    if (await session.exec(count)).one() >= MAX_HOOKS:
+        raise Conflict(f"A project has {MAX_HOOKS} hooks at most: delete one first.")
     hook = GithubHook(project_id=project_id, description=description, secret=sealed)
     session.add(hook)
     return hook
@@ -47,12 +47,12 @@ async def make_hook(
 async def find_hook(session: AsyncSession, hook_id: str) -> GithubHook:
     """A hook of a project that is there; NotFound otherwise."""
     if not is_id(hook_id, "ghk"):
-        raise NotFound(NO_HOOK)
+        raise NotFound(HOOK_NOT_FOUND)
     statement = (
         select(GithubHook)
         .join(Project, col(Project.id) == col(GithubHook.project_id))
         .where(col(GithubHook.id) == hook_id, col(Project.deleted_at).is_(None))
     )
     if (hook := (await session.exec(statement)).one_or_none()) is None:
-        raise NotFound(NO_HOOK)
+        raise NotFound(HOOK_NOT_FOUND)
     return hook

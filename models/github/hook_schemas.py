@@ -5,10 +5,10 @@ from typing import Annotated, Any
 from pydantic import Field
 from pydantic.config import JsonDict
 
-from kit.schemas import Body, Moment, Read, Secret
+from kit.schemas import Body, Read, Secret, UtcTimestamp
 from models.github.hook import GithubHook
-from models.json_view import View, example
-from models.webhooks.secret_rotation import SHOWN_OLD_SECRETS
+from models.json_view import JsonView, example
+from models.webhooks.secret_rotation import OLD_SECRETS_UNTIL_SQL
 
 HOOK = "ghk_0198f2c9d3e47f5a9b6c8d7e0f1a2b3c"
 PATH = "/github/webhook/"
@@ -33,11 +33,11 @@ class GithubHookRead(Read):
     """The path of this server that is the webhook's payload URL on GitHub."""
     description: str | None
     """What it is for, in your words."""
-    old_secrets_until: Moment | None
+    old_secrets_until: UtcTimestamp | None
     """Until when replaced secrets are taken too; null when only the present one is."""
-    created_at: Moment
+    created_at: UtcTimestamp
     """When it was made."""
-    updated_at: Moment
+    updated_at: UtcTimestamp
     """When its secret was replaced last, or it was made."""
 
 
@@ -57,20 +57,20 @@ class GithubHookCreate(Body):
     """What it is for, in your words."""
 
 
-GITHUB_HOOKS = View(
+GITHUB_HOOKS = JsonView(
     GithubHookRead,
     GithubHook,
     "Hook",
-    shown={"path": f"'{PATH}' || id", "old_secrets_until": SHOWN_OLD_SECRETS},
+    shown={"path": f"'{PATH}' || id", "old_secrets_until": OLD_SECRETS_UNTIL_SQL},
 )
 
 
-def shown(hook: GithubHook) -> GithubHookRead:
+def hook_read(hook: GithubHook) -> GithubHookRead:
     """As clients see it."""
     return GithubHookRead(**_fields(hook))
 
 
-def with_secret(hook: GithubHook, secret: str) -> NewGithubHook:
+def hook_with_secret(hook: GithubHook, secret: str) -> NewGithubHook:
     """The one answer that shows the secret."""
     return NewGithubHook(**_fields(hook), secret=secret)
 

@@ -13,44 +13,46 @@ from models.merging.merge_job import MergeJob, MergeStatus
 from models.runs.run import PrStatus, Run, RunStatus
 from models.verification.verification import Verification, VerificationStatus
 
-_MERGING = col(MergeJob.status).in_([MergeStatus.pending, MergeStatus.running])
+_MERGE_IS_ACTIVE = col(MergeJob.status).in_([MergeStatus.pending, MergeStatus.running])
 
 
-async def waiting_for_checks(session: AsyncSession, project_id: str | None, slug: str, sha: str) -> list[str]:
+async def find_check_waiters(session: AsyncSession, project_id: str | None, slug: str, sha: str) -> list[str]:
     """Live runs whose commit this is, and merges that looked at it last."""
     runs = select(col(Run.id)).where(
         col(Run.head_sha) == sha,
-        _is(slug, col(Run.repository_slug)),
-        _of(project_id, col(Run.project_id)),
+        _matches_slug(slug, col(Run.repository_slug)),
+        _in_project(project_id, col(Run.project_id)),
         col(Run.status).in_([RunStatus.running, RunStatus.paused]),
     )
     merges = select(col(MergeJob.id)).where(
         col(MergeJob.head_sha) == sha,
-        _is(slug, col(MergeJob.repository_slug)),
-        _of(project_id, col(MergeJob.project_id)),
-        _MERGING,
+        _matches_slug(slug, col(MergeJob.repository_slug)),
+        _in_project(project_id, col(MergeJob.project_id)),
+        _MERGE_IS_ACTIVE,
     )
     return list((await session.execute(runs.union_all(merges))).scalars())
 
 
-async def merging(session: AsyncSession, project_id: str | None, slug: str, number: int) -> list[str]:
+async def find_merges(session: AsyncSession, project_id: str | None, slug: str, number: int) -> list[str]:
     """Merges of this pull request."""
     statement = (
         select(col(MergeJob.id))
         .join(Run, col(Run.id) == col(MergeJob.run_id))
-        .where(_MERGING, *_of_pull_request(project_id, slug, number))
+        .where(_MERGE_IS_ACTIVE, *_of_pull_request(project_id, slug, number))
     )
     return list((await session.execute(statement)).scalars())
 
 
-async def unmerged_runs(session: AsyncSession, project_id: str | None, slug: str, number: int) -> list[str]:
+async def find_unmerged_runs(
+    session: AsyncSession, project_id: str | None, slug: str, number: int
+) -> list[str]:
     """The runs whose pull request this is, and which do not know that it is merged."""
     is_open = col(Run.pr_status).is_distinct_from(PrStatus.merged)
     statement = select(col(Run.id)).where(is_open, *_of_pull_request(project_id, slug, number))
     return list((await session.execute(statement)).scalars())
 
 
-async def verified_by_number(
+async def find_verified_by_number(
     session: AsyncSession, project_id: str | None, slug: str, number: int, sha: str
 ) -> list[str]:
     """The runs whose pull request this is, and that have a valid verification of this commit."""
@@ -58,15 +60,15 @@ async def verified_by_number(
     return list((await session.execute(statement)).scalars())
 
 
-async def verified_by_branch(
+async def find_verified_by_branch(
     session: AsyncSession, project_id: str | None, slug: str, branch: str | None, sha: str
 ) -> list[str]:
     """The runs that pushed this commit to this branch, and have a valid verification of it."""
     statement = select(col(Run.id)).where(
         col(Run.head_sha) == sha,
         col(Run.branch_name) == branch,
-        _is(slug, col(Run.repository_slug)),
-        _of(project_id, col(Run.project_id)),
+        _matches_slug(slug, col(Run.repository_slug)),
+        _in_project(project_id, col(Run.project_id)),
         _is_verified(sha),
     )
     return list((await session.execute(statement)).scalars())
@@ -75,8 +77,8 @@ async def verified_by_branch(
 def _of_pull_request(project_id: str | None, slug: str, number: int) -> tuple[ColumnElement[bool], ...]:
     return (
         col(Run.pr_number) == number,
-        _is(slug, col(Run.repository_slug)),
-        _of(project_id, col(Run.project_id)),
+        _matches_slug(slug, col(Run.repository_slug)),
+        _in_project(project_id, col(Run.project_id)),
     )
 
 
@@ -88,10 +90,10 @@ def _is_verified(sha: str) -> ColumnElement[bool]:
     )
 
 
-def _is(slug: str, column: Mapped[str]) -> ColumnElement[bool]:
+def _matches_slug(slug: str, column: Mapped[str]) -> ColumnElement[bool]:
     """GitHub's names are the same in any case."""
     return func.lower(column) == slug.lower()
 
 
-def _of(project_id: str | None, column: Mapped[str]) -> ColumnElement[bool]:
+def _in_project(project_id: str | None, column: Mapped[str]) -> ColumnElement[bool]:
     return true() if project_id is None else column == project_id

@@ -14,12 +14,12 @@ from sqlmodel import Field
 
 from kit.errors import Conflict
 from kit.ids import prefixed
-from models.base import choice, now
+from models.base import enum_column, now
 from models.event import EventType
 from models.jobs.job import Job
 from models.trash.trashable import Trashable, trash_indexes
 
-ARCHIVED: Final = "ARCHIVED"
+ARCHIVED_CODE: Final = "ARCHIVED"
 """The error of a session that was archived before it had ended."""
 
 
@@ -54,7 +54,7 @@ class AnsweringSession(Trashable, Job, table=True):
     )
     id: str = Field(default_factory=prefixed("as"), primary_key=True)
     issue_session_id: str = Field(index=True)
-    status: AnsweringStatus = Field(default=AnsweringStatus.pending, sa_type=choice(AnsweringStatus))
+    status: AnsweringStatus = Field(default=AnsweringStatus.pending, sa_type=enum_column(AnsweringStatus))
     question_count: int = 0
     reviewed_count: int = 0
     time_limit_seconds: int
@@ -88,7 +88,9 @@ class AnsweringSession(Trashable, Job, table=True):
 
     def archive(self, by: str | None = None) -> None:
         """Into the trash, whatever it was doing."""
-        self.close(AnsweringStatus.failed, code=ARCHIVED, message="It was archived while it was at work.")
+        self.close(
+            AnsweringStatus.failed, code=ARCHIVED_CODE, message="It was archived while it was at work."
+        )
         self.status = AnsweringStatus.archived
         self.trash(by)
 

@@ -4,9 +4,9 @@ from typing import Literal
 
 from pydantic.config import JsonDict
 
-from kit.schemas import Body, Moment, Money, Read
+from kit.schemas import Body, Read, UsdAmount, UtcTimestamp
 from models.issues.answering_session import AnsweringSession, AnsweringStatus
-from models.json_view import View, example, pairs
+from models.json_view import JsonView, example, json_object_sql
 from models.runs.run_schemas import RunError, Waiting
 from models.runs.run_step_schemas import TOKENS, TokenUsage
 
@@ -49,15 +49,15 @@ class AnsweringSessionRead(Read):
     """What its agent did last; null before it begins and once the session has ended."""
     waiting: Waiting | None
     """What holds it up just now; null while nothing does."""
-    cost_usd: Money
+    cost_usd: UsdAmount
     """What its models have cost so far, in US dollars."""
     token_usage: TokenUsage
     """The tokens that its agent used so far."""
     error: RunError | None
     """Why it failed, or that it was archived while at work; null otherwise."""
-    created_at: Moment
+    created_at: UtcTimestamp
     """When it was created."""
-    completed_at: Moment | None
+    completed_at: UtcTimestamp | None
     """When it ended, whatever came of it; null until then."""
 
 
@@ -80,6 +80,9 @@ class AnsweringStatusUpdate(Body):
 
 _COLUMNS = {
     "token_usage": TOKENS,
-    "error": f"CASE WHEN error_code IS NOT NULL THEN {pairs(code='error_code', message='error_message')} END",
+    "error": (
+        "CASE WHEN error_code IS NOT NULL"
+        f" THEN {json_object_sql(code='error_code', message='error_message')} END"
+    ),
 }
-ANSWERING_SESSIONS = View(AnsweringSessionRead, AnsweringSession, "Answering session", shown=_COLUMNS)
+ANSWERING_SESSIONS = JsonView(AnsweringSessionRead, AnsweringSession, "Answering session", shown=_COLUMNS)

@@ -4,21 +4,21 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models.blueprints.blueprint import SandboxConfig
 from models.blueprints.persona import StepRole, ThinkingEffort
-from models.event import EventType, append
+from models.event import EventType, append_event
 from models.issues.answering_session import AnsweringSession
 from models.issues.issue_session import IssueSession
-from models.jobs.snapshot import StepSnapshot, add_job, snapshot_for
-from models.jobs.snapshot_builder import DEFAULT_MAX_TURNS, Shelf
+from models.jobs.snapshot import StepSnapshot, add_job, agents_snapshot
+from models.jobs.snapshot_builder import DEFAULT_MAX_TURNS, SnapshotBuilder
 from models.projects.agent_config import AgentConfig
 from models.projects.project import Project
 
-ASKER = (
+QUESTION_INSTRUCTIONS = (
     "You prepare work that others will do. Read the issues and the code that they are about, and find what "
     "has to be decided before the work begins: what the code cannot tell and its users would notice. Ask "
     "only that, the most important first, and give for every question the answer that you would work with if "
     "nobody replied. Change nothing. End with `finish`; without questions if everything is clear."
 )
-ANSWERER = (
+ANSWER_INSTRUCTIONS = (
     "You prepare work that others will do. The questions of an earlier session were reviewed: what was "
     "decided is not yours to change. Write for each of them the answer that those who do the work are "
     "told: whole in itself, with what it means for this code. Change nothing. End with `finish`."
@@ -47,7 +47,7 @@ async def create_answering_session(
         github_repo_url=scan.github_repo_url,
         time_limit_seconds=scan.timeout_ms // 1000,
     )
-    shelf = Shelf(session, project)
+    shelf = SnapshotBuilder(session, project)
     equipment = await shelf.equip("The project's answeringConfig", config)
     await shelf.add_named_commands(scan.prompt)
     agents = [
@@ -63,9 +63,11 @@ async def create_answering_session(
             commands=equipment.commands,
             max_turns=DEFAULT_MAX_TURNS,
         )
-        for index, (label, instructions) in enumerate([("Questions", ASKER), ("Answers", ANSWERER)])
+        for index, (label, instructions) in enumerate(
+            [("Questions", QUESTION_INSTRUCTIONS), ("Answers", ANSWER_INSTRUCTIONS)]
+        )
     ]
-    snapshot = snapshot_for(
+    snapshot = agents_snapshot(
         project,
         agents,
         scan.prompt,
@@ -75,5 +77,5 @@ async def create_answering_session(
         setup_scripts=equipment.scripts,
     )
     await add_job(session, row, snapshot)
-    append(session, row, EventType.answering_created, {"issueSessionId": scan.id})
+    append_event(session, row, EventType.answering_created, {"issueSessionId": scan.id})
     return row

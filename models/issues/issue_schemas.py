@@ -5,14 +5,14 @@ from typing import Annotated, Literal
 from pydantic import Field
 from pydantic.config import JsonDict
 
-from kit.schemas import Body, Moment, Read, Wire
+from kit.schemas import Body, Read, UtcTimestamp, Wire
 from models.issues.issue import Issue, IssuePriority, IssueStatus
-from models.json_view import View, example, unchanged
+from models.json_view import JsonView, example, unset_field
 
 ISSUE = "iss_0198f2cab1c27d3e8f4a5b6c7d8e9f0a"
 SESSION = "is_0198f2cab1c27d3e8f4a5b6c7d8e9f0b"
 RUN = "r_0198f2c5d3e47a1b9c2d4e6f8a0b1c2d"
-MOST = 100
+MAX_ISSUE_IDS = 100
 """Issues of one request."""
 EXAMPLE: JsonDict = {
     "id": ISSUE,
@@ -57,11 +57,11 @@ class IssueRead(Read):
     """The run that works on it, or worked on it last; null before there was one."""
     chain_id: str | None
     """The work chain that it was put into last; null if it is in none."""
-    created_at: Moment
+    created_at: UtcTimestamp
     """When it was created."""
-    updated_at: Moment
+    updated_at: UtcTimestamp
     """When it was changed last, also by its run."""
-    completed_at: Moment | None
+    completed_at: UtcTimestamp | None
     """When it became completed or failed; null while it is new or running."""
 
 
@@ -92,13 +92,13 @@ class IssueUpdate(Body):
     model_config = example(issueId=ISSUE, priority="critical", suggestedPrompt="Updated fix instructions")
     issue_id: str
     """The issue's id."""
-    title: Title = unchanged()
+    title: Title = unset_field()
     """What it is about, in a line; at most 500 characters."""
-    description: Text | None = unchanged()
+    description: Text | None = unset_field()
     """What is wrong or wanted."""
-    priority: IssuePriority = unchanged()
+    priority: IssuePriority = unset_field()
     """How much it matters."""
-    suggested_prompt: Text | None = unchanged()
+    suggested_prompt: Text | None = unset_field()
     """What a run of it shall be asked to do."""
 
 
@@ -122,7 +122,7 @@ class IssueRefs(Body):
     """Names several issues."""
 
     model_config = example(issueIds=[ISSUE])
-    issue_ids: Annotated[list[str], Field(min_length=1, max_length=MOST)]
+    issue_ids: Annotated[list[str], Field(min_length=1, max_length=MAX_ISSUE_IDS)]
     """The issues' ids, at most 100; unknown ones are passed over."""
 
 
@@ -134,4 +134,4 @@ class DeletedCount(Wire):
     """How many were deleted."""
 
 
-ISSUES = View(IssueRead, Issue, "Issue")
+ISSUES = JsonView(IssueRead, Issue, "Issue")

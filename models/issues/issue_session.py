@@ -9,7 +9,7 @@ from sqlalchemy import Index
 from sqlmodel import Field
 
 from kit.ids import prefixed
-from models.base import Json, choice, now
+from models.base import Json, enum_column, now
 from models.event import EventType
 from models.jobs.job import Job
 from models.trash.trashable import Trashable, trash_indexes
@@ -36,7 +36,9 @@ class IssueSession(Trashable, Job, table=True):
         Index("issue_session_pending", "status", postgresql_where="status = 'pending'"),
     )
     id: str = Field(default_factory=prefixed("is"), primary_key=True)
-    status: IssueSessionStatus = Field(default=IssueSessionStatus.pending, sa_type=choice(IssueSessionStatus))
+    status: IssueSessionStatus = Field(
+        default=IssueSessionStatus.pending, sa_type=enum_column(IssueSessionStatus)
+    )
     prompt: str
     template_id: str
     memory_mb: int | None = None

@@ -5,10 +5,10 @@ from typing import Annotated
 from pydantic import AliasChoices, Field
 from pydantic.config import JsonDict
 
-from kit.schemas import Body, Moment, Money, Read, Title
+from kit.schemas import Body, Read, Title, UsdAmount, UtcTimestamp
 from models.issues.issue_session import IssueSession, IssueSessionStatus
 from models.issues.issue_session_start import IssueSessionStart
-from models.json_view import View, example, pairs
+from models.json_view import JsonView, example, json_object_sql
 from models.runs.run_schemas import RunError, Waiting
 from models.runs.run_step_schemas import TOKENS, TokenUsage
 
@@ -73,21 +73,21 @@ class IssueSessionRead(Read):
     """What its agent took for granted; empty until it is completed."""
     current_step_progress: str | None
     """What its agent did last; null before it begins and once it has ended."""
-    last_progress_at: Moment | None
+    last_progress_at: UtcTimestamp | None
     """When it last did anything; null before it begins."""
     waiting: Waiting | None
     """What holds it up just now; null while nothing does."""
-    cost_usd: Money
+    cost_usd: UsdAmount
     """What its models have cost so far, in US dollars."""
     token_usage: TokenUsage
     """The tokens that its agent used so far."""
     error: RunError | None
     """Why it failed; null unless it has."""
-    created_at: Moment
+    created_at: UtcTimestamp
     """When it was asked for."""
-    started_at: Moment | None
+    started_at: UtcTimestamp | None
     """When it was begun; null until then."""
-    completed_at: Moment | None
+    completed_at: UtcTimestamp | None
     """When it ended, whatever came of it; null until then."""
 
 
@@ -136,6 +136,9 @@ class IssueSessionIds(Body):
 
 _COLUMNS = {
     "token_usage": TOKENS,
-    "error": f"CASE WHEN error_code IS NOT NULL THEN {pairs(code='error_code', message='error_message')} END",
+    "error": (
+        "CASE WHEN error_code IS NOT NULL"
+        f" THEN {json_object_sql(code='error_code', message='error_message')} END"
+    ),
 }
-ISSUE_SESSIONS = View(IssueSessionRead, IssueSession, "Issue session", shown=_COLUMNS)
+ISSUE_SESSIONS = JsonView(IssueSessionRead, IssueSession, "Issue session", shown=_COLUMNS)

@@ -8,15 +8,15 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from kit.schemas import Title
 from models.blueprints.blueprint import SandboxConfig
 from models.blueprints.persona import StepRole, ThinkingEffort
-from models.event import EventType, append
+from models.event import EventType, append_event
 from models.issues.issue_session import IssueSession
-from models.jobs.snapshot import StepSnapshot, add_job, snapshot_for
-from models.jobs.snapshot_builder import DEFAULT_MAX_TURNS, Shelf
+from models.jobs.snapshot import StepSnapshot, add_job, agents_snapshot
+from models.jobs.snapshot_builder import DEFAULT_MAX_TURNS, SnapshotBuilder
 from models.projects.agent_config import AgentConfig, choose_sandbox
 from models.projects.project import Project
-from models.runs.run_start import title
+from models.runs.run_start import run_name_from_prompt
 
-SCOUT = (
+SCAN_INSTRUCTIONS = (
     "You look for issues: bugs, weaknesses, risks and missing tests that matter to the users of this code. "
     "Change nothing. Prove each one before you report it: read the code around it, run it where you can. "
     "Report each with `report_issue` as soon as you are sure, the worst first, and never one that is known "
@@ -48,13 +48,13 @@ async def create_issue_session(
     sandbox = choose_sandbox(request, config)
     row = IssueSession(
         project_id=project.id,
-        name=request.name or title(request.prompt),
+        name=request.name or run_name_from_prompt(request.prompt),
         prompt=request.prompt,
         repository_slug=repository_slug,
         github_repo_url=repository_url,
         **sandbox.model_dump(),
     )
-    shelf = Shelf(session, project)
+    shelf = SnapshotBuilder(session, project)
     equipment = await shelf.equip("The project's issueConfig", config)
     await shelf.add_named_commands(request.prompt)
     agent = StepSnapshot(
@@ -63,13 +63,13 @@ async def create_issue_session(
         label="Issue scan",
         model=config.model or default_model,
         thinking_effort=config.thinking_effort or ThinkingEffort.high,
-        instructions=project.issue_discovery_prompt or SCOUT,
+        instructions=project.issue_discovery_prompt or SCAN_INSTRUCTIONS,
         context=equipment.context,
         skills=equipment.skills,
         commands=equipment.commands,
         max_turns=DEFAULT_MAX_TURNS,
     )
-    snapshot = snapshot_for(
+    snapshot = agents_snapshot(
         project,
         [agent],
         request.prompt,
@@ -79,5 +79,5 @@ async def create_issue_session(
         setup_scripts=equipment.scripts,
     )
     await add_job(session, row, snapshot)
-    append(session, row, EventType.issue_session_created, {"name": row.name})
+    append_event(session, row, EventType.issue_session_created, {"name": row.name})
     return row

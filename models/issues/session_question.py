@@ -12,7 +12,7 @@ from sqlmodel import Field
 
 from kit.errors import Conflict
 from kit.ids import prefixed
-from models.base import Record, Timestamp, choice, now
+from models.base import Record, Timestamp, enum_column, now
 
 
 class QuestionStatus(StrEnum):
@@ -24,14 +24,14 @@ class QuestionStatus(StrEnum):
     declined = "declined"
 
 
-PENDING: Final = "status = 'pending'"
+PENDING_CONDITION: Final = "status = 'pending'"
 """Of questions, for their index and for statements that use it."""
 
 
 class SessionQuestion(Record, table=True):
     __table_args__ = (
         UniqueConstraint("answering_session_id", "number"),
-        Index("question_unread", "project_id", postgresql_where=PENDING),
+        Index("question_unread", "project_id", postgresql_where=PENDING_CONDITION),
     )
     id: str = Field(default_factory=prefixed("sq"), primary_key=True)
     answering_session_id: str = Field(foreign_key="answering_session.id", ondelete="CASCADE")
@@ -40,7 +40,7 @@ class SessionQuestion(Record, table=True):
     question: str
     assumption: str
     correction: str | None = None
-    status: QuestionStatus = Field(default=QuestionStatus.pending, sa_type=choice(QuestionStatus))
+    status: QuestionStatus = Field(default=QuestionStatus.pending, sa_type=enum_column(QuestionStatus))
     reviewed_at: datetime | None = Field(default=None, sa_type=Timestamp)
     reviewed_by: str | None = None
     """The member who did."""

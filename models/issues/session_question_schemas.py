@@ -4,10 +4,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, ValidationInfo, field_validator
 
-from kit.schemas import Body, Moment, Read
+from kit.schemas import Body, Read, UtcTimestamp
 from models.issues.answering_session_schemas import ANSWERING
 from models.issues.session_question import QuestionStatus, SessionQuestion
-from models.json_view import View, example
+from models.json_view import JsonView, example
 
 QUESTION = "sq_0198f2cbb1c27d3e8f4a5b6c7d8e9f0a"
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=10_000)]
@@ -41,7 +41,7 @@ class SessionQuestionRead(Read):
     """The right answer, given when the assumption was declined; null otherwise."""
     status: QuestionStatus
     """Whether it was reviewed, and how."""
-    reviewed_at: Moment | None
+    reviewed_at: UtcTimestamp | None
     """When it was reviewed; null until then."""
     reviewed_by: str | None
     """The member who reviewed it; null until then."""
@@ -77,4 +77,4 @@ class AssumptionUpdate(Body):
     """The new assumption, at most 10,000 characters."""
 
 
-SESSION_QUESTIONS = View(SessionQuestionRead, SessionQuestion, "Session question", keys=("number",))
+SESSION_QUESTIONS = JsonView(SessionQuestionRead, SessionQuestion, "Session question", keys=("number",))

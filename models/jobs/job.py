@@ -7,7 +7,7 @@ from typing import ClassVar, Final
 from sqlmodel import Field
 
 from models.base import Dollars, Json, JsonObject, Timestamp, now
-from models.budgets.money_code import MoneyCode
+from models.budgets.money_code import BudgetWaitCode
 from models.event import Eventful, EventType
 
 WORKFLOW_LOST: Final = "WORKFLOW_LOST"
@@ -108,7 +108,7 @@ class Job(Eventful):
     @property
     def waits_for_money(self) -> bool:
         """Whether its next model call cannot be paid for."""
-        return self.waiting is not None and self.waiting.get("code") in list(MoneyCode)
+        return self.waiting is not None and self.waiting.get("code") in list(BudgetWaitCode)
 
     def _end(self, code: str | None, message: str | None) -> None:
         self.completed_at = now()

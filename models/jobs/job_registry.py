@@ -39,11 +39,11 @@ ISSUE_SESSION_WORKFLOW: Final = "IssueSession"
 ANSWERING_WORKFLOW: Final = "AnsweringSession"
 SPRINT_CHAIN_WORKFLOW: Final = "SprintChain"
 WORK_CHAIN_WORKFLOW: Final = "WorkChain"
-MERGE_WORKFLOW: Final = "PullRequestMerge"
-INTEGRATION_WORKFLOW: Final = "Merge"
+PULL_REQUEST_MERGE_WORKFLOW: Final = "PullRequestMerge"
+COMBINED_MERGE_WORKFLOW: Final = "Merge"
 SANDBOX_WORKFLOW: Final = "Sandbox"
 EXTRACTION_WORKFLOW: Final = "LearningExtraction"
-PAGE: Final = 500
+PAGE_SIZE: Final = 500
 """Rows that are read at once."""
 
 
@@ -74,7 +74,7 @@ class JobKind:
 
 _OF_CHAINS = [RunSource.sprint_chain, RunSource.work_chain]
 _UNFINISHED_CHAIN = [status for status in ChainStatus if not status.is_final]
-_ALL = (
+_JOB_KINDS = (
     JobKind(
         "r",
         Run,
@@ -130,7 +130,7 @@ _ALL = (
         "mj",
         MergeJob,
         "merge",
-        (MERGE_WORKFLOW, INTEGRATION_WORKFLOW),
+        (PULL_REQUEST_MERGE_WORKFLOW, COMBINED_MERGE_WORKFLOW),
         [status for status in MergeStatus if not status.is_final],
         "ask for the merge again; GET /api/v1/merging/get?id={id} says of what",
         col(MergeJob.status) == MergeStatus.pending,
@@ -156,13 +156,13 @@ _ALL = (
         (col(SandboxJob.status) == SandboxJobStatus.pending) & col(SandboxJob.completed_at).is_(None),
     ),
 )
-KINDS: Final = {kind.prefix: kind for kind in _ALL}
+JOB_KINDS: Final = {kind.prefix: kind for kind in _JOB_KINDS}
 """By the prefix of the row's id."""
 
 
-def kind_of(id: str) -> JobKind | None:
+def job_kind_of(id: str) -> JobKind | None:
     """By a row's id, or by that of a workflow of it."""
-    return KINDS.get(id.partition("_")[0])
+    return JOB_KINDS.get(id.partition("_")[0])
 
 
 async def unfinished_rows(session: AsyncSession, kind: JobKind, after: str) -> list[WorkflowRow]:
@@ -170,7 +170,9 @@ async def unfinished_rows(session: AsyncSession, kind: JobKind, after: str) -> l
     table = kind.table
     condition = (col(table.status).in_(kind.unfinished)) & (col(table.id) > after)
     return list(
-        (await session.execute(select(table).where(condition).order_by(col(table.id)).limit(PAGE))).scalars()
+        (
+            await session.execute(select(table).where(condition).order_by(col(table.id)).limit(PAGE_SIZE))
+        ).scalars()
     )
 
 
@@ -181,15 +183,17 @@ async def unstarted_rows(
     table = kind.table
     condition = kind.is_unstarted & (col(table.created_at) < until) & (col(table.id) > after)
     return list(
-        (await session.execute(select(table).where(condition).order_by(col(table.id)).limit(PAGE))).scalars()
+        (
+            await session.execute(select(table).where(condition).order_by(col(table.id)).limit(PAGE_SIZE))
+        ).scalars()
     )
 
 
-async def rows_of(session: AsyncSession, ids: Iterable[str]) -> dict[str, WorkflowRow]:
+async def load_rows(session: AsyncSession, ids: Iterable[str]) -> dict[str, WorkflowRow]:
     """The rows that there are, by id, of whatever kinds."""
     found: dict[str, WorkflowRow] = {}
     wanted = set(ids)
-    for prefix, kind in KINDS.items():
+    for prefix, kind in JOB_KINDS.items():
         of_kind = [each for each in wanted if each.partition("_")[0] == prefix]
         if of_kind:
             statement = select(kind.table).where(col(kind.table.id).in_(of_kind))

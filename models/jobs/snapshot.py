@@ -127,7 +127,7 @@ class Snapshot(BaseModel):
         return blocks
 
 
-def iterations(block: list[StepSnapshot]) -> int:
+def max_iterations(block: list[StepSnapshot]) -> int:
     """How often a block may run at most."""
     if block[0].loop_id is None:
         return 1
@@ -141,7 +141,7 @@ class JobSnapshot(Table, table=True):
     document: JsonObject = Field(sa_type=Json)
 
 
-def snapshot_for(
+def agents_snapshot(
     project: Project,
     agents: list[StepSnapshot],
     prompt: str,

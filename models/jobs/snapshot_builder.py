@@ -9,21 +9,21 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from kit.errors import Conflict, Invalid
 from models.assets.asset import Asset, AssetKind, AssetVersion, ScriptLanguage
-from models.assets.slash_commands import named_commands
+from models.assets.slash_commands import find_slash_commands
 from models.blueprints.blueprint import DEFAULT_LOOP_ITERATIONS, PipelineStep
 from models.blueprints.persona import Persona, StepRole, ThinkingEffort
 from models.jobs.snapshot import ScriptSnapshot, SkillSnapshot, StepSnapshot, TextAsset
-from models.jobs.step_instructions import INSTRUCTIONS
+from models.jobs.step_instructions import ROLE_INSTRUCTIONS
 from models.projects.agent_config import AgentConfig
 from models.projects.project import Project
 
 DEFAULT_MAX_TURNS = 200
-MAX_CHARS = 10_000_000
+MAX_SNAPSHOT_CHARS = 10_000_000
 """Of all that a job brings along: it lies in memory when the job starts, and whenever it is worked on."""
 
 
 @dataclass(frozen=True)
-class Equipment:
+class AgentAssets:
     """The assets of one agent; skills and commands by name, as they lie in the shelf."""
 
     context: TextAsset | None
@@ -32,7 +32,7 @@ class Equipment:
     scripts: list[ScriptSnapshot]
 
 
-class Shelf:
+class SnapshotBuilder:
     """The active versions of what a job's agents name; what leads nowhere is refused with who names it."""
 
     def __init__(self, session: AsyncSession, project: Project) -> None:
@@ -56,7 +56,8 @@ class Shelf:
             persona_id=persona.id if persona else None,
             model=step.model or agent.model or default_model,
             thinking_effort=agent.thinking_effort or ThinkingEffort.medium,
-            instructions=(persona.instructions if persona else None) or INSTRUCTIONS[StepRole(step.role)],
+            instructions=(persona.instructions if persona else None)
+            or ROLE_INSTRUCTIONS[StepRole(step.role)],
             context=equipment.context,
             skills=equipment.skills,
             commands=equipment.commands,
@@ -69,7 +70,7 @@ class Shelf:
             secrets=step.secrets,
         )
 
-    async def equip(self, who: str, agent: Persona | AgentConfig) -> Equipment:
+    async def equip(self, who: str, agent: Persona | AgentConfig) -> AgentAssets:
         """The assets that a persona or a configuration selects, with its skills and commands on the shelf."""
         contexts = [agent.context_id] if agent.context_id else []
         skills = await self._assets(AssetKind.skill, agent.selected_skills, who)
@@ -78,7 +79,7 @@ class Shelf:
             files = [TextAsset.model_validate(file) for file in version.files or []]
             self.skills[asset.name] = SkillSnapshot(name=asset.name, files=files)
         self._keep(commands)
-        return Equipment(
+        return AgentAssets(
             context=next(iter(_texts(await self._assets(AssetKind.context, contexts, who))), None),
             skills=list(dict.fromkeys(asset.name for asset, _ in skills)),
             commands=list(dict.fromkeys(asset.name for asset, _ in commands)),
@@ -87,7 +88,7 @@ class Shelf:
 
     async def add_named_commands(self, *texts: str | None) -> None:
         """Put the project's active commands that these prompts name with a slash on the shelf."""
-        self._keep(await self.find_active(AssetKind.command, named_commands(*texts)))
+        self._keep(await self.find_active(AssetKind.command, find_slash_commands(*texts)))
 
     async def command_versions(self) -> dict[str, str]:
         """By name, the ids of the versions that are active now: for messages that name commands later."""
@@ -152,10 +153,10 @@ class Shelf:
         size = func.coalesce(func.length(content), 0) + func.coalesce(func.length(files), 0)
         statement = select(func.coalesce(func.sum(size), 0)).select_from(Asset, AssetVersion).where(*wanted)
         self.chars += int((await self.session.execute(statement)).scalar_one())
-        if self.chars > MAX_CHARS:
+        if self.chars > MAX_SNAPSHOT_CHARS:
             raise Invalid(
                 f"The contexts, skills, commands and scripts that would be brought along have {self.chars:,} "
-                f"characters, which is more than {MAX_CHARS:,}: select fewer or shorter ones."
+                f"characters, which is more than {MAX_SNAPSHOT_CHARS:,}: select fewer or shorter ones."
             )
 
     def _are_active(self, kind: AssetKind) -> tuple[ColumnElement[bool], ...]:

@@ -8,7 +8,7 @@ _WORK = (
 )
 _READ = "Read what matters in the repository and change nothing. "
 
-INSTRUCTIONS: dict[StepRole, str] = {
+ROLE_INSTRUCTIONS: dict[StepRole, str] = {
     StepRole.designer: _WORK + "If feedback is given, answer every point of it by a change.",
     StepRole.optimizer: _WORK
     + "Make what is there simpler, faster or clearer without changing what it does.",

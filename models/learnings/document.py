@@ -5,7 +5,7 @@ from typing import Final
 
 from pydantic import BaseModel
 
-from models.agent.sections import plain, section
+from models.agent.sections import escape_section_tags, trusted_section
 from models.blueprints.persona import StepRole
 from models.learnings.learning import Learning, LearningSeverity
 
@@ -15,7 +15,7 @@ _HEAD: Final = """\
 Approved by the people of this project. Follow each of them where it fits the task.
 
 """
-_WORST_FIRST: Final = [*reversed(LearningSeverity)]
+_SEVERITIES_DESCENDING: Final = [*reversed(LearningSeverity)]
 
 
 class LearningEntry(BaseModel):
@@ -38,7 +38,7 @@ class LearningEntry(BaseModel):
         return not self.applicable_roles or role in self.applicable_roles
 
 
-def render(entries: Sequence[LearningEntry], role: StepRole | None = None) -> str:
+def render_document(entries: Sequence[LearningEntry], role: StepRole | None = None) -> str:
     """The document of a role, or of all roles together; empty when there is nothing to tell.
 
     What `GET /learnings/preview` shows and what a system prompt holds both come from here.
@@ -46,9 +46,9 @@ def render(entries: Sequence[LearningEntry], role: StepRole | None = None) -> st
     told = [entry for entry in entries if role is None or entry.applies_to(role)]
     if not told:
         return ""
-    told.sort(key=lambda entry: (_WORST_FIRST.index(entry.severity), entry.id))
+    told.sort(key=lambda entry: (_SEVERITIES_DESCENDING.index(entry.severity), entry.id))
     lines = "\n".join(_line(number, entry) for number, entry in enumerate(told, 1))
-    return _HEAD + section("learnings", lines)
+    return _HEAD + trusted_section("learnings", lines)
 
 
 def roles_of(entries: Sequence[LearningEntry]) -> list[StepRole]:
@@ -57,15 +57,15 @@ def roles_of(entries: Sequence[LearningEntry]) -> list[StepRole]:
 
 
 def _line(number: int, entry: LearningEntry) -> str:
-    labels = ", ".join(_quoted(label) for label in (entry.severity.value, entry.category) if label)
-    lines = [f"{number}. ({labels}) {_quoted(entry.description)}"]
+    labels = ", ".join(_quote(label) for label in (entry.severity.value, entry.category) if label)
+    lines = [f"{number}. ({labels}) {_quote(entry.description)}"]
     if entry.trigger:
-        lines.append(f"   When: {_quoted(entry.trigger)}")
+        lines.append(f"   When: {_quote(entry.trigger)}")
     if entry.correct_behavior:
-        lines.append(f"   Do: {_quoted(entry.correct_behavior)}")
+        lines.append(f"   Do: {_quote(entry.correct_behavior)}")
     return "\n".join(lines)
 
 
-def _quoted(text: str) -> str:
+def _quote(text: str) -> str:
     """A text within the document: it cannot end it, and its further lines stand under its first."""
-    return plain(text.strip()).replace("\n", "\n   ")
+    return escape_section_tags(text.strip()).replace("\n", "\n   ")

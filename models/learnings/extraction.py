@@ -13,7 +13,7 @@ from sqlalchemy import Index
 from sqlmodel import Field
 
 from kit.ids import prefixed
-from models.base import Dollars, choice, now
+from models.base import Dollars, enum_column, now
 from models.blueprints.persona import ThinkingEffort
 from models.event import EventType
 from models.jobs.job import Job
@@ -45,11 +45,11 @@ class LearningExtraction(Job, table=True):
         ),
     )
     id: str = Field(default_factory=prefixed("lx"), primary_key=True)
-    status: ExtractionStatus = Field(default=ExtractionStatus.pending, sa_type=choice(ExtractionStatus))
+    status: ExtractionStatus = Field(default=ExtractionStatus.pending, sa_type=enum_column(ExtractionStatus))
     run_id: str = Field(foreign_key="run.id", ondelete="CASCADE")
     model: str | None = None
     """None: the server's default model."""
-    thinking_effort: ThinkingEffort = Field(sa_type=choice(ThinkingEffort))
+    thinking_effort: ThinkingEffort = Field(sa_type=enum_column(ThinkingEffort))
     instructions: str | None = None
     """What the project tells its agent besides, as it was when the run ended."""
     max_cost_usd: Decimal | None = Field(default=None, sa_type=Dollars)

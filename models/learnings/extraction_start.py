@@ -7,16 +7,16 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from models.assets.asset import AssetKind
 from models.blueprints.persona import ThinkingEffort
 from models.budgets.budget import Budget, open_budget
-from models.event import EventType, append
+from models.event import EventType, append_event
 from models.jobs.snapshot import TextAsset
-from models.jobs.snapshot_builder import Shelf
+from models.jobs.snapshot_builder import SnapshotBuilder
 from models.learnings.extraction import LearningExtraction
 from models.projects.agent_config import LearningConfig
 from models.projects.project import Project
 from models.runs.run import Run, RunStatus
 
 
-async def want_extraction(session: AsyncSession, run: Run) -> LearningExtraction | None:
+async def create_extraction(session: AsyncSession, run: Run) -> LearningExtraction | None:
     """A pending extraction of a run that was just closed; None where there is nothing to look for.
 
     That is: a cancelled run, one whose agents said nothing, one that left nothing of its budget, and a
@@ -28,7 +28,7 @@ async def want_extraction(session: AsyncSession, run: Run) -> LearningExtraction
     config = LearningConfig.model_validate(project.learning_config)
     if not config.is_enabled or project.deleted_at:
         return None
-    left = await _left_of_budget(session, run)
+    left = await _remaining_budget(session, run)
     if left is not None and left <= 0:
         return None
     row = LearningExtraction(
@@ -45,11 +45,11 @@ async def want_extraction(session: AsyncSession, run: Run) -> LearningExtraction
     )
     session.add(row)
     await open_budget(session, project.id, row.id, row.max_cost_usd)
-    append(session, row, EventType.learning_extraction_created, {"runId": run.id})
+    append_event(session, row, EventType.learning_extraction_created, {"runId": run.id})
     return row
 
 
-async def _left_of_budget(session: AsyncSession, run: Run) -> Decimal | None:
+async def _remaining_budget(session: AsyncSession, run: Run) -> Decimal | None:
     """What the run may still cost; None when it has no cap."""
     budget = await session.get(Budget, run.id)
     return budget.room() if budget else None
@@ -60,7 +60,7 @@ async def _instructions(session: AsyncSession, project: Project, config: Learnin
 
     What was removed since it was configured is left out: a run that has ended cannot wait for it.
     """
-    shelf, texts = Shelf(session, project), []
+    shelf, texts = SnapshotBuilder(session, project), []
     contexts = [config.context_id] if config.context_id else []
     for kind, names in ((AssetKind.context, contexts), (AssetKind.skill, config.selected_skills)):
         for asset, version in await shelf.find_active(kind, names):

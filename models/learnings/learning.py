@@ -11,7 +11,7 @@ from sqlalchemy import ARRAY, Index, Text
 from sqlmodel import Field
 
 from kit.ids import prefixed
-from models.base import Table, Timestamp, choice, now
+from models.base import Table, Timestamp, enum_column, now
 from models.trash.trashable import Trashable, trash_indexes
 
 
@@ -40,7 +40,7 @@ class LearningSource(StrEnum):
     extracted = "extracted"
 
 
-WORDS: Final = ("description", "trigger", "correct_behavior")
+CONTENT_FIELDS: Final = ("description", "trigger", "correct_behavior")
 """The fields that an approval is of."""
 
 
@@ -59,12 +59,12 @@ class Learning(Trashable, table=True):
     description: str
     trigger: str | None = None
     correct_behavior: str | None = None
-    severity: LearningSeverity = Field(default=LearningSeverity.medium, sa_type=choice(LearningSeverity))
+    severity: LearningSeverity = Field(default=LearningSeverity.medium, sa_type=enum_column(LearningSeverity))
     category: str | None = None
     applicable_roles: list[str] = Field(default_factory=list, sa_type=ARRAY(Text))
     """Roles of steps; none of them: every role."""
-    status: LearningStatus = Field(default=LearningStatus.pending, sa_type=choice(LearningStatus))
-    source: LearningSource = Field(default=LearningSource.manual, sa_type=choice(LearningSource))
+    status: LearningStatus = Field(default=LearningStatus.pending, sa_type=enum_column(LearningStatus))
+    source: LearningSource = Field(default=LearningSource.manual, sa_type=enum_column(LearningSource))
     occurrences: int = 1
     """How many runs showed it; written by hand, it counts once by itself."""
     run_id: str | None = Field(default=None, foreign_key="run.id", index=True, ondelete="SET NULL")
@@ -91,7 +91,7 @@ class Learning(Trashable, table=True):
         if not changed:
             return
         self.sqlmodel_update({**changed, "updated_at": now()})
-        if self.status is LearningStatus.approved and changed.keys() & set(WORDS):
+        if self.status is LearningStatus.approved and changed.keys() & set(CONTENT_FIELDS):
             self.status, self.approved_at, self.approved_by = LearningStatus.pending, None, None
 
     def count(self) -> None:

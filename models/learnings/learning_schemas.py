@@ -5,16 +5,16 @@ from typing import Annotated
 from pydantic import AliasChoices, Field
 from pydantic.config import JsonDict
 
-from kit.schemas import Body, Moment, Read, Wire
+from kit.schemas import Body, Read, UtcTimestamp, Wire
 from models.blueprints.persona import StepRole
-from models.json_view import View, example, unchanged
+from models.json_view import JsonView, example, unset_field
 from models.learnings.learning import Learning, LearningSeverity, LearningSource, LearningStatus
 
 LEARNING = "lrn_0198f2cab1c27d3e8f4a5b6c7d8e9f0a"
 _RUN = "r_0198f2c5d3e47a1b9c2d4e6f8a0b1c2d"
 _SANDBOX = "s_0198f2c6b1c27d3e8f4a5b6c7d8e9f0a"
 _USER = "user_0198f2c3a1b27c3d8e4f5a6b7c8d9e0f"
-MOST: int = 100
+MAX_LEARNING_IDS: int = 100
 """Learnings of one request."""
 _CONTENT: JsonDict = {
     "description": "Queries in a loop made the orders page slow",
@@ -71,13 +71,13 @@ class LearningRead(Read):
     """The run that showed it first."""
     sandbox_id: str | None
     """The sandbox of that run."""
-    approved_at: Moment | None
+    approved_at: UtcTimestamp | None
     """When it was approved, if it is."""
     approved_by: str | None
     """The member who approved it."""
-    created_at: Moment
+    created_at: UtcTimestamp
     """When it was found or written."""
-    updated_at: Moment
+    updated_at: UtcTimestamp
     """When it changed last."""
 
 
@@ -119,7 +119,7 @@ class LearningRefs(Body):
     """Names several learnings."""
 
     model_config = example(learningIds=[LEARNING])
-    learning_ids: Annotated[list[str], Field(min_length=1, max_length=MOST)]
+    learning_ids: Annotated[list[str], Field(min_length=1, max_length=MAX_LEARNING_IDS)]
     """The learnings; those that are unknown are passed over."""
 
     @property
@@ -151,17 +151,17 @@ class LearningContentUpdate(LearningRef):
     """
 
     model_config = example(learningId=LEARNING, severity="critical", applicableRoles=["designer"])
-    description: Text = unchanged()
+    description: Text = unset_field()
     """What is to be learned."""
-    trigger: Text | None = unchanged()
+    trigger: Text | None = unset_field()
     """The situation in which it matters."""
-    correct_behavior: LongText | None = unchanged()
+    correct_behavior: LongText | None = unset_field()
     """What to do then."""
-    severity: LearningSeverity = unchanged()
+    severity: LearningSeverity = unset_field()
     """How much it matters."""
-    category: Category | None = unchanged()
+    category: Category | None = unset_field()
     """A word or two of one's own choice."""
-    applicable_roles: Roles = unchanged()
+    applicable_roles: Roles = unset_field()
     """The roles of steps that are told it; every role when it is empty."""
 
 
@@ -225,7 +225,7 @@ class LearningStats(Wire):
     """The 100 most frequent categories, the most frequent first."""
 
 
-def _seen(column: str) -> str:
+def _occurred_in_sql(column: str) -> str:
     """SQL: the learning showed in this run or sandbox, first or again."""
     return (
         "EXISTS (SELECT FROM learning_occurrence WHERE learning_id = learning.id"
@@ -233,13 +233,13 @@ def _seen(column: str) -> str:
     )
 
 
-LEARNINGS = View(
+LEARNINGS = JsonView(
     LearningRead,
     Learning,
     "Learning",
     where={
-        "run_id": _seen("run_id"),
-        "sandbox_id": _seen("sandbox_id"),
+        "run_id": _occurred_in_sql("run_id"),
+        "sandbox_id": _occurred_in_sql("sandbox_id"),
         "applicable_role": (
             "(learning.applicable_roles = '{}' OR %(applicable_role)s = ANY(learning.applicable_roles))"
         ),

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models.blueprints.persona import StepRole
-from models.learnings.document import LearningEntry, render, roles_of
+from models.learnings.document import LearningEntry, render_document, roles_of
 from models.learnings.version import LearningVersion, active_version, approved_entries
 from models.learnings.version_schemas import LearningPreview
 
@@ -28,7 +28,7 @@ def preview_version(version: LearningVersion, role: StepRole | None) -> Learning
 
 def _preview(entries: Sequence[LearningEntry], role: StepRole | None) -> LearningPreview:
     return LearningPreview(
-        document=render(entries, role),
+        document=render_document(entries, role),
         role=role,
         roles=roles_of(entries),
         version_id=None,

@@ -4,16 +4,16 @@ import re
 from collections.abc import Set
 from typing import Final
 
-SAME: Final = 0.7
+MIN_SIMILARITY: Final = 0.7
 """So many of all words of two learnings are in both when they say the same."""
-SHORTEST: Final = 3
+MIN_WORD_CHARS: Final = 3
 """Shorter words (a, in, to) tell two learnings apart as little as case and punctuation do."""
 
 
-def words(*texts: str | None) -> frozenset[str]:
+def significant_words(*texts: str | None) -> frozenset[str]:
     """What texts say, without case, punctuation, order, repetition and short words."""
     found = re.findall(r"\w+", " ".join(text for text in texts if text).casefold())
-    return frozenset(word for word in found if len(word) >= SHORTEST) or frozenset(found)
+    return frozenset(word for word in found if len(word) >= MIN_WORD_CHARS) or frozenset(found)
 
 
 def similarity(one: Set[str], other: Set[str]) -> float:

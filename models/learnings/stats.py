@@ -10,7 +10,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from models.learnings.learning import Learning, LearningSeverity, LearningStatus
 from models.learnings.learning_schemas import CategoryCount, LearningStats, SeverityCounts, StatusCounts
 
-MOST_CATEGORIES: Final = 100
+MAX_CATEGORIES: Final = 100
 
 
 async def count_learnings(session: AsyncSession, project_id: str) -> LearningStats:
@@ -27,7 +27,7 @@ async def count_learnings(session: AsyncSession, project_id: str) -> LearningSta
         .where(*of_project)
         .group_by(col(Learning.category))
         .order_by(func.count().desc(), col(Learning.category))
-        .limit(MOST_CATEGORIES)
+        .limit(MAX_CATEGORIES)
     )
     return LearningStats(
         total=sum(statuses.values()),

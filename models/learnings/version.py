@@ -11,7 +11,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from kit.errors import Conflict
 from kit.ids import prefixed
 from models.base import Json, JsonObject, Record, Timestamp, now
-from models.learnings.document import LearningEntry, render
+from models.learnings.document import LearningEntry, render_document
 from models.learnings.learning import Learning, LearningStatus
 from models.projects.project import Project
 
@@ -78,11 +78,11 @@ async def compile_version(session: AsyncSession, project_id: str, member_id: str
 
     Compiling at the same time makes two versions, one after the other: the project's row is held.
     """
-    await _hold(session, project_id)
+    await _lock_project(session, project_id)
     entries = await approved_entries(session, project_id)
     if not entries:
         raise Conflict("No learning is approved: approve one with POST /learnings/update-status first.")
-    document = render(entries)
+    document = render_document(entries)
     if len(document) > MAX_DOCUMENT_CHARS:
         raise Conflict(
             f"The {len(entries)} approved learnings are {len(document):,} characters together, more than the "
@@ -106,7 +106,7 @@ async def compile_version(session: AsyncSession, project_id: str, member_id: str
 
 async def activate_version(session: AsyncSession, version: LearningVersion) -> None:
     """Make it the active one instead of the one that is; jobs started from now on are told it."""
-    await _hold(session, version.project_id)
+    await _lock_project(session, version.project_id)
     await session.refresh(version)
     active = await active_version(session, version.project_id)
     if active is not None and active.id == version.id:
@@ -119,7 +119,7 @@ async def activate_version(session: AsyncSession, version: LearningVersion) -> N
 
 async def deactivate_version(session: AsyncSession, version: LearningVersion) -> None:
     """Leave the project without an active version; Conflict when it is not the active one."""
-    await _hold(session, version.project_id)
+    await _lock_project(session, version.project_id)
     await session.refresh(version)
     if not version.is_active:
         raise Conflict(f"Learning version {version.version} is not active.")
@@ -142,6 +142,6 @@ async def active_learnings(session: AsyncSession, project_id: str) -> ActiveLear
     return ActiveLearnings(version_id=version.id, version=version.version, entries=version.entries)
 
 
-async def _hold(session: AsyncSession, project_id: str) -> None:
+async def _lock_project(session: AsyncSession, project_id: str) -> None:
     """Let nobody else number or activate versions of the project before the commit."""
     await session.get_one(Project, project_id, with_for_update={"key_share": True})

@@ -2,17 +2,17 @@
 
 from pydantic.config import JsonDict
 
-from kit.schemas import Body, Moment, Read, Wire
+from kit.schemas import Body, Read, UtcTimestamp, Wire
 from models.blueprints.persona import StepRole
-from models.json_view import View, example
-from models.learnings.document import LearningEntry, render
+from models.json_view import JsonView, example
+from models.learnings.document import LearningEntry, render_document
 from models.learnings.learning import LearningSeverity
 from models.learnings.learning_schemas import LEARNING
 from models.learnings.version import LearningVersion
 
 VERSION = "lv_0198f2cbb1c27d3e8f4a5b6c7d8e9f0a"
 _USER = "user_0198f2c3a1b27c3d8e4f5a6b7c8d9e0f"
-_HELD: JsonDict = {
+_EXAMPLE_LEARNING: JsonDict = {
     "id": LEARNING,
     "_id": LEARNING,
     "description": "Queries in a loop made the orders page slow",
@@ -22,20 +22,20 @@ _HELD: JsonDict = {
     "category": "performance",
     "applicableRoles": ["designer", "optimizer"],
 }
-_DOCUMENT = render(
+_DOCUMENT = render_document(
     [
         LearningEntry(
             id=LEARNING,
-            description=str(_HELD["description"]),
-            trigger=str(_HELD["trigger"]),
-            correct_behavior=str(_HELD["correctBehavior"]),
+            description=str(_EXAMPLE_LEARNING["description"]),
+            trigger=str(_EXAMPLE_LEARNING["trigger"]),
+            correct_behavior=str(_EXAMPLE_LEARNING["correctBehavior"]),
             severity=LearningSeverity.high,
             category="performance",
             applicable_roles=[StepRole.designer, StepRole.optimizer],
         )
     ]
 )
-_BRIEF: JsonDict = {
+_EXAMPLE_SUMMARY: JsonDict = {
     "id": VERSION,
     "_id": VERSION,
     "version": 3,
@@ -50,7 +50,7 @@ _BRIEF: JsonDict = {
 class LearningVersionSummary(Read):
     """A numbered, immutable version of the learnings that were approved when it was compiled."""
 
-    model_config = example(**_BRIEF)
+    model_config = example(**_EXAMPLE_SUMMARY)
     version: int
     """Its number; the project's versions are numbered from 1."""
     is_active: bool
@@ -59,13 +59,13 @@ class LearningVersionSummary(Read):
     """How many learnings it holds."""
     created_by: str
     """The member who compiled it."""
-    created_at: Moment
+    created_at: UtcTimestamp
     """When it was compiled."""
-    activated_at: Moment | None
+    activated_at: UtcTimestamp | None
     """When it was activated last; null if it never was."""
 
 
-class HeldLearning(Read):
+class VersionLearning(Read):
     """A learning as it was when the version was compiled."""
 
     description: str
@@ -85,10 +85,10 @@ class HeldLearning(Read):
 class LearningVersionRead(LearningVersionSummary):
     """A version with its document and the learnings that it was compiled from."""
 
-    model_config = example(**_BRIEF, document=_DOCUMENT, learnings=[_HELD])
+    model_config = example(**_EXAMPLE_SUMMARY, document=_DOCUMENT, learnings=[_EXAMPLE_LEARNING])
     document: str
     """The whole document; a role is told the part of it that applies to the role."""
-    learnings: list[HeldLearning]
+    learnings: list[VersionLearning]
     """What it holds, oldest first."""
 
 
@@ -125,7 +125,7 @@ class LearningPreview(Wire):
     """How many learnings the document holds."""
 
 
-_HELD_SQL = """(
+_LEARNINGS_SQL = """(
     SELECT coalesce(json_agg(json_build_object(
         'id', held->>'id', '_id', held->>'id', 'description', held->>'description',
         'trigger', held->>'trigger', 'correctBehavior', held->>'correct_behavior',
@@ -133,7 +133,7 @@ _HELD_SQL = """(
         'applicableRoles', held->'applicable_roles') ORDER BY place), '[]')
     FROM jsonb_array_elements(learning_version.learnings) WITH ORDINALITY AS each(held, place)
 )"""
-LEARNING_VERSIONS = View(
-    LearningVersionRead, LearningVersion, "Learning version", shown={"learnings": _HELD_SQL}
+LEARNING_VERSIONS = JsonView(
+    LearningVersionRead, LearningVersion, "Learning version", shown={"learnings": _LEARNINGS_SQL}
 )
-LEARNING_VERSION_SUMMARIES = View(LearningVersionSummary, LearningVersion, "Learning version")
+LEARNING_VERSION_SUMMARIES = JsonView(LearningVersionSummary, LearningVersion, "Learning version")

@@ -9,7 +9,7 @@ from sqlalchemy import Index
 from sqlmodel import Field
 
 from kit.ids import prefixed
-from models.base import Json, JsonObject, choice, now
+from models.base import Json, JsonObject, enum_column, now
 from models.event import EventType
 from models.jobs.job import Job
 
@@ -45,7 +45,7 @@ class MergeStatus(StrEnum):
         return self in (MergeStatus.completed, MergeStatus.failed)
 
 
-_AT_WORK = "status IN ('pending', 'running')"
+_ACTIVE_CONDITION = "status IN ('pending', 'running')"
 
 
 class MergeJob(Job, table=True):
@@ -55,12 +55,12 @@ class MergeJob(Job, table=True):
         Index("merge_job_pending", "status", postgresql_where="status = 'pending'"),
         Index("merge_job_newest_first", "project_id", "id", postgresql_where="deleted_at IS NULL"),
         Index("merge_job_of_status", "project_id", "status", "id", postgresql_where="deleted_at IS NULL"),
-        Index("merge_job_one_a_run", "run_id", unique=True, postgresql_where=_AT_WORK),
-        Index("merge_job_by_head_sha", "head_sha", postgresql_where=_AT_WORK),
+        Index("merge_job_one_a_run", "run_id", unique=True, postgresql_where=_ACTIVE_CONDITION),
+        Index("merge_job_by_head_sha", "head_sha", postgresql_where=_ACTIVE_CONDITION),
     )
     id: str = Field(default_factory=prefixed("mj"), primary_key=True)
-    kind: MergeKind = Field(sa_type=choice(MergeKind))
-    status: MergeStatus = Field(default=MergeStatus.pending, sa_type=choice(MergeStatus))
+    kind: MergeKind = Field(sa_type=enum_column(MergeKind))
+    status: MergeStatus = Field(default=MergeStatus.pending, sa_type=enum_column(MergeStatus))
     run_id: str | None = Field(default=None, foreign_key="run.id", index=True, ondelete="CASCADE")
     pull_requests: list[JsonObject] = Field(default_factory=list, sa_type=Json)
     """[{"prUrl", "prNumber", "title"?, "outcome"?}]: what is to be merged, and what became of each."""
@@ -72,7 +72,7 @@ class MergeJob(Job, table=True):
     """Of the pull request that holds the result."""
     conflicts: list[JsonObject] = Field(default_factory=list, sa_type=Json)
     """[{"prUrl", "prNumber", "message"}]: what could not be merged."""
-    merge_strategy: MergeStrategy = Field(default=MergeStrategy.squash, sa_type=choice(MergeStrategy))
+    merge_strategy: MergeStrategy = Field(default=MergeStrategy.squash, sa_type=enum_column(MergeStrategy))
     skip_ci_check: bool = False
     requested_by: str = Field(foreign_key="member.id")
     head_sha: str | None = None

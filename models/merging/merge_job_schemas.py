@@ -5,9 +5,9 @@ from typing import Annotated, Literal
 from pydantic import Field
 from pydantic.config import JsonDict
 
-from kit.schemas import Body, Moment, Money, Read, Wire
+from kit.schemas import Body, Read, UsdAmount, UtcTimestamp, Wire
 from models.budgets.schemas import BUDGET, BudgetRead, budget_sql
-from models.json_view import View, example, pairs
+from models.json_view import JsonView, example, json_object_sql
 from models.merging.combined_merge_start import MergeStart
 from models.merging.merge_job import MergeJob, MergeKind, MergeStatus, MergeStrategy
 from models.runs.run_schemas import RUN, RunError, Waiting
@@ -58,7 +58,7 @@ class PullRequestReference(Wire):
     """Of one of several; None before it is settled."""
 
 
-class PullRequestLeftOut(Wire):
+class SkippedPullRequest(Wire):
     """One that could not be merged, and why."""
 
     pr_url: str
@@ -90,7 +90,7 @@ class MergeJobRead(Read):
     pr_url: str | None
     """The pull request that holds the result: the run's own, or the one that was opened for several; null
     until that is open."""
-    conflicts: list[PullRequestLeftOut]
+    conflicts: list[SkippedPullRequest]
     """The pull requests that were left out, and why."""
     merge_strategy: MergeStrategy
     """How GitHub merges the pull request of a run."""
@@ -107,7 +107,7 @@ class MergeJobRead(Read):
     """What its agent did last; null before it begins and once it has ended."""
     waiting: Waiting | None
     """What holds it up just now; null while nothing does."""
-    cost_usd: Money
+    cost_usd: UsdAmount
     """What its models have cost so far, in US dollars."""
     budget: BudgetRead
     """What its agents may cost, have cost, and may cost just now."""
@@ -115,11 +115,11 @@ class MergeJobRead(Read):
     """The tokens that its agent used so far."""
     error: RunError | None
     """Why it failed; null unless it has."""
-    created_at: Moment
+    created_at: UtcTimestamp
     """When it was asked for."""
-    started_at: Moment | None
+    started_at: UtcTimestamp | None
     """When it was begun; null until then."""
-    completed_at: Moment | None
+    completed_at: UtcTimestamp | None
     """When it ended, whatever came of it; null until then."""
 
 
@@ -154,9 +154,11 @@ class MergeStartBody(MergeStart):
     )
 
 
-_ERROR = f"CASE WHEN error_code IS NOT NULL THEN {pairs(code='error_code', message='error_message')} END"
+_ERROR = (
+    f"CASE WHEN error_code IS NOT NULL THEN {json_object_sql(code='error_code', message='error_message')} END"
+)
 _COLUMNS = {"budget": budget_sql("merge_job", "merge_job.cost_usd"), "error": _ERROR, "token_usage": TOKENS}
-MERGE_JOBS = View(MergeJobRead, MergeJob, "Merge job", shown=_COLUMNS)
-PULL_REQUEST_MERGES = View(
+MERGE_JOBS = JsonView(MergeJobRead, MergeJob, "Merge job", shown=_COLUMNS)
+PULL_REQUEST_MERGES = JsonView(
     PullRequestMergeRead, MergeJob, "Merge job", shown={**_COLUMNS, "merge_job_id": "merge_job.id"}
 )

@@ -6,19 +6,19 @@ The caller holds the run's row, then the job's, in this order.
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models.base import JsonObject
-from models.event import EventType, append
+from models.event import EventType, append_event
 from models.merging.merge_job import MergeJob, MergeStatus
-from models.notifications.notification import NotificationType, notify
+from models.notifications.notification import NotificationType, notify_members
 from models.runs.run import Run
 
 
-async def note_merged(session: AsyncSession, run: Run, data: JsonObject) -> None:
+async def record_merged(session: AsyncSession, run: Run, data: JsonObject) -> None:
     """The run's pull request is merged; whoever hears of it first, a job or a webhook, tells."""
     if not run.pr_merged():
         return
-    event = append(session, run, EventType.pr_merged, _subject(run) | data)
+    event = append_event(session, run, EventType.pr_merged, _subject(run) | data)
     title = f"The pull request of run {run.run_number} was merged"
-    await notify(session, event, NotificationType.pr_merged, title, run.pr_url or "", event.data)
+    await notify_members(session, event, NotificationType.pr_merged, title, run.pr_url or "", event.data)
 
 
 async def complete_merge(session: AsyncSession, run: Run, job: MergeJob, merge_sha: str | None) -> None:
@@ -26,8 +26,8 @@ async def complete_merge(session: AsyncSession, run: Run, job: MergeJob, merge_s
     if not job.close(MergeStatus.completed):
         return
     job.merge_sha = merge_sha
-    append(session, job, EventType.merge_ended, {"status": job.status, "mergeSha": merge_sha})
-    await note_merged(session, run, {"mergeJobId": job.id, "mergeSha": merge_sha})
+    append_event(session, job, EventType.merge_ended, {"status": job.status, "mergeSha": merge_sha})
+    await record_merged(session, run, {"mergeJobId": job.id, "mergeSha": merge_sha})
 
 
 async def fail_merge(
@@ -37,27 +37,29 @@ async def fail_merge(
     if not job.close(MergeStatus.failed, code, message):
         return
     reason: JsonObject = {"code": code, "message": message}
-    append(session, job, EventType.merge_ended, {"status": job.status, **reason})
+    append_event(session, job, EventType.merge_ended, {"status": job.status, **reason})
     run.pr_not_merged(closed=closed)
     data: JsonObject = {"mergeJobId": job.id, **reason}
-    event = append(session, run, EventType.pr_merge_failed, _subject(run) | data)
+    event = append_event(session, run, EventType.pr_merge_failed, _subject(run) | data)
     title = f"The pull request of run {run.run_number} could not be merged"
-    await notify(session, event, NotificationType.pr_failed, title, message, event.data)
+    await notify_members(session, event, NotificationType.pr_failed, title, message, event.data)
 
 
 def _subject(run: Run) -> JsonObject:
     return {"runId": run.id, "prUrl": run.pr_url, "number": run.pr_number}
 
 
-def integrate_pull(session: AsyncSession, job: MergeJob, number: int, sha: str) -> None:
+def record_pull_request_merged(session: AsyncSession, job: MergeJob, number: int, sha: str) -> None:
     """One of several pull requests is merged by this commit, from which the next one starts; once."""
     if job.outcome_of(number) is None:
         job.integrated_sha = sha
-        settle_pull(session, job, number, "merged")
+        record_pull_request_outcome(session, job, number, "merged")
 
 
-def settle_pull(session: AsyncSession, job: MergeJob, number: int, outcome: str, reason: str = "") -> None:
+def record_pull_request_outcome(
+    session: AsyncSession, job: MergeJob, number: int, outcome: str, reason: str = ""
+) -> None:
     """What became of one of several pull requests, on the job and in its log, once, while that is open."""
     if not job.is_over and job.settle(number, outcome, reason):
         data: JsonObject = {"prNumber": number, "outcome": outcome, "message": reason}
-        append(session, job, EventType.merge_settled, data)
+        append_event(session, job, EventType.merge_settled, data)

@@ -6,15 +6,15 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from kit.errors import Conflict
 from models.base import JsonObject
-from models.event import EventType, append
+from models.event import EventType, append_event
 from models.merging.merge_job import MergeJob, MergeKind, MergeStatus, MergeStrategy
 from models.projects.allowed_repository import require_repository
 from models.runs.run import Run
 
-_AT_WORK = [MergeStatus.pending, MergeStatus.running]
+_ACTIVE_STATUSES = [MergeStatus.pending, MergeStatus.running]
 
 
-async def request_merge(
+async def request_pull_request_merge(
     session: AsyncSession, run: Run, member_id: str, strategy: MergeStrategy, *, skip_ci_check: bool
 ) -> MergeJob:
     """A pending merge of the run's pull request; Conflict without one, and while another is at work.
@@ -27,7 +27,7 @@ async def request_merge(
         raise Conflict(f"Run {run.run_number} has no pull request that could be merged.")
     await require_repository(session, run.project_id, run.repository_slug)
     at_work = select(col(MergeJob.id)).where(
-        col(MergeJob.run_id) == run.id, col(MergeJob.status).in_(_AT_WORK)
+        col(MergeJob.run_id) == run.id, col(MergeJob.status).in_(_ACTIVE_STATUSES)
     )
     if other := (await session.execute(at_work)).scalar_one_or_none():
         raise Conflict(f"The merge {other} is at work on this pull request: it goes on by itself.")
@@ -48,6 +48,6 @@ async def request_merge(
     asked: JsonObject = {"mergeStrategy": strategy, "skipCiCheck": skip_ci_check, "requestedBy": member_id}
     session.add(job)
     await session.flush()
-    append(session, job, EventType.merge_created, asked)
-    append(session, run, EventType.pr_merge_requested, {"mergeJobId": job.id, **asked})
+    append_event(session, job, EventType.merge_created, asked)
+    append_event(session, run, EventType.pr_merge_requested, {"mergeJobId": job.id, **asked})
     return job

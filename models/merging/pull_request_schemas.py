@@ -1,7 +1,7 @@
 """Pull requests on the wire: what runs recorded of theirs, without asking GitHub."""
 
 from kit.schemas import Read
-from models.json_view import View, example
+from models.json_view import JsonView, example
 from models.runs.run import PrStatus, Run
 from models.runs.run_schemas import RUN, CiChecks
 
@@ -50,7 +50,7 @@ class PullRequestRead(Read):
     """What CI last said of it; null before CI was asked."""
 
 
-PULL_REQUESTS = View(
+PULL_REQUESTS = JsonView(
     PullRequestRead,
     Run,
     "Pull request",

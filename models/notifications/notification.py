@@ -9,7 +9,7 @@ from sqlmodel import Field, col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from kit.ids import new_id, prefixed
-from models.base import Json, JsonObject, Table, Timestamp, choice, now
+from models.base import Json, JsonObject, Table, Timestamp, enum_column, now
 from models.event import Event
 from models.projects.project import Member
 
@@ -46,7 +46,7 @@ class Notification(Table, table=True):
     project_id: str
     member_id: str
     event_id: str
-    type: NotificationType = Field(sa_type=choice(NotificationType))
+    type: NotificationType = Field(sa_type=enum_column(NotificationType))
     title: str
     body: str
     data: JsonObject = Field(default_factory=dict, sa_type=Json)
@@ -86,7 +86,7 @@ def _unread(member_id: str) -> tuple[ColumnElement[bool], ...]:
     )
 
 
-async def notify(
+async def notify_members(
     session: AsyncSession, event: Event, type: NotificationType, title: str, body: str, data: JsonObject
 ) -> None:
     """Tell every member of the event's project; telling again for the same event changes nothing.

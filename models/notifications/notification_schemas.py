@@ -4,9 +4,9 @@ from typing import Annotated, Literal
 
 from pydantic import AliasChoices, Field
 
-from kit.schemas import Body, Moment, Read, Wire
+from kit.schemas import Body, Read, UtcTimestamp, Wire
 from models.base import JsonObject
-from models.json_view import View, example
+from models.json_view import JsonView, example
 from models.notifications.notification import Notification, NotificationType
 
 NOTIFICATION = "notif_0198f2c7b1c27d3e8f4a5b6c7d8e9f0a"
@@ -36,7 +36,7 @@ class NotificationRead(Read):
     """Whether the member has marked it as read."""
     data: JsonObject
     """The ids and facts that it is about; which ones depends on its type."""
-    created_at: Moment
+    created_at: UtcTimestamp
     """When it was written."""
 
 
@@ -64,12 +64,12 @@ class MarkedCount(Wire):
     """The number of notifications that are marked as read now."""
 
 
-SEEN_BY = "notification.dismissed_at IS NULL AND notification.member_id = %(seen_by)s"
+VISIBLE_TO_MEMBER = "notification.dismissed_at IS NULL AND notification.member_id = %(seen_by)s"
 """SQL of what a member sees in lists; `unread` narrows it."""
-NOTIFICATIONS = View(
+NOTIFICATIONS = JsonView(
     NotificationRead,
     Notification,
     "Notification",
     shown={"read": "(notification.read_at IS NOT NULL)"},
-    where={"seen_by": SEEN_BY, "unread": "notification.read_at IS NULL"},
+    where={"seen_by": VISIBLE_TO_MEMBER, "unread": "notification.read_at IS NULL"},
 )

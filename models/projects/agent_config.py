@@ -4,7 +4,7 @@ from typing import Annotated, Final, TypeVar
 
 from pydantic import AfterValidator, Field, field_validator
 
-from kit.schemas import Body, Cap
+from kit.schemas import Body, CapUsd
 from models.base import JsonObject
 from models.blueprints.blueprint import SandboxConfig
 from models.blueprints.persona import ThinkingEffort
@@ -32,7 +32,7 @@ class AgentConfig(Body):
     """Scripts, by id or name, that run in the sandbox before the agents begin."""
 
 
-def _is_the_runs_own(template: str | None) -> str | None:
+def _refuse_template(template: str | None) -> str | None:
     if template is not None:
         raise ValueError("a step works in the sandbox of its run, whose template the workflow's config names")
     return template
@@ -41,7 +41,7 @@ def _is_the_runs_own(template: str | None) -> str | None:
 class StepAgentConfig(AgentConfig):
     """What the agents of steps use that name no persona; their sandbox is the run's."""
 
-    template_id: Annotated[str | None, AfterValidator(_is_the_runs_own)] = None
+    template_id: Annotated[str | None, AfterValidator(_refuse_template)] = None
     """Always null: a step works in the sandbox of its run."""
 
 
@@ -54,7 +54,7 @@ class LearningConfig(AgentConfig):
 
     is_enabled: bool = True
     """Whether an agent looks for learnings when a run has ended."""
-    max_cost_usd: Cap | None = None
+    max_cost_usd: CapUsd | None = None
     """What looking for learnings may cost for one run, in US dollars."""
 
     @field_validator("template_id", "selected_commands", "selected_scripts")
@@ -66,7 +66,7 @@ class LearningConfig(AgentConfig):
 
 
 Config = TypeVar("Config", bound=AgentConfig)
-CONFIGS: Final = (
+AGENT_CONFIG_FIELDS: Final = (
     "learning_config",
     "merging_config",
     "issue_config",

@@ -93,7 +93,7 @@ async def disallow_repository(session: AsyncSession, project: Project, pattern: 
     return True
 
 
-async def allowed_to(session: AsyncSession, project: Project) -> list[str]:
+async def list_allowed_repositories(session: AsyncSession, project: Project) -> list[str]:
     """The project's list, in the order of the alphabet."""
     of_project = select(col(AllowedRepository.pattern)).where(col(AllowedRepository.project_id) == project.id)
     return list((await session.execute(of_project.order_by(col(AllowedRepository.pattern)))).scalars())

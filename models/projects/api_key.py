@@ -15,7 +15,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from kit.crypto import digest
 from kit.errors import Forbidden
 from kit.ids import prefixed
-from kit.schemas import iso
+from kit.schemas import format_timestamp
 from models.base import Table, Timestamp, now
 
 SCOPES = [
@@ -47,8 +47,8 @@ SCOPES = [
     "github:read",
     "github:write",
 ]
-PREFIX: Final = "cc_live_"
-SHOWN = 8
+KEY_PREFIX: Final = "cc_live_"
+SHOWN_PREFIX_CHARS = 8
 """Characters of the secret's body that `keyPrefix` shows."""
 
 
@@ -81,13 +81,13 @@ class ApiKey(Table, table=True):
         expires_at: datetime | None = None,
     ) -> tuple["ApiKey", str]:
         """A new key and its secret, which is never stored."""
-        secret = PREFIX + secrets.token_urlsafe(32)
+        secret = KEY_PREFIX + secrets.token_urlsafe(32)
         key = cls(
             project_id=project_id,
             member_id=member_id,
             name=name,
             hash=digest(secret),
-            key_prefix=secret[: len(PREFIX) + SHOWN],
+            key_prefix=secret[: len(KEY_PREFIX) + SHOWN_PREFIX_CHARS],
             scopes=scopes,
             expires_at=expires_at,
         )
@@ -103,7 +103,7 @@ class ApiKey(Table, table=True):
         if missing := sorted({*scopes} - {*self.scopes}):
             raise Forbidden(f"This key cannot grant what it does not have: {', '.join(missing)}.")
         if self.expires_at is not None and (expires_at or self.expires_at) > self.expires_at:
-            end = iso(self.expires_at)
+            end = format_timestamp(self.expires_at)
             raise Forbidden(f"This key ends at {end}, and so do the keys that it makes.", field="expiresAt")
         key, secret = ApiKey.generate(
             project_id=self.project_id,
@@ -120,7 +120,7 @@ class ApiKey(Table, table=True):
         self.revoked_at = self.revoked_at or now()
 
 
-def in_tree(root: ColumnElement[bool]) -> ColumnElement[bool]:
+def key_tree_condition(root: ColumnElement[bool]) -> ColumnElement[bool]:
     """Of the keys that `root` names, what was made with them, what was made with that, and so on.
 
     Keys that were revoked before are gone through, too.

@@ -5,8 +5,8 @@ from typing import Annotated
 from pydantic import AfterValidator, AliasChoices, AwareDatetime, Field
 from pydantic.config import JsonDict
 
-from kit.schemas import Body, Moment, Read, Secret, Title, Wire
-from models.json_view import View, example
+from kit.schemas import Body, Read, Secret, Title, UtcTimestamp, Wire
+from models.json_view import JsonView, example
 from models.projects.api_key import SCOPES, ApiKey
 from models.projects.provider_key import Provider, ProviderKey
 
@@ -14,13 +14,13 @@ KEY = "kak_0198f2c3b1c27d3e8f4a5b6c7d8e9f0a"
 MEMBER = "user_0198f2c3a2b37c4d8e5f6a7b8c9d0e1f"
 
 
-def _known(scope: str) -> str:
+def _require_known_scope(scope: str) -> str:
     if scope not in SCOPES:
         raise ValueError(f"'{scope[:40]}' is not a scope")
     return scope
 
 
-Scope = Annotated[str, AfterValidator(_known), Field(json_schema_extra={"enum": [*SCOPES]})]
+Scope = Annotated[str, AfterValidator(_require_known_scope), Field(json_schema_extra={"enum": [*SCOPES]})]
 _KEY: JsonDict = {
     "id": KEY,
     "_id": KEY,
@@ -65,11 +65,11 @@ class WhoAmI(Wire):
     """What the key is for, in the words of whoever made it."""
     scopes: list[str]
     """What the key may do; its member's role may limit it further."""
-    created_at: Moment
+    created_at: UtcTimestamp
     """When it was made."""
-    last_used_at: Moment | None
+    last_used_at: UtcTimestamp | None
     """When it was used last, to about 30 seconds; null if it never was."""
-    expires_at: Moment | None
+    expires_at: UtcTimestamp | None
     """When it is refused from; null if it does not expire."""
 
 
@@ -85,13 +85,13 @@ class ApiKeyRead(Read):
     """The member whose key it is."""
     scopes: list[str]
     """What the key may do; its member's role may limit it further."""
-    created_at: Moment
+    created_at: UtcTimestamp
     """When it was made."""
-    last_used_at: Moment | None
+    last_used_at: UtcTimestamp | None
     """When it was used last, to about 30 seconds; null if it never was."""
-    expires_at: Moment | None
+    expires_at: UtcTimestamp | None
     """When it is refused from; null if it does not expire."""
-    revoked_at: Moment | None
+    revoked_at: UtcTimestamp | None
     """When it was revoked; null unless it was."""
     created_by_key_id: str | None
     """The key that made it, and with which it is revoked; null for one that an operator made."""
@@ -144,9 +144,9 @@ class ProviderKeyRead(Read):
     """The outside system that the key is for; a project has one key for each."""
     last_four: str
     """The last four characters of the key."""
-    created_at: Moment
+    created_at: UtcTimestamp
     """When a key for this system was first stored."""
-    updated_at: Moment
+    updated_at: UtcTimestamp
     """When the key was stored or replaced last."""
 
 
@@ -177,5 +177,5 @@ class ProviderKeyDelete(Body):
     """The outside system."""
 
 
-API_KEYS = View(ApiKeyRead, ApiKey, "API key")
-PROVIDER_KEYS = View(ProviderKeyRead, ProviderKey, "Provider key")
+API_KEYS = JsonView(ApiKeyRead, ApiKey, "API key")
+PROVIDER_KEYS = JsonView(ProviderKeyRead, ProviderKey, "Provider key")

@@ -14,7 +14,7 @@ HostPattern = Annotated[
     str, Field(max_length=253, pattern=rf"^(\*\.)?({_LABEL}\.)+[a-z]([a-z0-9-]{{0,61}}[a-z0-9])?$")
 ]
 """A host by its name in lower case, or all hosts below one: `example.com`, `*.example.com`; no address."""
-SCANNING: Final = ("is", "as")
+SCAN_PREFIXES: Final = ("is", "as")
 """The prefixes of jobs that only read a repository."""
 
 
@@ -50,7 +50,7 @@ class EgressPolicy(Body):
         """How far a sandbox of a job reaches; what its blueprint asked for never widens it."""
         if purpose is SandboxPurpose.verification:
             mode = self.checks
-        elif job_id.split("_", 1)[0] in SCANNING:
+        elif job_id.split("_", 1)[0] in SCAN_PREFIXES:
             mode = self.scans
         else:
             mode = self.work
@@ -66,4 +66,4 @@ class Egress:
     """Those of `list`."""
 
 
-ANYWHERE: Final = Egress(EgressMode.everything)
+UNRESTRICTED_EGRESS: Final = Egress(EgressMode.everything)

@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, AliasChoices, Field
 from pydantic.config import JsonDict
 
-from kit.schemas import Body, Moment, Read, Title
-from models.json_view import View, example
+from kit.schemas import Body, Read, Title, UtcTimestamp
+from models.json_view import JsonView, example
 from models.projects.api_key_schemas import KEY, MEMBER
 from models.projects.project import Member, Role, normalize_email
 
@@ -23,10 +23,10 @@ _MEMBER: JsonDict = {
     "acceptedAt": None,
     "createdAt": "2026-01-15T10:04:00.000Z",
 }
-_MADE: JsonDict = {"id": KEY, "_id": KEY, "name": "deploy", "memberId": MEMBER}
+_EXAMPLE_KEY: JsonDict = {"id": KEY, "_id": KEY, "name": "deploy", "memberId": MEMBER}
 
 
-def _no_owner(role: Role) -> Role:
+def _refuse_owner(role: Role) -> Role:
     if role is Role.owner:
         raise ValueError("nobody is invited as an owner: invite an admin, and make them an owner later")
     return role
@@ -55,11 +55,11 @@ class MemberRead(Read):
     """`pending`: invited, and without a key until now."""
     invited_by: str | None
     """The id of the member who sent the invitation; null for those whom an operator added."""
-    invited_at: Moment | None
+    invited_at: UtcTimestamp | None
     """When the invitation was made."""
-    accepted_at: Moment | None
+    accepted_at: UtcTimestamp | None
     """When the member joined, which is when the first key was made for it."""
-    created_at: Moment
+    created_at: UtcTimestamp
     """When the member was added or invited."""
 
 
@@ -71,7 +71,7 @@ class MemberInvite(Body):
     """The address of the person, who is known by it."""
     name: Title | None = None
     """How the person is called; what stands before the `@` of the address unless given."""
-    role: Annotated[Role, AfterValidator(_no_owner)] = Role.member
+    role: Annotated[Role, AfterValidator(_refuse_owner)] = Role.member
     """`member` or `admin`; nobody is invited as an owner."""
 
 
@@ -92,10 +92,10 @@ class MemberRemove(MemberRef):
     too: who made a key has seen its secret. The key of this request may be one of them."""
 
 
-class MadeKey(Read):
+class DerivedKey(Read):
     """A key of somebody else that was made with a key of the removed member; its secret is not shown."""
 
-    model_config = example(**_MADE)
+    model_config = example(**_EXAMPLE_KEY)
     name: str
     """What the key is for."""
     member_id: str
@@ -105,10 +105,10 @@ class MadeKey(Read):
 class MemberRemoved(MemberRead):
     """The member who was removed, and what became of the keys of others that were made with its keys."""
 
-    model_config = example(**_MEMBER, revokedKeys=[_MADE], livingKeys=[])
-    revoked_keys: list[MadeKey]
+    model_config = example(**_MEMBER, revokedKeys=[_EXAMPLE_KEY], livingKeys=[])
+    revoked_keys: list[DerivedKey]
     """Keys of others that could be used until now and were revoked with the member's, the oldest first."""
-    living_keys: list[MadeKey]
+    living_keys: list[DerivedKey]
     """Keys of others that can still be used, as `revokeMade` was false, the oldest first. Revoking the key
     that made one (its `createdByKeyId`) ends it, although that key is revoked already."""
 
@@ -121,7 +121,7 @@ class MemberRoleUpdate(MemberRef):
     """The new role."""
 
 
-MEMBERS = View(
+MEMBERS = JsonView(
     MemberRead,
     Member,
     "Member",

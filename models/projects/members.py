@@ -10,9 +10,9 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from kit.errors import Conflict, Forbidden, NotFound
 from models.base import JsonObject, now
-from models.event import Event, EventType, append
-from models.notifications.notification import Notification, NotificationType, notify
-from models.projects.api_key import ApiKey, in_tree, revoke_keys
+from models.event import Event, EventType, append_event
+from models.notifications.notification import Notification, NotificationType, notify_members
+from models.projects.api_key import ApiKey, key_tree_condition, revoke_keys
 from models.projects.project import Member, Role, normalize_email
 
 
@@ -24,7 +24,7 @@ class Removal(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Team:
+class ProjectMembers:
     """The members of one project, locked until the transaction ends: what is true of them stays true.
 
     So of two owners who remove each other at the same time one is too late, and an owner is always left.
@@ -35,7 +35,7 @@ class Team:
     members: list[Member]
 
     @classmethod
-    async def lock(cls, session: AsyncSession, project_id: str) -> "Team":
+    async def lock(cls, session: AsyncSession, project_id: str) -> "ProjectMembers":
         statement = (
             select(Member)
             .where(col(Member.project_id) == project_id, col(Member.removed_at).is_(None))
@@ -87,7 +87,7 @@ class Team:
         inviting = self.acting(by, Role.admin)
         member = self._add(email, name, role)
         member.invite(inviting.id)
-        append(self.session, member, EventType.member_invited, {"by": by, "role": role})
+        append_event(self.session, member, EventType.member_invited, {"by": by, "role": role})
         return member
 
     async def add(self, email: str, name: str | None, role: Role, external_id: str | None = None) -> Member:
@@ -113,7 +113,7 @@ class Team:
             return member
         if role is not Role.owner:
             self._must_leave_an_owner(member)
-        append(
+        append_event(
             self.session,
             member,
             EventType.member_role_changed,
@@ -134,10 +134,10 @@ class Team:
             self.acting(by, Role.owner if member.role is Role.owner else Role.admin)
         self._must_leave_an_owner(member)
         member.remove()
-        append(self.session, member, EventType.member_removed, {"by": by})
+        append_event(self.session, member, EventType.member_removed, {"by": by})
         own = col(ApiKey.member_id) == member.id
-        made = await _living_of_others(self.session, member)
-        await revoke_keys(self.session, in_tree(own) if revoke_made else own)
+        made = await _find_derived_keys(self.session, member)
+        await revoke_keys(self.session, key_tree_condition(own) if revoke_made else own)
         return Removal(member, made)
 
     async def anonymize(self, member: Member) -> None:
@@ -151,7 +151,7 @@ class Team:
         is_needed = member.role is Role.owner and not self._other_owners(member)
         if member.removed_at is None and not is_needed:
             member.remove()
-            append(self.session, member, EventType.member_removed, {})
+            append_event(self.session, member, EventType.member_removed, {})
 
     def _add(self, email: str, name: str | None, role: Role) -> Member:
         address = normalize_email(email)
@@ -165,10 +165,12 @@ class Team:
         return member
 
     async def _join(self, member: Member) -> None:
-        event = append(self.session, member, EventType.member_joined, {"role": member.role})
+        event = append_event(self.session, member, EventType.member_joined, {"role": member.role})
         title = f"{member.name} joined the project"
         data: JsonObject = {"memberId": member.id, "role": member.role}
-        await notify(self.session, event, NotificationType.member_joined, title, f"As {member.role}.", data)
+        await notify_members(
+            self.session, event, NotificationType.member_joined, title, f"As {member.role}.", data
+        )
 
     def _must_leave_an_owner(self, member: Member) -> None:
         if member.role is Role.owner and not self._other_owners(member):
@@ -199,18 +201,18 @@ async def anonymize_everywhere(session: AsyncSession, external_id: str, email: s
     statement = select(Member.id, Member.project_id).where(is_person)
     found = (await session.exec(statement.order_by(col(Member.project_id), col(Member.id)))).all()
     for member_id, project_id in found:
-        team = await Team.lock(session, project_id)
+        team = await ProjectMembers.lock(session, project_id)
         there = [member for member in team.members if member.id == member_id]
         member = there[0] if there else await session.get_one(Member, member_id)
         await team.anonymize(member)
     return len(found)
 
 
-async def _living_of_others(session: AsyncSession, member: Member) -> Sequence[ApiKey]:
+async def _find_derived_keys(session: AsyncSession, member: Member) -> Sequence[ApiKey]:
     """The keys of others that were made with this member's and can be used, the oldest first."""
     ends = col(ApiKey.expires_at)
     statement = select(ApiKey).where(
-        in_tree(col(ApiKey.member_id) == member.id),
+        key_tree_condition(col(ApiKey.member_id) == member.id),
         col(ApiKey.member_id) != member.id,
         col(ApiKey.revoked_at).is_(None),
         ends.is_(None) | (ends > now()),

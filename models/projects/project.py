@@ -11,7 +11,7 @@ from sqlmodel import Field
 from kit.crypto import Vault
 from kit.ids import prefixed
 from kit.redaction import require_bounded
-from models.base import Json, JsonObject, Table, Timestamp, choice, now
+from models.base import Json, JsonObject, Table, Timestamp, enum_column, now
 
 if TYPE_CHECKING:
     from models.projects.project_schemas import EnvVar
@@ -122,7 +122,7 @@ class Member(Table, table=True):
     email: str
     """As `normalize_email` writes it."""
     name: str
-    role: Role = Field(default=Role.member, sa_type=choice(Role))
+    role: Role = Field(default=Role.member, sa_type=enum_column(Role))
     external_id: str | None = None
     """The person's id at the sign-in service, which tells when the account is deleted there."""
     created_at: datetime = Field(default_factory=now, sa_type=Timestamp)

@@ -15,17 +15,21 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from models import AllowedRepository, Effect, JobSnapshot, Project, ProviderKey
 from models.base import Record, now
 
-LOOSE: Final = {
+COLUMNS_WITHOUT_FOREIGN_KEY: Final = {
     str(JobSnapshot.__tablename__): "job_id",
     str(Effect.__tablename__): "subject_id",
 }
 """Tables that name what they belong to by its id alone."""
-PROJECT: Final = str(Project.__tablename__)
-LAST: Final = {str(ProviderKey.__tablename__), str(AllowedRepository.__tablename__), PROJECT}
+PROJECT_TABLE: Final = str(Project.__tablename__)
+TABLES_DELETED_LAST: Final = {
+    str(ProviderKey.__tablename__),
+    str(AllowedRepository.__tablename__),
+    PROJECT_TABLE,
+}
 """What the deletion itself needs until all else is gone."""
 
 
-async def close_left(
+async def close_unfinished_rows(
     session: AsyncSession, table: type[Record], unfinished: Sequence[StrEnum], project_id: str
 ) -> None:
     """Close rows that no workflow closes any more; what is said of their end, nobody reads.
@@ -39,7 +43,7 @@ async def close_left(
     await session.execute(left.values(status=ended, completed_at=now()))
 
 
-def tables_of(project_id: str) -> list[tuple[Table, ColumnElement[bool]]]:
+def project_tables(project_id: str) -> list[tuple[Table, ColumnElement[bool]]]:
     """Every table that may hold rows of a project, and which ones are.
 
     What refers to others comes before them, and the project itself last.
@@ -52,22 +56,26 @@ def tables_of(project_id: str) -> list[tuple[Table, ColumnElement[bool]]]:
             found[table.name] = condition
     owners = [table for table in tables if "event_seq" in table.columns]
     loose = {
-        name: _named_by(SQLModel.metadata.tables[name].columns[column], owners, found)
-        for name, column in LOOSE.items()
+        name: _references(SQLModel.metadata.tables[name].columns[column], owners, found)
+        for name, column in COLUMNS_WITHOUT_FOREIGN_KEY.items()
     }
     others = [table.name for table in reversed(tables) if table.name in found]
-    ordered = [*LOOSE, *(name for name in others if name != PROJECT), PROJECT]
+    ordered = [
+        *COLUMNS_WITHOUT_FOREIGN_KEY,
+        *(name for name in others if name != PROJECT_TABLE),
+        PROJECT_TABLE,
+    ]
     return [(SQLModel.metadata.tables[name], (loose | found)[name]) for name in ordered]
 
 
-def rows_of_project(project_id: str, most: int) -> list[tuple[str, Any]]:
+def delete_statements(project_id: str, most: int) -> list[tuple[str, Any]]:
     """For each table its name and a statement that deletes at most so many of the project's rows.
 
-    Without the few rows of `LAST`.
+    Without the few rows of `TABLES_DELETED_LAST`.
     """
     statements: list[tuple[str, Any]] = []
-    for table, condition in tables_of(project_id):
-        if table.name in LAST:
+    for table, condition in project_tables(project_id):
+        if table.name in TABLES_DELETED_LAST:
             continue
         keys = list(table.primary_key.columns)
         some = select(*keys).where(condition).limit(most).subquery()
@@ -80,7 +88,7 @@ def _condition(
     table: Table, found: dict[str, ColumnElement[bool]], project_id: str
 ) -> ColumnElement[bool] | None:
     """Which rows are the project's; None for a table that has none of a project."""
-    if table.name == PROJECT:
+    if table.name == PROJECT_TABLE:
         return table.columns["id"] == project_id
     if "project_id" in table.columns:
         return table.columns["project_id"] == project_id
@@ -92,7 +100,7 @@ def _condition(
     return or_(*owned) if owned else None
 
 
-def _named_by(
+def _references(
     column: ColumnElement[str], owners: list[Table], found: dict[str, ColumnElement[bool]]
 ) -> ColumnElement[bool]:
     return or_(*(column.in_(select(owner.columns["id"]).where(found[owner.name])) for owner in owners))

@@ -6,14 +6,14 @@ from typing import Annotated
 from pydantic import ConfigDict, Field, field_validator, model_validator
 from pydantic.config import JsonDict
 
-from kit.schemas import Body, Moment, Money, Read, Title, Wire
-from models.json_view import View, example, unchanged
+from kit.schemas import Body, Read, Title, UsdAmount, UtcTimestamp, Wire
+from models.json_view import JsonView, example, unset_field
 from models.projects.agent_config import AgentConfig, LearningConfig, StepAgentConfig
 from models.projects.egress import EgressPolicy
 from models.projects.project import MAX_VARIABLES, PROTECTED_PATHS, Project, TooManyVariables
 
 PROJECT = "prj_0198f2c3a1b27c3d8e4f5a6b7c8d9e0f"
-RESERVED = {
+RESERVED_VARIABLES = {
     "PATH",
     "HOME",
     "SHELL",
@@ -57,7 +57,7 @@ class ProjectRead(Read):
     """Its name in addresses, unique in the installation."""
     github_repo_url: str | None
     """The repository that work is done on unless a request names another; null until it is set."""
-    created_at: Moment
+    created_at: UtcTimestamp
     """When it was created."""
     creation_time: Annotated[int, Field(alias="_creationTime")]
     """`createdAt` in milliseconds since 1970, as older clients know it."""
@@ -67,24 +67,24 @@ class ProjectUpdate(Body):
     """Only the given fields change; `null` clears the repository."""
 
     model_config = example(name="Storefront", githubRepoUrl="https://github.com/org/repo")
-    name: Title = unchanged()
+    name: Title = unset_field()
     """What people call it."""
-    slug: Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=100)] = unchanged()
+    slug: Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=100)] = unset_field()
     """Its name in addresses: lower-case letters, digits and single hyphens between them, at most 100
     characters, unique in the installation."""
-    github_repo_url: Annotated[str, Field(max_length=500)] | None = unchanged()
+    github_repo_url: Annotated[str, Field(max_length=500)] | None = unset_field()
     """The repository that work is done on unless a request names another, as `https://github.com/owner/name`;
     null clears it."""
 
 
-def _or_plain(schema: JsonDict) -> None:
+def _allow_plain_string(schema: JsonDict) -> None:
     schema["type"] = ["object", "string"]
 
 
 class EnvVar(Body):
     """A variable; a plain string is one that is no secret."""
 
-    model_config = ConfigDict(json_schema_extra=_or_plain)
+    model_config = ConfigDict(json_schema_extra=_allow_plain_string)
     value: Annotated[str, Field(max_length=32_768)]
     """What it holds, at most 32,768 characters."""
     is_secret: bool = False
@@ -174,7 +174,7 @@ class SettingsRead(Read):
     """The author's e-mail address."""
     env_vars: dict[str, EnvVarRead]
     """Environment variables of commands in sandboxes, by name."""
-    max_cost_usd: Money | None
+    max_cost_usd: UsdAmount | None
     """What models may cost in a calendar month (UTC), in US dollars; null: no limit.
 
     `PUT /project/budget` sets it, and `GET /project/budget` tells what is spent of it.
@@ -185,43 +185,43 @@ class SettingsUpdate(Body):
     """Only the given fields change.  Variables are merged by name; `null` removes one."""
 
     model_config = example(claudeMd="# House rules", envVars={"NODE_ENV": "test", "OLD_NAME": None})
-    sandbox_system_prompt: Annotated[str, Field(max_length=100_000)] | None = unchanged()
+    sandbox_system_prompt: Annotated[str, Field(max_length=100_000)] | None = unset_field()
     """Added to the system prompt of every agent."""
-    claude_md: Annotated[str, Field(max_length=200_000)] | None = unchanged()
+    claude_md: Annotated[str, Field(max_length=200_000)] | None = unset_field()
     """The project's instructions, which agents find as `CLAUDE.md` and in their system prompt."""
-    issue_discovery_prompt: Annotated[str, Field(max_length=100_000)] | None = unchanged()
+    issue_discovery_prompt: Annotated[str, Field(max_length=100_000)] | None = unset_field()
     """The instructions of issue scans; null for the built-in ones."""
-    learning_config: LearningConfig = unchanged()
+    learning_config: LearningConfig = unset_field()
     """How learnings are extracted from ended runs; only the given fields of it change."""
-    merging_config: AgentConfig = unchanged()
+    merging_config: AgentConfig = unset_field()
     """The agents that resolve conflicts between pull requests; only the given fields of it change."""
-    issue_config: AgentConfig = unchanged()
+    issue_config: AgentConfig = unset_field()
     """The agents of issue scans; only the given fields of it change."""
-    answering_config: AgentConfig = unchanged()
+    answering_config: AgentConfig = unset_field()
     """The agents of answering sessions; only the given fields of it change."""
-    evaluator_config: StepAgentConfig = unchanged()
+    evaluator_config: StepAgentConfig = unset_field()
     """The agents of evaluator steps that name no persona; only the given fields of it change."""
-    judge_config: StepAgentConfig = unchanged()
+    judge_config: StepAgentConfig = unset_field()
     """The agents of judge steps that name no persona; only the given fields of it change."""
-    protected_paths: Annotated[list[PathPattern], Field(max_length=100)] = unchanged()
+    protected_paths: Annotated[list[PathPattern], Field(max_length=100)] = unset_field()
     """Patterns of paths that jobs may not change, in place of those before: a push that does is refused with
     `PROTECTED_PATH`, which names them. `**` stands for any path, `*` and `?` for parts of one name, and case
     does not count. At first they are the files that decide what CI runs and who reviews
     (`.github/workflows/**`, `.github/actions/**` and `CODEOWNERS` in its three places); an empty list allows
     every change."""
-    egress: EgressPolicy = unchanged()
+    egress: EgressPolicy = unset_field()
     """How far sandboxes reach into the internet; only the given fields of it change. It holds for sandboxes
     that are created from then on."""
-    max_concurrent_runs: Annotated[int, Field(ge=1, le=10_000)] | None = unchanged()
+    max_concurrent_runs: Annotated[int, Field(ge=1, le=10_000)] | None = unset_field()
     """How many runs may be at work at a time, paused ones included; null: no limit. The others wait for their
     turn, those of urgent issues first and then the oldest. Runs that are at work go on when it is lowered."""
     git_commit_name: Annotated[
         str, Field(min_length=1, max_length=200, pattern=r"^[^<>\n\r]*[^<>\n\r\s][^<>\n\r]*$")
-    ] = unchanged()
+    ] = unset_field()
     """The author of commits."""
-    git_commit_email: Annotated[str, Field(max_length=200, pattern=r"^[^@\s<>]+@[^@\s<>]+$")] = unchanged()
+    git_commit_email: Annotated[str, Field(max_length=200, pattern=r"^[^@\s<>]+@[^@\s<>]+$")] = unset_field()
     """The author's e-mail address."""
-    env_vars: dict[str, EnvVar | None] = unchanged()
+    env_vars: dict[str, EnvVar | None] = unset_field()
     """Environment variables of commands in sandboxes, by name, at most 200; null removes one."""
 
     @field_validator("env_vars")
@@ -232,12 +232,12 @@ class SettingsUpdate(Body):
         for name in values:
             if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,127}", name):
                 raise ValueError(f"'{name[:128]}' is no name for an environment variable")
-            if name.upper() in RESERVED or name.upper().startswith(RESERVED_PREFIXES):
+            if name.upper() in RESERVED_VARIABLES or name.upper().startswith(RESERVED_PREFIXES):
                 raise ValueError(f"'{name}' is reserved: the platform sets it itself")
         return values
 
 
-PROJECTS = View(
+PROJECTS = JsonView(
     ProjectRead,
     Project,
     "Project",

@@ -7,7 +7,7 @@ from sqlalchemy import UniqueConstraint
 from sqlmodel import Field
 
 from kit.ids import prefixed
-from models.base import Table, Timestamp, choice, now
+from models.base import Table, Timestamp, enum_column, now
 
 
 class Provider(StrEnum):
@@ -26,7 +26,7 @@ class ProviderKey(Table, table=True):
     __table_args__ = (UniqueConstraint("project_id", "provider"),)
     id: str = Field(default_factory=prefixed("pvk"), primary_key=True)
     project_id: str = Field(foreign_key="project.id")
-    provider: Provider = Field(sa_type=choice(Provider))
+    provider: Provider = Field(sa_type=enum_column(Provider))
     sealed: str
     last_four: str
     created_at: datetime = Field(default_factory=now, sa_type=Timestamp)

@@ -11,17 +11,17 @@ from kit.errors import Conflict, NotFound
 from kit.schemas import Body, Title
 from models.projects.api_key import SCOPES, ApiKey
 from models.projects.member_schemas import Email
-from models.projects.members import Team
+from models.projects.members import ProjectMembers
 from models.projects.project import Member, Project, Role
 
 Slug = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=100)]
 
 
-class NoSuchProject(NotFound):
+class ProjectNotFound(NotFound):
     """There is no project of this name."""
 
 
-class NoSuchMember(NotFound):
+class MemberNotFound(NotFound):
     """Nobody in the project has this address."""
 
 
@@ -68,13 +68,13 @@ async def find_project(session: AsyncSession, slug_or_id: str) -> Project:
     )
     project = (await session.exec(statement)).one_or_none()
     if project is None:
-        raise NoSuchProject(f"There is no project '{slug_or_id}'.")
+        raise ProjectNotFound(f"There is no project '{slug_or_id}'.")
     return project
 
 
 async def add_member(session: AsyncSession, project: Project, new: NewMember) -> Member:
     """An accepted member; Conflict for somebody who is there or invited."""
-    team = await Team.lock(session, project.id)
+    team = await ProjectMembers.lock(session, project.id)
     return await team.add(new.email, new.name, new.role, new.external_id)
 
 
@@ -87,9 +87,9 @@ async def create_key(
     expires_at: datetime | None = None,
 ) -> tuple[Member, ApiKey, str]:
     """The member, the key, and its secret; an invited member has joined with it."""
-    team = await Team.lock(session, project.id)
+    team = await ProjectMembers.lock(session, project.id)
     if (member := team.find(email)) is None:
-        raise NoSuchMember(f"Nobody in '{project.slug}' has the address {email}.")
+        raise MemberNotFound(f"Nobody in '{project.slug}' has the address {email}.")
     await team.accept(member)
     key, secret = ApiKey.generate(
         project_id=project.id, member_id=member.id, name=name, scopes=scopes or SCOPES, expires_at=expires_at

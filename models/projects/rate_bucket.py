@@ -27,17 +27,17 @@ class RateBucket(Table, table=True):
     """What the last who asked was given: so that one statement both takes and tells."""
 
 
-_LEFT: Final = """greatest(0, floor(
+_TOKENS_LEFT: Final = """greatest(0, floor(
         (%(seconds)s - extract(epoch FROM greatest(bucket.full_at, now()) - now())) / %(spacing)s + 0.001
     ))::int"""
-_TAKE: Final = f"""
+_TAKE_TOKENS: Final = f"""
     INSERT INTO rate_bucket AS bucket (key_id, full_at, granted)
     VALUES (%(key_id)s, now() + make_interval(secs => %(wanted)s * %(spacing)s), %(wanted)s)
     ON CONFLICT (key_id) DO UPDATE SET
-        granted = least({_LEFT}, %(wanted)s),
+        granted = least({_TOKENS_LEFT}, %(wanted)s),
         full_at = greatest(bucket.full_at, now())
-            + make_interval(secs => least({_LEFT}, %(wanted)s) * %(spacing)s)
-    RETURNING granted, {_LEFT}
+            + make_interval(secs => least({_TOKENS_LEFT}, %(wanted)s) * %(spacing)s)
+    RETURNING granted, {_TOKENS_LEFT}
 """  # noqa: S608
 
 
@@ -48,7 +48,7 @@ async def take_tokens(database: Database, key_id: str, rate: Rate, wanted: int) 
     """
     values = {"key_id": key_id, "wanted": wanted, "seconds": float(rate.seconds), "spacing": rate.spacing}
     try:
-        [(granted, left)] = await database.sql.fetch(_TAKE, values)
+        [(granted, left)] = await database.sql.fetch(_TAKE_TOKENS, values)
     except (ForeignKeyViolation, InsufficientPrivilege):  # no key; or none that its policy lets see
         raise AuthInvalid("This API key is unknown, expired or revoked.") from None
     return int(granted), int(left)

@@ -55,7 +55,7 @@ class Installation(Table, table=True):
         self.refused_at, self.refusal = now(), reason
 
 
-async def the_installation(session: AsyncSession, *, lock: bool = False) -> Installation:
+async def get_installation(session: AsyncSession, *, lock: bool = False) -> Installation:
     statement = select(Installation)
     found: Installation = (
         await session.execute(statement.with_for_update() if lock else statement)

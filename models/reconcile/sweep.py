@@ -8,7 +8,7 @@ from sqlalchemy import select
 from sqlmodel import Field
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from models.base import Json, JsonObject, Table, Timestamp, choice, now
+from models.base import Json, JsonObject, Table, Timestamp, enum_column, now
 
 STALE_AFTER: Final = timedelta(minutes=5)
 """Sweeps come every half minute at the latest: silence for so long is worth an alert."""
@@ -24,7 +24,7 @@ class SweepName(StrEnum):
 class Sweep(Table, table=True):
     """One row for each sweep that ever ended."""
 
-    name: SweepName = Field(primary_key=True, sa_type=choice(SweepName))
+    name: SweepName = Field(primary_key=True, sa_type=enum_column(SweepName))
     good_at: datetime | None = Field(default=None, sa_type=Timestamp)
     """When one last looked at everything, and nothing kept it from repairing."""
     ended_at: datetime = Field(default_factory=now, sa_type=Timestamp)
@@ -44,14 +44,14 @@ class Sweep(Table, table=True):
         return self.good_at is None or self.good_at < now() - STALE_AFTER
 
 
-async def last_good_sweep(session: AsyncSession) -> datetime | None:
+async def last_successful_sweep(session: AsyncSession) -> datetime | None:
     """Since when something may be left behind: the older of the last good ones; None if one never was."""
-    sweeps = await last_sweeps(session)
+    sweeps = await load_sweeps(session)
     moments = [sweeps[name].good_at if name in sweeps else None for name in SweepName]
     known = [moment for moment in moments if moment is not None]
     return min(known) if len(known) == len(moments) else None
 
 
-async def last_sweeps(session: AsyncSession) -> dict[SweepName, Sweep]:
+async def load_sweeps(session: AsyncSession) -> dict[SweepName, Sweep]:
     """What is known of the sweeps; one that never ended is not in it.  For probes, status and alerts."""
     return {sweep.name: sweep for sweep in (await session.execute(select(Sweep))).scalars()}

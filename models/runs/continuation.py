@@ -36,7 +36,7 @@ class Continuation(BaseModel):
         return self.branch if self.checkpoint_of is None else None
 
 
-def continuation_of(
+def plan_continuation(
     old: Run,
     steps: list[RunStep],
     blocks: list[list[int]],
@@ -64,7 +64,7 @@ def continuation_of(
         run_number=old.run_number,
         branch=old.branch_name,
         checkpoint_of=old.id if old.head_sha is None else None,
-        first_step=_first_left(steps, blocks, before),
+        first_step=_first_unfinished(steps, blocks, before),
         reason=f"{old.error_code}: {old.error_message}" if old.error_code else f"It was {old.status}.",
         outputs=[
             *(before.outputs if before else []),
@@ -82,7 +82,7 @@ def continuation_of(
     )
 
 
-def _first_left(steps: list[RunStep], blocks: list[list[int]], before: Continuation | None) -> int:
+def _first_unfinished(steps: list[RunStep], blocks: list[list[int]], before: Continuation | None) -> int:
     """The step that is not done; after a check that did not pass, the first of its block."""
     if not steps:
         return before.first_step if before else 0

@@ -14,15 +14,15 @@ from sqlmodel import Field
 
 from kit.errors import Conflict
 from kit.ids import prefixed
-from kit.schemas import iso
-from models.base import Json, JsonObject, Timestamp, choice, now
-from models.budgets.money_code import MoneyCode
+from kit.schemas import format_timestamp
+from models.base import Json, JsonObject, Timestamp, enum_column, now
+from models.budgets.money_code import BudgetWaitCode
 from models.event import EventType
 from models.jobs.job import Job
 from models.runs.run_step import RunStep
 from models.trash.trashable import Trashable, trash_indexes
 
-CHECKED_AT = "checkedAt"
+CHECKED_AT_KEY = "checkedAt"
 """In `Run.ci_checks`: when they were read."""
 
 
@@ -135,8 +135,8 @@ class Run(Trashable, Job, table=True):
     )
     id: str = Field(default_factory=prefixed("r"), primary_key=True)
     run_number: int
-    status: RunStatus = Field(default=RunStatus.pending, sa_type=choice(RunStatus))
-    source: RunSource = Field(default=RunSource.api, sa_type=choice(RunSource))
+    status: RunStatus = Field(default=RunStatus.pending, sa_type=enum_column(RunStatus))
+    source: RunSource = Field(default=RunSource.api, sa_type=enum_column(RunSource))
     prompt: str
     blueprint_id: str
     """Also after the blueprint was deleted for good, as the name is kept too."""
@@ -166,7 +166,7 @@ class Run(Trashable, Job, table=True):
     ranking: list[JsonObject] | None = Field(default=None, sa_type=Json)
     """Of the branches that the last judge step compared, the best first."""
 
-    pr_status: PrStatus | None = Field(default=None, sa_type=choice(PrStatus))
+    pr_status: PrStatus | None = Field(default=None, sa_type=enum_column(PrStatus))
     pr_url: str | None = None
     pr_number: int | None = None
     head_sha: str | None = None
@@ -241,7 +241,7 @@ class Run(Trashable, Job, table=True):
 
     @property
     def _is_out_of_money(self) -> bool:
-        is_reserved = self.waiting is not None and self.waiting.get("code") == MoneyCode.reserved
+        is_reserved = self.waiting is not None and self.waiting.get("code") == BudgetWaitCode.reserved
         return self.status is RunStatus.paused and self.waits_for_money and not is_reserved
 
     def close(self, status: RunStatus, *, code: str | None = None, message: str | None = None) -> bool:
@@ -320,8 +320,8 @@ class Run(Trashable, Job, table=True):
 
     def note_checks(self, checks: JsonObject) -> bool:
         """What CI says just now: {"status", "checks"}; False when it said the same before."""
-        before = {key: value for key, value in (self.ci_checks or {}).items() if key != CHECKED_AT}
-        self.ci_checks = {**checks, CHECKED_AT: iso(now())}
+        before = {key: value for key, value in (self.ci_checks or {}).items() if key != CHECKED_AT_KEY}
+        self.ci_checks = {**checks, CHECKED_AT_KEY: format_timestamp(now())}
         return before != checks
 
     def rate(self, step: RunStep) -> None:

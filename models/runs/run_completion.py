@@ -3,9 +3,9 @@
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models.base import JsonObject
-from models.event import EventType, append
-from models.issues.issue import follow_run
-from models.notifications.notification import NotificationType, notify
+from models.event import EventType, append_event
+from models.issues.issue import update_issues_of_run
+from models.notifications.notification import NotificationType, notify_members
 from models.runs.run import Run, RunStatus
 from models.verification.verification import end_verifications
 
@@ -16,7 +16,7 @@ _EVENTS = {
 }
 
 
-async def announce(session: AsyncSession, run: Run) -> None:
+async def publish_completion(session: AsyncSession, run: Run) -> None:
     """Write the last event of a run that was just closed; its issues end with it.
 
     The members are told of all but a cancel.
@@ -25,13 +25,15 @@ async def announce(session: AsyncSession, run: Run) -> None:
     data: JsonObject = {"costUsd": float(run.cost_usd), "prUrl": run.pr_url}
     if run.error_code:
         data |= {"code": run.error_code, "message": run.error_message}
-    event = append(session, run, _EVENTS[run.status], data)
-    await follow_run(session, run)
+    event = append_event(session, run, _EVENTS[run.status], data)
+    await update_issues_of_run(session, run)
     subject: JsonObject = {"runId": run.id, "prUrl": run.pr_url}
     what = f"Run {run.run_number}"
     if run.status is RunStatus.completed:
         body = run.pr_url or "Nothing had to be changed."
-        await notify(session, event, NotificationType.run_completed, f"{what} completed", body, subject)
+        await notify_members(
+            session, event, NotificationType.run_completed, f"{what} completed", body, subject
+        )
     elif run.status is RunStatus.failed:
         kind = NotificationType.run_failed
-        await notify(session, event, kind, f"{what} failed", run.error_message or "", subject)
+        await notify_members(session, event, kind, f"{what} failed", run.error_message or "", subject)

@@ -13,15 +13,15 @@ from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models.base import now
-from models.event import EventType, append
+from models.event import EventType, append_event
 from models.projects.project import Project
 from models.runs.run import Run, RunStatus
 
 QUEUE_LOCK_ID: Final = 0x71756575
 """Advisory lock, with the project: two that ask at once are answered one after the other."""
-STARTING: Final = timedelta(minutes=5)
+START_GRACE: Final = timedelta(minutes=5)
 """How long a run that Temporal does not have yet keeps its position."""
-AT_WORK: Final = (RunStatus.running, RunStatus.paused)
+ACTIVE_STATUSES: Final = (RunStatus.running, RunStatus.paused)
 
 
 async def start_or_enqueue(session: AsyncSession, run: Run) -> None:
@@ -31,26 +31,26 @@ async def start_or_enqueue(session: AsyncSession, run: Run) -> None:
     """
     if run.is_over or run.started_at is not None:
         return
-    if await _has_turn(session, run):
+    if await _can_start(session, run):
         if run.take():
-            append(session, run, EventType.run_started)
+            append_event(session, run, EventType.run_started)
     elif run.queue():
-        append(session, run, EventType.run_queued)
+        append_event(session, run, EventType.run_queued)
 
 
-async def _has_turn(session: AsyncSession, run: Run) -> bool:
-    limit = await _limit(session, run.project_id)
+async def _can_start(session: AsyncSession, run: Run) -> bool:
+    limit = await _load_limit(session, run.project_id)
     if limit is None:
         return True
     if run.status is not RunStatus.pending:  # held by a person, whom it waits for first
         return False
     await session.execute(select(func.pg_advisory_xact_lock(QUEUE_LOCK_ID, func.hashtext(run.project_id))))
-    return await _at_work(session, run.project_id) + await _ahead(session, run) < limit
+    return await _count_active(session, run.project_id) + await _count_ahead(session, run) < limit
 
 
 async def admissible_runs(session: AsyncSession, project_id: str) -> list[str]:
     """The queued runs that may begin by now, in their order."""
-    limit = await _limit(session, project_id)
+    limit = await _load_limit(session, project_id)
     waiting = (
         select(col(Run.id))
         .where(
@@ -61,7 +61,7 @@ async def admissible_runs(session: AsyncSession, project_id: str) -> list[str]:
         .order_by(col(Run.priority), col(Run.id))
     )
     if limit is not None:
-        waiting = waiting.limit(max(limit - await _at_work(session, project_id), 0))
+        waiting = waiting.limit(max(limit - await _count_active(session, project_id), 0))
     return [*(await session.scalars(waiting)).all()]
 
 
@@ -69,17 +69,17 @@ async def queue_position(session: AsyncSession, run: Run) -> int | None:
     """Where a queued run stands, from 1 on; None for one that is not queued, or that a person has paused."""
     if not run.is_queued or run.status is not RunStatus.pending:
         return None
-    return 1 + await _ahead(session, run)
+    return 1 + await _count_ahead(session, run)
 
 
-async def _limit(session: AsyncSession, project_id: str) -> int | None:
+async def _load_limit(session: AsyncSession, project_id: str) -> int | None:
     limit: int | None = await session.scalar(
         select(col(Project.max_concurrent_runs)).where(col(Project.id) == project_id)
     )
     return limit
 
 
-async def _ahead(session: AsyncSession, run: Run) -> int:
+async def _count_ahead(session: AsyncSession, run: Run) -> int:
     """How many pending runs go before it: those of a higher priority, then older ones.
 
     Not those that Temporal did not take for a while, nor those of another namespace: nothing may start them.
@@ -87,18 +87,18 @@ async def _ahead(session: AsyncSession, run: Run) -> int:
     count = select(func.count()).where(
         col(Run.project_id) == run.project_id,
         col(Run.status) == RunStatus.pending,
-        or_(col(Run.queued_at).is_not(None), col(Run.created_at) > now() - STARTING),
+        or_(col(Run.queued_at).is_not(None), col(Run.created_at) > now() - START_GRACE),
         or_(col(Run.temporal_namespace).is_(None), col(Run.temporal_namespace) == run.temporal_namespace),
         tuple_(col(Run.priority), col(Run.id)) < tuple_(run.priority, run.id),
     )
     return (await session.scalar(count)) or 0
 
 
-async def _at_work(session: AsyncSession, project_id: str) -> int:
+async def _count_active(session: AsyncSession, project_id: str) -> int:
     """How many have begun and are not over."""
     count = select(func.count()).where(
         col(Run.project_id) == project_id,
-        col(Run.status).in_(AT_WORK),
+        col(Run.status).in_(ACTIVE_STATUSES),
         col(Run.started_at).is_not(None),
     )
     return (await session.scalar(count)) or 0

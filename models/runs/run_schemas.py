@@ -5,18 +5,18 @@ from typing import Annotated, Literal
 from pydantic import AliasChoices, Field
 from pydantic.config import JsonDict
 
-from kit.schemas import Body, Moment, Money, Read, Title, Wire
+from kit.schemas import Body, Read, Title, UsdAmount, UtcTimestamp, Wire
 from models.agent.session import FollowUp
 from models.budgets.schemas import BUDGET, BudgetRead, budget_sql
 from models.json_timeline import Timeline
-from models.json_view import View, example, name_filter, pairs
+from models.json_view import JsonView, example, json_object_sql, name_filter_sql
 from models.runs.ranked_branch_schema import RankedBranch
 from models.runs.run import PrStatus, Run, RunSource, RunStatus
 from models.runs.run_start import RunStart
 from models.runs.run_step_schemas import STEP, STEPS, TOKENS, RunStepRead, TokenUsage
 from models.verification.verification_schemas import (
-    BRIEF_VERIFICATIONS,
     VERIFICATION,
+    VERIFICATION_SUMMARIES,
     VERIFICATIONS,
     VerificationRead,
 )
@@ -154,7 +154,7 @@ class RunRead(Read):
     """The run whose work it does again."""
     continues_run_id: str | None
     """The run whose work it continues, from its branch or its checkpoint; null when it began from scratch."""
-    cost_usd: Money
+    cost_usd: UsdAmount
     """What it has cost so far, in US dollars."""
     token_usage: TokenUsage
     """The tokens that its agents used so far."""
@@ -166,7 +166,7 @@ class RunRead(Read):
     """The step that it is at."""
     current_step_progress: str | None
     """What happened in that step last."""
-    last_progress_at: Moment | None
+    last_progress_at: UtcTimestamp | None
     """When it last did anything."""
     waiting: Waiting | None
     """What holds it up just now; null while nothing does."""
@@ -183,7 +183,7 @@ class RunRead(Read):
     workflows without one. Its `output` is whole in the run's details only."""
     budget: BudgetRead
     """What it may cost, has cost, and may cost just now."""
-    scheduled_for: Moment | None
+    scheduled_for: UtcTimestamp | None
     """The time that its recurring task was to start it at."""
     timezone: str | None
     """The time zone of that task."""
@@ -197,11 +197,11 @@ class RunRead(Read):
     """The branches that the last judge step compared, the best first."""
     error: RunError | None
     """Why it failed; null unless it has."""
-    created_at: Moment
+    created_at: UtcTimestamp
     """When it was asked for."""
-    started_at: Moment | None
+    started_at: UtcTimestamp | None
     """When it was begun."""
-    completed_at: Moment | None
+    completed_at: UtcTimestamp | None
     """When it ended."""
 
 
@@ -274,31 +274,34 @@ class RunMessageRead(Read):
     """What the agent is told."""
     status: Literal["queued", "delivered"]
     """Whether the agent has been told."""
-    created_at: Moment
+    created_at: UtcTimestamp
     """When the message was sent."""
 
 
-_OF_RUN = ("verification.run_id = run.id", "number DESC")
+_RUN_VERIFICATION = ("verification.run_id = run.id", "number DESC")
 _COLUMNS = {
-    "verification": BRIEF_VERIFICATIONS.first(*_OF_RUN),
+    "verification": VERIFICATION_SUMMARIES.first(*_RUN_VERIFICATION),
     "budget": budget_sql("run", "run.cost_usd"),
     "workflow_id": "blueprint_id",
-    "workflow": pairs(id="blueprint_id", _id="blueprint_id", name="blueprint_name"),
+    "workflow": json_object_sql(id="blueprint_id", _id="blueprint_id", name="blueprint_name"),
     "token_usage": TOKENS,
-    "error": f"CASE WHEN error_code IS NOT NULL THEN {pairs(code='error_code', message='error_message')} END",
+    "error": (
+        "CASE WHEN error_code IS NOT NULL"
+        f" THEN {json_object_sql(code='error_code', message='error_message')} END"
+    ),
 }
 _STEPS = STEPS.array("run_step.run_id = run.id", '"startedAt", id')
 _IMAGES = "(SELECT coalesce(json_agg(file_id ORDER BY file_id), '[]') FROM job_file WHERE job_id = run.id)"
 _FILTERS = {
     "workflow_id": "run.blueprint_id = %(workflow_id)s",
-    "search": name_filter("run"),
+    "search": name_filter_sql("run"),
     "created_after": "run.created_at >= %(created_after)s::timestamptz",
     "created_before": "run.created_at < %(created_before)s::timestamptz",
 }
-RUNS = View(RunRead, Run, "Run", shown=_COLUMNS, where=_FILTERS)
+RUNS = JsonView(RunRead, Run, "Run", shown=_COLUMNS, where=_FILTERS)
 RUN_TIMELINE = Timeline(RunRead, Run, "Run", keys=("created_at", "id"), shown=_COLUMNS, where=_FILTERS)
 """For lists of the runs between two moments."""
-_VERIFICATION = VERIFICATIONS.first(*_OF_RUN)
+_VERIFICATION = VERIFICATIONS.first(*_RUN_VERIFICATION)
 # What `models.runs.run_queue.queue_position` counts, which a test holds it to.
 _QUEUE_POSITION = """
     CASE WHEN run.status = 'pending' AND run.queued_at IS NOT NULL THEN (SELECT 1 + count(*) FROM run AS ahead
@@ -313,5 +316,5 @@ _DETAILS = {
     "verification": _VERIFICATION,
     "queue_position": _QUEUE_POSITION,
 }
-RUN_DETAILS = View(RunDetail, Run, "Run", shown={**_COLUMNS, **_DETAILS})
-RUN_MESSAGES = View(RunMessageRead, FollowUp, "Message", shown={"run_id": "job_id"})
+RUN_DETAILS = JsonView(RunDetail, Run, "Run", shown={**_COLUMNS, **_DETAILS})
+RUN_MESSAGES = JsonView(RunMessageRead, FollowUp, "Message", shown={"run_id": "job_id"})

@@ -11,21 +11,21 @@ from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from kit.errors import Invalid, NotFound
-from kit.schemas import Body, Cap, Title
+from kit.schemas import Body, CapUsd, Title
 from models.base import JsonObject
 from models.blueprints.blueprint import Blueprint, BlueprintConfig
 from models.blueprints.persona import StepRole
-from models.budgets.budget import cap_of
-from models.event import EventType, append
-from models.issues.issue import follow_run
+from models.budgets.budget import get_cap
+from models.event import EventType, append_event
+from models.issues.issue import update_issues_of_run
 from models.jobs.snapshot import ImageSnapshot, JobSnapshot, Snapshot, add_job
-from models.jobs.snapshot_builder import Shelf
+from models.jobs.snapshot_builder import SnapshotBuilder
 from models.projects.project import Project
 from models.runs.checkpoints import is_checkpoint_retained
-from models.runs.continuation import Continuation, continuation_of
+from models.runs.continuation import Continuation, plan_continuation
 from models.runs.run import Run, RunPriority, RunSource
 from models.runs.run_step import RunStep
-from models.runs.uploaded_file import MOST_BYTES_IN_ALL, MOST_IMAGES, UploadedFile
+from models.runs.uploaded_file import MAX_IMAGES, MAX_TOTAL_BYTES, UploadedFile
 
 Branch = Annotated[str, Bounded(min_length=1, max_length=250)]
 
@@ -43,11 +43,11 @@ class RunStart(Body):
     """What people call the run; the first line of the prompt when it is left out."""
     base_branch: Annotated[str, Bounded(min_length=1, max_length=250)] | None = None
     """The branch that the run works from; the workflow's, or the default branch, when it is left out."""
-    reference_images: list[str] = Bounded(default_factory=list, max_length=MOST_IMAGES)
+    reference_images: list[str] = Bounded(default_factory=list, max_length=MAX_IMAGES)
     """Uploaded images, by their ids, that every agent is shown with its task; at most 20 MiB in all."""
     compare_branches: Annotated[list[Branch], Bounded(max_length=10)] = Bounded(default_factory=list)
     """Alternative branches, two at least, that the workflow's judge steps compare and rank."""
-    max_cost_usd: Cap | None = None
+    max_cost_usd: CapUsd | None = None
     """What the run may cost, in US dollars; the workflow's `config.maxCostUsd` when it is left out."""
 
 
@@ -72,12 +72,12 @@ async def create_run(
     if blueprint is None or blueprint.project_id != project_id or blueprint.deleted_at:
         raise NotFound("Workflow not found.")
     snapshot = await _snapshot(session, blueprint, request, default_model)
-    _must_be_comparable(request.compare_branches, snapshot)
+    _require_comparable_branches(request.compare_branches, snapshot)
     snapshot.creates_base_branch = creates_base_branch
     run = Run(
         project_id=project_id,
         run_number=await _next_number(session, project_id),
-        name=request.name or title(request.prompt),
+        name=request.name or run_name_from_prompt(request.prompt),
         source=source,
         prompt=request.prompt,
         github_repo_url=repository_url,
@@ -90,7 +90,7 @@ async def create_run(
         priority=priority,
     )
     own = request.max_cost_usd
-    await _add(
+    await _add_run(
         session, run, snapshot, own or snapshot.config.max_cost_usd, "maxCostUsd" if own else "workflowId"
     )
     return run
@@ -127,8 +127,8 @@ async def restart_run(session: AsyncSession, old: Run, *, from_scratch: bool = F
         **{name: getattr(old, name) for name in copied},
     )
     snapshot = snapshot.model_copy(update={"continues": continues})
-    await _add(session, run, snapshot, await cap_of(session, old.id))
-    await follow_run(session, run, instead_of=old)
+    await _add_run(session, run, snapshot, await get_cap(session, old.id))
+    await update_issues_of_run(session, run, instead_of=old)
     return run
 
 
@@ -142,19 +142,19 @@ async def _continuation(session: AsyncSession, old: Run, snapshot: Snapshot) -> 
         if not await is_checkpoint_retained(session, lost):
             before = None
     kept = await is_checkpoint_retained(session, old)
-    return continuation_of(old, steps, blocks, before, has_checkpoint=kept)
+    return plan_continuation(old, steps, blocks, before, has_checkpoint=kept)
 
 
-async def _add(
+async def _add_run(
     session: AsyncSession, run: Run, snapshot: Snapshot, cap_usd: Decimal | None, field: str | None = None
 ) -> None:
-    run.branch_name = f"codecourier/{run.run_number}-{slug(run.name)}"
+    run.branch_name = f"codecourier/{run.run_number}-{slugify(run.name)}"
     snapshot = snapshot.model_copy(update={"branch_name": run.branch_name})
     await add_job(session, run, snapshot, cap_usd=cap_usd, field=field)
     data: JsonObject = {"runNumber": run.run_number, "name": run.name}
     if run.continues_run_id:
         data["continuesRunId"] = run.continues_run_id
-    append(session, run, EventType.run_created, data)
+    append_event(session, run, EventType.run_created, data)
 
 
 async def _next_number(session: AsyncSession, project_id: str) -> int:
@@ -173,7 +173,7 @@ async def _snapshot(
 ) -> Snapshot:
     project = await session.get_one(Project, blueprint.project_id)
     config = BlueprintConfig.model_validate(blueprint.config)
-    shelf = Shelf(session, project)
+    shelf = SnapshotBuilder(session, project)
     steps = [await shelf.step(index, step, default_model) for index, step in enumerate(blueprint.steps)]
     await shelf.add_named_commands(request.prompt, *(step.prompt for step in steps))
     return Snapshot(
@@ -211,12 +211,12 @@ async def _images(session: AsyncSession, project_id: str, ids: Sequence[str]) ->
         if found[each].uploaded_at is None:
             raise Invalid(f"{field}: Nothing was uploaded to this file yet.", field=field)
     wanted = [found[each] for each in dict.fromkeys(ids)]
-    if sum(file.size_bytes for file in wanted) > MOST_BYTES_IN_ALL:
+    if sum(file.size_bytes for file in wanted) > MAX_TOTAL_BYTES:
         raise Invalid("referenceImages: The images have more than 20 MiB in all.", field="referenceImages")
     return [ImageSnapshot(file_id=file.id, content_type=file.content_type) for file in wanted]
 
 
-def _must_be_comparable(branches: list[str], snapshot: Snapshot) -> None:
+def _require_comparable_branches(branches: list[str], snapshot: Snapshot) -> None:
     if not branches:
         return
     if len(set(branches)) < max(2, len(branches)):
@@ -226,12 +226,12 @@ def _must_be_comparable(branches: list[str], snapshot: Snapshot) -> None:
         raise Invalid(message, field="compareBranches")
 
 
-def title(prompt: str) -> str:
+def run_name_from_prompt(prompt: str) -> str:
     """A run's name when none is given: the first line of its prompt, at most 80 characters."""
     line = next((line.strip() for line in prompt.splitlines() if line.strip()), "Run")
     return line if len(line) <= 80 else line[:79].rstrip() + "…"
 
 
-def slug(name: str) -> str:
+def slugify(name: str) -> str:
     """Lowercase words joined by hyphens, at most 40 characters, safe in a branch name."""
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40].strip("-") or "run"

@@ -9,7 +9,7 @@ from sqlmodel import Field, col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from kit.ids import prefixed
-from models.base import Dollars, Json, JsonObject, Record, Timestamp, choice, now
+from models.base import Dollars, Json, JsonObject, Record, Timestamp, enum_column, now
 from models.blueprints.persona import StepRole, ThinkingEffort
 
 
@@ -39,13 +39,13 @@ class RunStep(Record, table=True):
     run_id: str = Field(foreign_key="run.id", ondelete="CASCADE")
     index: int
     iteration: int
-    role: StepRole = Field(sa_type=choice(StepRole))
+    role: StepRole = Field(sa_type=enum_column(StepRole))
     label: str
     persona_id: str | None = None
     model: str
-    thinking_effort: ThinkingEffort = Field(sa_type=choice(ThinkingEffort))
-    status: StepStatus = Field(default=StepStatus.running, sa_type=choice(StepStatus))
-    verdict: Verdict | None = Field(default=None, sa_type=choice(Verdict))
+    thinking_effort: ThinkingEffort = Field(sa_type=enum_column(ThinkingEffort))
+    status: StepStatus = Field(default=StepStatus.running, sa_type=enum_column(StepStatus))
+    verdict: Verdict | None = Field(default=None, sa_type=enum_column(Verdict))
     feedback: str | None = None
     quality_score: float | None = None
     """From 0 to 100, by an evaluator or a judge."""
@@ -97,7 +97,7 @@ class RunStep(Record, table=True):
         return True
 
 
-async def work_saved(session: AsyncSession, run_id: str, sandbox_id: str) -> None:
+async def mark_work_saved(session: AsyncSession, run_id: str, sandbox_id: str) -> None:
     """What the run's steps left in this sandbox is in a checkpoint or on a branch now."""
     left_there = col(RunStep.run_id) == run_id, col(RunStep.unsaved_in) == sandbox_id
     await session.execute(update(RunStep).where(*left_there).values(unsaved_in=None))

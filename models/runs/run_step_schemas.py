@@ -2,9 +2,9 @@
 
 from pydantic.config import JsonDict
 
-from kit.schemas import Moment, Money, Read, Wire
+from kit.schemas import Read, UsdAmount, UtcTimestamp, Wire
 from models.blueprints.persona import StepRole, ThinkingEffort
-from models.json_view import View, pairs
+from models.json_view import JsonView, json_object_sql
 from models.runs.ranked_branch_schema import RankedBranch
 from models.runs.run_step import RunStep, StepStatus, Verdict
 
@@ -80,22 +80,22 @@ class RunStepRead(Read):
     """What came of the tests, where it ran some."""
     token_usage: TokenUsage
     """The tokens that its agent used so far."""
-    cost_usd: Money
+    cost_usd: UsdAmount
     """What it cost, in US dollars."""
     sandbox_ids: list[str]
     """The sandboxes that it worked in."""
-    started_at: Moment
+    started_at: UtcTimestamp
     """When it began."""
-    completed_at: Moment | None
+    completed_at: UtcTimestamp | None
     """When it ended."""
     output: str | None
     """What it says of its work."""
 
 
-TOKENS = pairs(
+TOKENS = json_object_sql(
     input="input_tokens",
     output="output_tokens",
     cacheRead="cache_read_tokens",
     cacheWrite="cache_write_tokens",
 )
-STEPS = View(RunStepRead, RunStep, "Step", shown={"token_usage": TOKENS})
+STEPS = JsonView(RunStepRead, RunStep, "Step", shown={"token_usage": TOKENS})

@@ -4,8 +4,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
 
-from kit.schemas import Moment, Read
-from models.budgets.money_code import MoneyCode
+from kit.schemas import Read, UtcTimestamp
+from models.budgets.money_code import BudgetWaitCode
 from models.budgets.schemas import ReachedBudget
 from models.json_view import example
 from models.runs.run import PrStatus, Run, RunStatus
@@ -35,7 +35,7 @@ class Reason(StrEnum):
         return self not in (Reason.working, Reason.ended)
 
 
-class RunWhy(Read):
+class RunStatusReason(Read):
     """Why a run is where it is, and since when nothing was heard of it."""
 
     model_config = example(
@@ -60,60 +60,68 @@ class RunWhy(Read):
     """The reason in words, with what to do about it where something has to be done."""
     queue_position: int | None
     """Where it stands among the project's runs that wait for their turn, from 1 on; null when it does not."""
-    until: Moment | None
+    until: UtcTimestamp | None
     """When it is tried again, where that is known."""
-    last_progress_at: Moment | None
+    last_progress_at: UtcTimestamp | None
     """When the run last did anything; null before it begins."""
     budgets: list[ReachedBudget]
     """The caps that it waits for, as they are now; empty unless it waits for money."""
 
 
-class Why(NamedTuple):
+class StatusExplanation(NamedTuple):
     reason: Reason
     message: str
     until: datetime | None = None
 
 
-def why(run: Run) -> Why:
+def explain_status(run: Run) -> StatusExplanation:
     """From the run's row alone, which its workflow keeps true."""
     match run.status:
         case RunStatus.pending if run.is_queued:
-            return Why(
+            return StatusExplanation(
                 Reason.queued,
                 "It waits for its turn: the project has as many runs at work as `maxConcurrentRuns` allows"
                 " (POST /api/v1/project/settings/update).",
             )
         case RunStatus.pending:
-            return Why(Reason.queued, "It is accepted and waits for a worker: nothing has to be done.")
+            return StatusExplanation(
+                Reason.queued, "It is accepted and waits for a worker: nothing has to be done."
+            )
         case RunStatus.paused if run.waits_for_money:
-            return _at_work(run)
+            return _explain_active(run)
         case RunStatus.paused:
-            return Why(Reason.paused, f"It was paused. Let it go on with POST /api/v1/runs/{run.id}/resume.")
+            return StatusExplanation(
+                Reason.paused, f"It was paused. Let it go on with POST /api/v1/runs/{run.id}/resume."
+            )
         case RunStatus.running:
-            return _at_work(run)
+            return _explain_active(run)
         case RunStatus.failed:
-            return Why(Reason.ended, f"It failed ({run.error_code}): {run.error_message}")
+            return StatusExplanation(Reason.ended, f"It failed ({run.error_code}): {run.error_message}")
     if run.pr_status is PrStatus.blocked_on_ci:
-        return Why(Reason.ci, f"It is {run.status}; the merge of pull request {run.pr_number} waits for CI.")
-    return Why(Reason.ended, f"It is {run.status}.")
+        return StatusExplanation(
+            Reason.ci, f"It is {run.status}; the merge of pull request {run.pr_number} waits for CI."
+        )
+    return StatusExplanation(Reason.ended, f"It is {run.status}.")
 
 
-def _at_work(run: Run) -> Why:
+def _explain_active(run: Run) -> StatusExplanation:
     if run.waiting:
         code = str(run.waiting.get("code"))
-        known = (Reason.provider_limit, *map(Reason, MoneyCode))
+        known = (Reason.provider_limit, *map(Reason, BudgetWaitCode))
         until = run.waiting.get("until")
-        return Why(
+        return StatusExplanation(
             Reason(code) if code in known else Reason.retrying,
-            f"{run.waiting.get('message')}{_paused_too(run)}",
+            f"{run.waiting.get('message')}{_pause_hint(run)}",
             datetime.fromisoformat(until) if isinstance(until, str) else None,
         )
     if run.pr_number is not None:
-        return Why(Reason.ci, f"Pull request {run.pr_number} is open; the run ends when CI has spoken.")
-    return Why(Reason.working, run.current_step_progress or "It is being prepared.")
+        return StatusExplanation(
+            Reason.ci, f"Pull request {run.pr_number} is open; the run ends when CI has spoken."
+        )
+    return StatusExplanation(Reason.working, run.current_step_progress or "It is being prepared.")
 
 
-def _paused_too(run: Run) -> str:
+def _pause_hint(run: Run) -> str:
     """What has to be done besides, where a person has paused a run that waits for money."""
     if run.status is not RunStatus.paused or run.paused_at is None:
         return ""

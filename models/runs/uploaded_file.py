@@ -14,15 +14,15 @@ from kit.ids import prefixed
 from kit.schemas import Body
 from models.base import Record, Table, Timestamp, now
 
-MOST_BYTES: Final = 5 * 1024 * 1024
+MAX_FILE_BYTES: Final = 5 * 1024 * 1024
 """Of one image, as the model takes it."""
-MOST_IMAGES: Final = 10
-MOST_BYTES_IN_ALL: Final = 20 * 1024 * 1024
+MAX_IMAGES: Final = 10
+MAX_TOTAL_BYTES: Final = 20 * 1024 * 1024
 """Of the images of one run: they are sent with every turn, and a request has a limit, too."""
-MOST_UNUSED: Final = 100
+MAX_UNUSED_FILES: Final = 100
 """Files of a project that no job uses."""
-UPLOAD_TIME: Final = timedelta(minutes=15)
-UNUSED_TIME: Final = timedelta(hours=24)
+UPLOAD_TIMEOUT: Final = timedelta(minutes=15)
+UNUSED_RETENTION: Final = timedelta(hours=24)
 """How long a file is kept that no job uses."""
 SIGNATURES: Final = {
     "image/png": (b"\x89PNG\r\n\x1a\n",),
@@ -42,7 +42,7 @@ class FileUpload(Body):
     """What the file is called."""
     content_type: ContentType
     """What the file is; its content is held against this."""
-    size_bytes: Annotated[int, Bounded(ge=1, le=MOST_BYTES)]
+    size_bytes: Annotated[int, Bounded(ge=1, le=MAX_FILE_BYTES)]
     """The exact size of the file, at most 5 MiB."""
 
 
@@ -56,12 +56,12 @@ class UploadedFile(Record, table=True):
     size_bytes: int
     is_outside: bool = False
     """Whether its bytes are in the S3-compatible store instead of the database."""
-    upload_until: datetime = Field(default_factory=lambda: now() + UPLOAD_TIME, sa_type=Timestamp)
+    upload_until: datetime = Field(default_factory=lambda: now() + UPLOAD_TIMEOUT, sa_type=Timestamp)
     uploaded_at: datetime | None = Field(default=None, sa_type=Timestamp)
     """When its content was found to be what was announced."""
     sha256: str | None = None
     """Of that content: whatever has another one is not shown to any model."""
-    expires_at: datetime | None = Field(default_factory=lambda: now() + UNUSED_TIME, sa_type=Timestamp)
+    expires_at: datetime | None = Field(default_factory=lambda: now() + UNUSED_RETENTION, sa_type=Timestamp)
     """When it is removed; None while a job uses it."""
 
     @property

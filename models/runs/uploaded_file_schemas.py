@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from kit.schemas import Moment, Read, Secret, Wire
+from kit.schemas import Read, Secret, UtcTimestamp, Wire
 from models.json_view import example
 from models.runs.uploaded_file import FileUpload
 
@@ -34,7 +34,7 @@ class FileUploadRead(Wire):
     """How they are sent."""
     headers: dict[str, str]
     """What has to be sent with them."""
-    expires_at: Moment
+    expires_at: UtcTimestamp
     """When the address stops working."""
 
 
@@ -57,9 +57,9 @@ class UploadedFileRead(Read):
     """What the file is."""
     size_bytes: int
     """Its size."""
-    uploaded_at: Moment | None
+    uploaded_at: UtcTimestamp | None
     """When its bytes arrived."""
-    expires_at: Moment | None
+    expires_at: UtcTimestamp | None
     """When it is removed unless a run uses it by then; null once one does."""
-    created_at: Moment
+    created_at: UtcTimestamp
     """When it was announced."""

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from kit.schemas import Body, Moment, Read, Title, Wire
+from kit.schemas import Body, Read, Title, UtcTimestamp, Wire
 from models.json_view import example
 from models.runs.run_schemas import RunMessage
 from models.sandboxes.sandbox_create import SandboxCreate
@@ -68,7 +68,7 @@ class SandboxMessageRead(Read):
     """The message."""
     status: Literal["queued", "delivered"]
     """`delivered` once the agent was told."""
-    created_at: Moment
+    created_at: UtcTimestamp
     """When it was sent."""
 
 
@@ -86,7 +86,7 @@ class FileEntryRead(Wire):
     """What it is; links are not followed."""
     size: int
     """In bytes."""
-    modified_at: Moment
+    modified_at: UtcTimestamp
     """When it was last changed."""
 
 
@@ -111,7 +111,7 @@ class FileContentRead(Wire):
     """At most the first 1 MiB."""
     truncated: bool
     """Whether the file goes on after `content`."""
-    modified_at: Moment
+    modified_at: UtcTimestamp
     """When it was last changed."""
 
 
@@ -190,7 +190,7 @@ class PreviewRead(Wire):
     """Where it is reached from outside, while it is starting or running."""
     exit_code: int | None
     """Of the command, once it has ended by itself."""
-    started_at: Moment | None
+    started_at: UtcTimestamp | None
     """When it was started."""
     output: list[str]
     """The last lines of what it printed, at most 100."""

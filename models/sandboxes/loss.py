@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from kit.schemas import iso
+from kit.schemas import format_timestamp
 from models.base import JsonObject, now
 from models.effect import Effect, EffectKind, effect_key
 from models.sandboxes.sandbox import Sandbox
@@ -24,16 +24,16 @@ class Loss(NamedTuple):
     def event(self) -> JsonObject:
         """What `sandbox.lost` says of it."""
         origin = "branch" if self.checkpoint_at is None else "checkpoint"
-        checkpoint_at = None if self.checkpoint_at is None else iso(self.checkpoint_at)
+        checkpoint_at = None if self.checkpoint_at is None else format_timestamp(self.checkpoint_at)
         return {
-            "lostAt": iso(self.at),
-            "since": iso(self.since),
+            "lostAt": format_timestamp(self.at),
+            "since": format_timestamp(self.since),
             "rebuiltFrom": origin,
             "checkpointAt": checkpoint_at,
         }
 
 
-async def loss_of(session: AsyncSession, sandbox: Sandbox) -> Loss:
+async def find_loss(session: AsyncSession, sandbox: Sandbox) -> Loss:
     """What is lost with a sandbox that is, or is about to be, marked as lost.
 
     What its job saved before this sandbox began was not saved from it: then all that was done in it is lost.

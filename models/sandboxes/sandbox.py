@@ -9,7 +9,7 @@ from sqlmodel import Field, col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from kit.ids import prefixed
-from models.base import Table, Timestamp, choice, now
+from models.base import Table, Timestamp, enum_column, now
 from models.trash.trashable import Trashable, trash_indexes
 
 
@@ -33,9 +33,9 @@ class SandboxPurpose(StrEnum):
 
 
 LIVE_STATUSES: Final = (SandboxStatus.creating, SandboxStatus.running, SandboxStatus.paused)
-LIVE: Final = "status IN ('creating', 'running', 'paused')"
+LIVE_CONDITION: Final = "status IN ('creating', 'running', 'paused')"
 """Of sandboxes, for their indexes and for statements that use them."""
-CLONED: Final = "type = 'clone'"
+CLONED_CONDITION: Final = "type = 'clone'"
 """Of the lines of a sandbox's log."""
 
 
@@ -46,20 +46,20 @@ class Sandbox(Trashable, table=True):
         *trash_indexes("sandbox"),
         Index("sandbox_newest_first", "project_id", "id", postgresql_where="deleted_at IS NULL"),
         Index("sandbox_of_status", "project_id", "status", "id", postgresql_where="deleted_at IS NULL"),
-        Index("sandbox_live", "id", postgresql_where=LIVE),
-        Index("sandbox_at_work", "job_id", "purpose", unique=True, postgresql_where=LIVE),
+        Index("sandbox_live", "id", postgresql_where=LIVE_CONDITION),
+        Index("sandbox_at_work", "job_id", "purpose", unique=True, postgresql_where=LIVE_CONDITION),
     )
     id: str = Field(default_factory=prefixed("s"), primary_key=True)
     job_id: str = Field(index=True)
     purpose: SandboxPurpose = Field(
         default=SandboxPurpose.work,
-        sa_type=choice(SandboxPurpose),
+        sa_type=enum_column(SandboxPurpose),
         sa_column_kwargs={"server_default": SandboxPurpose.work},
     )
     commit_sha: str | None = None
     """The commit that a verification is of; None: the job's base commit, as nothing was changed yet."""
     name: str
-    status: SandboxStatus = Field(default=SandboxStatus.creating, sa_type=choice(SandboxStatus))
+    status: SandboxStatus = Field(default=SandboxStatus.creating, sa_type=enum_column(SandboxStatus))
     provider_id: str | None = Field(default=None, index=True)
     """The provider's own id of it."""
     template_id: str
@@ -91,7 +91,7 @@ class Sandbox(Trashable, table=True):
             self.status, self.error_message = SandboxStatus.error, error
 
 
-async def count_lost(session: AsyncSession, job_id: str) -> int:
+async def count_lost_sandboxes(session: AsyncSession, job_id: str) -> int:
     """How many sandboxes a job has lost."""
     statement = select(func.count()).where(
         col(Sandbox.job_id) == job_id, col(Sandbox.status) == SandboxStatus.error
@@ -113,18 +113,20 @@ class SandboxEventType(StrEnum):
 class SandboxEvent(Table, table=True):
     __table_args__ = (
         Index("sandbox_event_in_order", "sandbox_id", "id"),
-        Index("sandbox_cloned_once", "sandbox_id", "message", unique=True, postgresql_where=CLONED),
+        Index("sandbox_cloned_once", "sandbox_id", "message", unique=True, postgresql_where=CLONED_CONDITION),
     )
     id: str = Field(default_factory=prefixed("sev"), primary_key=True)
     sandbox_id: str = Field(foreign_key="sandbox.id", ondelete="CASCADE")
-    type: SandboxEventType = Field(sa_type=choice(SandboxEventType))
+    type: SandboxEventType = Field(sa_type=enum_column(SandboxEventType))
     status: str
     """`completed` or `failed`."""
     message: str
     created_at: datetime = Field(default_factory=now, sa_type=Timestamp)
 
 
-async def happened(session: AsyncSession, sandbox_id: str, type: SandboxEventType, message: str) -> bool:
+async def append_sandbox_event_once(
+    session: AsyncSession, sandbox_id: str, type: SandboxEventType, message: str
+) -> bool:
     """Write to the sandbox's log; False, and nothing is written, when it says so already."""
     before = select(SandboxEvent).where(
         col(SandboxEvent.sandbox_id) == sandbox_id,
@@ -133,11 +135,11 @@ async def happened(session: AsyncSession, sandbox_id: str, type: SandboxEventTyp
     )
     if (await session.execute(before)).first():
         return False
-    session.add(said(sandbox_id, type, message))
+    session.add(sandbox_event(sandbox_id, type, message))
     return True
 
 
-async def was_cloned(session: AsyncSession, sandbox_id: str) -> bool:
+async def is_cloned(session: AsyncSession, sandbox_id: str) -> bool:
     """Whether its log says what was cloned into it."""
     logged = select(SandboxEvent).where(
         col(SandboxEvent.sandbox_id) == sandbox_id, col(SandboxEvent.type) == SandboxEventType.clone
@@ -145,18 +147,18 @@ async def was_cloned(session: AsyncSession, sandbox_id: str) -> bool:
     return (await session.execute(logged.limit(1))).first() is not None
 
 
-async def live_sandboxes(session: AsyncSession, job_id: str) -> list[Sandbox]:
+async def list_live_sandboxes(session: AsyncSession, job_id: str) -> list[Sandbox]:
     """The sandboxes that a job uses, or is to use; its rows have one for each purpose, at most."""
     statement = select(Sandbox).where(col(Sandbox.job_id) == job_id, col(Sandbox.status).in_(LIVE_STATUSES))
     return list((await session.execute(statement)).scalars())
 
 
-async def live_sandbox(session: AsyncSession, job_id: str, purpose: SandboxPurpose) -> Sandbox | None:
+async def get_live_sandbox(session: AsyncSession, job_id: str, purpose: SandboxPurpose) -> Sandbox | None:
     """The one of this purpose."""
-    live = await live_sandboxes(session, job_id)
+    live = await list_live_sandboxes(session, job_id)
     return next((sandbox for sandbox in live if sandbox.purpose is purpose), None)
 
 
-def said(sandbox_id: str, type: SandboxEventType, message: str) -> SandboxEvent:
+def sandbox_event(sandbox_id: str, type: SandboxEventType, message: str) -> SandboxEvent:
     """A line of the sandbox's log."""
     return SandboxEvent(sandbox_id=sandbox_id, type=type, status="completed", message=message)

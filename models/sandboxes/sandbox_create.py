@@ -11,14 +11,14 @@ from kit.errors import Conflict
 from kit.schemas import Title
 from models.blueprints.blueprint import SandboxConfig
 from models.blueprints.persona import StepRole, ThinkingEffort
-from models.event import EventType, append
-from models.jobs.snapshot import StepSnapshot, add_job, snapshot_for
+from models.event import EventType, append_event
+from models.jobs.snapshot import StepSnapshot, add_job, agents_snapshot
 from models.jobs.snapshot_builder import DEFAULT_MAX_TURNS
 from models.projects.project import Project
 from models.sandboxes.sandbox import Sandbox, SandboxStatus
 from models.sandboxes.sandbox_job import SandboxJob
 
-COMPANION = (
+COMPANION_INSTRUCTIONS = (
     "You work for a user who is with you in this sandbox: they read every answer of yours and can reply. Do "
     "what each message asks, no more, and check it. When you are done, or need to know something, answer in "
     "plain text without calling a tool: that hands the word back to the user. The changes stay in the work "
@@ -73,15 +73,15 @@ async def create_sandbox(
         label="Conversation",
         model=default_model,
         thinking_effort=ThinkingEffort.medium,
-        instructions=COMPANION,
+        instructions=COMPANION_INSTRUCTIONS,
         max_turns=DEFAULT_MAX_TURNS,
     )
-    snapshot = snapshot_for(project, [agent], job.name, config)
+    snapshot = agents_snapshot(project, [agent], job.name, config)
     wanted = {"branch_name": job.branch_name, "continues_branch": request.branch_name is not None}
     await add_job(session, job, snapshot.model_copy(update=wanted))
     sandbox = Sandbox(project_id=project.id, job_id=job.id, name=job.name, **config.model_dump())
     session.add(sandbox)
-    append(session, job, EventType.sandbox_creating, {"sandboxId": sandbox.id})
+    append_event(session, job, EventType.sandbox_creating, {"sandboxId": sandbox.id})
     return job, sandbox
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import Index
 from sqlmodel import Field
 
 from kit.ids import prefixed
-from models.base import Timestamp, choice, now
+from models.base import Timestamp, enum_column, now
 from models.event import EventType
 from models.jobs.job import Job
 
@@ -34,7 +34,7 @@ class SandboxJob(Job, table=True):
 
     __table_args__ = (Index("sandbox_job_unfinished", "id", postgresql_where="completed_at IS NULL"),)
     id: str = Field(default_factory=prefixed("sj"), primary_key=True)
-    status: SandboxJobStatus = Field(default=SandboxJobStatus.pending, sa_type=choice(SandboxJobStatus))
+    status: SandboxJobStatus = Field(default=SandboxJobStatus.pending, sa_type=enum_column(SandboxJobStatus))
     timeout_ms: int
     ends_at: datetime | None = Field(default=None, sa_type=Timestamp)
     """When its time is over; None until the repository is cloned."""

@@ -2,11 +2,11 @@
 
 from typing import Literal
 
-from kit.schemas import Moment, Read, Wire
+from kit.schemas import Read, UtcTimestamp, Wire
 from models.agent.session import Message, MessageRole
 from models.base import JsonObject
 from models.event import Event
-from models.json_view import View, example, moment, pairs
+from models.json_view import JsonView, example, json_object_sql, timestamp_sql
 from models.runs.run_schemas import Waiting
 from models.sandboxes.sandbox import Sandbox, SandboxEvent, SandboxEventType, SandboxPurpose, SandboxStatus
 
@@ -77,15 +77,15 @@ class SandboxRead(Read):
     """After how long without use it is paused, in milliseconds; one of one's own is kept for that long."""
     error_message: str | None
     """Why it could not be made or was lost; null otherwise."""
-    created_at: Moment
+    created_at: UtcTimestamp
     """When it was asked for."""
-    started_at: Moment | None
+    started_at: UtcTimestamp | None
     """When it began to run; null until then."""
-    killed_at: Moment | None
+    killed_at: UtcTimestamp | None
     """When it was gone; null while it lives."""
     repository: SandboxRepository | None
     """What was cloned into a sandbox of one's own; null for those of other jobs, which say so themselves."""
-    expires_at: Moment | None
+    expires_at: UtcTimestamp | None
     """When a sandbox of one's own is removed; null until it is ready, and for those of other jobs."""
     waiting: Waiting | None
     """What holds up the making of a sandbox of one's own, or its agent, just now."""
@@ -111,7 +111,7 @@ class SandboxEventRead(Read):
     """Whether it went well: `completed` or `failed`."""
     message: str
     """What happened, in words."""
-    created_at: Moment
+    created_at: UtcTimestamp
     """When it happened."""
 
 
@@ -123,7 +123,7 @@ class TranscriptEvent(Wire):
     payload: JsonObject
     """The block in the form of the Messages API, by its `type` (`text`, `thinking`, `tool_use`,
     `tool_result`, …), secrets masked."""
-    created_at: Moment
+    created_at: UtcTimestamp
     """When it was recorded."""
 
 
@@ -155,11 +155,11 @@ class MessageRead(Read):
     """Its text, without its other blocks; may be empty."""
     status: Literal["completed"]
     """Always `completed`: a message is recorded once it is whole."""
-    started_at: Moment
+    started_at: UtcTimestamp
     """When its writing began."""
-    completed_at: Moment
+    completed_at: UtcTimestamp
     """When it was whole."""
-    timestamp: Moment
+    timestamp: UtcTimestamp
     """The same as `completedAt`."""
     transcript_events: list[TranscriptEvent]
     """Its blocks in order, and the results of its tool calls; empty unless asked for."""
@@ -180,7 +180,7 @@ class EventRead(Read):
     """Its sequence in the log, from 1 and without gaps."""
     type: str
     """What happened, for example `step.completed`."""
-    created_at: Moment
+    created_at: UtcTimestamp
     """When it happened."""
     data: JsonObject
     """The facts of it; which ones depends on its type."""
@@ -197,9 +197,9 @@ _BLOCKS = """
     FROM tool_call
     WHERE tool_call.session_id = message.session_id AND tool_call.sequence = message.sequence
 """
-_TOLD = pairs(seq="seq", payload="block", createdAt=moment("said_at"))
+_TRANSCRIPT_EVENT = json_object_sql(seq="seq", payload="block", createdAt=timestamp_sql("said_at"))
 _TRANSCRIPT = f"""(
-    SELECT coalesce(json_agg({_TOLD} ORDER BY seq), '[]')
+    SELECT coalesce(json_agg({_TRANSCRIPT_EVENT} ORDER BY seq), '[]')
     FROM (
         SELECT row_number() OVER (ORDER BY ordinal) - 1 AS seq, block, said_at FROM ({_BLOCKS}) AS told
     ) AS numbered
@@ -209,42 +209,44 @@ _TEXT = """(
     FROM jsonb_array_elements(message.content) WITH ORDINALITY AS blocks(block, ordinal)
     WHERE block->>'type' = 'text'
 )"""
-_MESSAGE = {"content": _TEXT, "status": "'completed'", "timestamp": moment("message.completed_at")}
-_PLACE = ("session_id", "sequence")
-_WHERE = {"sandbox_id": "session_id IN (SELECT id FROM agent_session WHERE sandbox_id = %(sandbox_id)s)"}
+_MESSAGE = {"content": _TEXT, "status": "'completed'", "timestamp": timestamp_sql("message.completed_at")}
+_MESSAGE_KEYS = ("session_id", "sequence")
+_MESSAGE_FILTERS = {
+    "sandbox_id": "session_id IN (SELECT id FROM agent_session WHERE sandbox_id = %(sandbox_id)s)"
+}
 
 _RUN = "CASE WHEN starts_with(job_id, 'r_') THEN job_id END"
 _OF_RUN = {"run_id": "job_id = %(run_id)s"}
-_OWN = "(SELECT {} FROM sandbox_job WHERE sandbox_job.id = sandbox.job_id)"
-_CLONED = pairs(
+_SANDBOX_JOB_SQL = "(SELECT {} FROM sandbox_job WHERE sandbox_job.id = sandbox.job_id)"
+_CLONED = json_object_sql(
     githubRepoUrl="github_repo_url",
     repositorySlug="repository_slug",
     branchName="branch_name",
     baseBranch="base_branch",
     baseSha="base_sha",
 )
-_SHOWN = {
+_COMPUTED = {
     "run_id": _RUN,
-    "repository": _OWN.format(_CLONED),
-    "expires_at": _OWN.format(moment("ends_at")),
-    "waiting": _OWN.format("waiting"),
+    "repository": _SANDBOX_JOB_SQL.format(_CLONED),
+    "expires_at": _SANDBOX_JOB_SQL.format(timestamp_sql("ends_at")),
+    "waiting": _SANDBOX_JOB_SQL.format("waiting"),
 }
-SANDBOXES = View(SandboxRead, Sandbox, "Sandbox", shown=_SHOWN, where=_OF_RUN)
-SANDBOX_EVENTS = View(SandboxEventRead, SandboxEvent, "Event", scope="sandbox_id")
-MESSAGES = View(
+SANDBOXES = JsonView(SandboxRead, Sandbox, "Sandbox", shown=_COMPUTED, where=_OF_RUN)
+SANDBOX_EVENTS = JsonView(SandboxEventRead, SandboxEvent, "Event", scope="sandbox_id")
+MESSAGES = JsonView(
     MessageRead,
     Message,
     "Message",
-    keys=_PLACE,
+    keys=_MESSAGE_KEYS,
     shown={**_MESSAGE, "transcript_events": _TRANSCRIPT},
-    where=_WHERE,
+    where=_MESSAGE_FILTERS,
 )
-BRIEF_MESSAGES = View(
+BRIEF_MESSAGES = JsonView(
     MessageRead,
     Message,
     "Message",
-    keys=_PLACE,
+    keys=_MESSAGE_KEYS,
     shown={**_MESSAGE, "transcript_events": "'[]'::json"},
-    where=_WHERE,
+    where=_MESSAGE_FILTERS,
 )
-EVENTS = View(EventRead, Event, "Event", keys=("seq",))
+EVENTS = JsonView(EventRead, Event, "Event", keys=("seq",))

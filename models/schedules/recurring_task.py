@@ -8,7 +8,7 @@ from sqlalchemy import Index
 from sqlmodel import Field
 
 from kit.ids import prefixed
-from models.base import Timestamp, choice, now
+from models.base import Timestamp, enum_column, now
 from models.event import Eventful
 from models.schedules.recurrence import Frequency, Recurrence
 
@@ -29,7 +29,7 @@ class RecurringTask(Eventful, table=True):
     title: str
     description: str | None = None
     prompt: str
-    frequency: Frequency = Field(sa_type=choice(Frequency))
+    frequency: Frequency = Field(sa_type=enum_column(Frequency))
     target_workflow_id: str = Field(index=True)
     timezone: str
     scheduled_hour: int

@@ -6,8 +6,8 @@ from zoneinfo import available_timezones
 from pydantic import AfterValidator, Field
 from pydantic.config import JsonDict
 
-from kit.schemas import Body, Moment, Read, Title, Wire
-from models.json_view import View, example, unchanged
+from kit.schemas import Body, Read, Title, UtcTimestamp, Wire
+from models.json_view import JsonView, example, unset_field
 from models.schedules.recurrence import Frequency
 from models.schedules.recurring_task import RecurringTask
 
@@ -34,7 +34,7 @@ _TASK: JsonDict = {
 }
 
 
-def _known(zone: str) -> str:
+def _require_known_zone(zone: str) -> str:
     if zone not in available_timezones():
         raise ValueError("this is no IANA time zone: give one like America/New_York or UTC")
     return zone
@@ -42,7 +42,7 @@ def _known(zone: str) -> str:
 
 Prompt = Annotated[str, Field(min_length=1, max_length=200_000, pattern=r"\S")]
 Description = Annotated[str, Field(max_length=2000)]
-TimeZone = Annotated[str, Field(max_length=100), AfterValidator(_known)]
+TimeZone = Annotated[str, Field(max_length=100), AfterValidator(_require_known_zone)]
 Hour = Annotated[int, Field(ge=0, le=23)]
 Minute = Annotated[int, Field(ge=0, le=59)]
 
@@ -69,17 +69,17 @@ class RecurringTaskRead(Read):
     """The hour at which it fires, 0 to 23, in its time zone."""
     scheduled_minute: int
     """The minute at which it fires, 0 to 59."""
-    next_run_at: Moment | None
+    next_run_at: UtcTimestamp | None
     """When it fires next; null while it is inactive."""
-    last_run_at: Moment | None
+    last_run_at: UtcTimestamp | None
     """When it last started a run; null before it has."""
     last_run_id: str | None
     """The run that it started last; null before it has."""
     last_error: str | None
     """Why its last firing started no run."""
-    created_at: Moment
+    created_at: UtcTimestamp
     """When it was created; its weekday and its day of the month are those of this moment."""
-    updated_at: Moment
+    updated_at: UtcTimestamp
     """When it was changed last."""
 
 
@@ -118,21 +118,21 @@ class RecurringTaskUpdate(Body):
     """Only the given fields change; `null` clears the description."""
 
     model_config = example(frequency="biweekly", scheduledHour=9, timezone="Europe/London")
-    title: Title = unchanged()
+    title: Title = unset_field()
     """What people call it."""
-    prompt: Prompt = unchanged()
+    prompt: Prompt = unset_field()
     """What its runs shall be asked to do, at most 200,000 characters."""
-    frequency: Frequency = unchanged()
+    frequency: Frequency = unset_field()
     """How often it shall fire."""
-    target_workflow_id: str = unchanged()
+    target_workflow_id: str = unset_field()
     """The workflow that its runs are of."""
-    timezone: TimeZone = unchanged()
+    timezone: TimeZone = unset_field()
     """The IANA time zone of the hour and the minute, for example `America/New_York`."""
-    scheduled_hour: Hour = unchanged()
+    scheduled_hour: Hour = unset_field()
     """The hour at which it fires, 0 to 23, in its time zone."""
-    scheduled_minute: Minute = unchanged()
+    scheduled_minute: Minute = unset_field()
     """The minute at which it fires, 0 to 59."""
-    description: Description | None = unchanged()
+    description: Description | None = unset_field()
     """What it is for."""
 
 
@@ -148,8 +148,8 @@ class Preview(Wire):
     """The next times at which Temporal will fire the task, in order."""
 
     model_config = example(times=["2026-01-16T14:00:00.000Z", "2026-01-17T14:00:00.000Z"])
-    times: list[Moment]
+    times: list[UtcTimestamp]
     """The times, in order; none while the task is inactive."""
 
 
-RECURRING_TASKS = View(RecurringTaskRead, RecurringTask, "Recurring task")
+RECURRING_TASKS = JsonView(RecurringTaskRead, RecurringTask, "Recurring task")

@@ -11,11 +11,11 @@ from typing import Annotated, Any, Final
 
 from pydantic import AliasChoices, Field
 
-from kit.schemas import Body, Moment, Read
-from models.json_view import example, moment
-from models.trash.kinds import KINDS, TrashKind, TrashType
+from kit.schemas import Body, Read, UtcTimestamp
+from models.json_view import example, timestamp_sql
+from models.trash.kinds import TRASH_KINDS, TrashKind, TrashType
 
-LONGEST_NAME: Final = 200
+MAX_NAME_CHARS: Final = 200
 RUN: Final = "r_0198f2c5d3e47a1b9c2d4e6f8a0b1c2d"
 
 
@@ -35,11 +35,11 @@ class TrashEntry(Read):
     """What kind of object it is."""
     name: str
     """Its name."""
-    deleted_at: Moment
+    deleted_at: UtcTimestamp
     """When it was moved to the trash."""
     deleted_by: str | None
     """The member who moved it to the trash; null where that is not known."""
-    expires_at: Moment
+    expires_at: UtcTimestamp
     """When it is deleted for good."""
 
 
@@ -64,7 +64,7 @@ class TrashRef(Body):
 
 
 class TrashView:
-    """What `api.http.responses.Many` asks of a view, over the tables of all kinds."""
+    """What `api.http.responses.ItemPage` asks of a view, over the tables of all kinds."""
 
     read = TrashEntry
     name = "trash"
@@ -73,7 +73,7 @@ class TrashView:
     @cache  # noqa: B019 - it lives as long as the process
     def page(self, where: tuple[str, ...], many: frozenset[str], after: bool, descending: bool) -> str:
         """SQL of a page; `where` may name `type`.  More parameters: `project_id`, `retention_days`."""
-        parts = [_entries(kind, "type" in where, after) for kind in KINDS.values()]
+        parts = [_entries(kind, "type" in where, after) for kind in TRASH_KINDS.values()]
         union = " UNION ALL ".join(f"({part})" for part in parts)
         return (
             f"SELECT place, id, entry FROM ({union}) AS entries"  # noqa: S608
@@ -92,10 +92,10 @@ def _entries(kind: TrashKind[Any], typed: bool, after: bool) -> str:
         ("id", "id"),
         ("_id", "id"),
         ("type", f"'{kind.entity}'"),
-        ("name", f"left({kind.name}, {LONGEST_NAME})"),
-        ("deletedAt", moment("deleted_at")),
+        ("name", f"left({kind.name}, {MAX_NAME_CHARS})"),
+        ("deletedAt", timestamp_sql("deleted_at")),
         ("deletedBy", "deleted_by"),
-        ("expiresAt", moment(f"({expiry})")),
+        ("expiresAt", timestamp_sql(f"({expiry})")),
     )
     entry = ", ".join(f"'{name}', {value}" for name, value in fields)
     place = """to_char(deleted_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"""

@@ -6,7 +6,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models.agent.session import AgentSession, FollowUp, Message
 from models.budgets.budget import Budget
-from models.budgets.usage import UsageRecord, forget_sources
+from models.budgets.usage import UsageRecord, clear_usage_sources
 from models.effect import Effect
 from models.event import Event
 from models.issues.issue import Issue
@@ -27,12 +27,12 @@ async def remove_job(session: AsyncSession, job: Job) -> None:
 
     What it cost stays in the books, without saying what it was spent on.  Issues stay too.
     """
-    await _forget_what_was_used(session, job)
+    await _clear_usage_sources(session, job)
     if isinstance(job, IssueSession):
         of_session = col(Issue.session_id) == job.id
         await session.execute(update(Issue).where(of_session).values(session_id=None))
     if isinstance(job, Run):
-        await _leave_run(session, job)
+        await _detach_run(session, job)
     of_job = select(col(Event.id)).where(col(Event.subject_id) == job.id)
     await session.execute(delete(Notification).where(col(Notification.event_id).in_(of_job)))
     for table, owner in (
@@ -50,7 +50,7 @@ async def remove_job(session: AsyncSession, job: Job) -> None:
     await session.flush()
 
 
-async def _leave_run(session: AsyncSession, run: Run) -> None:
+async def _detach_run(session: AsyncSession, run: Run) -> None:
     """Issues and a recurring task go on without it; its merges and what read its transcript do not."""
     await session.execute(update(Issue).where(col(Issue.run_id) == run.id).values(run_id=None))
     if run.recurring_task_id is not None:
@@ -62,7 +62,7 @@ async def _leave_run(session: AsyncSession, run: Run) -> None:
             await remove_job(session, other)
 
 
-async def _forget_what_was_used(session: AsyncSession, job: Job) -> None:
+async def _clear_usage_sources(session: AsyncSession, job: Job) -> None:
     boxes = select(col(Sandbox.id)).where(col(Sandbox.job_id) == job.id)
     messages = (
         select(col(Message.id))
@@ -73,4 +73,4 @@ async def _forget_what_was_used(session: AsyncSession, job: Job) -> None:
     of_job = or_(sources.in_(boxes), sources.in_(messages))
     used = (col(UsageRecord.run_id), col(UsageRecord.issue_session_id))  # also when the messages are pruned
     for condition in (of_job, *(column == job.id for column in used)):
-        await forget_sources(session, condition)
+        await clear_usage_sources(session, condition)

@@ -14,7 +14,7 @@ from models.base import now
 from models.blueprints.blueprint import Blueprint
 from models.blueprints.persona import Persona
 from models.issues.answering_session import AnsweringSession
-from models.issues.issue import follow_run
+from models.issues.issue import update_issues_of_run
 from models.issues.issue_session import IssueSession
 from models.jobs.job import Job
 from models.learnings.learning import Learning
@@ -42,11 +42,11 @@ class TrashType(StrEnum):
     context = "context"
 
 
-async def _nothing(session: AsyncSession, row: Trashable) -> None:
+async def _do_nothing(session: AsyncSession, row: Trashable) -> None:
     """Nobody has to learn of it."""
 
 
-async def _alone(session: AsyncSession, row: Trashable) -> list[Trashable]:
+async def _no_dependants(session: AsyncSession, row: Trashable) -> list[Trashable]:
     """Nothing goes with it."""
     return []
 
@@ -67,13 +67,13 @@ class TrashKind(Generic[T]):
     """SQL of the name that its entry shows."""
     only: str | None = None
     """SQL that tells its rows from others of the same table."""
-    must_be_free: Callable[[AsyncSession, T], Awaitable[None]] = rules.nothing_forbids
+    must_be_free: Callable[[AsyncSession, T], Awaitable[None]] = rules.allow_always
     """Conflict while something at work needs it."""
-    moved: Callable[[AsyncSession, T], Awaitable[None]] = _nothing
+    moved: Callable[[AsyncSession, T], Awaitable[None]] = _do_nothing
     """Tell those who follow it that it went into the trash or came out of it."""
-    hide: Callable[[AsyncSession, T], Awaitable[None]] = _nothing
+    hide: Callable[[AsyncSession, T], Awaitable[None]] = _do_nothing
     """Hide what goes with its rows, as soon as it is deleted for good."""
-    dependants: Callable[[AsyncSession, T], Awaitable[list[Trashable]]] = _alone
+    dependants: Callable[[AsyncSession, T], Awaitable[list[Trashable]]] = _no_dependants
     """What is deleted for good together with it, by a workflow of its own."""
     remove: Callable[[AsyncSession, T], Awaitable[None]] = remove_row
     """Delete its rows, in the caller's transaction."""
@@ -87,7 +87,7 @@ async def _hide_sandboxes(session: AsyncSession, job: Job) -> None:
     await session.execute(of_job.values(hidden))
 
 
-async def _answering_of(session: AsyncSession, scan: IssueSession) -> list[Trashable]:
+async def _answering_sessions_of(session: AsyncSession, scan: IssueSession) -> list[Trashable]:
     """They are about nothing without what the scan found."""
     of_scan = select(AnsweringSession).where(
         col(AnsweringSession.issue_session_id) == scan.id, col(AnsweringSession.purged_at).is_(None)
@@ -101,8 +101,8 @@ RUN: Final = TrashKind(
     Run,
     "r",
     "runs:write",
-    must_be_free=rules.run_must_be_over,
-    moved=follow_run,
+    must_be_free=rules.require_run_finished,
+    moved=update_issues_of_run,
     hide=_hide_sandboxes,
     remove=remove_job,
 )
@@ -112,7 +112,7 @@ SANDBOX: Final = TrashKind(
     Sandbox,
     "s",
     "sandboxes:write",
-    must_be_free=rules.sandbox_must_be_idle,
+    must_be_free=rules.require_sandbox_idle,
     remove=remove_sandbox,
 )
 WORKFLOW: Final = TrashKind(
@@ -122,7 +122,7 @@ WORKFLOW: Final = TrashKind(
     "wf",
     "workflows:write",
     Role.admin,
-    must_be_free=rules.blueprint_must_be_unused,
+    must_be_free=rules.require_blueprint_unused,
 )
 PERSONA: Final[TrashKind[Persona]] = TrashKind(TrashType.persona, "persona", Persona, "per", "personas:write")
 LEARNING: Final[TrashKind[Learning]] = TrashKind(
@@ -134,9 +134,9 @@ ISSUE_SESSION: Final = TrashKind(
     IssueSession,
     "is",
     "issues:write",
-    must_be_free=rules.issue_session_must_be_over,
+    must_be_free=rules.require_issue_session_finished,
     hide=_hide_sandboxes,
-    dependants=_answering_of,
+    dependants=_answering_sessions_of,
     remove=remove_job,
 )
 ANSWERING_SESSION: Final = TrashKind(
@@ -145,20 +145,20 @@ ANSWERING_SESSION: Final = TrashKind(
     AnsweringSession,
     "as",
     "issues:write",
-    must_be_free=rules.answering_session_must_be_over,
+    must_be_free=rules.require_answering_session_finished,
     hide=_hide_sandboxes,
     remove=remove_job,
 )
 CONTEXT: Final = TrashKind(
     TrashType.context, "context", Asset, "ctx", "assets:write", only="kind = 'context'", remove=remove_context
 )
-KINDS: Final[dict[TrashType, TrashKind[Any]]] = {
+TRASH_KINDS: Final[dict[TrashType, TrashKind[Any]]] = {
     kind.entity: kind
     for kind in (RUN, SANDBOX, WORKFLOW, PERSONA, LEARNING, ISSUE_SESSION, ANSWERING_SESSION, CONTEXT)
 }
 
 
-def kind_of(row: Trashable) -> TrashKind[Any]:
+def trash_kind_of(row: Trashable) -> TrashKind[Any]:
     """By the prefix of its id."""
     prefix = row.id.partition("_")[0]
-    return next(kind for kind in KINDS.values() if kind.prefix == prefix)
+    return next(kind for kind in TRASH_KINDS.values() if kind.prefix == prefix)

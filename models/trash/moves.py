@@ -5,7 +5,7 @@ from typing import TypeVar
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from kit.errors import Conflict, NotFound
-from models.trash.kinds import TrashKind, kind_of
+from models.trash.kinds import TrashKind, trash_kind_of
 from models.trash.trashable import Trashable
 
 T = TypeVar("T", bound=Trashable)
@@ -37,7 +37,7 @@ async def purge(session: AsyncSession, kind: TrashKind[T], row: T, by: str | Non
     await kind.hide(session, row)
     gone: list[Trashable] = [row]
     for other in await kind.dependants(session, row):
-        gone += await purge(session, kind_of(other), other, by)
+        gone += await purge(session, trash_kind_of(other), other, by)
     return gone
 
 

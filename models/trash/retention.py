@@ -14,7 +14,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from kit.ids import lowest_id
 from models.agent.session import AgentSession, Message, ToolCall
 from models.event import Event
-from models.jobs.job_registry import KINDS
+from models.jobs.job_registry import JOB_KINDS
 from models.notifications.notification import Notification
 
 
@@ -58,7 +58,7 @@ async def _belongs_to_unfinished_job(
 async def _unfinished_jobs(session: AsyncSession, before: datetime) -> Sequence[str]:
     """Jobs that were accepted before a moment and have not ended: few, as work is counted in hours."""
     found: list[str] = []
-    for kind in KINDS.values():
+    for kind in JOB_KINDS.values():
         is_unfinished = col(kind.table.status).in_(kind.unfinished)
         is_old = col(kind.table.id) < lowest_id(kind.prefix, before)
         found += (await session.scalars(select(col(kind.table.id)).where(is_unfinished, is_old))).all()

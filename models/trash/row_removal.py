@@ -7,9 +7,9 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from models.agent.session import AgentSession, Message
 from models.assets.asset import Asset
 from models.blueprints.persona import Persona
-from models.budgets.usage import UsageRecord, forget_sources
-from models.jobs.job_lookup import job_of
-from models.projects.agent_config import CONFIGS
+from models.budgets.usage import UsageRecord, clear_usage_sources
+from models.jobs.job_lookup import get_job
+from models.projects.agent_config import AGENT_CONFIG_FIELDS
 from models.projects.project import Project
 from models.runs.run_step import RunStep
 from models.sandboxes.sandbox import Sandbox
@@ -29,7 +29,7 @@ async def remove_sandbox(session: AsyncSession, sandbox: Sandbox) -> None:
 
     The job of a sandbox of one's own is nothing without it.
     """
-    job = await job_of(session, sandbox.job_id)
+    job = await get_job(session, sandbox.job_id)
     if isinstance(job, SandboxJob):
         await remove_job(session, job)
         return
@@ -39,7 +39,7 @@ async def remove_sandbox(session: AsyncSession, sandbox: Sandbox) -> None:
         .where(col(AgentSession.sandbox_id) == sandbox.id)
     )
     source = col(UsageRecord.source_id)
-    await forget_sources(session, or_(source == sandbox.id, source.in_(messages)))
+    await clear_usage_sources(session, or_(source == sandbox.id, source.in_(messages)))
     without = func.array_remove(col(RunStep.sandbox_ids), sandbox.id)
     steps = update(RunStep).where(col(RunStep.run_id) == sandbox.job_id)
     await session.execute(steps.values(sandbox_ids=without))
@@ -51,7 +51,7 @@ async def remove_context(session: AsyncSession, context: Asset) -> None:
     having = (col(Persona.project_id) == context.project_id) & (col(Persona.context_id) == context.id)
     await session.execute(update(Persona).where(having).values(context_id=None))
     project = await session.get_one(Project, context.project_id, with_for_update={"key_share": True})
-    for name in CONFIGS:
+    for name in AGENT_CONFIG_FIELDS:
         config = getattr(project, name)
         if config.get("contextId") == context.id:
             setattr(project, name, {**config, "contextId": None})

@@ -13,7 +13,7 @@ from models.chains.work_chain import WorkChain
 from models.issues.answering_session import AnsweringSession
 from models.issues.issue_session import IssueSession
 from models.jobs.job import WORKFLOW_LOST
-from models.jobs.job_lookup import job_of
+from models.jobs.job_lookup import get_job
 from models.merging.merge_job import MergeJob, MergeStatus
 from models.runs.checkpoints import unfinished_successor
 from models.runs.run import Run
@@ -22,15 +22,15 @@ from models.sandboxes.sandbox_job import SandboxJob
 from models.schedules.recurring_task import RecurringTask
 from models.trash.trashable import Trashable
 
-LIVE = (SandboxStatus.creating, SandboxStatus.running, SandboxStatus.paused)
-UNFINISHED = [status for status in ChainStatus if not status.is_final]
+LIVE_SANDBOX_STATUSES = (SandboxStatus.creating, SandboxStatus.running, SandboxStatus.paused)
+UNFINISHED_CHAIN_STATUSES = [status for status in ChainStatus if not status.is_final]
 
 
-async def nothing_forbids(session: AsyncSession, row: Trashable) -> None:
+async def allow_always(session: AsyncSession, row: Trashable) -> None:
     """Of kinds that jobs only use through the snapshot of their start."""
 
 
-async def run_must_be_over(session: AsyncSession, run: Run) -> None:
+async def require_run_finished(session: AsyncSession, run: Run) -> None:
     """Nor may its pull request be on its way into the base branch, nor its chain be at work."""
     if not run.status.is_final:
         raise Conflict(f"Run {run.run_number} is {run.status}: cancel it first.")
@@ -51,22 +51,22 @@ async def run_must_be_over(session: AsyncSession, run: Run) -> None:
         chain = await session.get(WorkChain, run.chain_id)
     else:
         chain = await session.get(SprintChain, run.chain_id)
-    if chain is not None and _is_at_work(chain):
+    if chain is not None and _is_active(chain):
         raise Conflict(
             f"Run {run.run_number} belongs to chain {chain.id}, which is {chain.status}: cancel that first."
         )
 
 
-async def sandbox_must_be_idle(session: AsyncSession, sandbox: Sandbox) -> None:
+async def require_sandbox_idle(session: AsyncSession, sandbox: Sandbox) -> None:
     """One that lives needs its job's consent; one of one's own is ended by whoever deletes it."""
-    if sandbox.status not in LIVE:
+    if sandbox.status not in LIVE_SANDBOX_STATUSES:
         return
-    job = await job_of(session, sandbox.job_id)
+    job = await get_job(session, sandbox.job_id)
     if not job.is_over and not isinstance(job, SandboxJob):
         raise Conflict(f"The sandbox is {sandbox.status} and {job.id} is at work in it: cancel that first.")
 
 
-async def blueprint_must_be_unused(session: AsyncSession, blueprint: Blueprint) -> None:
+async def require_blueprint_unused(session: AsyncSession, blueprint: Blueprint) -> None:
     """Runs in flight keep the version that they started with; what starts further runs would miss it."""
     tasks = select(RecurringTask).where(
         col(RecurringTask.target_workflow_id) == blueprint.id, col(RecurringTask.is_active)
@@ -78,17 +78,17 @@ async def blueprint_must_be_unused(session: AsyncSession, blueprint: Blueprint) 
         )
     for table in (SprintChain, WorkChain):
         chains = select(table).where(
-            col(table.workflow_id) == blueprint.id, col(table.status).in_(UNFINISHED)
+            col(table.workflow_id) == blueprint.id, col(table.status).in_(UNFINISHED_CHAIN_STATUSES)
         )
         for chain in (await session.execute(chains)).scalars():
-            if _is_at_work(chain):
+            if _is_active(chain):
                 raise Conflict(
                     f"Chain {chain.id} uses the workflow '{blueprint.name}' and is {chain.status}: "
                     "cancel it first."
                 )
 
 
-async def issue_session_must_be_over(session: AsyncSession, scan: IssueSession) -> None:
+async def require_issue_session_finished(session: AsyncSession, scan: IssueSession) -> None:
     """Nor may an answering session be at work on what it found."""
     if not scan.is_over:
         raise Conflict(f"The issue session is {scan.status}: cancel it first.")
@@ -99,11 +99,11 @@ async def issue_session_must_be_over(session: AsyncSession, scan: IssueSession) 
         raise Conflict(f"Answering session {row.id} is {row.status} on it: archive that first.")
 
 
-async def answering_session_must_be_over(session: AsyncSession, row: AnsweringSession) -> None:
+async def require_answering_session_finished(session: AsyncSession, row: AnsweringSession) -> None:
     if not row.is_over:
         raise Conflict(f"The answering session is {row.status}: archive it first.")
 
 
-def _is_at_work(chain: SprintChain | WorkChain) -> bool:
+def _is_active(chain: SprintChain | WorkChain) -> bool:
     """A work chain whose start nobody asked for waits for its user."""
     return chain.is_at_work if isinstance(chain, WorkChain) else not chain.status.is_final

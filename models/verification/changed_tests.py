@@ -5,10 +5,10 @@ from collections.abc import Iterable
 from typing import Final
 
 MAX_TEST_FILES: Final = 200
-_FOLDERS: Final = frozenset(
+_TEST_FOLDERS: Final = frozenset(
     {"test", "tests", "__tests__", "spec", "specs", "e2e", "testing", "testdata", "fixtures", "__snapshots__"}
 )
-_NAMES = re.compile(
+_TEST_FILE_NAME = re.compile(
     r"(?:test_.*|.*_tests?\.[^.]+|.*[._-](?:test|spec)\.[^.]+|.*Tests?\.[^.]+|.*_spec\.[^.]+"
     r"|conftest\.py|pytest\.ini|tox\.ini|noxfile\.py|(?:jest|vitest|playwright|cypress)\.config\..*)\Z"
 )
@@ -17,7 +17,7 @@ _NAMES = re.compile(
 
 def is_test_file(path: str) -> bool:
     *folders, name = path.split("/")
-    return not _FOLDERS.isdisjoint(folders) or _NAMES.match(name) is not None
+    return not _TEST_FOLDERS.isdisjoint(folders) or _TEST_FILE_NAME.match(name) is not None
 
 
 def changed_tests(paths: Iterable[str]) -> list[str]:

@@ -21,8 +21,8 @@ class CountedTests(Wire):
 
 
 Counts = dict[str, int]
-_COLOURS = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
-_NUMBERED = re.compile(r"(\d+) ([a-z]+)")
+_ANSI_COLORS = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+_COUNT_AND_WORD = re.compile(r"(\d+) ([a-z]+)")
 _PASSED: Final = ("passed", "passing", "xpassed")
 _FAILED: Final = ("failed", "failing", "errors", "error", "failures", "failure")
 _SKIPPED: Final = ("skipped", "ignored", "pending", "todo", "xfailed")
@@ -33,7 +33,7 @@ def count_tests(output: str) -> CountedTests | None:
 
     A command that runs one runner several times is counted as a whole.
     """
-    text = _COLOURS.sub("", output)
+    text = _ANSI_COLORS.sub("", output)
     for read in _RUNNERS:
         if counted := read(text):
             return counted
@@ -43,7 +43,7 @@ def count_tests(output: str) -> CountedTests | None:
 def _pytest(text: str) -> CountedTests | None:
     """`=== 1 failed, 5 passed, 2 skipped in 0.12s ===`, with or without the bars."""
     line = r"^=*\s*((?:\d+ [a-z]+, )*\d+ [a-z]+) in [\d.]+s(?: \([\d:]+\))?\s*=*$"
-    return _sum_up(_read(words) for words in re.findall(line, text, re.MULTILINE))
+    return _sum_up(_parse_counts(words) for words in re.findall(line, text, re.MULTILINE))
 
 
 def _unittest(text: str) -> CountedTests | None:
@@ -62,19 +62,21 @@ def _unittest(text: str) -> CountedTests | None:
 def _jest(text: str) -> CountedTests | None:
     """Jest's `Tests:  1 failed, 5 passed, 6 total`; Vitest's `Tests  1 failed | 5 passed (6)`."""
     line = r"^\s*Tests:?\s+((?:\d+ [a-z]+(?:, | \| )?)+)"
-    return _sum_up(_read(words) for words in re.findall(line, text, re.MULTILINE))
+    return _sum_up(_parse_counts(words) for words in re.findall(line, text, re.MULTILINE))
 
 
 def _cargo(text: str) -> CountedTests | None:
     """`test result: ok. 5 passed; 0 failed; 1 ignored; 0 measured; …`, one for each crate."""
-    return _sum_up(_read(words) for words in re.findall(r"^test result: \w+\. (.*)$", text, re.MULTILINE))
+    return _sum_up(
+        _parse_counts(words) for words in re.findall(r"^test result: \w+\. (.*)$", text, re.MULTILINE)
+    )
 
 
 def _rspec(text: str) -> CountedTests | None:
     """`5 examples, 1 failure, 2 pending`."""
 
     def read(total: str, words: str) -> Counts:
-        counts = _read(words)
+        counts = _parse_counts(words)
         return {**counts, "passed": int(total) - sum(counts.values())}
 
     line = r"^(\d+) examples?, (.*)$"
@@ -86,7 +88,7 @@ def _mocha(text: str) -> CountedTests | None:
     if not re.search(r"^\s*\d+ passing \(", text, re.MULTILINE):
         return None
     lines = re.findall(r"^\s*(\d+ (?:passing|failing|pending))\b", text, re.MULTILINE)
-    return _sum_up(_read(words) for words in lines)
+    return _sum_up(_parse_counts(words) for words in lines)
 
 
 def _go(text: str) -> CountedTests | None:
@@ -107,10 +109,10 @@ _RUNNERS: Final[tuple[Callable[[str], CountedTests | None], ...]] = (
 )
 
 
-def _read(words: str) -> Counts:
+def _parse_counts(words: str) -> Counts:
     """`1 failed, 5 passed` by our own three words; words that count no tests are passed over."""
     counts = {"passed": 0, "failed": 0, "skipped": 0}
-    for count, word in _NUMBERED.findall(words):
+    for count, word in _COUNT_AND_WORD.findall(words):
         for name, known in (("passed", _PASSED), ("failed", _FAILED), ("skipped", _SKIPPED)):
             counts[name] += int(count) if word in known else 0
     return counts

@@ -12,8 +12,8 @@ from sqlmodel import Field, col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from kit.ids import prefixed
-from models.base import Json, JsonObject, Table, Timestamp, choice, now
-from models.event import EventType, append
+from models.base import Json, JsonObject, Table, Timestamp, enum_column, now
+from models.event import EventType, append_event
 from models.runs.run import Run
 
 
@@ -67,7 +67,9 @@ class Verification(Table, table=True):
     run_id: str = Field(foreign_key="run.id", ondelete="CASCADE")
     number: int
     """Counts up from 1 in the run."""
-    status: VerificationStatus = Field(default=VerificationStatus.running, sa_type=choice(VerificationStatus))
+    status: VerificationStatus = Field(
+        default=VerificationStatus.running, sa_type=enum_column(VerificationStatus)
+    )
     commit_sha: str
     command: str
     timeout_ms: int
@@ -112,7 +114,7 @@ class Verification(Table, table=True):
         }
 
 
-async def last_verification(session: AsyncSession, run_id: str) -> Verification | None:
+async def get_last_verification(session: AsyncSession, run_id: str) -> Verification | None:
     """The run's newest one."""
     statement = (
         select(Verification)
@@ -132,7 +134,9 @@ async def void_verifications(session: AsyncSession, run: Run, *, head_sha: str) 
     await _void(session, run, col(Verification.commit_sha) != head_sha, head_sha)
 
 
-async def leave_commit(session: AsyncSession, run: Run, before: str, after: str | None) -> None:
+async def void_verifications_of_commit(
+    session: AsyncSession, run: Run, before: str, after: str | None
+) -> None:
     """The run's branch has moved on from a commit: what was verified of that one is void.
 
     Told late or twice, it changes nothing that is verified by now.  The caller holds the run's row.
@@ -145,7 +149,7 @@ async def _void(session: AsyncSession, run: Run, which: ColumnElement[bool], hea
     statement = select(Verification).where(col(Verification.run_id) == run.id, valid, which)
     for each in (await session.execute(statement)).scalars().all():
         if each.void():
-            append(session, run, EventType.verification_voided, {**each.facts, "headSha": head_sha})
+            append_event(session, run, EventType.verification_voided, {**each.facts, "headSha": head_sha})
 
 
 async def end_verifications(session: AsyncSession, run: Run) -> None:

@@ -4,8 +4,8 @@ from typing import Final
 
 from pydantic.config import JsonDict
 
-from kit.schemas import Moment, Read
-from models.json_view import View
+from kit.schemas import Read, UtcTimestamp
+from models.json_view import JsonView
 from models.verification.runner_output import CountedTests
 from models.verification.verification import Verification, VerificationStatus
 
@@ -56,16 +56,18 @@ class VerificationRead(Read):
     test_files: list[str] | None
     """The tests that the change touches, at most 200: one that was edited to pass is among them. Null until
     they are known."""
-    started_at: Moment
+    started_at: UtcTimestamp
     """When it began."""
-    completed_at: Moment | None
+    completed_at: UtcTimestamp | None
     """When it ended; null until then."""
-    voided_at: Moment | None
+    voided_at: UtcTimestamp | None
     """When another commit was found on the branch; null until then."""
 
 
 MAX_BRIEF_CHARS: Final = 1_000
 """Of the output, where several are shown at once."""
-_BRIEF = {"output": f"right(output, {MAX_BRIEF_CHARS})"}
-VERIFICATIONS = View(VerificationRead, Verification, "Verification", keys=("number",))
-BRIEF_VERIFICATIONS = View(VerificationRead, Verification, "Verification", keys=("number",), shown=_BRIEF)
+_SHORT_OUTPUT = {"output": f"right(output, {MAX_BRIEF_CHARS})"}
+VERIFICATIONS = JsonView(VerificationRead, Verification, "Verification", keys=("number",))
+VERIFICATION_SUMMARIES = JsonView(
+    VerificationRead, Verification, "Verification", keys=("number",), shown=_SHORT_OUTPUT
+)

@@ -9,13 +9,13 @@ from sqlmodel import Field, col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from kit.ids import lowest_id, new_id, prefixed
-from kit.schemas import iso
-from models.base import Json, JsonObject, Table, Timestamp, choice, now
+from kit.schemas import format_timestamp
+from models.base import Json, JsonObject, Table, Timestamp, enum_column, now
 from models.event import Event
 from models.webhooks.endpoint import WebhookEndpoint
 from models.webhooks.feed import position_of
 
-SCHEDULE: Final = (
+RETRY_DELAYS: Final = (
     timedelta(0),
     timedelta(seconds=5),
     timedelta(minutes=5),
@@ -28,9 +28,9 @@ SCHEDULE: Final = (
     timedelta(hours=24),
 )
 """The wait before each attempt: about 75 hours in all, as Standard Webhooks proposes."""
-LONGEST_WAIT: Final = timedelta(hours=24)
+MAX_RETRY_DELAY: Final = timedelta(hours=24)
 """That a receiver may ask for."""
-MOST_ATTEMPTS: Final = 50
+MAX_LISTED_ATTEMPTS: Final = 50
 """Kept in a delivery's list, the newest ones; only who sends again by hand gets beyond ten."""
 PING: Final = "ping"
 RETENTION: Final = timedelta(days=30)
@@ -64,7 +64,7 @@ class WebhookDelivery(Table, table=True):
     event_id: str
     event_type: str
     payload: JsonObject = Field(sa_type=Json)
-    status: DeliveryStatus = Field(default=DeliveryStatus.pending, sa_type=choice(DeliveryStatus))
+    status: DeliveryStatus = Field(default=DeliveryStatus.pending, sa_type=enum_column(DeliveryStatus))
     reason: str | None = None
     """Why it failed or was skipped."""
     tries: int = 0
@@ -87,7 +87,7 @@ class WebhookDelivery(Table, table=True):
             event_type=event.type,
             payload={
                 "type": event.type,
-                "timestamp": iso(event.created_at),
+                "timestamp": format_timestamp(event.created_at),
                 "data": {
                     "eventId": event.id,
                     "projectId": event.project_id,
@@ -114,7 +114,7 @@ class WebhookDelivery(Table, table=True):
             event_type=PING,
             payload={
                 "type": PING,
-                "timestamp": iso(at),
+                "timestamp": format_timestamp(at),
                 "data": {
                     "eventId": event_id,
                     "projectId": endpoint.project_id,
@@ -153,16 +153,16 @@ class WebhookDelivery(Table, table=True):
         if not self.is_pending:
             return
         self.tries += 1
-        if for_good is None and self.tries == len(SCHEDULE):
-            for_good = f"It was not received in {len(SCHEDULE)} attempts."
+        if for_good is None and self.tries == len(RETRY_DELAYS):
+            for_good = f"It was not received in {len(RETRY_DELAYS)} attempts."
         if for_good is not None:
             self.status, self.reason, self.next_attempt_at = DeliveryStatus.failed, for_good, None
         else:
-            self.next_attempt_at = at + max(SCHEDULE[self.tries], min(wait, LONGEST_WAIT))
+            self.next_attempt_at = at + max(RETRY_DELAYS[self.tries], min(wait, MAX_RETRY_DELAY))
 
     def _note(self, attempt: JsonObject) -> None:
         self.attempt_count += 1
-        self.attempts = [*self.attempts, attempt][-MOST_ATTEMPTS:]
+        self.attempts = [*self.attempts, attempt][-MAX_LISTED_ATTEMPTS:]
 
 
 async def skip_pending(session: AsyncSession, endpoint: WebhookEndpoint, reason: str) -> None:

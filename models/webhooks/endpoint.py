@@ -11,15 +11,15 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from kit.ids import prefixed
 from models.base import Json, JsonObject, Timestamp, now
-from models.event import Eventful, EventType, append
-from models.notifications.notification import NotificationType, notify
-from models.webhooks.event_patterns import ALL
-from models.webhooks.feed import Position
+from models.event import Eventful, EventType, append_event
+from models.notifications.notification import NotificationType, notify_members
+from models.webhooks.event_patterns import ALL_EVENTS
+from models.webhooks.feed import FeedPosition
 from models.webhooks.secret_rotation import SecretRotation
 
-MOST_ENDPOINTS: Final = 50
+MAX_ENDPOINTS: Final = 50
 """Of one project."""
-GIVEN_UP_AFTER: Final = timedelta(days=5)
+DISABLE_AFTER: Final = timedelta(days=5)
 """After so long of nothing but failures an endpoint is disabled."""
 
 
@@ -34,7 +34,7 @@ class WebhookEndpoint(SecretRotation, Eventful, table=True):
     id: str = Field(default_factory=prefixed("whe"), primary_key=True)
     url: str
     description: str | None = None
-    events: list[str] = Field(default_factory=lambda: [ALL], sa_type=Json)
+    events: list[str] = Field(default_factory=lambda: [ALL_EVENTS], sa_type=Json)
     is_enabled: bool = True
     disabled_at: datetime | None = Field(default=None, sa_type=Timestamp)
     disabled_reason: str | None = None
@@ -48,14 +48,14 @@ class WebhookEndpoint(SecretRotation, Eventful, table=True):
     """Events of transactions before this one happened while it was disabled: they are listed, not sent."""
 
     @property
-    def place(self) -> Position:
-        return Position(self.xact_id, self.position)
+    def place(self) -> FeedPosition:
+        return FeedPosition(self.xact_id, self.position)
 
-    def move(self, place: Position) -> None:
+    def move(self, place: FeedPosition) -> None:
         """The feed was read up to here."""
         self.xact_id, self.position = place
 
-    def enable(self, present: Position) -> None:
+    def enable(self, present: FeedPosition) -> None:
         """Go on sending; what happened since it was disabled is listed as skipped."""
         if self.is_enabled:
             return
@@ -76,17 +76,17 @@ class WebhookEndpoint(SecretRotation, Eventful, table=True):
         self.failing_since = self.failing_since or at
 
     def has_failed_for_long(self, at: datetime) -> bool:
-        return self.failing_since is not None and at - self.failing_since >= GIVEN_UP_AFTER
+        return self.failing_since is not None and at - self.failing_since >= DISABLE_AFTER
 
 
-async def disable_and_tell(session: AsyncSession, endpoint: WebhookEndpoint, reason: str) -> None:
+async def disable_and_notify(session: AsyncSession, endpoint: WebhookEndpoint, reason: str) -> None:
     """Disable an endpoint that cannot be reached, once, and tell the members.  The caller holds its row."""
     if not endpoint.is_enabled:
         return
     endpoint.disable(reason)
     data: JsonObject = {"webhookEndpointId": endpoint.id, "reason": reason}
-    event = append(session, endpoint, EventType.webhook_disabled, data)
+    event = append_event(session, endpoint, EventType.webhook_disabled, data)
     await session.flush()
-    await notify(
+    await notify_members(
         session, event, NotificationType.webhook_disabled, "A webhook endpoint was disabled", reason, data
     )

@@ -17,23 +17,23 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models.event import Event
 
-LARGEST: Final = 2**63 - 1
+MAX_BIGINT: Final = 2**63 - 1
 SETTLED_BEFORE: Final = "((pg_snapshot_xmin(pg_current_snapshot()))::text)::bigint"
 """SQL: the number of the oldest transaction that may still write, as this very statement sees it."""
-_FORM = re.compile(r"([0-9]{1,19})\.([0-9]{1,19})\Z", re.ASCII)
+_POSITION_PATTERN = re.compile(r"([0-9]{1,19})\.([0-9]{1,19})\Z", re.ASCII)
 
 
-class Position(NamedTuple):
+class FeedPosition(NamedTuple):
     """A place in a feed; on the wire `742.18`."""
 
     xact_id: int
     position: int
 
     @classmethod
-    def parse(cls, words: str) -> "Position":
+    def parse(cls, words: str) -> "FeedPosition":
         """Raises ValueError for what is none."""
-        found = _FORM.match(words)
-        if found is None or max(int(found[1]), int(found[2])) > LARGEST:
+        found = _POSITION_PATTERN.match(words)
+        if found is None or max(int(found[1]), int(found[2])) > MAX_BIGINT:
             raise ValueError("no place of the feed: pass the `position` of an event, like 742.18")
         return cls(int(found[1]), int(found[2]))
 
@@ -41,23 +41,23 @@ class Position(NamedTuple):
         return f"{self.xact_id}.{self.position}"
 
 
-START: Final = Position(0, 0)
+FEED_START: Final = FeedPosition(0, 0)
 
 
-def position_of(event: Event) -> Position:
+def position_of(event: Event) -> FeedPosition:
     """Of an event that was read from the database."""
     if event.xact_id is None or event.position is None:
         raise ValueError("an event that is not stored yet has no place in the feed")
-    return Position(event.xact_id, event.position)
+    return FeedPosition(event.xact_id, event.position)
 
 
-async def present(session: AsyncSession) -> Position:
+async def settled_position(session: AsyncSession) -> FeedPosition:
     """The place before everything that is not settled yet: whoever reads on from it misses nothing."""
     xact_id = (await session.execute(text(f"SELECT {SETTLED_BEFORE}"))).scalar_one()
-    return Position(xact_id, 0)
+    return FeedPosition(xact_id, 0)
 
 
-def events_between(project_id: str, place: Position, until: Position) -> Select[Event]:
+def events_between(project_id: str, place: FeedPosition, until: FeedPosition) -> Select[Event]:
     """The events of a project after a place, in their order; `until`: what was the `present` before."""
     return (
         select(Event)
@@ -66,13 +66,13 @@ def events_between(project_id: str, place: Position, until: Position) -> Select[
     )
 
 
-async def has_unsettled(session: AsyncSession, project_id: str, until: Position) -> bool:
+async def has_unsettled(session: AsyncSession, project_id: str, until: FeedPosition) -> bool:
     """Whether events are committed by now that were not to be read when `until` was the `present`."""
     statement = select(col(Event.id)).where(col(Event.project_id) == project_id, _xact() >= until.xact_id)
     return (await session.execute(statement.limit(1))).first() is not None
 
 
-def _is_after(place: Position) -> ColumnElement[bool]:
+def _is_after(place: FeedPosition) -> ColumnElement[bool]:
     return tuple_(_xact(), _counter()) > tuple_(*place)
 
 

@@ -7,13 +7,13 @@ from typing import Annotated
 from pydantic import AwareDatetime, BeforeValidator, Field, model_validator
 from pydantic.config import JsonDict
 
-from kit.schemas import Body, Moment, Read, Secret, Wire
+from kit.schemas import Body, Read, Secret, UtcTimestamp, Wire
 from models.base import JsonObject
-from models.json_view import View, example, unchanged
+from models.json_view import JsonView, example, unset_field
 from models.webhooks.delivery import DeliveryStatus, WebhookDelivery
 from models.webhooks.endpoint import WebhookEndpoint
-from models.webhooks.event_patterns import ALL, Pattern
-from models.webhooks.secret_rotation import SHOWN_OLD_SECRETS
+from models.webhooks.event_patterns import ALL_EVENTS, Pattern
+from models.webhooks.secret_rotation import OLD_SECRETS_UNTIL_SQL
 
 ENDPOINT = "whe_0198f2c9b1c27d3e8f4a5b6c7d8e9f0a"
 DELIVERY = "whd_0198f2c9c2d37e4f8a5b6c7d8e9f0a1b"
@@ -65,17 +65,17 @@ class WebhookEndpointRead(Read):
     """The types of events that are sent: `run.completed`, all that begin alike (`run.*`), or `*` for all."""
     is_enabled: bool
     """Whether events are sent to it."""
-    disabled_at: Moment | None
+    disabled_at: UtcTimestamp | None
     """When it was disabled."""
     disabled_reason: str | None
     """Why it was disabled: by you, by its answer 410, or since it had failed for days."""
-    failing_since: Moment | None
+    failing_since: UtcTimestamp | None
     """The first failure since anything was received; null while all is well."""
-    old_secrets_until: Moment | None
+    old_secrets_until: UtcTimestamp | None
     """Until when replaced secrets sign too; null when only the present one signs."""
-    created_at: Moment
+    created_at: UtcTimestamp
     """When it was made."""
-    updated_at: Moment
+    updated_at: UtcTimestamp
     """When it was last changed by you."""
 
 
@@ -97,7 +97,7 @@ class WebhookEndpointCreate(Body):
     )
     url: Url
     """Where events are sent by POST: an https address on the public internet, without a password."""
-    events: Patterns = Field(default_factory=lambda: [ALL])
+    events: Patterns = Field(default_factory=lambda: [ALL_EVENTS])
     """The types of events to send: `run.completed`, all that begin alike (`run.*`), or `*` for all."""
     description: Description | None = None
     """What it is for, in your words."""
@@ -109,20 +109,20 @@ class WebhookEndpointUpdate(Body):
     """Only the given fields change; `null` clears the description."""
 
     model_config = example(events=["run.completed", "run.failed"], isEnabled=True)
-    url: Url = unchanged()
+    url: Url = unset_field()
     """Where events are sent by POST; what is on its way goes there too."""
-    events: Patterns = unchanged()
+    events: Patterns = unset_field()
     """The types of events to send from now on."""
-    description: Description | None = unchanged()
+    description: Description | None = unset_field()
     """What it is for, in your words."""
-    is_enabled: bool = unchanged()
+    is_enabled: bool = unset_field()
     """`false`: send nothing, what waits is skipped. `true`: send what happens from now on."""
 
 
 class WebhookAttempt(Wire):
     """One attempt to send a delivery."""
 
-    at: Moment
+    at: UtcTimestamp
     """When it began."""
     status: int | None
     """The HTTP status of the answer; null when there was none."""
@@ -170,15 +170,15 @@ class WebhookDeliveryRead(Read):
     """How often it was tried in all."""
     attempts: list[WebhookAttempt]
     """The attempts, the newest last; the last fifty of them."""
-    next_attempt_at: Moment | None
+    next_attempt_at: UtcTimestamp | None
     """When it is tried next; null once it is over."""
-    delivered_at: Moment | None
+    delivered_at: UtcTimestamp | None
     """When it was received."""
-    created_at: Moment
+    created_at: UtcTimestamp
     """When the event was taken from the feed."""
 
 
-def _written(given: object) -> object:
+def _parse_moment(given: object) -> object:
     """Pydantic itself would also take seconds since 1970."""
     if not isinstance(given, str) or not _WRITTEN.match(given):
         raise ValueError("give a moment with its time zone, like 2026-01-15T10:05:00Z")
@@ -186,7 +186,7 @@ def _written(given: object) -> object:
 
 
 _WRITTEN = re.compile(r"\d{4}-\d{2}-\d{2}[Tt]", re.ASCII)
-WrittenMoment = Annotated[AwareDatetime, BeforeValidator(_written)]
+MomentText = Annotated[AwareDatetime, BeforeValidator(_parse_moment)]
 Statuses = Annotated[list[DeliveryStatus], Field(min_length=1, max_length=len(DeliveryStatus))]
 
 
@@ -196,9 +196,9 @@ class WebhookResend(Body):
     model_config = example(
         after="2026-01-15T00:00:00Z", before="2026-01-16T00:00:00Z", status=["failed", "skipped"]
     )
-    after: WrittenMoment
+    after: MomentText
     """The first moment of the range: deliveries made then or later."""
-    before: WrittenMoment
+    before: MomentText
     """The end of the range: deliveries made before it."""
     status: DeliveryStatus | Statuses = Field(
         default_factory=lambda: [DeliveryStatus.failed, DeliveryStatus.skipped]
@@ -248,19 +248,19 @@ class FeedEventRead(Read):
     """Its place in the gapless log of its subject."""
     type: str
     """What happened."""
-    created_at: Moment
+    created_at: UtcTimestamp
     """When it was written."""
     data: JsonObject
     """More about it, by its type."""
 
 
-def with_secret(endpoint: WebhookEndpoint, secret: str) -> NewWebhookEndpoint:
+def endpoint_with_secret(endpoint: WebhookEndpoint, secret: str) -> NewWebhookEndpoint:
     """The one answer that shows the secret."""
     shown = {name: getattr(endpoint, name) for name in WebhookEndpointRead.model_fields}
     return NewWebhookEndpoint(**shown, secret=secret)
 
 
-def attempt_on_wire(
+def attempt_json(
     *, at: datetime, status: int | None, duration_ms: int, error: str | None, excerpt: str | None
 ) -> JsonObject:
     """An attempt as a delivery's row keeps it."""
@@ -270,7 +270,10 @@ def attempt_on_wire(
     return attempt.model_dump(mode="json", by_alias=True)
 
 
-WEBHOOK_ENDPOINTS = View(
-    WebhookEndpointRead, WebhookEndpoint, "Webhook endpoint", shown={"old_secrets_until": SHOWN_OLD_SECRETS}
+WEBHOOK_ENDPOINTS = JsonView(
+    WebhookEndpointRead,
+    WebhookEndpoint,
+    "Webhook endpoint",
+    shown={"old_secrets_until": OLD_SECRETS_UNTIL_SQL},
 )
-WEBHOOK_DELIVERIES = View(WebhookDeliveryRead, WebhookDelivery, "Webhook delivery", scope="endpoint_id")
+WEBHOOK_DELIVERIES = JsonView(WebhookDeliveryRead, WebhookDelivery, "Webhook delivery", scope="endpoint_id")

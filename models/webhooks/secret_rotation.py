@@ -6,11 +6,11 @@ from typing import Final
 from sqlmodel import Field, SQLModel
 
 from models.base import Json, Timestamp, now
-from models.json_view import moment
+from models.json_view import timestamp_sql
 
-OVERLAP: Final = timedelta(hours=24)
+ROTATION_OVERLAP: Final = timedelta(hours=24)
 """How long a replaced secret is still valid."""
-MOST_REPLACED: Final = 9
+MAX_REPLACED_SECRETS: Final = 9
 """Valid beside the new one: more of them would make a header of signatures that receivers refuse."""
 
 
@@ -24,8 +24,10 @@ class SecretRotation(SQLModel):
 
     def rotate(self, sealed: str) -> None:
         """A new secret; the old one is valid for a day too, unless many more replace it by then."""
-        until = (now() + OVERLAP).isoformat()
-        self.replaced_secrets = [{"sealed": self.secret, "until": until}, *self._live()][:MOST_REPLACED]
+        until = (now() + ROTATION_OVERLAP).isoformat()
+        self.replaced_secrets = [{"sealed": self.secret, "until": until}, *self._live()][
+            :MAX_REPLACED_SECRETS
+        ]
         self.secret, self.updated_at = sealed, now()
 
     @property
@@ -43,8 +45,8 @@ class SecretRotation(SQLModel):
 
 
 _UNTIL = "(each->>'until')::timestamptz"
-SHOWN_OLD_SECRETS: Final = (
-    f"(SELECT {moment(f'max({_UNTIL})')} FROM jsonb_array_elements(replaced_secrets) AS each"  # noqa: S608
+OLD_SECRETS_UNTIL_SQL: Final = (
+    f"(SELECT {timestamp_sql(f'max({_UNTIL})')} FROM jsonb_array_elements(replaced_secrets) AS each"  # noqa: S608
     f" WHERE {_UNTIL} > now())"
 )
 """SQL of `old_secrets_until`, as a view shows it."""

@@ -6,12 +6,12 @@ from sqlmodel import col, select
 
 from kit.database import Database
 from models import AgentSession, Event, FollowUp, Message, Run, RunStep, Sandbox, ToolCall
-from models.agent.session import MessageRole, answer_place
+from models.agent.session import MessageRole, turn_sequence
 from models.base import JsonObject
 from tests.activities.rows import run_at_work, session_in, step_at_work
 from tests.conftest import TestProject
 
-SEQUENCE = answer_place(1)
+SEQUENCE = turn_sequence(1)
 
 
 def asking(name: str, id: str = "call_0", **given: object) -> JsonObject:

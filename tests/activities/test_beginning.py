@@ -14,7 +14,7 @@ from kit.database import Database
 from models import AgentSession, Event, Message, Run, RunStep
 from models.blueprints.blueprint import BlueprintConfig
 from models.blueprints.persona import StepRole, ThinkingEffort
-from models.event import EventType, append
+from models.event import EventType, append_event
 from models.jobs.snapshot import Snapshot, StepSnapshot, add_job
 from models.runs.run import RunStatus
 from models.runs.run_step import StepStatus, Verdict
@@ -120,7 +120,7 @@ async def test_a_run_that_is_cancelled_while_it_is_taken_is_not_taken(
         taking = asyncio.create_task(RunActivities(database).begin_run(begin.run_id))
         await until_one_waits(database)
         run.close(RunStatus.cancelled)
-        append(session, run, EventType.run_cancelled)
+        append_event(session, run, EventType.run_cancelled)
     assert await taking is None
     async with database.transaction() as session:
         events = (await session.exec(select(Event.type).where(col(Event.subject_id) == begin.run_id))).all()

@@ -4,16 +4,16 @@ import asyncio
 
 from sqlmodel import col, select
 
-from activities.runs.ci_checks import keep_checks
-from gateways.github.checks import Check, ChecksFacts
+from activities.runs.ci_checks import record_checks
+from gateways.github.checks import CommitCheck, CommitChecks
 from kit.database import Database
 from models import Event, Run
 from models.event import EventType
 from models.runs.run import RunStatus
 
 AT_ONCE = 8
-PENDING = ChecksFacts("pending", [Check("test", "pending", None)])
-PASSED = ChecksFacts("passed", [Check("test", "passed", None)])
+PENDING = CommitChecks("pending", [CommitCheck("test", "pending", None)])
+PASSED = CommitChecks("passed", [CommitCheck("test", "passed", None)])
 
 
 async def kept(database: Database, run: Run) -> tuple[object, list[tuple[int, str, object]]]:
@@ -28,7 +28,7 @@ async def kept(database: Database, run: Run) -> tuple[object, list[tuple[int, st
 
 async def test_a_change_is_told_once(database: Database, run: Run) -> None:
     for facts in (PENDING, PASSED, PASSED):
-        await asyncio.gather(*(keep_checks(database, run.id, facts) for _ in range(AT_ONCE)))
+        await asyncio.gather(*(record_checks(database, run.id, facts) for _ in range(AT_ONCE)))
     told = [(1, EventType.ci_updated, "pending"), (2, EventType.ci_updated, "passed")]
     assert await kept(database, run) == ("passed", told)
     async with database.transaction() as session:
@@ -38,11 +38,11 @@ async def test_a_change_is_told_once(database: Database, run: Run) -> None:
 
 
 async def test_a_look_that_comes_after_the_end_of_the_run_is_not_told(database: Database, run: Run) -> None:
-    await keep_checks(database, run.id, PENDING)
+    await record_checks(database, run.id, PENDING)
     async with database.transaction() as session:
         (await session.get_one(Run, run.id)).close(RunStatus.cancelled)
-    await keep_checks(database, run.id, PASSED)
+    await record_checks(database, run.id, PASSED)
     pending = (1, EventType.ci_updated, "pending")
     assert await kept(database, run) == ("pending", [pending])
-    await keep_checks(database, run.id, PASSED, ended=True)
+    await record_checks(database, run.id, PASSED, ended=True)
     assert await kept(database, run) == ("passed", [pending, (2, EventType.ci_updated, "passed")])

@@ -9,8 +9,8 @@ from pydantic import SecretStr
 from sqlalchemy import Connection, event
 from sqlmodel import col, select
 
-from activities.gateway_factory import Outside
-from activities.sandboxes.egress_refusals import tell_refusals
+from activities.gateway_factory import GatewayFactory
+from activities.sandboxes.egress_refusals import append_refusals
 from gateways.sandboxes.sandbox import SandboxHandle
 from kit.database import Database
 from kit.settings import Settings
@@ -45,12 +45,12 @@ def killed_before_the_commit(database: Database) -> Iterator[None]:
 @pytest.fixture
 async def outside(
     settings: Settings, database: Database, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[Outside]:
+) -> AsyncIterator[GatewayFactory]:
     """With a sandbox server of its own."""
     data: Path = tmp_path_factory.mktemp("sandboxes")
     with served("local.sandboxes", {"E2B_API_KEY": E2B_API_KEY}, "--data", str(data)) as url:
         reached = {"e2b_api_key": SecretStr(E2B_API_KEY), "e2b_api_url": url, "e2b_sandbox_url": url}
-        yield Outside(settings.model_copy(update=reached), database)
+        yield GatewayFactory(settings.model_copy(update=reached), database)
 
 
 async def refusals_of(database: Database, run: Run) -> list[tuple[int, object, object]]:
@@ -70,7 +70,7 @@ async def ask(handle: SandboxHandle, *hosts: str) -> None:
 
 
 async def test_refused_hosts_are_logged_once_though_a_worker_is_killed_before_the_commit(
-    database: Database, run: Run, outside: Outside
+    database: Database, run: Run, outside: GatewayFactory
 ) -> None:
     credentials = await outside.credentials(run.project_id)
     handle = await outside.sandboxes(credentials).ensure(
@@ -84,12 +84,12 @@ async def test_refused_hosts_are_logged_once_though_a_worker_is_killed_before_th
         session.add(sandbox)
     await ask(handle, "evil.example", "evil.example", "other.example")
     with killed_before_the_commit(database):
-        await tell_refusals(database, outside, credentials, sandbox)
+        await append_refusals(database, outside, credentials, sandbox)
     assert await refusals_of(database, run) == []
-    await tell_refusals(database, outside, credentials, sandbox)
+    await append_refusals(database, outside, credentials, sandbox)
     expected = [(1, "evil.example", 2), (2, "other.example", 1)]
     assert await refusals_of(database, run) == expected
     await ask(handle, "evil.example", "third.example")
-    await tell_refusals(database, outside, credentials, sandbox)
+    await append_refusals(database, outside, credentials, sandbox)
     assert await refusals_of(database, run) == [*expected, (3, "third.example", 1)]
     await outside.sandboxes(credentials).kill_all({"job": run.id})

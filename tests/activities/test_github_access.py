@@ -6,8 +6,8 @@ from datetime import timedelta
 import pytest
 from pydantic import SecretStr
 
-from activities.errors import as_application_error
-from activities.gateway_factory import Outside
+from activities.errors import to_application_error
+from activities.gateway_factory import GatewayFactory
 from activities.reconcile.isolation import Fault, attempt
 from activities.reconcile.unsettled_pull_requests import UnsettledPullRequests
 from gateways.errors import CredentialMissing, CredentialRefused, UpstreamRefused
@@ -100,7 +100,7 @@ async def test_without_any_access_both_ways_to_it_are_named(settings: Settings, 
     project = await make_project(database)
     with pytest.raises(CredentialMissing, match="GITHUB_TOKEN or GITHUB_APP_ID") as missing:
         await GitHubAccess(nothing, database).token(project.id, None, "acme/shop")
-    failure = as_application_error(missing.value)
+    failure = to_application_error(missing.value)
     assert (failure.type, failure.non_retryable) == ("CREDENTIAL_MISSING", True)
 
 
@@ -124,7 +124,7 @@ async def test_a_repository_that_is_not_allowed_any_more_is_no_fault_of_the_reco
                 session.add(row)
                 await session.flush()
             ids.append(run.id)
-    check = UnsettledPullRequests(database, Outside(app_settings, database))
+    check = UnsettledPullRequests(database, GatewayFactory(app_settings, database))
     findings = {finding.id: finding async for finding in check.find()}
     refused, settled = [await attempt(each, check.repair, findings[each]) for each in ids]
     assert isinstance(refused, Fault)

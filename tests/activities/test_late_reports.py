@@ -2,13 +2,13 @@
 
 from sqlmodel import col, select
 
-from activities.issues.reports import SCAN_OVER, report_issue
+from activities.issues.reports import SCAN_FINISHED_MESSAGE, report_issue
 from gateways.tools.definitions import ReportIssue
 from kit.database import Database
 from models import Event, Issue, IssueSession, MergeJob
 from models.issues.issue_session import IssueSessionStatus
 from models.merging.merge_job import MergeKind, MergeStatus
-from models.merging.merge_outcome import settle_pull
+from models.merging.merge_outcome import record_pull_request_outcome
 from tests.api.scans import a_scan
 from tests.conftest import TestProject
 
@@ -18,7 +18,7 @@ LEAK = ReportIssue(title="A leak", description="It leaks.", priority="high", sug
 async def test_a_scan_that_is_over_keeps_no_issue(database: Database, project: TestProject) -> None:
     scan_id = await a_scan(database, project.id)
     async with database.transaction() as session:
-        assert await report_issue(session, scan_id, "call-1", LEAK) == SCAN_OVER
+        assert await report_issue(session, scan_id, "call-1", LEAK) == SCAN_FINISHED_MESSAGE
     async with database.transaction() as session:
         scan = await session.get_one(IssueSession, scan_id)
         assert (scan.status, scan.issue_count, scan.event_seq) == (IssueSessionStatus.completed, 0, 0)
@@ -39,7 +39,7 @@ async def test_a_merge_that_is_over_settles_nothing(database: Database, project:
     async with database.transaction() as session:
         session.add(job)
         await session.flush()
-        settle_pull(session, job, 1, "merged")
+        record_pull_request_outcome(session, job, 1, "merged")
     async with database.transaction() as session:
         events = await session.exec(select(Event).where(col(Event.subject_id) == job.id))
         assert events.all() == []

@@ -11,9 +11,9 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput
 
-from activities.errors import as_application_error
-from activities.gateway_factory import Outside
-from gateways.anthropic.client import Agent
+from activities.errors import to_application_error
+from activities.gateway_factory import GatewayFactory
+from gateways.anthropic.client import MessagesClient
 from gateways.git.errors import WorkTreeDamaged
 from gateways.github.access import Token
 from kit.database import Database
@@ -39,7 +39,7 @@ class Runs(ActivityInboundInterceptor):
 
 async def test_a_wait_that_is_over_holds_nobody_up(settings: Settings, database: Database) -> None:
     """Even where it was read a moment ago: it is looked up once a second only."""
-    outside, key = Outside(settings, database), new_id("key")
+    outside, key = GatewayFactory(settings, database), new_id("key")
     assert await outside.blocked(key) is None
     await outside.block(key, 3, "429")
     first = await outside.blocked(key)
@@ -56,11 +56,11 @@ async def test_a_wait_that_is_over_holds_nobody_up(settings: Settings, database:
 async def test_a_client_that_makes_room_is_closed_when_it_is_idle(
     settings: Settings, database: Database, project: TestProject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("activities.gateway_factory.MAX_AGENTS", 1)
-    outside = Outside(settings, database)
+    monkeypatch.setattr("activities.gateway_factory.MAX_MODEL_CLIENTS", 1)
+    outside = GatewayFactory(settings, database)
     credentials = await outside.credentials(project.id)
 
-    async def client(key: str) -> Agent:
+    async def client(key: str) -> MessagesClient:
         return await outside.agent(replace(credentials, keys={Provider.anthropic: key}))
 
     first = await client("sk-ant-first")
@@ -78,7 +78,7 @@ async def test_a_failure_says_nothing_of_the_secrets_of_its_project(
     settings: Settings, database: Database, project: TestProject
 ) -> None:
     """As what git says of a damaged clone may: the agent can write there what it likes."""
-    outside = Outside(settings, database)
+    outside = GatewayFactory(settings, database)
     secret = "s3cret-value-of-the-project"
     async with database.transaction() as session:
         row = await session.get_one(Project, project.id)
@@ -104,12 +104,12 @@ async def test_the_servers_token_is_handed_out_for_allowed_repositories_alone(
     settings: Settings, database: Database
 ) -> None:
     project = await make_project(database, repository="acme/shop")
-    outside = Outside(settings.model_copy(update={"github_token": SecretStr("ghp_servers")}), database)
+    outside = GatewayFactory(settings.model_copy(update={"github_token": SecretStr("ghp_servers")}), database)
     credentials = await outside.credentials(project.id)
     assert await outside.github_token(credentials, "Acme/Shop") == Token("ghp_servers")
     with pytest.raises(RepositoryNotAllowed) as refused:
         await outside.remote(credentials, "acme/other")
-    failure = as_application_error(refused.value)
+    failure = to_application_error(refused.value)
     assert (failure.type, failure.non_retryable) == ("REPOSITORY_NOT_ALLOWED", True)
     assert f"codecourier projects allow {project.id} acme/other" in failure.message
     own = replace(credentials, keys={Provider.github: "ghp_own"})
@@ -120,7 +120,7 @@ async def test_a_repository_that_is_not_allowed_any_more_is_refused_at_once(
     settings: Settings, database: Database
 ) -> None:
     project = await make_project(database, repository="acme/*")
-    outside = Outside(settings.model_copy(update={"github_token": SecretStr("ghp_servers")}), database)
+    outside = GatewayFactory(settings.model_copy(update={"github_token": SecretStr("ghp_servers")}), database)
     credentials = await outside.credentials(project.id)
     assert await outside.github(credentials, "acme/shop")
     async with database.transaction() as session:

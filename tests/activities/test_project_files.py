@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from activities.sandboxes.project_files import project_files
-from gateways.sandboxes.control import Sandboxes, SandboxHandle
+from activities.sandboxes.project_files import write_project_files
+from gateways.sandboxes.control import SandboxHandle, SandboxProvider
 from models.blueprints.blueprint import BlueprintConfig
 from models.jobs.snapshot import SkillSnapshot, Snapshot, TextAsset
 from tests.gateways.servers import E2B_API_KEY, forge_and_sandboxes
@@ -29,7 +29,7 @@ SNAPSHOT = Snapshot(
 @pytest.fixture(scope="module")
 async def handle(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[SandboxHandle]:
     with forge_and_sandboxes(tmp_path_factory.mktemp("servers")) as (_, server):
-        sandboxes = Sandboxes(E2B_API_KEY, api_url=server.url, sandbox_url=server.url, owner="tests")
+        sandboxes = SandboxProvider(E2B_API_KEY, api_url=server.url, sandbox_url=server.url, owner="tests")
         yield await sandboxes.ensure({"test": "files"}, template="base", timeout_seconds=300)
         await sandboxes.kill_all({"test": "files"})
 
@@ -63,7 +63,7 @@ async def test_files_land_in_their_place_or_not_at_all(
         f" && echo a > docs/a && {there} && git add . && git -c user.name=n -c user.email=e commit -qm first",
     )
     for _ in range(2):
-        assert await project_files(handle, SNAPSHOT) == brought
+        assert await write_project_files(handle, SNAPSHOT) == brought
         assert await run(handle, "cd ~/repo && git status --porcelain && ls ../elsewhere") == ""
         assert await run(handle, "cd ~/repo && ls docs && cat docs/a") == "a\na\n"
     shown = await run(handle, "cat ~/repo/CLAUDE.md")

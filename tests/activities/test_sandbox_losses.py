@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from activities.agent.sandbox_losses import LostTurn, SandboxLosses
+from activities.agent.sandbox_losses import LostTurn, SandboxLossActivities
 from kit.database import Database
 from models import Sandbox
 from models.agent.session import ToolCall
@@ -34,7 +34,7 @@ async def lose(work: SessionAtWork, saved_at: datetime | None = None) -> bool:
     turn = LostTurn(
         session_id=work.agent.id, sequence=SEQUENCE, sandbox_id=work.sandbox.id, replacement="s_next"
     )
-    return await SandboxLosses(work.database).answer_lost_calls(turn)
+    return await SandboxLossActivities(work.database).answer_lost_calls(turn)
 
 
 async def test_calls_without_a_result_are_answered_once(work: SessionAtWork) -> None:

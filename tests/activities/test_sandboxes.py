@@ -6,11 +6,11 @@ import pytest
 from sqlmodel import col, select
 from temporalio.exceptions import ApplicationError
 
-from activities.jobs.context import workplace
-from activities.sandboxes.beginnings import sandbox_runs, want_sandbox
-from activities.sandboxes.clones import keep_clone
-from activities.sandboxes.lifecycle import SandboxRef, must_be_large_enough
-from gateways.git.repository import Cloned
+from activities.jobs.context import load_job_context
+from activities.sandboxes.beginnings import get_or_create_sandbox_row, mark_running
+from activities.sandboxes.clones import record_clone
+from activities.sandboxes.lifecycle import SandboxRef, require_size
+from gateways.git.repository import CloneBase
 from gateways.sandboxes.control import SandboxFacts
 from kit.database import Database
 from models import Event, Run, Sandbox, SandboxEvent
@@ -30,7 +30,9 @@ async def told(database: Database, run: Run) -> list[tuple[int, str]]:
 
 async def test_a_job_has_one_sandbox_until_that_has_ended(database: Database, run: Run) -> None:
     config = SandboxConfig(memory_mb=512)
-    wanted = await asyncio.gather(*(want_sandbox(database, run.id, config) for _ in range(AT_ONCE)))
+    wanted = await asyncio.gather(
+        *(get_or_create_sandbox_row(database, run.id, config) for _ in range(AT_ONCE))
+    )
     assert {each.id for each in wanted} == {wanted[0].id}
     async with database.transaction() as session:
         [row] = (await session.exec(select(Sandbox).where(col(Sandbox.job_id) == run.id))).all()
@@ -41,17 +43,19 @@ async def test_a_job_has_one_sandbox_until_that_has_ended(database: Database, ru
             wanted[0].timeout_ms,
         )
         row.end(SandboxStatus.error, "The sandbox was lost.")
-    after = await want_sandbox(database, run.id, config)
+    after = await get_or_create_sandbox_row(database, run.id, config)
     assert after.id != row.id
     assert await told(database, run) == [(1, EventType.sandbox_creating), (2, EventType.sandbox_creating)]
 
 
 async def test_a_sandbox_begins_to_run_once(database: Database, run: Run) -> None:
-    wanted = await want_sandbox(database, run.id, SandboxConfig())
+    wanted = await get_or_create_sandbox_row(database, run.id, SandboxConfig())
     assert wanted.status is SandboxStatus.creating
-    runs = [sandbox_runs(database, run.id, wanted.id, "box-1") for _ in range(AT_ONCE)]
+    runs = [mark_running(database, run.id, wanted.id, "box-1") for _ in range(AT_ONCE)]
     await asyncio.gather(*runs)
-    assert (await want_sandbox(database, run.id, SandboxConfig())).status is SandboxStatus.running
+    assert (
+        await get_or_create_sandbox_row(database, run.id, SandboxConfig())
+    ).status is SandboxStatus.running
     assert await told(database, run) == [(1, EventType.sandbox_creating), (2, EventType.sandbox_running)]
     async with database.transaction() as session:
         [line] = (
@@ -62,19 +66,19 @@ async def test_a_sandbox_begins_to_run_once(database: Database, run: Run) -> Non
 
 async def test_a_verification_of_another_commit_has_another_sandbox(database: Database, run: Run) -> None:
     config, purpose = SandboxConfig(), SandboxPurpose.verification
-    before = await want_sandbox(database, run.id, config, purpose, "a" * 40)
-    assert (await want_sandbox(database, run.id, config, purpose, "a" * 40)).id == before.id
-    after = await want_sandbox(database, run.id, config, purpose, "b" * 40)
+    before = await get_or_create_sandbox_row(database, run.id, config, purpose, "a" * 40)
+    assert (await get_or_create_sandbox_row(database, run.id, config, purpose, "a" * 40)).id == before.id
+    after = await get_or_create_sandbox_row(database, run.id, config, purpose, "b" * 40)
     assert (after.id != before.id, after.commit_sha) == (True, "b" * 40)
 
 
 async def test_the_first_clone_of_a_run_stays_recorded(database: Database, run: Run) -> None:
-    wanted = await want_sandbox(database, run.id, SandboxConfig())
+    wanted = await get_or_create_sandbox_row(database, run.id, SandboxConfig())
     ref = SandboxRef(job_id=run.id, sandbox_id=wanted.id)
-    place = await workplace(database, run.id, wanted.id)
+    place = await load_job_context(database, run.id, wanted.id)
     for branch, sha, times in (("main", "a" * 40, AT_ONCE), ("release", "b" * 40, 1)):
-        cloned = Cloned(base_branch=branch, base_sha=sha)
-        keeps = [keep_clone(database, ref, place, cloned, "work", 2) for _ in range(times)]
+        cloned = CloneBase(base_branch=branch, base_sha=sha)
+        keeps = [record_clone(database, ref, place, cloned, "work", 2) for _ in range(times)]
         await asyncio.gather(*keeps)
     async with database.transaction() as session:
         after = await session.get_one(Run, run.id)
@@ -98,9 +102,9 @@ def test_a_template_that_is_smaller_than_was_asked_for_is_refused() -> None:
     made = SandboxFacts("i1", "running", "tiny", {}, now(), now(), memory_mb=512, cpu_count=2)
     for memory_mb, cpu_count in ((None, None), (512, None), (None, 2), (512, 2)):
         box.memory_mb, box.cpu_count = memory_mb, cpu_count
-        must_be_large_enough(box, made)
+        require_size(box, made)
     for memory_mb, cpu_count in ((513, None), (None, 3), (4096, 2)):
         box.memory_mb, box.cpu_count = memory_mb, cpu_count
         with pytest.raises(ApplicationError, match="'tiny' gives 512 MiB") as refused:
-            must_be_large_enough(box, made)
+            require_size(box, made)
         assert refused.value.type == "TEMPLATE_TOO_SMALL"

@@ -6,7 +6,7 @@ import pytest
 from sqlmodel import col, select
 from temporalio.client import Client
 
-from activities.issues.answer_delivery import TellRun, ToldRuns
+from activities.issues.answer_delivery import AnswerDelivery, AnswerRecipient
 from kit.database import Database
 from kit.ids import new_id
 from models import AnsweringSession, FollowUp, Run, SessionQuestion
@@ -15,7 +15,7 @@ from tests.conftest import TestProject
 
 
 @pytest.fixture
-async def ask(database: Database, project: TestProject, run: Run) -> TellRun:
+async def ask(database: Database, project: TestProject, run: Run) -> AnswerRecipient:
     row = AnsweringSession(
         project_id=project.id,
         name="Answers",
@@ -36,7 +36,7 @@ async def ask(database: Database, project: TestProject, run: Run) -> TellRun:
         session.add(row)
         await session.flush()
         session.add(question)
-    return TellRun(answering_session_id=row.id, run_id=run.id)
+    return AnswerRecipient(answering_session_id=row.id, run_id=run.id)
 
 
 async def queued(database: Database, run: Run) -> list[str]:
@@ -46,18 +46,18 @@ async def queued(database: Database, run: Run) -> list[str]:
 
 
 async def test_answers_for_a_run_that_has_no_workflow_yet_stay_queued(
-    database: Database, engine: Client, ask: TellRun, run: Run
+    database: Database, engine: Client, ask: AnswerRecipient, run: Run
 ) -> None:
-    activities = ToldRuns(database, engine)
+    activities = AnswerDelivery(database, engine)
     for _ in range(2):
         assert await activities.tell_run(ask)
     assert await queued(database, run) == ["queued"]
 
 
 async def test_no_answers_are_sent_to_a_run_that_ended_before_it_began(
-    database: Database, engine: Client, ask: TellRun, run: Run
+    database: Database, engine: Client, ask: AnswerRecipient, run: Run
 ) -> None:
-    activities = ToldRuns(database, engine)
+    activities = AnswerDelivery(database, engine)
     assert await activities.tell_run(ask)
     async with database.transaction() as session:
         (await session.get_one(Run, run.id)).close(RunStatus.cancelled)

@@ -16,7 +16,7 @@ from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
-from activities.reconcile.admission import bind
+from activities.reconcile.admission import bind_namespace
 from api.app import create_app
 from kit.database import Database
 from kit.settings import Settings
@@ -72,7 +72,7 @@ async def api_settings(settings: Settings, engine: Client, database: Database) -
         1_000_000, 60
     )  # laws are tried without a key on every operation, thousands of times in seconds
     own = settings.model_copy(update={"temporal_namespace": NAMESPACE, "rate_limit_per_address": many})
-    await bind(database, await connect(own))  # as the first worker does
+    await bind_namespace(database, await connect(own))  # as the first worker does
     return own
 
 

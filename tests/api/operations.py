@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from api.openapi.export import COMMITTED
+from api.openapi.export import COMMITTED_FILE
 from kit.ids import new_id
 
-DESCRIPTION: dict[str, Any] = json.loads(COMMITTED.read_text())
+DESCRIPTION: dict[str, Any] = json.loads(COMMITTED_FILE.read_text())
 """The committed one: a law holds it against the live one, which takes seconds to make."""
 
 

@@ -10,7 +10,7 @@ from models import AgentSession, Sandbox
 from models.agent.session_kind import SessionKind
 from models.base import JsonObject
 from models.blueprints.persona import ThinkingEffort
-from models.jobs.job_lookup import job_of
+from models.jobs.job_lookup import get_job
 
 
 class Said(TypedDict):
@@ -47,7 +47,7 @@ class QuietAgents:
     @activity.defn
     async def speak(self, said: Spoken) -> None:
         async with self.database.transaction() as session:
-            job = await job_of(session, said.job_id)
+            job = await get_job(session, said.job_id)
             sandbox = Sandbox(
                 project_id=job.project_id, job_id=job.id, name="s", template_id="base", timeout_ms=1
             )

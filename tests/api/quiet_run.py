@@ -9,18 +9,18 @@ from temporalio import workflow
 from temporalio.client import Client
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
-from activities.chains.lifecycle import Chains
-from activities.chains.sprint_chain import SprintChains
-from activities.chains.work_chain import WorkChains
-from activities.gateway_factory import Outside
-from activities.issues.answering import AnsweringSessions
-from activities.issues.questions import SessionQuestions
+from activities.chains.lifecycle import ChainActivities
+from activities.chains.sprint_chain import SprintChainActivities
+from activities.chains.work_chain import WorkChainActivities
+from activities.gateway_factory import GatewayFactory
+from activities.issues.answering import AnsweringActivities
+from activities.issues.questions import QuestionActivities
 from activities.jobs.job_launch import JobInput
-from activities.jobs.lifecycle import CloseJob, Ending, JobActivities
-from activities.jobs.resumption import tell_resumption
+from activities.jobs.lifecycle import CloseJob, JobActivities, JobResult
+from activities.jobs.resumption import append_resumption
 from activities.runs.lifecycle import RunActivities
 from activities.sandboxes.lifecycle import SandboxActivities
-from kit.cancellation import finish_first
+from kit.cancellation import run_to_completion
 from kit.database import Database
 from kit.settings import Settings
 from kit.temporal import TASK_QUEUE
@@ -30,8 +30,8 @@ from models.runs.run import RunStatus
 from tests.api.quiet_agents import ANSWERED, ASKED, QuietAgents, Spoken
 from worker.activities import activities_of
 from worker.interceptors import ActivityInterceptor
-from workflows.activity_calls import instantly
-from workflows.agent.child_session import Opening
+from workflows.activity_calls import run_local
+from workflows.agent.child_session import OpenActivity
 from workflows.chains.sprint_chain import SprintChainWorkflow
 from workflows.chains.work_chain import WorkChainWorkflow
 from workflows.issues.answering import AnsweringSessionWorkflow
@@ -46,15 +46,15 @@ class QuietRun(RunWorkflow):
 
     @workflow.run
     async def run(self, input: RunState) -> RunStatus:
-        await instantly(RunActivities.begin_run, self.run_id)
+        await run_local(RunActivities.begin_run, self.run_id)
         try:
             await workflow.wait_condition(lambda: self.control.stopping)
         except asyncio.CancelledError:
             workflow.logger.info("cancelled")
         self.control.close_steps()
-        await finish_first(workflow.wait_condition(workflow.all_handlers_finished))
-        closing = CloseJob(job_id=self.run_id, ending=Ending(status="cancelled"))
-        return await finish_first(instantly(RunActivities.close_run, closing))
+        await run_to_completion(workflow.wait_condition(workflow.all_handlers_finished))
+        closing = CloseJob(job_id=self.run_id, ending=JobResult(status="cancelled"))
+        return await run_to_completion(run_local(RunActivities.close_run, closing))
 
 
 @workflow.defn(name=ANSWERING_WORKFLOW)
@@ -68,19 +68,22 @@ class QuietAnswering(AnsweringSessionWorkflow):
     @workflow.run
     async def run(self, input: JobInput) -> AnsweringStatus:
         for agent in (ASKED, ANSWERED):
-            await instantly(QuietAgents.speak, Spoken(job_id=self.id, **agent))
+            await run_local(QuietAgents.speak, Spoken(job_id=self.id, **agent))
         return await super().run(input)
 
-    async def _read(self, open: Opening[SessionQuestions], seconds: int) -> None:
+    async def _read(self, open: OpenActivity[QuestionActivities], seconds: int) -> None:
         """Nobody has to."""
 
 
 @asynccontextmanager
 async def quiet_worker(client: Client, database: Database, settings: Settings) -> AsyncIterator[None]:
-    runs, chains, jobs = RunActivities(database), Chains(database), JobActivities(database)
-    sprint_chains, work_chains = SprintChains(database, settings), WorkChains(database, settings)
-    answering, questions = AnsweringSessions(database), SessionQuestions(database)
-    agents, sandboxes = QuietAgents(database), SandboxActivities(database, Outside(settings, database))
+    runs, chains, jobs = RunActivities(database), ChainActivities(database), JobActivities(database)
+    sprint_chains, work_chains = (
+        SprintChainActivities(database, settings),
+        WorkChainActivities(database, settings),
+    )
+    answering, questions = AnsweringActivities(database), QuestionActivities(database)
+    agents, sandboxes = QuietAgents(database), SandboxActivities(database, GatewayFactory(settings, database))
     rooms = (runs, chains, sprint_chains, work_chains, answering, questions, agents, sandboxes)
     activities = [each for room in rooms for each in activities_of(room)]
     async with Worker(
@@ -89,6 +92,6 @@ async def quiet_worker(client: Client, database: Database, settings: Settings) -
         workflows=[QuietRun, SprintChainWorkflow, WorkChainWorkflow, QuietAnswering],
         activities=activities,
         workflow_runner=UnsandboxedWorkflowRunner(),
-        interceptors=[ActivityInterceptor(jobs.wait, partial(tell_resumption, database))],
+        interceptors=[ActivityInterceptor(jobs.wait, partial(append_resumption, database))],
     ):
         yield

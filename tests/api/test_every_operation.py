@@ -9,7 +9,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from api.http.request import LARGEST_BODY
+from api.http.request import MAX_BODY_BYTES
 from kit.database import Database
 from kit.ids import new_id
 from models import ApiKey
@@ -153,10 +153,10 @@ async def test_a_body_that_is_too_large(
     client: httpx.AsyncClient, operation: Operation, chunked: bool
 ) -> None:
     async def chunks() -> AsyncIterator[bytes]:
-        for _ in range(LARGEST_BODY // 65536 + 1):
+        for _ in range(MAX_BODY_BYTES // 65536 + 1):
             yield b" " * 65536
 
-    content = chunks() if chunked else b" " * (LARGEST_BODY + 1)
+    content = chunks() if chunked else b" " * (MAX_BODY_BYTES + 1)
     answer = await client.request(operation.method, url(operation), content=content)
     assert (answer.status_code, code(answer)) == (413, "PAYLOAD_TOO_LARGE")
 

@@ -15,9 +15,9 @@ from fastapi import FastAPI
 from pydantic import PostgresDsn
 from sqlalchemy import delete, update
 
-from api.realtime.event_stream import LOOK_SECONDS
+from api.realtime.event_stream import POLL_SECONDS
 from kit.database import Database
-from kit.schemas import iso
+from kit.schemas import format_timestamp
 from kit.settings import Settings
 from local.ports import free_ports
 from models import Installation, Sweep
@@ -65,7 +65,7 @@ async def test_readiness_tells_the_older_of_the_last_good_sweeps(
         for name, moment in ((SweepName.start, newer), (SweepName.reconcile, older)):
             await session.merge(Sweep(name=name, good_at=moment))
     ready = await client.get("http://test/readyz")
-    assert ready.json()["data"]["lastGoodSweepAt"] == iso(older)
+    assert ready.json()["data"]["lastGoodSweepAt"] == format_timestamp(older)
     async with database.transaction() as session:
         await session.execute(delete(Sweep))
 
@@ -144,7 +144,7 @@ async def test_the_process_stops_at_once_with_a_stream_open(
                 told = stream.aiter_lines()
                 await anext(told)
                 process.send_signal(signal.SIGTERM)
-                async with asyncio.timeout(LOOK_SECONDS - 0.5):  # sooner than a stream reads by itself
+                async with asyncio.timeout(POLL_SECONDS - 0.5):  # sooner than a stream reads by itself
                     assert [line async for line in told]
             async with asyncio.timeout(PATIENCE):
                 assert await asyncio.to_thread(process.wait) in (0, -signal.SIGTERM)

@@ -10,13 +10,13 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from api.http.request import LARGEST_BODY
+from api.http.request import MAX_BODY_BYTES
 from kit.crypto import signature
 from kit.database import Database
 from kit.settings import Settings
 from models import GithubDelivery, Run, Verification
 from models.github.hint import PULL_REQUEST, find_hints
-from models.github.webhook_targets import waiting_for_checks
+from models.github.webhook_targets import find_check_waiters
 from models.runs.run import PrStatus
 from models.verification.verification import VerificationStatus
 from tests.api.conftest import SHA, client_of, running
@@ -124,7 +124,7 @@ async def test_whom_a_check_concerns(
 
     async def waiting(slug: str, sha: str = SHA, project_id: str | None = None) -> list[str]:
         async with database.transaction() as session:
-            return await waiting_for_checks(session, project_id, slug, sha)
+            return await find_check_waiters(session, project_id, slug, sha)
 
     assert await waiting(run.repository_slug.upper()) == [run.id]
     assert await waiting("org/other") == await waiting(run.repository_slug, "b" * 40) == []
@@ -183,7 +183,7 @@ async def test_a_payload_that_is_none(hook: Hook, payload: object, field: str | 
 async def test_bodies_that_cannot_be(hook: Hook) -> None:
     form = await hook.raw(b"payload=%7B%7D")
     assert (form.status_code, form.json()["error"]["code"]) == (400, "VALIDATION")
-    large = await hook.raw(b" " * (LARGEST_BODY + 1))
+    large = await hook.raw(b" " * (MAX_BODY_BYTES + 1))
     assert (large.status_code, large.json()["error"]["code"]) == (413, "PAYLOAD_TOO_LARGE")
     body = json.dumps(check_run("a/b")).encode()
     signed = {"X-Hub-Signature-256": f"sha256={signature(SECRET, body)}", "X-GitHub-Event": "check_run"}

@@ -9,7 +9,7 @@ from fastapi import FastAPI, Response
 from sqlalchemy import func, select, text, update
 from sqlmodel import col
 
-from api.http.idempotency import Claim, Idempotency, StillRunning
+from api.http.idempotency import Claim, IdempotencyStore, StillRunning
 from kit.database import Database
 from kit.errors import Unavailable
 from models import IdempotencyRecord, Persona
@@ -97,7 +97,7 @@ async def test_a_failure_is_not_remembered(
         raise Unavailable("no")
 
     with monkeypatch.context() as broken:
-        broken.setattr("api.state.Unit.commit", fail)
+        broken.setattr("api.state.UnitOfWork.commit", fail)
         failed = await client.post("/personas/create", json=BODY, headers=KEY)
         assert (failed.status_code, failed.json()["error"]["retryable"]) == (503, True)
     again = await client.post("/personas/create", json=BODY, headers=KEY)
@@ -119,7 +119,7 @@ async def test_the_claim_of_a_dead_process_is_taken_over(
     app: FastAPI, client: httpx.AsyncClient, project: TestProject, database: Database
 ) -> None:
     """And had it only been slow, it could not commit any more."""
-    idempotency: Idempotency = app.state.api.idempotency
+    idempotency: IdempotencyStore = app.state.api.idempotency
     lost = await idempotency.claim(project.id, project.key_id, KEY["Idempotency-Key"], "x")
     assert isinstance(lost, Claim)
     assert (await client.post("/personas/create", json=BODY, headers=KEY)).status_code == 409

@@ -7,13 +7,13 @@ import httpx
 import pytest
 from sqlmodel import col, select
 
-from activities.jobs.lifecycle import CloseJob, Ending
+from activities.jobs.lifecycle import CloseJob, JobResult
 from activities.runs.lifecycle import RunActivities
 from kit.database import Database
 from kit.ids import new_id
 from models import Run
-from models.event import Event, EventType, append
-from models.issues.issue import Issue, follow_run
+from models.event import Event, EventType, append_event
+from models.issues.issue import Issue, update_issues_of_run
 from models.runs.run import RunStatus
 from tests.activities.rows_held import until_one_waits
 from tests.api.checked import Checked
@@ -61,7 +61,7 @@ async def end(database: Database, run: Body, status: RunStatus) -> None:
     """As the run's workflow does, once more than it needs to."""
     for _ in range(2):
         await RunActivities(database).close_run(
-            CloseJob(job_id=run["id"], ending=Ending(status=status.value))
+            CloseJob(job_id=run["id"], ending=JobResult(status=status.value))
         )
 
 
@@ -261,7 +261,7 @@ async def test_a_run_that_vanishes_fails_its_issue_until_it_is_back(
         async with database.transaction() as session:
             row = await session.get_one(Run, run["id"], with_for_update=True)
             change(row)
-            await follow_run(session, row)
+            await update_issues_of_run(session, row)
         assert (await get(client, issue))["status"] == status
 
 
@@ -284,7 +284,7 @@ async def test_an_issue_that_changes_while_it_is_deleted_is_deleted(
         row = await session.get_one(Issue, issue["id"], with_for_update=True)
         deleting = asyncio.create_task(client.post("/issues/delete", json={"issueId": issue["id"]}))
         await until_one_waits(database)
-        append(session, row, EventType.issue_running, {})
+        append_event(session, row, EventType.issue_running, {})
     answer = await deleting
     assert answer.status_code == 200, answer.text
     async with database.transaction() as session:

@@ -15,8 +15,8 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import Engine, event, text
 
-from api.auth import CERTAIN_SECONDS, LOOK_UPS, Keys
-from api.state import Api
+from api.auth import LISTENER_CURRENT_SECONDS, MAX_CONCURRENT_LOOKUPS, KeyCache
+from api.state import AppState
 from kit.database import Database
 from kit.settings import Settings
 from local.postgres import Postgres
@@ -170,7 +170,7 @@ async def test_a_half_dead_connection_is_believed_for_seconds_only(
             async with database.transaction() as session:
                 (await session.get_one(ApiKey, project.key_id)).revoke()
             assert (await client.get("/whoami")).status_code == 200, "the connection is half dead"
-            async with asyncio.timeout(CERTAIN_SECONDS + 0.5):
+            async with asyncio.timeout(LISTENER_CURRENT_SECONDS + 0.5):
                 while (await client.get("/whoami")).status_code == 200:
                     await asyncio.sleep(0.1)
         finally:
@@ -191,7 +191,7 @@ async def test_an_unknown_key_is_read_once_and_costs_no_write(
     app: FastAPI, client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever guesses makes one read for each guess, however often it is sent, and no transaction."""
-    keys: Keys = app.state.api.keys
+    keys: KeyCache = app.state.api.keys
     reads, read = [], keys._reads.fetch
 
     async def fetch(sql: str, parameters: Mapping[str, object]) -> Sequence[tuple[object, ...]]:
@@ -212,8 +212,8 @@ async def test_an_unknown_key_is_read_once_and_costs_no_write(
 async def test_what_is_remembered_of_guesses_is_bounded(
     app: FastAPI, client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    keys: Keys = app.state.api.keys
-    monkeypatch.setattr("api.auth.LARGEST", 10)
+    keys: KeyCache = app.state.api.keys
+    monkeypatch.setattr("api.auth.MAX_CACHED_KEYS", 10)
     monkeypatch.setattr(keys, "_unknown", {})
     for _ in range(12):
         guess = "cc_live_" + secrets.token_urlsafe(32)
@@ -226,7 +226,7 @@ async def test_a_key_revoked_while_it_is_read_is_not_kept(app: FastAPI, project:
         keys = api_of(client).keys
         keys.forget()
         reading = asyncio.create_task(client.get("/whoami"))
-        while not keys._turn.locked() and keys._turn._value == LOOK_UPS:
+        while not keys._turn.locked() and keys._turn._value == MAX_CONCURRENT_LOOKUPS:
             await asyncio.sleep(0)
         keys.forget()
         assert (await reading).status_code == 200
@@ -268,8 +268,8 @@ async def test_no_secret_is_logged(client: httpx.AsyncClient, caplog: pytest.Log
     assert "ghp_canary_1234" not in caplog.text
 
 
-def api_of(client: httpx.AsyncClient) -> Api:
+def api_of(client: httpx.AsyncClient) -> AppState:
     transport = client._transport
     assert isinstance(transport, httpx.ASGITransport)
-    api: Api = transport.app.state.api  # type: ignore[attr-defined]
+    api: AppState = transport.app.state.api  # type: ignore[attr-defined]
     return api

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import update
 from sqlmodel import col
 
-from api.http.pagination import Cursors
+from api.http.pagination import CursorCodec
 from kit.database import Database
 from models import Persona
 from models.base import now
@@ -90,11 +90,11 @@ async def test_a_cursor_belongs_to_one_list(client: httpx.AsyncClient, stranger:
 @pytest.mark.parametrize("place", [[1], ["a", "b"], [None], [{}], ["\0"], [-1], [2**40]])
 def test_a_forged_place_is_refused(place: object) -> None:
     """Even with a right mark: the mark tells lists apart, it is no secret."""
-    forged = Cursors("list", [str, str]).encode(place)  # type: ignore[arg-type]
+    forged = CursorCodec("list", [str, str]).encode(place)  # type: ignore[arg-type]
     with pytest.raises(Exception, match="not one of this list"):
-        Cursors("list", [str]).decode(forged)
+        CursorCodec("list", [str]).decode(forged)
 
 
 def test_a_cursor_survives_the_round_trip() -> None:
-    cursors = Cursors(["x", {"a": 1}], [str, int])
+    cursors = CursorCodec(["x", {"a": 1}], [str, int])
     assert cursors.decode(cursors.encode(["id_1", 42])) == ["id_1", 42]

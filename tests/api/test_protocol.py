@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
-from api.http.protocol import LARGEST_HEAD, STRETCH, BoundedProtocol
+from api.http.protocol import BODY_BYTES_PER_TIMEOUT, MAX_HEAD_BYTES, BoundedProtocol
 from local.ports import free_ports
 from tests.patience import PATIENCE
 
@@ -74,14 +74,14 @@ def post(length: int) -> bytes:
 async def test_what_does_not_arrive_is_cut(
     port: int, parts: tuple[bytes, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("api.http.protocol.ARRIVAL_SECONDS", 0.3)
+    monkeypatch.setattr("api.http.protocol.REQUEST_TIMEOUT_SECONDS", 0.3)
     assert await answer(port, *parts, pause=0.1) == b""
 
 
 async def test_a_long_body_has_longer(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("api.http.protocol.ARRIVAL_SECONDS", 3.0)
-    parts = [b"x" * STRETCH] * 4
-    told = await answer(port, post(4 * STRETCH), *parts, pause=1.0)
+    monkeypatch.setattr("api.http.protocol.REQUEST_TIMEOUT_SECONDS", 3.0)
+    parts = [b"x" * BODY_BYTES_PER_TIMEOUT] * 4
+    told = await answer(port, post(4 * BODY_BYTES_PER_TIMEOUT), *parts, pause=1.0)
     assert told.startswith(b"HTTP/1.1 200")
     assert told.endswith(b"\r\n\r\n4194304")
 
@@ -89,10 +89,10 @@ async def test_a_long_body_has_longer(port: int, monkeypatch: pytest.MonkeyPatch
 @pytest.mark.parametrize(
     "parts",
     [
-        (HEAD, b"a: " + b"x" * LARGEST_HEAD + b"\r\n\r\n"),
+        (HEAD, b"a: " + b"x" * MAX_HEAD_BYTES + b"\r\n\r\n"),
         (HEAD, b"a: ", *(b"x" * 20_000,) * 5),
         (HEAD, b"".join(b"a%d: b\r\n" % n for n in range(20_000))),
-        (b"GET /" + b"x" * LARGEST_HEAD + b" HTTP/1.1\r\nHost: x\r\n\r\n",),
+        (b"GET /" + b"x" * MAX_HEAD_BYTES + b" HTTP/1.1\r\nHost: x\r\n\r\n",),
     ],
     ids=["one header", "one without an end", "many headers", "the path"],
 )
@@ -101,6 +101,6 @@ async def test_too_long_a_head_is_cut(port: int, parts: tuple[bytes, ...]) -> No
 
 
 async def test_a_long_head_is_taken_and_a_connection_stays(port: int) -> None:
-    long = HEAD + b"a: " + b"x" * (LARGEST_HEAD - 1_000) + b"\r\n\r\n"
+    long = HEAD + b"a: " + b"x" * (MAX_HEAD_BYTES - 1_000) + b"\r\n\r\n"
     last = HEAD + b"Connection: close\r\n\r\n"
     assert (await answer(port, long, HEAD + b"\r\n", last)).count(b"HTTP/1.1 200 OK") == 3

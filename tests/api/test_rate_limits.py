@@ -210,7 +210,7 @@ async def test_refusal_of_an_address_is_delayed(
     api_settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """So that those who guess without a pause take little from everybody else."""
-    monkeypatch.setattr("api.http.rate_limits.REFUSAL_SECONDS", 0.5)
+    monkeypatch.setattr("api.http.rate_limits.REFUSAL_DELAY_SECONDS", 0.5)
     async with asking(api_settings, rate_limit_per_address=Rate(1, 3600)) as client:
         assert (await client.get("/whoami")).status_code == 401
         begun = time.monotonic()
@@ -222,7 +222,7 @@ async def test_what_is_remembered_of_addresses_is_bounded(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Those that were unseen for longest are forgotten first."""
-    monkeypatch.setattr("api.http.rate_limits.LARGEST", 3)
+    monkeypatch.setattr("api.http.rate_limits.MAX_BUCKETS", 3)
     limits = RateLimits(database, per_key=None, per_address=Rate(1, 3600), streams=None)
     for host in ("192.0.2.1", "192.0.2.2", "192.0.2.3"):
         await limits.take_from_address(scope_of(host))

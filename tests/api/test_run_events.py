@@ -12,14 +12,14 @@ from fastapi import FastAPI
 from sqlalchemy import delete
 from sqlmodel import col
 
-from api.realtime.event_stream import Events
+from api.realtime.event_stream import StreamRegistry
 from kit.database import Database
 from kit.settings import Settings
 from local.postgres import Postgres
 from models import Run
-from models.event import Event, EventType, append
+from models.event import Event, EventType, append_event
 from models.runs.run import RunStatus
-from models.runs.run_completion import announce
+from models.runs.run_completion import publish_completion
 from tests.api.conftest import client_of, running
 from tests.api.serving import serving
 from tests.conftest import TestProject
@@ -52,14 +52,14 @@ async def happen(database: Database, run_id: str, *kinds: EventType) -> None:
     async with database.transaction() as session:
         run = await session.get_one(Run, run_id, with_for_update=True)
         for kind in kinds:
-            append(session, run, kind, {"text": "ä\nb"})
+            append_event(session, run, kind, {"text": "ä\nb"})
 
 
 async def end(database: Database, run_id: str) -> None:
     async with database.transaction() as session:
         run = await session.get_one(Run, run_id, with_for_update=True)
         run.close(RunStatus.completed)
-        await announce(session, run)
+        await publish_completion(session, run)
 
 
 async def chunks(response: httpx.Response) -> AsyncIterator[Chunk]:
@@ -86,8 +86,8 @@ async def read(client: httpx.AsyncClient, run_id: str, query: str = "", **header
         return [chunk async for chunk in chunks(response)]
 
 
-def events_of(app: FastAPI) -> Events:
-    events: Events = app.state.api.events
+def events_of(app: FastAPI) -> StreamRegistry:
+    events: StreamRegistry = app.state.api.events
     return events
 
 
@@ -131,7 +131,7 @@ async def test_a_live_run_is_followed_to_its_end(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Woken by each event: it never reads by itself."""
-    monkeypatch.setattr("api.realtime.event_stream.LOOK_SECONDS", 3_600)
+    monkeypatch.setattr("api.realtime.event_stream.POLL_SECONDS", 3_600)
     monkeypatch.setattr("api.realtime.event_stream.HEARTBEAT_SECONDS", 3_600)
     seen: list[str] = []
 
@@ -164,7 +164,7 @@ async def test_silence_is_broken_by_heartbeats(
     streaming: httpx.AsyncClient, run_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("api.realtime.event_stream.HEARTBEAT_SECONDS", 0.2)
-    monkeypatch.setattr("api.realtime.event_stream.LOOK_SECONDS", 0.1)
+    monkeypatch.setattr("api.realtime.event_stream.POLL_SECONDS", 0.1)
     async with streaming.stream("GET", f"/runs/{run_id}/events?after=2") as response:
         beats = chunks(response)
         assert [(await anext(beats))["comment"] for _ in range(2)] == ["heartbeat", "heartbeat"]
@@ -173,7 +173,7 @@ async def test_silence_is_broken_by_heartbeats(
 async def test_the_end_of_the_process_ends_streams(
     api_settings: Settings, project: TestProject, run_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("api.realtime.event_stream.LOOK_SECONDS", 3_600)
+    monkeypatch.setattr("api.realtime.event_stream.POLL_SECONDS", 3_600)
     async with running(api_settings) as app, serving(app) as url:
         headers = project.headers
         async with (
@@ -189,7 +189,7 @@ async def test_the_end_of_the_process_ends_streams(
 async def test_a_revoked_key_ends_its_stream(
     served: str, client: httpx.AsyncClient, run_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("api.realtime.event_stream.LOOK_SECONDS", 0.1)
+    monkeypatch.setattr("api.realtime.event_stream.POLL_SECONDS", 0.1)
     body = {"name": "n", "scopes": ["runs:read"]}
     key = (await client.post("/project/api-keys/generate", json=body)).json()["data"]
     headers = {"Authorization": f"Bearer {key['key']}"}
@@ -238,7 +238,7 @@ async def test_a_slow_client_delays_nobody(
     async with database.transaction() as session:
         run = await session.get_one(Run, run_id, with_for_update=True)
         for _ in range(600):
-            append(session, run, EventType.tool_completed, {"text": "x" * 20_000})
+            append_event(session, run, EventType.tool_completed, {"text": "x" * 20_000})
     port = int(served.rsplit(":", 1)[1])
     reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1024)
     request = (

@@ -8,7 +8,7 @@ import pytest
 
 from kit.database import Database
 from models import AgentSession, Message, RunStep, Sandbox, SandboxEvent, ToolCall
-from models.agent.session import MessageRole, answer_place
+from models.agent.session import MessageRole, turn_sequence
 from models.agent.session_kind import SessionKind
 from models.base import JsonObject, now
 from models.blueprints.persona import StepRole, ThinkingEffort
@@ -68,7 +68,7 @@ async def talk(
             {"type": "tool_use", "id": "t1", "name": "bash", "input": {"command": "ls"}},
             {"type": "text", "text": "Second"},
         ]
-        place = answer_place(1)
+        place = turn_sequence(1)
         rows += [
             step,
             session,

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Mapping
 
 import pytest
 
-from api.realtime.event_stream import Events
+from api.realtime.event_stream import StreamRegistry
 from api.realtime.stream_waker import StreamWaker
 from kit.database import Database
 from kit.errors import Unavailable
@@ -13,7 +13,7 @@ from kit.settings import Settings
 from kit.sql_pool import SqlPool
 from kit.tenancy import EVERY_PROJECT, DatabaseRole
 from models import Issue
-from models.event import EventType, append
+from models.event import EventType, append_event
 from tests.conftest import TestProject
 from tests.patience import PATIENCE, until
 
@@ -40,8 +40,8 @@ async def reads(settings: Settings) -> AsyncIterator[Reads]:
 
 
 @pytest.fixture
-async def events(reads: Reads) -> AsyncIterator[Events]:
-    events = Events()
+async def events(reads: Reads) -> AsyncIterator[StreamRegistry]:
+    events = StreamRegistry()
     waker = StreamWaker(events, reads)
     waker.start()
     yield events
@@ -58,7 +58,9 @@ async def issue(database: Database, project: TestProject) -> Issue:
 
 async def happen(database: Database, issue: Issue) -> None:
     async with database.transaction() as session:
-        append(session, await session.get_one(Issue, issue.id, with_for_update=True), EventType.issue_created)
+        append_event(
+            session, await session.get_one(Issue, issue.id, with_for_update=True), EventType.issue_created
+        )
 
 
 async def woken(flag: asyncio.Event) -> None:
@@ -68,7 +70,7 @@ async def woken(flag: asyncio.Event) -> None:
 
 
 async def test_streams_of_a_subject_and_of_its_project_are_woken_and_nobody_is_polled_for_without_them(
-    events: Events, reads: Reads, database: Database, project: TestProject, issue: Issue
+    events: StreamRegistry, reads: Reads, database: Database, project: TestProject, issue: Issue
 ) -> None:
     await happen(database, issue)
     await asyncio.sleep(0.3)
@@ -87,7 +89,7 @@ async def test_streams_of_a_subject_and_of_its_project_are_woken_and_nobody_is_p
 
 
 async def test_waking_goes_on_after_an_outage_of_the_database(
-    events: Events, reads: Reads, database: Database, issue: Issue, monkeypatch: pytest.MonkeyPatch
+    events: StreamRegistry, reads: Reads, database: Database, issue: Issue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("api.realtime.stream_waker.RETRY_SECONDS", 0.01)
     with events.waiting(issue.id) as flag:

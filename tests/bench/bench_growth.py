@@ -18,9 +18,9 @@ from typing import Final
 import psycopg
 from psycopg import sql
 
-from activities.gateway_factory import Outside
+from activities.gateway_factory import GatewayFactory
 from activities.reconcile.checks import checks
-from activities.trash.retention import TrashKeeping
+from activities.trash.retention import TrashRetention
 from kit.ids import lowest_id
 from models.base import now
 from tests.runs.outcome import outcome_of
@@ -97,7 +97,7 @@ def multiply(connection: psycopg.Connection[tuple[object, ...]], run_id: str, da
 
 async def sweeps(site: Site) -> dict[str, float]:
     """Seconds that each check of the reconciler takes to look at everything; nothing is to be found."""
-    outside = Outside(site.settings, site.database)
+    outside = GatewayFactory(site.settings, site.database)
     seconds: dict[str, float] = {}
     for kind, check in checks(site.database, site.client, outside).items():
         begun = time.monotonic()
@@ -110,7 +110,7 @@ async def sweeps(site: Site) -> dict[str, float]:
 async def keep(site: Site) -> float:
     """Seconds that one keeping of the trash takes, by which everything older than its retention goes."""
     days = {"event_retention_days": RETENTION_DAYS, "transcript_retention_days": RETENTION_DAYS}
-    keeping = TrashKeeping(site.database, site.client, site.settings.model_copy(update=days))
+    keeping = TrashRetention(site.database, site.client, site.settings.model_copy(update=days))
     begun = time.monotonic()
     await keeping.purge_expired()
     return time.monotonic() - begun

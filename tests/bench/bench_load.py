@@ -20,7 +20,7 @@ from pathlib import Path
 import psutil
 from sqlmodel import col
 
-from activities.jobs.launch import RunInput, run_start, start_once
+from activities.jobs.launch import RunInput, build_run_start, start_workflow
 from activities.jobs.row_launch import start_row
 from kit.temporal import TASK_QUEUE
 from models import Run, SprintChain
@@ -104,9 +104,9 @@ async def _accept(site: Site, project: Project, slug: str) -> Run:
 
 
 async def _start(site: Site, run: Run, *, fair: bool) -> None:
-    start = run_start(RunInput.of(run))
+    start = build_run_start(RunInput.of(run))
     if fair:
-        await start_once(site.client, start)
+        await start_workflow(site.client, start)
     else:
         await site.client.start_workflow(
             start.workflow,

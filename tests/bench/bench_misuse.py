@@ -21,7 +21,7 @@ from typing import Final
 
 import uvloop
 
-from api.http.protocol import ARRIVAL_SECONDS
+from api.http.protocol import REQUEST_TIMEOUT_SECONDS
 from local.ports import LOOPBACK
 from tests.bench.http_client import ask, get
 from tests.bench.serving import RUNS, Served, served
@@ -70,7 +70,7 @@ async def unfinished(api: Served) -> tuple[int, list[float]]:
         writer.write(b"POST /api/v1/runs/start HTTP/1.1\r\nHost: bench\r\nX-Half:")
     began = time.monotonic()
     found = await latencies(api)
-    await asyncio.sleep(max(0.0, began + ARRIVAL_SECONDS + 2 - time.monotonic()))
+    await asyncio.sleep(max(0.0, began + REQUEST_TIMEOUT_SECONDS + 2 - time.monotonic()))
     still_open = 0
     for reader, writer in halves:
         try:
@@ -104,7 +104,7 @@ async def main(check: bool) -> int:
     line("alone", alone)
     line(f"beside {GUESSERS} connections that guess keys", beside)
     line(f"beside {UNFINISHED} requests never finished", half)
-    print(f"requests never finished that are open after {ARRIVAL_SECONDS:.0f} s: {still_open}")
+    print(f"requests never finished that are open after {REQUEST_TIMEOUT_SECONDS:.0f} s: {still_open}")
     slowdown = statistics.median(beside) / statistics.median(alone)
     return int(check and (still_open > 0 or slowdown > MOST_SLOWDOWN))
 

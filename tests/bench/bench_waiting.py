@@ -24,13 +24,13 @@ import psutil
 from sqlalchemy import func, select
 from sqlmodel import col
 
-from activities.jobs.chain_launch import ChainInput, chain_start
-from activities.jobs.launch import start_once
+from activities.jobs.chain_launch import ChainInput, build_chain_start
+from activities.jobs.launch import start_workflow
 from activities.jobs.row_launch import start_row
 from models import AnsweringSession, Event, Project, Run, SprintChain
 from models.event import EventType
 from models.issues.answering_session import AnsweringStatus
-from models.jobs.job_registry import KINDS
+from models.jobs.job_registry import JOB_KINDS
 from tests.runs import test_answering_sessions as answering
 from tests.runs.parts import running
 from tests.runs.site import Site, opened
@@ -41,7 +41,7 @@ AT_ONCE: Final = 50
 """Starts that are under way together."""
 IDLE_SECONDS: Final = 60
 MOST_MEBIBYTES, MOST_SECONDS = 1024.0, 1.0
-SPRINT_CHAIN: Final = KINDS["sc"]
+SPRINT_CHAIN: Final = JOB_KINDS["sc"]
 
 
 async def run_bounded(works: Sequence[Coroutine[object, object, None]], name: str) -> None:
@@ -91,7 +91,7 @@ async def paused_chains(site: Site, project: Project, slug: str, count: int) -> 
     await site.add(*rows)
 
     async def start(row: SprintChain) -> None:
-        await start_once(site.client, chain_start(SPRINT_CHAIN, ChainInput.of(row)))
+        await start_workflow(site.client, build_chain_start(SPRINT_CHAIN, ChainInput.of(row)))
         await site.client.get_workflow_handle(row.engine_id).execute_update("pause")
 
     await run_bounded([start(row) for row in rows], "paused chains")

@@ -10,7 +10,7 @@ import signal
 from collections.abc import Awaitable, Callable
 
 import api.workflow_start
-from api.state import Unit
+from api.state import UnitOfWork
 from tests.chaos.traps import springs, trap
 
 
@@ -33,5 +33,5 @@ def trapped(owner: object, name: str, before: str, after: str) -> None:
 
 
 def lay() -> None:
-    trapped(Unit, "commit", "commit", "committed")
+    trapped(UnitOfWork, "commit", "commit", "committed")
     trapped(api.workflow_start, "start_row", "start", "started")

@@ -3,12 +3,12 @@
 from temporalio import workflow
 
 from activities.jobs.chain_launch import ChainInput
-from activities.jobs.lifecycle import Ending
+from activities.jobs.lifecycle import JobResult
 from models.chains.chain import ChainStatus
 from models.jobs.job_registry import RUN_WORKFLOW, SPRINT_CHAIN_WORKFLOW
 from models.runs.run import RunStatus
 from worker.registry import WORKFLOWS
-from workflows.agent.limits import SessionInput, SessionOutcome
+from workflows.agent.limits import SessionInput, SessionResult
 from workflows.agent.session import AgentSessionWorkflow
 from workflows.chains.sprint_chain import SprintChainWorkflow
 from workflows.runs.run import RunState, RunWorkflow
@@ -25,8 +25,8 @@ class BuggyRun(RunWorkflow):
     async def run(self, input: RunState) -> RunStatus:
         return await super().run(input)
 
-    async def _work(self) -> Ending:
-        return Ending(status="completed", message=str(1 / self.nothing))
+    async def _work(self) -> JobResult:
+        return JobResult(status="completed", message=str(1 / self.nothing))
 
 
 @workflow.defn(name="AgentSession")
@@ -37,8 +37,8 @@ class BuggyAgentSession(AgentSessionWorkflow):
         self.nothing = 0
 
     @workflow.run
-    async def run(self, input: SessionInput) -> SessionOutcome:
-        return SessionOutcome(finished=1 / self.nothing > 0)
+    async def run(self, input: SessionInput) -> SessionResult:
+        return SessionResult(finished=1 / self.nothing > 0)
 
 
 @workflow.defn(name=SPRINT_CHAIN_WORKFLOW)
@@ -52,8 +52,8 @@ class BuggySprintChain(SprintChainWorkflow):
     async def run(self, input: ChainInput) -> ChainStatus:
         return await super().run(input)
 
-    async def _work(self) -> Ending:
-        return Ending(status="completed", message=str(1 / self.nothing))
+    async def _work(self) -> JobResult:
+        return JobResult(status="completed", message=str(1 / self.nothing))
 
 
 def with_bugs(*buggy: type) -> list[type]:

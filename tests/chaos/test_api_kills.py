@@ -14,7 +14,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from activities.reconcile.admission import START_SCHEDULE
 from activities.reconcile.unstarted_rows import GRACE
-from api.http.idempotency import ABANDONED
+from api.http.idempotency import ABANDONED_AFTER
 from models import IdempotencyRecord, Run
 from models.event import EventType
 from models.runs.run import PrStatus, RunStatus
@@ -53,7 +53,7 @@ class Request:
         """As if the claim and the run had waited for longer than a living API lets them, and a sweep came."""
         async with self.site.database.transaction() as session:
             claim = await session.get_one(IdempotencyRecord, (self.project.id, self.project.key_id, self.key))
-            claim.created_at -= ABANDONED
+            claim.created_at -= ABANDONED_AFTER
             for run in await self.runs():
                 (await session.get_one(Run, run.id)).created_at -= GRACE
         await eventually(self._sweep, "the worker has a schedule for sweeps")

@@ -8,12 +8,12 @@ import pytest
 from temporalio.client import WorkflowFailureError
 
 import worker.main
-from activities.agent.tool_calls import ToolCalls
+from activities.agent.tool_calls import ToolCallActivities
 from models import Run
 from models.chains.chain import ChainStatus
 from models.event import EventType
 from models.runs.run import PrStatus, RunStatus
-from models.runs.status_reason import Reason, why
+from models.runs.status_reason import Reason, explain_status
 from tests.chaos.buggy import BuggyAgentSession, BuggyRun, BuggySprintChain, with_bugs
 from tests.runs import chains
 from tests.runs import test_sprint_chains as sprints
@@ -64,14 +64,14 @@ async def test_a_bug_in_an_activity_is_tried_again_until_it_is_corrected(
     parts: Parts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as bad_version:
-        bad_version.setattr(ToolCalls, "_agent", _fail)
+        bad_version.setattr(ToolCallActivities, "_agent", _fail)
         async with working(parts, "buggy-calls", tmp_path) as site:
             run = await site.start(f"Brief {BRIEF}")
             row = await retrying(site, run)
             assert row.waiting is not None
             assert row.waiting["code"] == "RETRYING"
             assert str(row.waiting["message"]).startswith("tool call is tried again: An unexpected error")
-            assert why(row).reason is Reason.retrying
+            assert explain_status(row).reason is Reason.retrying
             bad_version.undo()
             outcome = await outcome_of(site, run, 120)
     assert (outcome.run.status, outcome.run.pr_status) == (RunStatus.completed, PrStatus.created)

@@ -11,7 +11,7 @@ from sqlmodel import col
 from temporalio.client import WorkflowUpdateFailedError, WorkflowUpdateRPCTimeoutOrCancelledError
 from temporalio.service import RPCError
 
-from activities.schedules.temporal_schedule import keep_schedule
+from activities.schedules.temporal_schedule import sync_temporal_schedule
 from models import Event, MergeJob, Notification, Run, Sandbox
 from models.chains.chain import ChainStatus
 from models.issues.answering_session import AnsweringStatus
@@ -90,7 +90,7 @@ async def sprint_chain(site: Site) -> None:
 
 async def recurring_task(site: Site) -> None:
     task = await test_recurring.a_task(site)
-    await keep_schedule(site.database, site.client, task.id)
+    await sync_temporal_schedule(site.database, site.client, task.id)
     await site.client.get_schedule_handle(task.id).trigger()
 
     async def has_fired() -> bool:

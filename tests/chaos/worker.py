@@ -15,15 +15,15 @@ from temporalio import activity
 
 import activities.agent.turns
 from activities.runs.lifecycle import RunActivities
-from activities.webhooks.deliveries import Webhooks
-from gateways.anthropic.client import Agent
+from activities.webhooks.deliveries import WebhookDeliveryActivities
+from gateways.anthropic.client import MessagesClient
 from gateways.git.hidden_refs import HiddenRefs
 from gateways.git.repository import Repository
 from gateways.github.client import GitHub
 from gateways.github.pull_requests import PullRequests
-from gateways.sandboxes.control import Sandboxes
+from gateways.sandboxes.control import SandboxProvider
 from gateways.sandboxes.sandbox import SandboxHandle
-from gateways.webhooks.sender import Sender
+from gateways.webhooks.sender import WebhookSender
 from tests.chaos.traps import springs, trap
 
 SECONDS_IN = 2
@@ -84,22 +84,22 @@ def trapped_within(owner: type, method: str, name: str, only: str = "") -> None:
 
 
 def lay() -> None:
-    trapped(Sandboxes, "ensure", "sandbox-wanted", "sandbox-made")
+    trapped(SandboxProvider, "ensure", "sandbox-wanted", "sandbox-made")
     trapped(Repository, "clone", "clone", "cloned")
-    trapped_within(Agent, "turn", "within-a-turn")
-    trapped(Agent, "turn", "turn", "answered")
-    trapped(activities.agent.turns, "store_answer", "store-turn", "turn-stored")
+    trapped_within(MessagesClient, "turn", "within-a-turn")
+    trapped(MessagesClient, "turn", "turn", "answered")
+    trapped(activities.agent.turns, "store_turn", "store-turn", "turn-stored")
     trapped_within(SandboxHandle, "tool", "within-a-tool-call")
     trapped(SandboxHandle, "tool", "tool-call", "called")
     trapped_within(SandboxHandle, "tool", "within-a-verification", only="command")
     trapped(SandboxHandle, "tool", "verify", "verified", only="command")
-    trapped(Sandboxes, "ensure", "fresh-wanted", "fresh-made", only="verification")
-    trapped(Sandboxes, "kill_all", "kill-fresh", "fresh-killed", only="s_")
+    trapped(SandboxProvider, "ensure", "fresh-wanted", "fresh-made", only="verification")
+    trapped(SandboxProvider, "kill_all", "kill-fresh", "fresh-killed", only="s_")
     trapped(Repository, "push", "push", "pushed")
     trapped(RunActivities, "note", "note", "noted")
     trapped(GitHub, "ensure_pull_request", "pull-request", "pull-request-made")
     trapped(PullRequests, "merge", "merge", "merged")
     trapped(HiddenRefs, "delete", "delete-ref", "ref-deleted")
-    trapped(Sandboxes, "kill_all", "kill-sandbox", "sandbox-killed")
-    trapped(Webhooks, "_take", "webhook-take", "webhook-taken")
-    trapped(Sender, "send", "webhook", "webhook-sent")
+    trapped(SandboxProvider, "kill_all", "kill-sandbox", "sandbox-killed")
+    trapped(WebhookDeliveryActivities, "_take", "webhook-take", "webhook-taken")
+    trapped(WebhookSender, "send", "webhook", "webhook-sent")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cli.demo.chains import REPORT, SPRINTS
-from cli.demo.issues import SCAN
+from cli.demo.issues import SCAN_PROMPT
 from cli.demo.merging import CHECK
 from cli.demo.repository import FILES, PROMPT
 from local.model.scenarios import BUILT_IN, Scenario, choose, load
@@ -69,7 +69,7 @@ def designer(task: str) -> Scenario:
 
 def reported() -> dict[str, str]:
     """What the scout reports: prompts by titles."""
-    scenario = choose(SCENARIOS, "investigator", SCAN, TOOLS | {"report_issue"})
+    scenario = choose(SCENARIOS, "investigator", SCAN_PROMPT, TOOLS | {"report_issue"})
     calls = [call for turn in scenario.turns for call in turn.tool_calls if call.name == "report_issue"]
     return {str(call.input["title"]): str(call.input["suggested_prompt"]) for call in calls}
 
@@ -85,7 +85,7 @@ def test_the_issues_are_real_and_the_first_two_are_mended(shell: Shell, tmp_path
 
 
 def test_the_questions_are_about_that_scan_and_the_answers_about_its_issues() -> None:
-    asker = choose(SCENARIOS, "answerer", f"<scan>\n{SCAN}\n</scan>", TOOLS)
+    asker = choose(SCENARIOS, "answerer", f"<scan>\n{SCAN_PROMPT}\n</scan>", TOOLS)
     titles = "\n".join(reported())
     answerer = choose(SCENARIOS, "answerer", f'<question number="1">\n<issues>\n{titles}', TOOLS)
     assert asker.name.startswith("demo: ")

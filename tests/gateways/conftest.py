@@ -9,7 +9,7 @@ import pytest
 
 from gateways.git.cache import CloneCache
 from gateways.git.process import Git
-from gateways.sandboxes.control import Sandboxes, SandboxHandle
+from gateways.sandboxes.control import SandboxHandle, SandboxProvider
 from kit.database import Database
 from local.ports import free_ports
 from local.postgres import Postgres
@@ -30,9 +30,9 @@ def forge(servers: tuple[Server, Server]) -> Server:
 
 
 @pytest.fixture(scope="session")
-def sandboxes(servers: tuple[Server, Server]) -> Sandboxes:
+def sandboxes(servers: tuple[Server, Server]) -> SandboxProvider:
     url = servers[1].url
-    return Sandboxes(E2B_API_KEY, api_url=url, sandbox_url=url, owner="tests")
+    return SandboxProvider(E2B_API_KEY, api_url=url, sandbox_url=url, owner="tests")
 
 
 @pytest.fixture(scope="session")
@@ -68,7 +68,7 @@ async def database(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Da
 
 
 @pytest.fixture
-async def handle(sandboxes: Sandboxes, marker: dict[str, str]) -> AsyncIterator[SandboxHandle]:
+async def handle(sandboxes: SandboxProvider, marker: dict[str, str]) -> AsyncIterator[SandboxHandle]:
     """A sandbox of the test's own."""
     yield await sandboxes.ensure(marker, template="base", timeout_seconds=300)
     await sandboxes.kill_all(marker)

@@ -7,7 +7,7 @@ from typing import Literal
 import pytest
 from pydantic import ValidationError
 
-from gateways.anthropic.client import Agent, ToolCall, Turn, TurnCut, TurnRequest
+from gateways.anthropic.client import MessagesClient, ToolCall, Turn, TurnCut, TurnRequest
 from gateways.anthropic.conversation import (
     AssistantTurn,
     Block,
@@ -34,7 +34,7 @@ def request(**changes: object) -> TurnRequest:
 async def ask(
     wire: Wire, asked: TurnRequest | None = None, *, silence_seconds: float = 5.0, key: str = KEY
 ) -> Turn:
-    async with Agent(key, base_url=wire.address, silence_seconds=silence_seconds) as agent:
+    async with MessagesClient(key, base_url=wire.address, silence_seconds=silence_seconds) as agent:
         return await agent.turn(asked or request())
 
 
@@ -143,7 +143,7 @@ async def test_the_credential_is_sent_and_the_environment_is_not_asked(
         monkeypatch.setenv(name, "somebody-else")
     monkeypatch.setenv("ANTHROPIC_BASE_URL", "http://127.0.0.1:1")
     async with serving(stream(START, *said(0, "Hi."), *stopped("end_turn"))) as wire:
-        async with Agent(KEY, base_url=wire.address, auth=auth) as agent:
+        async with MessagesClient(KEY, base_url=wire.address, auth=auth) as agent:
             await agent.turn(request())
         sent = wire.headers[0]
     assert sent.get("x-api-key", sent.get("authorization")) in (KEY, f"Bearer {KEY}")
@@ -153,7 +153,7 @@ async def test_the_credential_is_sent_and_the_environment_is_not_asked(
 @pytest.mark.parametrize("key", ["", "  ", "sk-ant-\n0123456789", "sk-ant-“0123456789”"])
 def test_what_cannot_be_a_key_is_refused_before_it_is_sent(key: str) -> None:
     with pytest.raises(CredentialRefused) as refused:
-        Agent(key)
+        MessagesClient(key)
     assert "0123456789" not in str(refused.value)
 
 
@@ -206,7 +206,7 @@ async def test_a_stream_that_stays_silent_is_dead() -> None:
 
 async def test_cancellation_closes_the_connection_promptly() -> None:
     answer = stream(START, *said(0, "one"), 30.0)
-    async with serving(answer) as wire, Agent(KEY, base_url=wire.address) as agent:
+    async with serving(answer) as wire, MessagesClient(KEY, base_url=wire.address) as agent:
         asking = asyncio.create_task(agent.turn(request()))
         while not wire.bodies:
             await asyncio.sleep(0.05)

@@ -6,7 +6,7 @@ from email.utils import format_datetime
 
 import pytest
 
-from gateways.anthropic.client import Agent, ContextTooLong, TurnCut
+from gateways.anthropic.client import ContextTooLong, MessagesClient, TurnCut
 from gateways.anthropic.errors import retry_after
 from gateways.errors import CredentialRefused, GatewayError, ProviderLimit, UpstreamRefused
 from tests.gateways.test_agent import KEY, ask, request
@@ -196,6 +196,6 @@ async def test_a_turn_that_is_whole_stays_whole_when_the_connection_breaks_after
 
 async def test_an_agent_serves_many_turns_at_once() -> None:
     answers = [stream(START, 1.0, *said(0, "x"), *stopped("end_turn")) for _ in range(20)]
-    async with serving(*answers) as wire, Agent(KEY, base_url=wire.address) as agent:
+    async with serving(*answers) as wire, MessagesClient(KEY, base_url=wire.address) as agent:
         turns = await asyncio.wait_for(asyncio.gather(*(agent.turn(request()) for _ in answers)), 18)
     assert [turn.text for turn in turns] == ["x"] * 20

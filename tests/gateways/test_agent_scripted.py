@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from gateways.anthropic.client import Agent, Turn, TurnCut, TurnRequest
+from gateways.anthropic.client import MessagesClient, Turn, TurnCut, TurnRequest
 from gateways.anthropic.conversation import (
     AssistantTurn,
     Compaction,
@@ -12,9 +12,9 @@ from gateways.anthropic.conversation import (
     ToolResult,
     UserText,
     assemble,
-    compacted,
+    compact_messages,
     compaction_point,
-    estimate,
+    estimate_tokens,
     summary_request,
 )
 from gateways.errors import CredentialRefused, GatewayError, ProviderLimit, UpstreamRefused
@@ -65,12 +65,12 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture
-async def agent(url: str) -> AsyncIterator[Agent]:
-    async with Agent(KEY, base_url=url) as agent:
+async def agent(url: str) -> AsyncIterator[MessagesClient]:
+    async with MessagesClient(KEY, base_url=url) as agent:
         yield agent
 
 
-async def ask(agent: Agent, rows: list[Entry], model: str = "claude-sonnet-5-5") -> Turn:
+async def ask(agent: MessagesClient, rows: list[Entry], model: str = "claude-sonnet-5-5") -> Turn:
     request = TurnRequest(
         model=model,
         system=("Role: worker", "You write software."),
@@ -83,7 +83,7 @@ async def ask(agent: Agent, rows: list[Entry], model: str = "claude-sonnet-5-5")
 
 
 async def work(
-    agent: Agent, rows: list[Entry], model: str = "claude-sonnet-5-5"
+    agent: MessagesClient, rows: list[Entry], model: str = "claude-sonnet-5-5"
 ) -> tuple[list[Entry], Finish]:
     """Ask and answer until the model finishes: the rows of the whole session, and how it ended."""
     for _ in range(20):
@@ -99,7 +99,7 @@ async def work(
 
 
 @pytest.mark.parametrize("model", ["claude-sonnet-5-5", "claude-haiku-4-5"])
-async def test_a_session_from_the_first_turn_to_the_last(agent: Agent, model: str) -> None:
+async def test_a_session_from_the_first_turn_to_the_last(agent: MessagesClient, model: str) -> None:
     rows, finish = await work(agent, [UserText(text="work")], model)
     assert finish == Finish(summary="All done.")
     turns = [row for row in rows if isinstance(row, AssistantTurn)]
@@ -107,7 +107,7 @@ async def test_a_session_from_the_first_turn_to_the_last(agent: Agent, model: st
     assert all(turn.blocks[0]["type"] == "thinking" for turn in turns[:6])
 
 
-async def test_the_prompt_cache_is_read_from_the_second_turn_on(agent: Agent) -> None:
+async def test_the_prompt_cache_is_read_from_the_second_turn_on(agent: MessagesClient) -> None:
     rows: list[Entry] = [UserText(text="work with a cache " + "and much to read " * 2_000)]
     first = await ask(agent, rows)
     assert first.usage.cache_write_5m > 0
@@ -118,7 +118,7 @@ async def test_the_prompt_cache_is_read_from_the_second_turn_on(agent: Agent) ->
     assert second.usage.input < 50
 
 
-async def test_a_session_goes_on_after_compaction(agent: Agent) -> None:
+async def test_a_session_goes_on_after_compaction(agent: MessagesClient) -> None:
     rows, _ = await work(agent, [UserText(text="work and compact")])
     messages = assemble(rows[:-1])
     point = compaction_point(messages, 400, summary_tokens=100)
@@ -128,16 +128,16 @@ async def test_a_session_goes_on_after_compaction(agent: Agent) -> None:
     )
     summary = await agent.turn(request)
     assert summary.stop_reason == "end_turn"
-    shorter = compacted(messages, point, summary.text)
+    shorter = compact_messages(messages, point, summary.text)
     assert shorter is not None
-    assert estimate(shorter) < estimate(messages) / 2
+    assert estimate_tokens(shorter) < estimate_tokens(messages) / 2
     going_on: list[Entry] = [*rows[:-1], Compaction(point=point, summary=summary.text)]
     assert assemble(going_on) == shorter
     _, finish = await work(agent, going_on)
     assert finish.summary == "All done."
 
 
-async def test_every_fault_has_its_name_and_the_turn_is_whole_at_last(agent: Agent) -> None:
+async def test_every_fault_has_its_name_and_the_turn_is_whole_at_last(agent: MessagesClient) -> None:
     rows: list[Entry] = [UserText(text="faults")]
     failed: list[GatewayError] = []
     for _ in range(6):
@@ -153,10 +153,10 @@ async def test_every_fault_has_its_name_and_the_turn_is_whole_at_last(agent: Age
     assert whole.tool_calls[0].input == {"command": "echo a command that comes in pieces"}
 
 
-async def test_refusals_of_the_api(agent: Agent, url: str) -> None:
+async def test_refusals_of_the_api(agent: MessagesClient, url: str) -> None:
     with pytest.raises(UpstreamRefused, match="model: claude-nine"):
         await ask(agent, [UserText(text="work")], "claude-nine")
-    async with Agent("another-key-altogether", base_url=url) as stranger:
+    async with MessagesClient("another-key-altogether", base_url=url) as stranger:
         with pytest.raises(CredentialRefused) as refused:
             await ask(stranger, [UserText(text="work")])
     assert "another-key" not in refused.value.message

@@ -8,8 +8,8 @@ from github import Auth, Github, UnknownObjectException
 from pydantic import BaseModel
 
 from gateways.errors import UpstreamFailed
-from gateways.github.checks import checks_of
-from gateways.github.conditional import ETAG_CACHE, ETagCache, get_object
+from gateways.github.checks import read_checks
+from gateways.github.conditional import ETAG_CACHE, ETagCache, get_cached_object
 from local.forge.seed import seed
 from tests.gateways.canned import Answer, canned
 from tests.gateways.servers import FORGE_TOKEN, Server
@@ -46,12 +46,12 @@ def test_unchanged_checks_count_to_no_limit_and_changed_ones_are_read(forge: Ser
     with client_of(f"{forge.url}/api/v3") as github:
         repository = github.get_repo(slug)
         sha = repository.get_branch("main").commit.sha
-        assert checks_of(github, slug, sha).status == "none"
+        assert read_checks(github, slug, sha).status == "none"
         before = used(github)
-        assert checks_of(github, slug, sha).status == "none"
+        assert read_checks(github, slug, sha).status == "none"
         assert used(github) == before
         repository.get_commit(sha).create_status("success", context="unit")
-        assert checks_of(github, slug, sha).status == "passed"
+        assert read_checks(github, slug, sha).status == "passed"
 
 
 def test_cached_object_is_found_with_its_token_only() -> None:
@@ -60,7 +60,7 @@ def test_cached_object_is_found_with_its_token_only() -> None:
     with canned(repository) as server:
         for token in ("ada", "ada", "bob"):
             with client_of(server.url, token) as github:
-                get_object(github, "/repos/org/repo", Repository)
+                get_cached_object(github, "/repos/org/repo", Repository)
     assert server.if_none_match == [None, '"of-ada"', None]
 
 
@@ -71,9 +71,9 @@ def test_deleted_object_is_not_served_from_the_cache() -> None:
         ) as server,
         client_of(server.url) as github,
     ):
-        get_object(github, "/repos/org/repo", Repository)
+        get_cached_object(github, "/repos/org/repo", Repository)
         with pytest.raises(UnknownObjectException):
-            get_object(github, "/repos/org/repo", Repository)
+            get_cached_object(github, "/repos/org/repo", Repository)
 
 
 def test_answer_of_another_shape_is_named() -> None:
@@ -82,7 +82,7 @@ def test_answer_of_another_shape_is_named() -> None:
         client_of(server.url) as github,
         pytest.raises(UpstreamFailed, match="full_name"),
     ):
-        get_object(github, "/repos/org/repo", Repository)
+        get_cached_object(github, "/repos/org/repo", Repository)
 
 
 def test_cache_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from gateways.anthropic.conversation import (
     BYTES_PER_TOKEN,
     INTERRUPTED,
-    SHRINK_TO,
+    MAX_COMPACTED_SHARE,
     SUMMARY_HEADER,
     AssistantTurn,
     Block,
@@ -21,13 +21,13 @@ from gateways.anthropic.conversation import (
     Usage,
     UserText,
     assemble,
-    compacted,
+    compact_messages,
     compaction_point,
-    cut,
-    estimate,
+    estimate_tokens,
     needs_compaction,
     summary_request,
     text_block,
+    truncate,
 )
 
 TEXTS = st.text(st.characters(codec="utf-8"), max_size=60) | st.sampled_from(["", " ", "\n", "long " * 400])
@@ -113,15 +113,15 @@ def test_compaction_keeps_pairs_and_the_first_message_and_shrinks(
         return
     assert point > 2
     assert messages[point]["role"] == "assistant"
-    shorter = compacted(messages, point, summary)
+    shorter = compact_messages(messages, point, summary)
     if shorter is None:
         assert not summary.strip() or len(orjson.dumps(summary)) > 20 * BYTES_PER_TOKEN
         return
     assert_valid(shorter)
     assert shorter[0]["content"][:-1] == messages[0]["content"]
     assert shorter[1:] == messages[point:]
-    assert estimate(shorter) <= SHRINK_TO * estimate(messages)
-    tail_fits = sum(estimate(message) for message in messages[point:]) <= keep
+    assert estimate_tokens(shorter) <= MAX_COMPACTED_SHARE * estimate_tokens(messages)
+    tail_fits = sum(estimate_tokens(message) for message in messages[point:]) <= keep
     assert tail_fits or point == max(
         i for i, message in enumerate(messages) if message["role"] == "assistant"
     )
@@ -135,7 +135,7 @@ def test_compaction_keeps_pairs_and_the_first_message_and_shrinks(
 def test_compacting_again_and_again_comes_to_an_end(entries: list[Entry], keep: int) -> None:
     messages, rounds = assemble(entries), 0
     while (point := compaction_point(messages, keep, summary_tokens=60)) is not None:
-        shorter = compacted(messages, point, "in short")
+        shorter = compact_messages(messages, point, "in short")
         assert shorter is not None
         messages, rounds = shorter, rounds + 1
         assert sum(SUMMARY_HEADER in str(block.get("text")) for block in messages[0]["content"]) == 1
@@ -148,8 +148,8 @@ def test_a_summary_that_saves_nothing_is_refused() -> None:
     )
     point = compaction_point(messages, 10, summary_tokens=10)
     assert point is not None
-    assert compacted(messages, point, "x" * 100_000) is None
-    assert compacted(messages, point, "  ") is None
+    assert compact_messages(messages, point, "x" * 100_000) is None
+    assert compact_messages(messages, point, "  ") is None
     assert compaction_point(messages, 10, summary_tokens=100_000) is None
     assert compaction_point(messages[:3], 10, summary_tokens=1) is None
 
@@ -208,10 +208,10 @@ def test_the_request_for_a_summary_tells_everything_before_the_point_without_too
 @UNHURRIED
 @given(st.text(max_size=400), st.integers(0, 300), st.none() | st.just("/tmp/out.txt"))
 def test_cut_keeps_head_and_tail_within_the_limit(text: str, limit: int, kept_at: str | None) -> None:
-    short = cut(text, limit, kept_at=kept_at)
+    short = truncate(text, limit, kept_at=kept_at)
     assert len(short) <= limit or short == text
     assert len(short) <= max(limit, 0) or len(text) <= limit
-    assert cut(short, limit, kept_at=kept_at) == short
+    assert truncate(short, limit, kept_at=kept_at) == short
     if "characters left out" in short and "characters left out" not in text:
         head, _, rest = short.partition("\n[… ")
         count, _, rest = rest.partition(" characters left out")
@@ -224,7 +224,7 @@ def test_cut_keeps_head_and_tail_within_the_limit(text: str, limit: int, kept_at
 
 def test_cut_keeps_as_much_of_the_tail_as_of_the_head() -> None:
     lines = "".join(f"line {number}\n" for number in range(1_000))
-    short = cut(lines, 200, kept_at="/tmp/out.txt")
+    short = truncate(lines, 200, kept_at="/tmp/out.txt")
     head, note, tail = re.split(
         r"(\n\[… 8,\d{3} characters left out; the whole is in /tmp/out.txt …\]\n)", short
     )
@@ -244,10 +244,10 @@ def test_compaction_is_due_when_the_next_answer_would_not_fit() -> None:
 
 def test_an_estimate_is_never_below_the_truth_of_plain_words() -> None:
     words = "def add(left: int, right: int) -> int:\n    return left + right\n" * 50
-    assert estimate(words) >= len(words) / 4
-    assert estimate("") == 0
-    assert estimate("a") == 1
-    assert estimate([{"role": "user", "content": [text_block(words)]}]) > estimate(words)
+    assert estimate_tokens(words) >= len(words) / 4
+    assert estimate_tokens("") == 0
+    assert estimate_tokens("a") == 1
+    assert estimate_tokens([{"role": "user", "content": [text_block(words)]}]) > estimate_tokens(words)
 
 
 def test_images_come_before_their_text_and_stay_when_the_rest_is_summed_up() -> None:
@@ -260,7 +260,7 @@ def test_images_come_before_their_text_and_stay_when_the_rest_is_summed_up() -> 
     ]
     messages = assemble([UserText(text="Build it.", images=(image,)), *work])
     assert messages[0]["content"] == [image, {"type": "text", "text": "Build it."}]
-    shorter = compacted(messages, 3, "It was built.")
+    shorter = compact_messages(messages, 3, "It was built.")
     assert shorter is not None
     assert shorter[0]["content"][0] == image
     assert "fileId" not in str(summary_request(messages, 3))

@@ -2,13 +2,13 @@
 
 import pytest
 
-from gateways.sandboxes.control import Sandboxes
-from gateways.sandboxes.egress import MAX_HOSTS, network_of, refused_hosts
-from models.projects.egress import ANYWHERE, Egress, EgressMode
+from gateways.sandboxes.control import SandboxProvider
+from gateways.sandboxes.egress import MAX_HOSTS, build_network, parse_refused_hosts
+from models.projects.egress import UNRESTRICTED_EGRESS, Egress, EgressMode
 
 
 def test_everything_leaves_out_private_networks_and_metadata() -> None:
-    network = network_of(ANYWHERE)
+    network = build_network(UNRESTRICTED_EGRESS)
     assert network["allow_internet_access"]
     denied = network["network"]["deny_out"]
     assert isinstance(denied, list)
@@ -16,7 +16,7 @@ def test_everything_leaves_out_private_networks_and_metadata() -> None:
 
 
 def test_a_list_is_allowed_and_the_rest_denied() -> None:
-    network = network_of(Egress(EgressMode.list, ("example.com",)))
+    network = build_network(Egress(EgressMode.list, ("example.com",)))
     assert network == {
         "allow_internet_access": True,
         "network": {"allow_out": ["example.com"], "deny_out": ["0.0.0.0/0"]},
@@ -25,23 +25,23 @@ def test_a_list_is_allowed_and_the_rest_denied() -> None:
 
 @pytest.mark.parametrize("egress", [Egress(EgressMode.off, ("example.com",)), Egress(EgressMode.list)])
 def test_off_and_an_empty_list_are_no_internet(egress: Egress) -> None:
-    assert network_of(egress) == {"allow_internet_access": False}
+    assert build_network(egress) == {"allow_internet_access": False}
 
 
 @pytest.mark.parametrize("told", ["", "nonsense", "[1]", '{"a": "b"}', "null"])
 def test_refusals_that_cannot_be_read_are_none(told: str) -> None:
-    assert refused_hosts({"egressRefused": told}) == {}
+    assert parse_refused_hosts({"egressRefused": told}) == {}
 
 
 def test_refusals_are_bounded() -> None:
     many = "{" + ", ".join(f'"{number}{"x" * 500}": 1' for number in range(100)) + "}"
-    hosts = refused_hosts({"egressRefused": many})
+    hosts = parse_refused_hosts({"egressRefused": many})
     assert len(hosts) == MAX_HOSTS
     assert max(map(len, hosts)) == 253
 
 
 async def test_a_sandbox_reaches_its_list_and_what_it_asked_for_besides_is_told(
-    sandboxes: Sandboxes, marker: dict[str, str]
+    sandboxes: SandboxProvider, marker: dict[str, str]
 ) -> None:
     egress = Egress(EgressMode.list, ("unknown.invalid",))
     handle = await sandboxes.ensure(marker, template="base", timeout_seconds=60, egress=egress)
@@ -60,7 +60,7 @@ async def test_a_sandbox_reaches_its_list_and_what_it_asked_for_besides_is_told(
 
 
 async def test_a_sandbox_has_the_size_that_was_asked_for(
-    sandboxes: Sandboxes, marker: dict[str, str]
+    sandboxes: SandboxProvider, marker: dict[str, str]
 ) -> None:
     size = {"memoryMb": 512, "cpuCount": 1}
     handle = await sandboxes.ensure(marker, template="base", timeout_seconds=60, size=size)

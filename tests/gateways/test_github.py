@@ -306,7 +306,7 @@ async def test_a_plan_without_drafts_gets_a_plain_pull_request(database: Databas
 
 async def test_writes_take_turns(database: Database) -> None:
     token = uuid4().hex
-    await provider_rate_limit.reserve(database, provider_rate_limit.fingerprint("github", token), 0.0)
+    await provider_rate_limit.acquire_slot(database, provider_rate_limit.credential_key("github", token), 0.0)
     with canned(Answer(201, {})) as server:
         github = GitHub(token, api_url=server.url, database=database, spacing_seconds=0.3)
 

@@ -15,7 +15,7 @@ from gateways.git.cache import CloneCache
 from gateways.git.errors import RepositoryNotFound
 from gateways.git.hidden_refs import HiddenRefs
 from gateways.github.access import Token
-from gateways.github.app import LEAST_LEFT, GitHubApp, InstallationToken, _permissions
+from gateways.github.app import MIN_REMAINING_LIFETIME, GitHubApp, InstallationToken, _permissions
 from gateways.github.client import clone_url
 from kit.settings import Settings
 from local.forge.seed import seed
@@ -58,7 +58,9 @@ async def test_a_token_is_kept_until_half_of_its_hour_is_over(forge: Server, app
     assert first is not None
     assert first.expires_at - datetime.now(UTC) > timedelta(minutes=59)
     assert await app.token(slug.upper()) is first
-    app._tokens[slug] = replace(first, expires_at=datetime.now(UTC) + LEAST_LEFT - timedelta(seconds=1))
+    app._tokens[slug] = replace(
+        first, expires_at=datetime.now(UTC) + MIN_REMAINING_LIFETIME - timedelta(seconds=1)
+    )
     again = await app.token(slug)
     assert again is not None
     assert again.is_fresh

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateways.github.inert_markdown import inert
+from gateways.github.inert_markdown import neutralize_markdown
 
 LIVE = [
     "@octocat",
@@ -36,18 +36,18 @@ EFFECTS = re.compile(r"@\w|#\d|\bGH-\d|:\\*/|\bwww\.|\]\(|\]\[|\]:|<[\w/!?]|&[\w
 
 @pytest.mark.parametrize("text", LIVE)
 def test_nothing_live_is_left_and_all_looks_the_same(text: str) -> None:
-    clean = inert(f"See {text}.")
+    clean = neutralize_markdown(f"See {text}.")
     assert not EFFECTS.search(clean)
     assert clean.replace("\u200b", "") == f"See {text}."
 
 
 @given(st.lists(st.sampled_from([*LIVE, " ", "\n", "x", "`", "\\", "@", "#", "<", "&", "]", ":"])))
 def test_nothing_live_is_left_of_any_mixture(parts: list[str]) -> None:
-    clean = inert("".join(parts))
+    clean = neutralize_markdown("".join(parts))
     assert not EFFECTS.search(clean)
-    assert inert(clean) == clean
+    assert neutralize_markdown(clean) == clean
 
 
 def test_plain_words_stay_as_they_are() -> None:
     text = "# What\n\n- **bold**, `code`: 1 < 2 & 3 > 2, a [box] and `f(x)[0]`\n\n```py\nx = y @ z\n```\n"
-    assert inert(text) == text
+    assert neutralize_markdown(text) == text

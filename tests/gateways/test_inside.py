@@ -58,9 +58,9 @@ def test_what_does_not_heed_it_is_stopped_too(home: Home, server: str) -> None:
     home.do("preview-start", server.format(here="echo $BASHPID >pid"), "8123")
     told = home.path / "pid"
     wait_for(lambda: told.exists() and told.read_text().endswith("\n"))
-    assert inspection_program.living(int(told.read_text()))
+    assert inspection_program.read_process(int(told.read_text()))
     assert home.do("preview-stop")["state"] == "stopped"
-    assert inspection_program.living(int(told.read_text())) is None
+    assert inspection_program.read_process(int(told.read_text())) is None
 
 
 def test_a_process_that_only_has_its_number_is_left_alone(home: Home) -> None:
@@ -69,7 +69,7 @@ def test_a_process_that_only_has_its_number_is_left_alone(home: Home) -> None:
     known = json.loads(state.read_text())
     state.write_text(json.dumps({**known, "born": "1"}))
     home.do("preview-stop")
-    assert inspection_program.living(known["pid"])
+    assert inspection_program.read_process(known["pid"])
     state.write_text(json.dumps(known))
 
 

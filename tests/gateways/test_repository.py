@@ -17,7 +17,7 @@ from gateways.git.repository import (
     BranchMissing,
     ChangeMalformed,
     ChangeTooLarge,
-    Cloned,
+    CloneBase,
     GitAuthenticationRefused,
     ProtectedPath,
     PushPolicy,
@@ -29,7 +29,7 @@ from gateways.git.repository import (
     branch_name,
     checkpoint_ref,
 )
-from gateways.sandboxes.control import Sandboxes, SandboxHandle
+from gateways.sandboxes.control import SandboxHandle, SandboxProvider
 from kit.redaction import Redactor
 from local.forge.seed import seed
 from tests.gateways.servers import FORGE_TOKEN, Server
@@ -51,7 +51,7 @@ def repository(handle: SandboxHandle, url: str, cache: CloneCache) -> Repository
 
 
 @pytest.fixture
-async def second(sandboxes: Sandboxes) -> AsyncIterator[SandboxHandle]:
+async def second(sandboxes: SandboxProvider) -> AsyncIterator[SandboxHandle]:
     marker = {"test": uuid4().hex}
     yield await sandboxes.ensure(marker, template="base", timeout_seconds=300)
     await sandboxes.kill_all(marker)
@@ -111,7 +111,7 @@ async def test_commits_of_the_agent_are_kept(repository: Repository, handle: San
 
 
 async def test_a_lost_sandbox_is_rebuilt_from_its_checkpoint(
-    sandboxes: Sandboxes,
+    sandboxes: SandboxProvider,
     repository: Repository,
     handle: SandboxHandle,
     url: str,
@@ -378,7 +378,7 @@ async def test_a_clone_that_lies_about_its_base_hides_nothing(
     sha = await repository.head()
     await in_repo(handle, f"git update-ref refs/codecourier/base {sha}")
     lie = await repository.clone(None, "work")
-    assert lie == Cloned(cloned.base_branch, sha)
+    assert lie == CloneBase(cloned.base_branch, sha)
     with pytest.raises((UpstreamFailed, UpstreamRefused)):
         await repository.push(sha, "work", lie)
     assert "refs/heads/work" not in remote(url, "ls-remote")
@@ -503,6 +503,6 @@ async def test_only_a_commit_that_the_remote_does_not_have_is_missing(
     unknown = "1" * 40
     with pytest.raises(BranchMissing, match=f"The commit {unknown} is not in the repository"):
         await Repository(second, url, FORGE_TOKEN, cache).clone(None, "work", at=unknown)
-    monkeypatch.setattr("gateways.git.remote.NETWORK_SECONDS", 0.001)
+    monkeypatch.setattr("gateways.git.remote.TRANSFER_TIMEOUT_SECONDS", 0.001)
     with pytest.raises(UpstreamFailed, match="took too long"):
         await Repository(second, url, FORGE_TOKEN, cache).clone(None, "work", at=unknown)

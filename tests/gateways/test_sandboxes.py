@@ -14,14 +14,16 @@ from gateways.errors import (
     UpstreamFailed,
     UpstreamRefused,
 )
-from gateways.sandboxes.control import Sandboxes, SandboxHandle
-from gateways.sandboxes.sandbox import Ends
+from gateways.sandboxes.control import SandboxHandle, SandboxProvider
+from gateways.sandboxes.sandbox import HeadAndTail
 from tests.gateways.canned import Answer, canned
 from tests.gateways.servers import Server
 from tests.runs.sandbox_faults import Faults
 
 
-async def test_the_same_marker_is_the_same_sandbox(sandboxes: Sandboxes, marker: dict[str, str]) -> None:
+async def test_the_same_marker_is_the_same_sandbox(
+    sandboxes: SandboxProvider, marker: dict[str, str]
+) -> None:
     first = await sandboxes.ensure(marker, template="base", timeout_seconds=60, envs={"GIVEN": "yes"})
     again = await sandboxes.ensure(marker, template="base", timeout_seconds=60)
     assert first.id == again.id
@@ -35,7 +37,7 @@ async def test_the_same_marker_is_the_same_sandbox(sandboxes: Sandboxes, marker:
 
 
 async def test_those_that_create_at_once_end_up_with_one(
-    sandboxes: Sandboxes, marker: dict[str, str]
+    sandboxes: SandboxProvider, marker: dict[str, str]
 ) -> None:
     handles = await asyncio.gather(
         *(sandboxes.ensure(marker, template="base", timeout_seconds=60) for _ in range(3))
@@ -46,7 +48,7 @@ async def test_those_that_create_at_once_end_up_with_one(
     await sandboxes.kill_all(marker)
 
 
-async def test_a_paused_one_is_found_and_goes_on(sandboxes: Sandboxes, marker: dict[str, str]) -> None:
+async def test_a_paused_one_is_found_and_goes_on(sandboxes: SandboxProvider, marker: dict[str, str]) -> None:
     first = await sandboxes.ensure(marker, template="base", timeout_seconds=60)
     await first.write("note", "kept")
     await sandboxes.pause(first.id)
@@ -64,16 +66,16 @@ async def test_other_owners_are_never_listed(
     servers: tuple[Server, Server], handle: SandboxHandle, marker: dict[str, str]
 ) -> None:
     options = {"api_url": servers[1].url, "sandbox_url": servers[1].url}
-    others = Sandboxes("e2b_key_of_the_tests_0123456789", **options, owner="somebody else")
+    others = SandboxProvider("e2b_key_of_the_tests_0123456789", **options, owner="somebody else")
     assert await others.find(marker) == []
     assert await others.kill_all({}) == 0
     assert (await handle.run(["true"], timeout_seconds=10)).exit_code == 0
     with pytest.raises(CredentialRefused):
-        await Sandboxes("e2b_wrong", **options, owner="tests").find(marker)
+        await SandboxProvider("e2b_wrong", **options, owner="tests").find(marker)
 
 
 async def test_a_killed_sandbox_is_gone_once_the_control_plane_says_so(
-    sandboxes: Sandboxes, marker: dict[str, str]
+    sandboxes: SandboxProvider, marker: dict[str, str]
 ) -> None:
     handle = await sandboxes.ensure(marker, template="base", timeout_seconds=60)
     running = asyncio.ensure_future(handle.run("sleep 30", timeout_seconds=40))
@@ -96,7 +98,7 @@ async def test_a_killed_sandbox_is_gone_once_the_control_plane_says_so(
 
 
 async def test_a_sandbox_is_not_gone_because_one_look_did_not_find_it(
-    faults: Faults, sandboxes: Sandboxes, handle: SandboxHandle
+    faults: Faults, sandboxes: SandboxProvider, handle: SandboxHandle
 ) -> None:
     await handle.write("note", "kept")
     await faults.lay(handle.id, unknownLookups=1)
@@ -105,7 +107,7 @@ async def test_a_sandbox_is_not_gone_because_one_look_did_not_find_it(
 
 
 async def test_a_call_in_a_sandbox_that_is_paused_under_it_goes_on_where_it_was(
-    sandboxes: Sandboxes, handle: SandboxHandle
+    sandboxes: SandboxProvider, handle: SandboxHandle
 ) -> None:
     request = {"tool": "bash", "command": "echo begun >> effects; sleep 2; echo ended >> effects"}
     call = asyncio.ensure_future(handle.tool("paused", request, timeout_seconds=40))
@@ -121,7 +123,7 @@ async def test_a_call_in_a_sandbox_that_is_paused_under_it_goes_on_where_it_was(
 
 
 async def test_a_sandbox_that_comes_back_without_its_latest_files_is_gone(
-    faults: Faults, sandboxes: Sandboxes, handle: SandboxHandle
+    faults: Faults, sandboxes: SandboxProvider, handle: SandboxHandle
 ) -> None:
     request = {"tool": "bash", "command": "echo done >> effects"}
     await handle.tool("early", request, timeout_seconds=20)
@@ -136,7 +138,7 @@ async def test_a_sandbox_that_comes_back_without_its_latest_files_is_gone(
 
 
 async def test_an_unreachable_sandbox_is_tried_again_and_not_given_up(
-    faults: Faults, sandboxes: Sandboxes, handle: SandboxHandle
+    faults: Faults, sandboxes: SandboxProvider, handle: SandboxHandle
 ) -> None:
     await handle.write("note", "kept")
     await faults.lay(handle.id, unreachableSeconds=60)
@@ -148,7 +150,7 @@ async def test_an_unreachable_sandbox_is_tried_again_and_not_given_up(
 
 
 async def test_a_sandbox_that_is_slow_to_die_is_gone_at_once(
-    faults: Faults, sandboxes: Sandboxes, marker: dict[str, str]
+    faults: Faults, sandboxes: SandboxProvider, marker: dict[str, str]
 ) -> None:
     handle = await sandboxes.ensure(marker, template="base", timeout_seconds=60)
     await faults.lay(handle.id, diesInSeconds=60)
@@ -159,7 +161,7 @@ async def test_a_sandbox_that_is_slow_to_die_is_gone_at_once(
 
 
 async def test_a_lease_is_prolonged_while_a_command_runs_and_ends_after_it(
-    sandboxes: Sandboxes, marker: dict[str, str]
+    sandboxes: SandboxProvider, marker: dict[str, str]
 ) -> None:
     handle = await sandboxes.ensure(marker, template="base", timeout_seconds=3)
     done = await handle.run("sleep 9; echo done", timeout_seconds=40)
@@ -173,7 +175,7 @@ async def test_a_lease_is_prolonged_while_a_command_runs_and_ends_after_it(
 
 
 async def test_a_server_that_cannot_be_reached_failed(marker: dict[str, str]) -> None:
-    nowhere = Sandboxes(
+    nowhere = SandboxProvider(
         "e2b_x", api_url="http://127.0.0.1:9", sandbox_url="http://127.0.0.1:9", owner="tests"
     )
     with pytest.raises(UpstreamFailed):
@@ -196,7 +198,9 @@ async def test_refusals_have_names_and_are_not_tried_again(
     marker: dict[str, str], answer: Answer, error: type[Exception]
 ) -> None:
     with canned(Answer(200, []), answer) as server:
-        refused = Sandboxes("e2b_secret_0123", api_url=server.url, sandbox_url=server.url, owner="tests")
+        refused = SandboxProvider(
+            "e2b_secret_0123", api_url=server.url, sandbox_url=server.url, owner="tests"
+        )
         with pytest.raises(error) as raised:
             await refused.ensure(marker, template="base", timeout_seconds=60)
     assert len(server.asked) == 2
@@ -255,7 +259,7 @@ async def test_files(handle: SandboxHandle) -> None:
 
 
 async def test_a_tool_call_runs_once_whoever_asks_how_often(
-    sandboxes: Sandboxes, handle: SandboxHandle
+    sandboxes: SandboxProvider, handle: SandboxHandle
 ) -> None:
     call_id = f"toolu_{uuid4().hex}"
     request = {"tool": "bash", "command": "echo once >> effects; sleep 1; cat effects; echo $SECRET"}
@@ -299,7 +303,7 @@ async def test_a_toolbox_that_is_killed_is_started_again_and_keeps_no_secret(han
 
 
 def test_ends_keep_the_first_and_the_last() -> None:
-    ends = Ends(10)
+    ends = HeadAndTail(10)
     for chunk in ("abc", "defgh", "", "ijklmnop", "q"):
         ends.add(chunk)
     assert ends.text() == "abcde\n[… 7 characters left out …]\nmnopq"

@@ -7,9 +7,9 @@ from uuid import uuid4
 import pytest
 
 from gateways.git.cache import CloneCache
-from gateways.git.combined_merge import Integration
+from gateways.git.combined_merge import CombinedMergeClone
 from gateways.git.repository import Repository, checkpoint_ref
-from gateways.sandboxes.control import Sandboxes, SandboxHandle
+from gateways.sandboxes.control import SandboxHandle, SandboxProvider
 from local.forge.seed import seed
 from tests.gateways.servers import FORGE_TOKEN, Server
 from tests.gateways.watcher import found, rounds, watch
@@ -23,7 +23,7 @@ async def url(forge: Server) -> str:
 
 
 @pytest.fixture
-async def second(sandboxes: Sandboxes) -> AsyncIterator[SandboxHandle]:
+async def second(sandboxes: SandboxProvider) -> AsyncIterator[SandboxHandle]:
     marker = {"test": uuid4().hex}
     yield await sandboxes.ensure(marker, template="base", timeout_seconds=300)
     await sandboxes.kill_all(marker)
@@ -43,7 +43,7 @@ async def test_a_watcher_sees_what_there_is_to_see(handle: SandboxHandle) -> Non
 
 
 async def test_no_token_is_seen_from_the_clone_to_the_push_and_after_a_loss(
-    handle: SandboxHandle, second: SandboxHandle, url: str, cache: CloneCache, sandboxes: Sandboxes
+    handle: SandboxHandle, second: SandboxHandle, url: str, cache: CloneCache, sandboxes: SandboxProvider
 ) -> None:
     await watch(handle, FORGE_TOKEN)
     repository, ref = Repository(handle, url, FORGE_TOKEN, cache), checkpoint_ref("r_1")
@@ -83,7 +83,7 @@ async def test_no_token_is_seen_while_pull_requests_are_merged(
     head = await run(*git, "commit-tree", f"{base}^{{tree}}", "-p", base, "-m", "Proposed")
     await run(*git, "update-ref", "refs/pull/7/head", head)
 
-    integration = Integration(handle, url, FORGE_TOKEN, cache)
+    integration = CombinedMergeClone(handle, url, FORGE_TOKEN, cache)
     cloned = await integration.clone(None, "work")
     await watch(handle, FORGE_TOKEN)
     assert await integration.fetch_pull(7, cloned) == head

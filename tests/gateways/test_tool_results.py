@@ -3,7 +3,7 @@
 import json
 
 from gateways.sandboxes.sandbox import MAX_DURATION_MS, MAX_RESULT_CHARS, ToolResult
-from gateways.toolbox.outcome import LONGEST
+from gateways.toolbox.outcome import MAX_CONTENT_CHARS
 
 
 def result(**forged: object) -> ToolResult:
@@ -21,7 +21,9 @@ def test_forged_content_is_bounded_at_the_tools_maximum() -> None:
 
 
 def test_content_of_the_toolbox_is_left_as_it_is() -> None:
-    content = LONGEST * "x" + "\n\n[… 5 characters left out; the whole output is in /home/user/x …]\n\n"
+    content = (
+        MAX_CONTENT_CHARS * "x" + "\n\n[… 5 characters left out; the whole output is in /home/user/x …]\n\n"
+    )
     assert result(content=content).content == content
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pydantic import JsonValue
 
 from gateways.learnings.report import ReportLearning
-from gateways.tools.definitions import EDITOR, Fault, ReportIssue, ToolRequest, definitions, parse
+from gateways.tools.definitions import EDITOR_TOOL, InvalidCall, ReportIssue, ToolRequest, definitions, parse
 from gateways.tools.finish_schemas import CheckerFinish, EvaluatorFinish, Finish
 from models.agent.session_kind import SessionKind
 
@@ -33,7 +33,7 @@ def wire(name: str, **input: JsonValue) -> dict[str, JsonValue]:
 
 def fault(kind: SessionKind, name: str, **input: JsonValue) -> str:
     answer = parse(kind, name, input)
-    assert isinstance(answer, Fault), answer
+    assert isinstance(answer, InvalidCall), answer
     return answer.text
 
 
@@ -68,7 +68,7 @@ def test_the_tools_are_anthropics_own_and_ours(kind: SessionKind) -> None:
 
 def test_a_companion_has_nothing_to_finish() -> None:
     fault = parse(SessionKind.companion, "finish", {"summary": "Done."})
-    assert isinstance(fault, Fault)
+    assert isinstance(fault, InvalidCall)
     assert "There is no tool `finish`" in fault.text
 
 
@@ -96,18 +96,18 @@ def test_requests_reach_the_toolbox_in_anthropics_own_words() -> None:
     assert wire("bash", restart=True, command=None) == {"tool": "bash", "restart": True}
     assert wire("bash", command="make", timeout_seconds=60)["timeout_seconds"] == 60
     edit = {"tool": "edit", "path": "/a.py"}
-    assert wire(EDITOR, command="view", path="/a.py") == edit | {"command": "view"}
-    assert wire(EDITOR, command="view", path="/a.py", view_range=[1, -1])["view_range"] == [1, -1]
-    assert wire(EDITOR, command="create", path="/a.py", file_text="") == edit | {
+    assert wire(EDITOR_TOOL, command="view", path="/a.py") == edit | {"command": "view"}
+    assert wire(EDITOR_TOOL, command="view", path="/a.py", view_range=[1, -1])["view_range"] == [1, -1]
+    assert wire(EDITOR_TOOL, command="create", path="/a.py", file_text="") == edit | {
         "command": "create",
         "file_text": "",
     }
-    assert wire(EDITOR, command="str_replace", path="/a.py", old_str="a") == edit | {
+    assert wire(EDITOR_TOOL, command="str_replace", path="/a.py", old_str="a") == edit | {
         "command": "str_replace",
         "old_str": "a",
         "new_str": "",
     }
-    assert wire(EDITOR, command="insert", path="/a.py", insert_line=0, insert_text="x\n") == edit | {
+    assert wire(EDITOR_TOOL, command="insert", path="/a.py", insert_line=0, insert_text="x\n") == edit | {
         "command": "insert",
         "insert_line": 0,
         "insert_text": "x\n",
@@ -146,17 +146,27 @@ def test_finish_is_told_apart_by_role() -> None:
         (SessionKind.worker, "bash", {"command": " \n"}, ["blank"]),
         (SessionKind.worker, "bash", {"command": 7}, ["`command`", "string"]),
         (SessionKind.worker, "bash", {"command": "ls", "cwd": "/x"}, ["`cwd`"]),
-        (SessionKind.worker, EDITOR, {"path": "/a"}, ["'command'", '"view"']),
-        (SessionKind.worker, EDITOR, {"command": "undo_edit", "path": "/a"}, ["undo_edit", "'insert'"]),
-        (SessionKind.worker, EDITOR, {"command": "create", "path": "/a"}, ["`file_text`: Field required"]),
-        (SessionKind.worker, EDITOR, {"command": "view", "path": "/a\0"}, ["`path`", "NUL"]),
+        (SessionKind.worker, EDITOR_TOOL, {"path": "/a"}, ["'command'", '"view"']),
+        (SessionKind.worker, EDITOR_TOOL, {"command": "undo_edit", "path": "/a"}, ["undo_edit", "'insert'"]),
         (
             SessionKind.worker,
-            EDITOR,
+            EDITOR_TOOL,
+            {"command": "create", "path": "/a"},
+            ["`file_text`: Field required"],
+        ),
+        (SessionKind.worker, EDITOR_TOOL, {"command": "view", "path": "/a\0"}, ["`path`", "NUL"]),
+        (
+            SessionKind.worker,
+            EDITOR_TOOL,
             {"command": "view", "path": "/a", "view_range": [9, 3]},
             ["`view_range`", "-1"],
         ),
-        (SessionKind.worker, EDITOR, {"command": "str_replace", "path": "/a", "old_str": ""}, ["`old_str`"]),
+        (
+            SessionKind.worker,
+            EDITOR_TOOL,
+            {"command": "str_replace", "path": "/a", "old_str": ""},
+            ["`old_str`"],
+        ),
         (SessionKind.worker, "search", {"pattern": ""}, ["`pattern`"]),
         (SessionKind.worker, "finish", {"summary": " "}, ["`summary`", "blank"]),
         (SessionKind.worker, "finish", {"summary": "x", "verdict": "pass"}, ["`verdict`"]),
@@ -194,7 +204,7 @@ def test_a_fault_says_what_was_wrong_and_what_to_send(
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     kind=st.sampled_from(KINDS),
-    name=st.sampled_from(["bash", EDITOR, "search", "finish"]) | st.text(max_size=10),
+    name=st.sampled_from(["bash", EDITOR_TOOL, "search", "finish"]) | st.text(max_size=10),
     input=st.dictionaries(FIELDS | st.text(max_size=8), VALUES, max_size=5),
 )
 def test_no_input_is_an_exception_and_every_request_can_be_asked_again(

@@ -6,12 +6,12 @@ import pytest
 from cryptography.fernet import Fernet
 from pydantic import ValidationError
 
-from kit.cancellation import finish_first
-from kit.crypto import Vault, last_four, same
+from kit.cancellation import run_to_completion
+from kit.crypto import Vault, constant_time_equal, last_four
 from kit.errors import Internal
 from kit.ids import is_id, new_id
 from kit.settings import Settings
-from kit.ttl_cache import Recent
+from kit.ttl_cache import TTLCache
 
 
 def test_ids_sort_by_creation_and_know_their_kind() -> None:
@@ -37,8 +37,8 @@ def test_keys_can_be_rotated() -> None:
 def test_short_secrets_show_nothing() -> None:
     assert last_four("sk-ant-0123456789") == "6789"
     assert last_four("12345678") == ""
-    assert same("a", "a")
-    assert not same("a", "ab")
+    assert constant_time_equal("a", "a")
+    assert not constant_time_equal("a", "ab")
 
 
 async def test_a_value_is_read_once_while_it_is_recent(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -50,7 +50,7 @@ async def test_a_value_is_read_once_while_it_is_recent(monkeypatch: pytest.Monke
         reads.append(clock[0])
         return clock[0]
 
-    recent: Recent[str, float] = Recent(seconds=1, most=2)
+    recent: TTLCache[str, float] = TTLCache(seconds=1, most=2)
     assert [await recent.get("a", read), await recent.get("a", read)] == [100.0, 100.0]
     clock[0] = 101.0
     assert await recent.get("a", read) == 101.0
@@ -64,7 +64,7 @@ async def test_a_value_is_read_once_while_it_is_recent(monkeypatch: pytest.Monke
 
 async def test_what_is_remembered_is_bounded_by_its_size_in_all() -> None:
     reads: list[str] = []
-    recent: Recent[str, str] = Recent(seconds=60, most=10, size=len)
+    recent: TTLCache[str, str] = TTLCache(seconds=60, most=10, size=len)
 
     async def get(value: str) -> None:
         async def read() -> str:
@@ -82,7 +82,7 @@ async def test_what_is_remembered_is_bounded_by_its_size_in_all() -> None:
 
 
 async def test_an_error_is_not_remembered() -> None:
-    recent: Recent[str, int] = Recent(seconds=60)
+    recent: TTLCache[str, int] = TTLCache(seconds=60)
 
     async def fail() -> int:
         raise OSError("away")
@@ -102,7 +102,7 @@ async def test_work_is_finished_before_a_cancel_is_raised() -> None:
         await asyncio.sleep(0.05)
         done.append("done")
 
-    task = asyncio.create_task(finish_first(work()))
+    task = asyncio.create_task(run_to_completion(work()))
     await asyncio.sleep(0.01)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):

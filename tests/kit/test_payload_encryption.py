@@ -10,7 +10,7 @@ from temporalio.service import TLSConfig
 
 from kit.payload_encryption import ENCODING, KEY_ID, EncryptingCodec, PayloadUnreadable
 from kit.settings import CodecServerSettings, Settings
-from kit.temporal import CONVERTER, _tls, converter_of
+from kit.temporal import DATA_CONVERTER, _tls, data_converter_for
 
 OLD, NEW = (base64.urlsafe_b64encode(os.urandom(32)).decode() for _ in range(2))
 PAYLOAD = Payload(metadata={"encoding": b"json/plain"}, data=b'"the prompt"')
@@ -79,9 +79,9 @@ def test_a_key_that_is_none_is_refused(keys: str) -> None:
 
 
 def test_one_setting_turns_encryption_on_and_its_keys_are_secrets() -> None:
-    assert converter_of(settings()) is CONVERTER
+    assert data_converter_for(settings()) is DATA_CONVERTER
     configured = settings(temporal_payload_keys=f"{NEW},{OLD}")
-    assert isinstance(converter_of(configured).payload_codec, EncryptingCodec)
+    assert isinstance(data_converter_for(configured).payload_codec, EncryptingCodec)
     assert {NEW, OLD} <= set(configured.secret_values())
 
 

@@ -20,12 +20,12 @@ from kit.redaction import (
     MAX_SECRET_BYTES,
     MAX_SECRET_LINES,
     Redactor,
-    Redactors,
+    RedactorCache,
     TooManySecrets,
     require_bounded,
 )
-from kit.secret_forms import MASK, encodings
-from kit.storable_text import storable
+from kit.secret_forms import MASK, encoded_forms
+from kit.storable_text import replace_unstorable
 
 SECRET = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=12, max_size=60)
 AROUND = st.binary(max_size=20)
@@ -93,7 +93,7 @@ def test_secrets_of_two_automata_that_overlap_are_masked_as_one(monkeypatch: pyt
 @given(st.lists(SECRET, min_size=1, max_size=30), st.data())
 def test_no_form_of_many_secrets_is_left(secrets: list[str], data: st.DataObject) -> None:
     redactor = Redactor(secrets)
-    shown = data.draw(st.lists(st.sampled_from([form for each in secrets for form in encodings(each)])))
+    shown = data.draw(st.lists(st.sampled_from([form for each in secrets for form in encoded_forms(each)])))
     clean = redactor.text(" \n".join(shown))
     assert clean == " \n".join(MASK for _ in shown)
 
@@ -127,7 +127,7 @@ async def test_the_same_values_are_made_once_and_in_a_thread(monkeypatch: pytest
             super().__init__(secrets)
 
     monkeypatch.setattr(redaction, "Redactor", Watched)
-    redactors = Redactors()
+    redactors = RedactorCache()
     first, second = await asyncio.gather(
         redactors.of(["a-secret", "other"]), redactors.of(["other", "a-secret"])
     )
@@ -138,7 +138,7 @@ async def test_the_same_values_are_made_once_and_in_a_thread(monkeypatch: pytest
 
 
 async def test_who_waits_for_a_redactor_may_be_cancelled() -> None:
-    redactors = Redactors()
+    redactors = RedactorCache()
     waiting = asyncio.create_task(redactors.of(["a-secret"]))
     await asyncio.sleep(0)
     waiting.cancel()
@@ -146,7 +146,7 @@ async def test_who_waits_for_a_redactor_may_be_cancelled() -> None:
 
 
 async def test_redactors_not_used_for_longest_go_first() -> None:
-    redactors = Redactors(most_bytes=3 * Redactor(["secret-0"]).total_bytes)
+    redactors = RedactorCache(most_bytes=3 * Redactor(["secret-0"]).total_bytes)
     made = [await redactors.of([f"secret-{number}"]) for number in range(3)]
     assert await redactors.of(["secret-0"]) is made[0]
     await redactors.of(["secret-3"])
@@ -168,7 +168,7 @@ async def test_the_event_loop_goes_on_while_many_long_secrets_are_looked_for() -
 
     beating = asyncio.create_task(beat())
     started = time.perf_counter()
-    redactor = await Redactors().of(secrets)
+    redactor = await RedactorCache().of(secrets)
     made, beats_meanwhile = time.perf_counter() - started, beats
     beating.cancel()
     started = time.perf_counter()
@@ -191,10 +191,10 @@ def test_short_values_do_not_blank_out_ordinary_words() -> None:
 
 @given(st.recursive(st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)))
 def test_what_is_storable_has_neither_nul_nor_half_surrogates(value: object) -> None:
-    told = json.dumps(storable(value), ensure_ascii=False)
+    told = json.dumps(replace_unstorable(value), ensure_ascii=False)
     assert "\0" not in told
     told.encode()  # would raise on half a surrogate
 
 
 def test_half_surrogates_are_replaced() -> None:
-    assert storable({"a\0": ["x\ud800y", 1, None]}) == {"a␀": ["x?y", 1, None]}
+    assert replace_unstorable({"a\0": ["x\ud800y", 1, None]}) == {"a␀": ["x?y", 1, None]}

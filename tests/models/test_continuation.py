@@ -4,7 +4,7 @@ import pytest
 
 from models import Run, RunStep
 from models.blueprints.persona import StepRole, ThinkingEffort
-from models.runs.continuation import Continuation, continuation_of
+from models.runs.continuation import Continuation, plan_continuation
 from models.runs.run import RunStatus
 from models.runs.run_step import StepStatus, Verdict
 
@@ -65,7 +65,7 @@ def step(
     ],
 )
 def test_it_begins_with_the_first_step_left(steps: list[RunStep], first: int) -> None:
-    left = continuation_of(ended(), steps, BLOCKS, None, has_checkpoint=False)
+    left = plan_continuation(ended(), steps, BLOCKS, None, has_checkpoint=False)
     assert left is not None
     assert (left.first_step, left.branch, left.reason) == (first, "codecourier/2-x", "TURN_LIMIT: Enough.")
     assert [each.index for each in left.outputs] == [each.index for each in steps if each.status is DONE]
@@ -80,20 +80,22 @@ def test_it_begins_with_the_first_step_left(steps: list[RunStep], first: int) ->
     ],
 )
 def test_a_step_whose_work_is_lost_is_done_again(steps: list[RunStep], first: int, kept: list[int]) -> None:
-    left = continuation_of(ended(), steps, BLOCKS, None, has_checkpoint=False)
+    left = plan_continuation(ended(), steps, BLOCKS, None, has_checkpoint=False)
     assert left is not None
     assert (left.first_step, [each.index for each in left.outputs]) == (first, kept)
 
 
 def test_nothing_is_left_of_a_completed_run_and_of_one_that_pushed_nothing() -> None:
     assert (
-        continuation_of(ended(RunStatus.completed), [step(0)], BLOCKS, BEFORE, has_checkpoint=False) is None
+        plan_continuation(ended(RunStatus.completed), [step(0)], BLOCKS, BEFORE, has_checkpoint=False) is None
     )
-    assert continuation_of(ended(sha=None), [step(0, FAILED)], BLOCKS, None, has_checkpoint=False) is None
+    assert plan_continuation(ended(sha=None), [step(0, FAILED)], BLOCKS, None, has_checkpoint=False) is None
 
 
 def test_what_came_before_is_not_lost() -> None:
-    assert continuation_of(ended(sha=None), [step(1, FAILED)], BLOCKS, BEFORE, has_checkpoint=False) == BEFORE
-    further = continuation_of(ended(), [], BLOCKS, BEFORE, has_checkpoint=False)
+    assert (
+        plan_continuation(ended(sha=None), [step(1, FAILED)], BLOCKS, BEFORE, has_checkpoint=False) == BEFORE
+    )
+    further = plan_continuation(ended(), [], BLOCKS, BEFORE, has_checkpoint=False)
     assert further is not None
     assert (further.run_id, further.first_step) == ("r_1", 1)

@@ -2,24 +2,24 @@
 
 from sqlmodel import SQLModel
 
-from models.projects.project_rows import LAST, rows_of_project, tables_of
+from models.projects.project_rows import TABLES_DELETED_LAST, delete_statements, project_tables
 
 OF_NO_PROJECT = {"github_delivery", "installation", "pacing", "sweep"}
 """Of the whole installation."""
 
 
 def test_every_table_is_deleted_with_its_project() -> None:
-    names = [table.name for table, _ in tables_of("prj_x")]
+    names = [table.name for table, _ in project_tables("prj_x")]
     assert len(names) == len(set(names))
     assert set(names) == SQLModel.metadata.tables.keys() - OF_NO_PROJECT
     assert names[-1] == "project"
-    assert {name for name, _ in rows_of_project("prj_x", 1)} == set(names) - LAST
+    assert {name for name, _ in delete_statements("prj_x", 1)} == set(names) - TABLES_DELETED_LAST
 
 
 def test_what_refers_to_others_goes_first() -> None:
     """A row that refers to one of its own table goes with that."""
-    names = [table.name for table, _ in tables_of("prj_x")]
-    for table, _ in tables_of("prj_x"):
+    names = [table.name for table, _ in project_tables("prj_x")]
+    for table, _ in project_tables("prj_x"):
         for key in table.foreign_keys:
             if key.column.table is table:
                 assert key.ondelete == "CASCADE", table.name

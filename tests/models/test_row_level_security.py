@@ -15,7 +15,7 @@ from psycopg.errors import InsufficientPrivilege
 from psycopg.rows import TupleRow
 from sqlmodel import SQLModel
 
-from api.http.rows import found, rows
+from api.http.rows import path_row, project_rows
 from cli.deployment.migrate import upgrade
 from kit.database import Database, driver_url
 from kit.settings import Settings
@@ -23,11 +23,11 @@ from kit.tenancy import EVERY_PROJECT, NAME_PROJECT, DatabaseRole
 from local.postgres import Postgres
 from models import ApiKey
 from models.projects.api_key import SCOPES
-from models.projects.project_rows import tables_of
+from models.projects.project_rows import project_tables
 from models.sandboxes.sandbox_schemas import SANDBOX_EVENTS
 from tests.api.analytics.filling import OTHER, PROJECT, fill
 
-TABLES = [table.name for table, _ in tables_of(PROJECT)]
+TABLES = [table.name for table, _ in project_tables(PROJECT)]
 STRANGER = "prj_" + "0" * 31 + "9"
 PRICES = "project_id IS NULL"
 """Of models, for every project that has set none of its own."""
@@ -205,6 +205,6 @@ def test_the_api_has_no_rights_on_a_table_that_no_migration_gave_it(walls: Conne
 
 
 def test_an_operation_over_rows_without_a_project_is_refused_when_it_is_imported() -> None:
-    for dependency in (rows, found):
+    for dependency in (project_rows, path_row):
         with pytest.raises(TypeError, match="has no project_id"):
             dependency(SANDBOX_EVENTS)

@@ -8,10 +8,10 @@ from pydantic import ValidationError
 from kit.errors import Conflict
 from models.blueprints.blueprint import DEFAULT_STEPS, BlueprintConfig, Pipeline, PipelineStep
 from models.blueprints.persona import StepRole, ThinkingEffort
-from models.budgets.usage import CostRate, Tokens, UsageUnit, cost
-from models.jobs.snapshot import Snapshot, StepSnapshot, iterations
+from models.budgets.usage import CostRate, Tokens, UsageUnit, price_usage
+from models.jobs.snapshot import Snapshot, StepSnapshot, max_iterations
 from models.runs.run import Run, RunStatus
-from models.runs.run_start import slug, title
+from models.runs.run_start import run_name_from_prompt, slugify
 from models.runs.run_step import RunStep, StepStatus, Verdict
 
 
@@ -130,7 +130,7 @@ def a_snapshot(*steps: StepSnapshot) -> Snapshot:
 def test_neighbours_of_one_loop_are_one_block() -> None:
     snapshot = a_snapshot(a_step(0), a_step(1, "x", 3), a_step(2, "x", 5), a_step(3, "y", 2), a_step(4))
     assert [[step.index for step in block] for block in snapshot.blocks] == [[0], [1, 2], [3], [4]]
-    assert [iterations(block) for block in snapshot.blocks] == [1, 5, 2, 1]
+    assert [max_iterations(block) for block in snapshot.blocks] == [1, 5, 2, 1]
 
 
 @pytest.mark.parametrize(
@@ -149,12 +149,12 @@ def test_what_belongs_to_no_step_is_given_secrets_only_while_no_step_names_its_o
     [("Add a dark mode!", "add-a-dark-mode"), ("…", "run"), ("x" * 100, "x" * 40), ("Ä & ö", "run")],
 )
 def test_slugs_are_safe_in_branch_names(name: str, expected: str) -> None:
-    assert slug(name) == expected
+    assert slugify(name) == expected
 
 
 def test_a_title_is_the_first_line_of_the_prompt() -> None:
-    assert title("\n  Fix it \nnow") == "Fix it"
-    assert len(title("word " * 100)) <= 80
+    assert run_name_from_prompt("\n  Fix it \nnow") == "Fix it"
+    assert len(run_name_from_prompt("word " * 100)) <= 80
 
 
 def test_tokens_are_priced_by_kind() -> None:
@@ -166,11 +166,11 @@ def test_tokens_are_priced_by_kind() -> None:
         cache_read=Decimal("0.30"),
         output=Decimal(15),
     )
-    used = cost(rate, Tokens(1_000_000, 2_000_000, 10_000_000, 0, 1_000_000))
+    used = price_usage(rate, Tokens(1_000_000, 2_000_000, 10_000_000, 0, 1_000_000))
     assert used == {
         UsageUnit.input_tokens: (1_000_000, Decimal(3)),
         UsageUnit.output_tokens: (2_000_000, Decimal(30)),
         UsageUnit.cache_read_tokens: (10_000_000, Decimal(3)),
         UsageUnit.cache_write_tokens: (1_000_000, Decimal(6)),
     }
-    assert cost(None, Tokens(1, 0, 0, 0, 0)) == {UsageUnit.input_tokens: (1, Decimal(0))}
+    assert price_usage(None, Tokens(1, 0, 0, 0, 0)) == {UsageUnit.input_tokens: (1, Decimal(0))}

@@ -4,7 +4,7 @@ import pytest
 
 from models.base import JsonObject
 from models.runs.run import PrStatus, Run, RunStatus
-from models.runs.status_reason import Reason, why
+from models.runs.status_reason import Reason, explain_status
 from tests.models.test_rules import a_run
 
 LIMIT: JsonObject = {
@@ -58,7 +58,7 @@ def merging() -> Run:
     ],
 )
 def test_a_run_says_what_it_waits_for(run: Run, reason: Reason, words: str) -> None:
-    told = why(run)
+    told = explain_status(run)
     assert told.reason is reason
     assert words in told.message
 
@@ -66,14 +66,14 @@ def test_a_run_says_what_it_waits_for(run: Run, reason: Reason, words: str) -> N
 def test_a_failed_run_says_of_what() -> None:
     run = at_work()
     run.close(RunStatus.failed, code="SCRIPT_FAILED", message="What to do about it.")
-    told = why(run)
+    told = explain_status(run)
     assert told.reason is Reason.ended
     assert "What to do about it." in told.message
     assert not told.reason.is_wait
 
 
 def test_a_wait_tells_until_when() -> None:
-    until = why(at_work(waiting=LIMIT)).until
+    until = explain_status(at_work(waiting=LIMIT)).until
     assert until is not None
     assert until.isoformat() == "2026-01-15T10:06:12.345000+00:00"
-    assert why(at_work(waiting=RETRY)).until is None
+    assert explain_status(at_work(waiting=RETRY)).until is None

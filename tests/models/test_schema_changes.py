@@ -10,7 +10,7 @@ from alembic import command
 from alembic.config import Config
 from psycopg import sql
 
-from cli.deployment.migrate import CONFIG
+from cli.deployment.migrate import ALEMBIC_CONFIG
 from kit.database import driver_url
 from local.postgres import Postgres
 from tests.check_migrations import Breaking, check_steps
@@ -100,7 +100,7 @@ def a_migration(directory: Path, said: str) -> Config:
         f'from alembic import op\nrevision, down_revision = "0002", "0001"\n{said}\n'
         'def upgrade(): op.execute("ALTER TABLE job DROP COLUMN size")\n'
     )
-    config = Config(CONFIG)
+    config = Config(ALEMBIC_CONFIG)
     config.set_main_option("version_locations", str(versions))
     return config
 

@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from datetime import timedelta
 
-from activities.gateway_factory import Outside
+from activities.gateway_factory import GatewayFactory
 from activities.reconcile.checks import checks
 from activities.reconcile.findings import Finding, Inconsistency
 from tests.runs.scenarios import create, delayed, finish, scripted
@@ -20,7 +20,7 @@ async def find_all(
     site: Site, kind: Inconsistency, grace: timedelta = AT_ONCE, *, gone: Collection[str] = ()
 ) -> dict[str, Finding]:
     """What a check finds, by id; other tests may have left damage of their own."""
-    outside = Outside(site.settings, site.database)
+    outside = GatewayFactory(site.settings, site.database)
     check = checks(site.database, site.client, outside, grace, gone=gone)[kind]
     found = [finding async for finding in check.find()]
     by_id = {finding.id: finding for finding in found}
@@ -37,7 +37,7 @@ async def find(
 
 async def repair(site: Site, kind: Inconsistency, id: str) -> str:
     """What was done about it; afterwards it is well, and repairing it again does nothing."""
-    outside = Outside(site.settings, site.database)
+    outside = GatewayFactory(site.settings, site.database)
     check = checks(site.database, site.client, outside, AT_ONCE, by_operator=True)[kind]
     [finding] = [finding async for finding in check.find() if finding.id == id]
     done = await check.repair(finding)
@@ -49,7 +49,7 @@ async def repair(site: Site, kind: Inconsistency, id: str) -> str:
 
 async def mend(site: Site, kind: Inconsistency, id: str, *, gone: Collection[str] = ()) -> None:
     """Repair it if it is found: the worker's own sweep may be quicker, at any moment."""
-    outside = Outside(site.settings, site.database)
+    outside = GatewayFactory(site.settings, site.database)
     check = checks(site.database, site.client, outside, AT_ONCE, by_operator=True, gone=gone)[kind]
     for finding in [finding async for finding in check.find() if finding.id == id]:
         await check.repair(finding)

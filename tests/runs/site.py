@@ -21,8 +21,8 @@ from temporalio.client import Client, WorkflowHandle
 from temporalio.service import RPCError
 
 from activities.jobs.row_launch import start_row
-from activities.reconcile.admission import bind
-from gateways.sandboxes.control import Sandboxes
+from activities.reconcile.admission import bind_namespace
+from gateways.sandboxes.control import SandboxProvider
 from kit.crypto import Vault
 from kit.database import Database
 from kit.ids import new_id
@@ -39,7 +39,7 @@ from models.blueprints.blueprint import BlueprintConfig, PipelineStep
 from models.blueprints.persona import StepRole
 from models.event import EventType
 from models.projects.allowed_repository import EVERY_REPOSITORY
-from models.reconcile.installation import the_installation
+from models.reconcile.installation import get_installation
 from models.runs.run_start import RunStart, create_run
 from tests.patience import PATIENCE
 from tests.runs.parts import Parts
@@ -68,9 +68,9 @@ class Site:
         return self.directory / "worker.log"
 
     @property
-    def sandboxes(self) -> Sandboxes:
+    def sandboxes(self) -> SandboxProvider:
         key = SecretStr("") if self.settings.e2b_api_key is None else self.settings.e2b_api_key
-        return Sandboxes(
+        return SandboxProvider(
             key.get_secret_value(),
             api_url=self.settings.e2b_api_url,
             sandbox_url=self.settings.e2b_sandbox_url,
@@ -293,10 +293,10 @@ async def opened(
     settings = Settings.model_validate(fields)
     database = Database(settings.sqlalchemy_url, role=DatabaseRole.worker, pool_size=4)
     async with database.transaction() as session:
-        installation = await the_installation(session)
+        installation = await get_installation(session)
     client = await connect(settings, installation.id)
     if is_bound:
-        await bind(database, client)
+        await bind_namespace(database, client)
     site = Site(name, parts, settings, database, client, directory, installation.id)
     try:
         yield site

@@ -9,7 +9,7 @@ from sqlmodel import col
 from temporalio.client import WorkflowUpdateFailedError
 from temporalio.service import RPCError
 
-from activities.issues.answer_delivery import TellRun, ToldRuns
+from activities.issues.answer_delivery import AnswerDelivery, AnswerRecipient
 from activities.jobs.row_launch import start_row
 from models import (
     AnsweringSession,
@@ -150,14 +150,14 @@ async def test_the_runs_of_its_issues_are_told(site: Site) -> None:
         (await session.get_one(Issue, issue.id, with_for_update=True)).follow(await site.read(run))
     await reviewed(site, row)
     await reaches(site, row, AnsweringStatus.completed, AnsweringStatus.failed)
-    again = ToldRuns(site.database, site.client)
-    assert await again.tell_run(TellRun(answering_session_id=row.id, run_id=run.id))
+    again = AnswerDelivery(site.database, site.client)
+    assert await again.tell_run(AnswerRecipient(answering_session_id=row.id, run_id=run.id))
     assert (await site.ended(run)).status is RunStatus.completed
     [message] = await site.rows(FollowUp, col(FollowUp.job_id) == run.id, col(FollowUp.id))
     assert (message.status, "Store it in a cookie." in message.content) == ("delivered", True)
     said = await site.rows(Message, col(Message.session_id) == str(message.session_id), col(Message.sequence))
     assert sum("Store it in a cookie." in str(each.content) for each in said) == 1
-    assert not await again.tell_run(TellRun(answering_session_id=row.id, run_id=run.id)), "it is over"
+    assert not await again.tell_run(AnswerRecipient(answering_session_id=row.id, run_id=run.id)), "it is over"
 
 
 async def test_told_to_go_on_the_assumptions_hold(site: Site) -> None:

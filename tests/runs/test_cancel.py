@@ -10,7 +10,7 @@ import pytest
 from models.blueprints.blueprint import BlueprintConfig
 from models.event import EventType
 from models.runs.run import Run, RunStatus
-from models.runs.run_completion import announce
+from models.runs.run_completion import publish_completion
 from models.runs.run_step import StepStatus
 from tests.patience import PATIENCE
 from tests.runs.outcome import Outcome, branches_of, outcome_of, pulls_of
@@ -80,7 +80,7 @@ async def _pending(site: Site) -> Outcome:
     async with site.database.transaction() as session:
         row = await session.get_one(Run, run.id, with_for_update=True)
         row.close(RunStatus.cancelled)
-        await announce(session, row)
+        await publish_completion(session, row)
     await site.send(run)
     return await _cancel(site, run)
 

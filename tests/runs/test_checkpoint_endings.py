@@ -10,7 +10,7 @@ from activities.sandboxes.checkpoints import has_checkpoint
 from gateways.git.repository import RepositoryNotFound, checkpoint_ref
 from models import Run
 from models.base import now
-from models.effect import Effect, EffectKind, intend
+from models.effect import Effect, EffectKind, record_intent
 from models.event import EventType
 from models.runs.run import RunStatus
 from tests.runs.doomed import a_run_at_work, hidden_refs
@@ -114,7 +114,7 @@ async def test_what_was_left_behind_is_found_and_deleted(site: Site) -> None:
     run = await site.ended(await site.start(f"Work {COMPLETED}"))
     git(site, run, "update-ref", checkpoint_ref(run.id), str(run.base_sha))
     async with site.database.transaction() as session:
-        (await intend(session, run.id, EffectKind.checkpoint)).renew()
+        (await record_intent(session, run.id, EffectKind.checkpoint)).renew()
     assert await find(site, Inconsistency.leftover_checkpoint, run.id, GRACE) is None, "it has just ended"
     assert await repair(site, Inconsistency.leftover_checkpoint, run.id) == "deleted"
     assert hidden_refs(site, run) == []
@@ -141,7 +141,7 @@ async def test_the_sweep_deletes_the_checkpoint_of_a_terminated_run(parts: Parts
 async def test_a_remote_that_refuses_is_asked_again_later(site: Site) -> None:
     run = await site.ended(await site.start(f"Work {COMPLETED}"))
     async with site.database.transaction() as session:
-        (await intend(session, run.id, EffectKind.checkpoint)).renew()
+        (await record_intent(session, run.id, EffectKind.checkpoint)).renew()
         row = await session.get_one(Run, run.id)
         slug, row.repository_slug = row.repository_slug, "org/there-is-none"
     with pytest.raises(RepositoryNotFound):

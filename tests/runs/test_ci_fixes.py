@@ -3,7 +3,7 @@
 import pytest
 from sqlmodel import col
 
-from activities.gateway_factory import Outside
+from activities.gateway_factory import GatewayFactory
 from activities.runs.ci_fixes import CiFixes, CiFixInput
 from models import Asset, FollowUp, Message, Notification, Run
 from models.agent.session import FollowUpStatus
@@ -120,9 +120,9 @@ async def test_failing_statuses_are_fixed_once_everything_has_ended(site: Site) 
     assert "slow broke" in message.content
 
     again = CiFixInput(run_id=run.id, max_attempts=2)
-    decided = await CiFixes(site.database, Outside(site.settings, site.database)).plan_ci_fix(again)
+    decided = await CiFixes(site.database, GatewayFactory(site.settings, site.database)).plan_ci_fix(again)
     await github.ask("POST", f"/statuses/{sha}", FAILURE | {"context": "another"})
-    same = await CiFixes(site.database, Outside(site.settings, site.database)).plan_ci_fix(again)
+    same = await CiFixes(site.database, GatewayFactory(site.settings, site.database)).plan_ci_fix(again)
     assert decided == same
     assert decided.action == "fix"
     await end_ci(site, run, 2, "success")

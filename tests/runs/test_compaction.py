@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 
 from models import Message, UsageRecord
-from models.agent.session import MessageRole, answer_place
+from models.agent.session import MessageRole, turn_sequence
 from models.blueprints.blueprint import PipelineStep
 from models.blueprints.persona import StepRole
 from models.budgets.usage import UsageUnit
@@ -60,7 +60,7 @@ async def test_it_is_compacted_when_it_must_be_and_not_more_often(growing: Outco
     assert [SECOND in str(row.content) for row in summaries] == [False, True]
     told = [event.data["turn"] for event in growing.events if event.type == EventType.context_compacted]
     assert told == [3, 5]
-    assert [row.sequence for row in answers(growing)] == [answer_place(turn) for turn in range(1, 7)]
+    assert [row.sequence for row in answers(growing)] == [turn_sequence(turn) for turn in range(1, 7)]
 
 
 async def test_what_a_summary_used_is_counted_like_any_turn(growing: Outcome) -> None:

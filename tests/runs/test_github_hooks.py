@@ -9,13 +9,13 @@ import pytest
 from sqlmodel import col
 
 from activities.github.hints import start_hint_workflow
-from activities.reconcile.reports import Order
-from activities.reconcile.start_sweep import HINTED, Starting
+from activities.reconcile.reports import SweepOrder
+from activities.reconcile.start_sweep import GITHUB_HINT, StartSweepActivities
 from kit.crypto import Vault
 from models import Verification
 from models.event import EventType
-from models.github.hint import note_hint
-from models.github.hook import make_hook, new_hook_secret
+from models.github.hint import record_hint
+from models.github.hook import create_hook, new_hook_secret
 from models.github.hook_schemas import PATH
 from models.runs.run import PrStatus
 from models.verification.verification import VerificationStatus
@@ -35,7 +35,7 @@ async def hook_of(site: Site, api: Api, project_id: str) -> Api:
     secret = new_hook_secret()
     vault = Vault(site.settings.encryption_keys.get_secret_value())
     async with site.database.transaction() as session:
-        hook = await make_hook(session, project_id, None, vault.seal(secret))
+        hook = await create_hook(session, project_id, None, vault.seal(secret))
     return replace(api, secret=secret, path=f"{PATH}{hook.id}")
 
 
@@ -124,13 +124,13 @@ async def test_a_hint_that_nobody_looked_into_is_found_by_the_sweep(site: Site, 
     pull = await a_pull(site, api, ci=False)
     await pull.merge_on_github()
     async with site.database.transaction() as session:
-        await note_hint(session, pull.run.id)
-    starting = Starting(site.database, site.client)
-    order = Order(installation=site.installation)
+        await record_hint(session, pull.run.id)
+    starting = StartSweepActivities(site.database, site.client)
+    order = SweepOrder(installation=site.installation)
 
     async def is_found() -> bool:
         report = await starting.start_unstarted_rows(order)
-        return HINTED in report.found or await pull.status() is PrStatus.merged
+        return GITHUB_HINT in report.found or await pull.status() is PrStatus.merged
 
     await eventually(is_found, "the sweep finds it")
     await site.until(pull.run, EventType.pr_merged)
@@ -142,7 +142,7 @@ async def test_looked_into_twice_it_is_written_once(site: Site, api: Api) -> Non
     await pull.merge_on_github()
     for _ in range(3):
         async with site.database.transaction() as session:
-            await note_hint(session, pull.run.id)
+            await record_hint(session, pull.run.id)
         await start_hint_workflow(site.client, pull.run.id)
     await looked_into(site, pull.run)
     assert len(await pull.events(EventType.pr_merged)) == 1

@@ -12,16 +12,21 @@ from temporalio.client import WorkflowExecutionStatus
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 
-from activities.gateway_factory import Outside
-from activities.jobs.launch import RunInput, run_start
-from activities.reconcile.admission import RECONCILE_REFUSED, RECONCILE_SCHEDULE, NamespaceTaken, owner_of
+from activities.gateway_factory import GatewayFactory
+from activities.jobs.launch import RunInput, build_run_start
+from activities.reconcile.admission import (
+    RECONCILE_REFUSED,
+    RECONCILE_SCHEDULE,
+    NamespaceTaken,
+    namespace_owner,
+)
 from activities.reconcile.claiming import claim_namespace
-from activities.reconcile.executions import status_of
+from activities.reconcile.executions import workflow_status
 from activities.reconcile.findings import GRACE, Inconsistency
-from activities.reconcile.reconciler import ELSEWHERE, Group, GroupOrder, Reconciler
-from activities.reconcile.reports import Order
-from activities.reconcile.start_sweep import Starting
-from api.temporal import Engine
+from activities.reconcile.reconciler import FOREIGN_ROW, Group, GroupOrder, Reconciler
+from activities.reconcile.reports import SweepOrder
+from activities.reconcile.start_sweep import StartSweepActivities
+from api.temporal import TemporalGateway
 from kit.errors import Unavailable
 from kit.ids import new_id
 from kit.settings import Settings
@@ -31,8 +36,8 @@ from models.base import now
 from models.chains.chain import ChainStatus
 from models.event import EventType
 from models.jobs.job_registry import RUN_WORKFLOW
-from models.reconcile.installation import Installation, the_installation
-from models.reconcile.sweep import Sweep, SweepName, last_sweeps
+from models.reconcile.installation import Installation, get_installation
+from models.reconcile.sweep import Sweep, SweepName, load_sweeps
 from models.runs.run import RunStatus
 from tests.runs import chains
 from tests.runs import test_sprint_chains as sprints
@@ -64,12 +69,12 @@ async def be_silent(site: Site, run: Run, chain: SprintChain | None = None) -> N
 
 async def installation_of(site: Site) -> Installation:
     async with site.database.transaction() as session:
-        return await the_installation(session)
+        return await get_installation(session)
 
 
 async def sweep_of(site: Site, name: SweepName) -> Sweep | None:
     async with site.database.transaction() as session:
-        return (await last_sweeps(session)).get(name)
+        return (await load_sweeps(session)).get(name)
 
 
 async def until_swept(site: Site, name: SweepName = SweepName.reconcile) -> Sweep:
@@ -119,8 +124,8 @@ async def test_a_worker_in_another_namespace_refuses_to_sweep_and_says_why(
         elsewhere = await connect(
             site.settings.model_copy(update={"temporal_namespace": "wrong"}), site.installation
         )
-        assert await owner_of(elsewhere) is None, "it has made no schedule there"
-        reconciler = Reconciler(site.database, elsewhere, Outside(site.settings, site.database))
+        assert await namespace_owner(elsewhere) is None, "it has made no schedule there"
+        reconciler = Reconciler(site.database, elsewhere, GatewayFactory(site.settings, site.database))
         for order in orders(site):
             with pytest.raises(ApplicationError) as raised:
                 await reconciler.reconcile(order)
@@ -142,8 +147,10 @@ async def test_an_api_that_starts_before_the_first_worker_keeps_no_wrong_namespa
 ) -> None:
     async with opened(parts, "late", tmp_path / "site", is_bound=False) as site:
         await parts.make_namespace("late-typo")
-        typo = Engine(site.settings.model_copy(update={"temporal_namespace": "late-typo"}), site.database)
-        engine = Engine(site.settings, site.database)
+        typo = TemporalGateway(
+            site.settings.model_copy(update={"temporal_namespace": "late-typo"}), site.database
+        )
+        engine = TemporalGateway(site.settings, site.database)
         for early in (engine, typo):
             with pytest.raises(Unavailable, match="No worker of this server has started yet"):
                 await early.reachable()
@@ -174,15 +181,15 @@ async def test_two_databases_on_one_namespace_do_no_harm(parts: Parts, tmp_path:
         assert "worker.refused" in site.log.read_text()
         assert f"belongs to installation {site.installation}" in site.log.read_text()
         await until_swept(site)
-        assert await status_of(site.client, run.id) is WorkflowExecutionStatus.RUNNING
+        assert await workflow_status(site.client, run.id) is WorkflowExecutionStatus.RUNNING
         await site.command(run, "resume")
         assert (await site.ended(run)).status is RunStatus.completed
 
 
 async def test_a_sweep_of_another_installation_is_refused(site: Site) -> None:
     """As when a worker with another database takes over what the schedule has started."""
-    order = Order(installation=new_id("ins"))
-    for act in (Starting(site.database, site.client).start_unstarted_rows,):
+    order = SweepOrder(installation=new_id("ins"))
+    for act in (StartSweepActivities(site.database, site.client).start_unstarted_rows,):
         with pytest.raises(ApplicationError, match="This sweep is that of ins_"):
             await act(order)
 
@@ -198,7 +205,7 @@ async def test_workflows_of_others_are_no_business_of_ours(site: Site) -> None:
             told,
             id=told.run_id,
             task_queue="nobody",
-            search_attributes=run_start(told).attributes,
+            search_attributes=build_run_start(told).attributes,
         )
 
     async def is_listed() -> bool:
@@ -209,7 +216,7 @@ async def test_workflows_of_others_are_no_business_of_ours(site: Site) -> None:
     assert found is not None
     assert (found.needs_doctor, "no row knows of it" in found.what) == (True, True)
     assert await find(site, Inconsistency.orphaned_workflow, foreign.run_id) is None
-    reconciler = Reconciler(site.database, site.client, Outside(site.settings, site.database))
+    reconciler = Reconciler(site.database, site.client, GatewayFactory(site.settings, site.database))
     await reconciler.reconcile(GroupOrder(installation=site.installation, group=Group.workflows))
     for each in (unknown.run_id, foreign.run_id):
         handle = site.client.get_workflow_handle(each)
@@ -246,9 +253,9 @@ async def test_rows_of_another_namespace_are_passed_over_until_it_is_said_to_be_
             row.take()
             row.temporal_namespace = "old"
         await be_silent(site, run)
-        reconciler = Reconciler(site.database, site.client, Outside(site.settings, site.database))
+        reconciler = Reconciler(site.database, site.client, GatewayFactory(site.settings, site.database))
         report = await reconciler.reconcile(GroupOrder(installation=site.installation, group=Group.workflows))
-        assert report.found[ELSEWHERE].found == 1
+        assert report.found[FOREIGN_ROW].found == 1
         assert (await site.read(run)).status is RunStatus.running
         assert await find(site, Inconsistency.abandoned_row, run.id, GRACE) is None
         found = await find(site, Inconsistency.abandoned_row, run.id, GRACE, gone=("old",))
@@ -270,6 +277,6 @@ async def test_a_claim_moves_an_installation_and_never_silently_takes_a_namespac
         other = site.settings.model_copy(update={"database_url": PostgresDsn(parts.database_url("claiming"))})
         with pytest.raises(NamespaceTaken, match="belongs to installation"):
             await claim_namespace(other, copy=False, take_over=False)
-        assert await owner_of(site.client) == site.installation
+        assert await namespace_owner(site.client) == site.installation
         await claim_namespace(other, copy=False, take_over=True)
-        assert await owner_of(site.client) is None, "its next worker makes the schedules anew"
+        assert await namespace_owner(site.client) is None, "its next worker makes the schedules anew"

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from sqlmodel import col
 
-from activities.gateway_factory import Outside
-from activities.jobs.launch import start_once
-from activities.jobs.merge_launch import MergeInput, merge_start
-from activities.merging.pull_request_merge import PullRequestMerging
+from activities.gateway_factory import GatewayFactory
+from activities.jobs.launch import start_workflow
+from activities.jobs.merge_launch import MergeInput, build_merge_start
+from activities.merging.pull_request_merge import PullRequestMergeActivities
 from activities.reconcile.admission import START_SCHEDULE
 from models import Event, Member, MergeJob, Run
 from models.base import now
@@ -119,7 +119,7 @@ async def test_the_branch_is_deleted_if_the_workflow_says_so(site: Site, api: Ap
     await site.until(pull.run, EventType.branch_deleted)
     assert not await pull.github.has_branch(pull.branch)
     deleted = await pull.events(EventType.branch_deleted)
-    again = PullRequestMerging(site.database, Outside(site.settings, site.database))
+    again = PullRequestMergeActivities(site.database, GatewayFactory(site.settings, site.database))
     await again.delete_merged_branch(str(deleted[0].data["mergeJobId"]))
     assert await pull.events(EventType.branch_deleted, EventType.branch_kept) == deleted
     merged = await added.github.ask("PUT", f"/pulls/{added.run.pr_number}/merge", {})
@@ -187,6 +187,6 @@ async def test_after_a_week_it_gives_up(site: Site, api: Api) -> None:
     await pull.github.check(pull.sha, "failure", "lint")
     told = MergeInput.of(await a_job(pull))
     began = told.model_copy(update={"began": now() - timedelta(days=7)})
-    await start_once(site.client, merge_start(began))
+    await start_workflow(site.client, build_merge_start(began))
     job = await has_failed(pull, told.job_id, "TIME_LIMIT")
     assert job["error"]["message"] == "Not within 7 days. CI has failed: lint."

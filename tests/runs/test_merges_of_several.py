@@ -11,7 +11,12 @@ from activities.jobs.row_launch import start_row
 from activities.reconcile.admission import START_SCHEDULE
 from models import Event, Member, MergeJob, Notification, Project, Sandbox
 from models.event import EventType
-from models.merging.combined_merge_start import MergeConfig, MergeStart, PullRequestNamed, create_merge
+from models.merging.combined_merge_start import (
+    MergeConfig,
+    MergeStart,
+    PullRequestInput,
+    create_combined_merge,
+)
 from models.merging.merge_job import MergeStatus
 from models.notifications.notification import NotificationType
 from models.sandboxes.sandbox import SandboxPurpose, SandboxStatus
@@ -55,11 +60,11 @@ class Pulls:
 
     async def merge(self, *numbers: int, **config: Any) -> MergeJob:
         """A pending merge of them, as the API leaves it when it is killed before the start."""
-        named = [PullRequestNamed(pr_url=self.urls[number], pr_number=number) for number in numbers]
+        named = [PullRequestInput(pr_url=self.urls[number], pr_number=number) for number in numbers]
         request = MergeStart(pull_requests=named, config=MergeConfig(**config))
         [member] = await self.site.rows(Member, col(Member.project_id) == self.project.id, col(Member.id))
         async with self.site.database.transaction() as session:
-            return await create_merge(
+            return await create_combined_merge(
                 session,
                 self.project,
                 member.id,

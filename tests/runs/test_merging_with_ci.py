@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from kit.schemas import iso
+from kit.schemas import format_timestamp
 from models import provider_rate_limit
 from models.base import now
 from models.event import EventType
@@ -149,8 +149,8 @@ async def test_githubs_limit_is_a_wait_that_shows(parts: Parts, tmp_path: Path) 
         pull = await a_pull(site, api, ci=False)
         token = (site.settings.github_token or SecretStr("")).get_secret_value()
         await site.start_worker()
-        await provider_rate_limit.block(
-            site.database, provider_rate_limit.fingerprint("github", token), 30, "GitHub asks for a rest."
+        await provider_rate_limit.back_off(
+            site.database, provider_rate_limit.credential_key("github", token), 30, "GitHub asks for a rest."
         )
         job_id = await pull.merge()
 
@@ -160,7 +160,7 @@ async def test_githubs_limit_is_a_wait_that_shows(parts: Parts, tmp_path: Path) 
         await eventually(is_put_off, "the wait shows")
         waiting = (await pull.shown(job_id))["waiting"]
         assert (waiting["code"], "asks for a rest" in waiting["message"]) == ("PROVIDER_LIMIT", True)
-        assert waiting["until"] > iso(now())
+        assert waiting["until"] > format_timestamp(now())
         await is_merged(pull, job_id)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from temporalio.client import Client, ScheduleInfo
 
-from activities.schedules.temporal_schedule import CATCH_UP, keep_schedule
+from activities.schedules.temporal_schedule import CATCHUP_WINDOW, sync_temporal_schedule
 from kit.temporal import connect
 from local.ports import free_ports
 from local.temporal import NAMESPACE, Temporal
@@ -19,7 +19,7 @@ from tests.runs.site import Site, eventually
 from tests.runs.test_recurring import a_task, runs_of
 
 pytestmark = pytest.mark.soak
-AWAY, BACK = CATCH_UP + timedelta(seconds=12), timedelta(seconds=20)
+AWAY, BACK = CATCHUP_WINDOW + timedelta(seconds=12), timedelta(seconds=20)
 
 
 def soon(task: RecurringTask, moment: datetime) -> Iterator[datetime]:
@@ -42,7 +42,7 @@ async def test_a_stack_stopped_over_two_firings_catches_up_none(
     task = await a_task(site)
     monkeypatch.setattr(RecurringTask, "after", soon)
     running = await engine.start()
-    await keep_schedule(site.database, await connect(settings), task.id)
+    await sync_temporal_schedule(site.database, await connect(settings), task.id)
     due = now()
     await running.stop(signal.SIGKILL, 5)
     await asyncio.sleep(AWAY.total_seconds())

@@ -14,7 +14,7 @@ import pytest
 from fastapi import FastAPI
 from sqlmodel import col
 
-from activities.gateway_factory import Outside
+from activities.gateway_factory import GatewayFactory
 from activities.reconcile.admission import START_SCHEDULE
 from activities.reconcile.missing_sandboxes import MissingSandboxes
 from activities.reconcile.orphaned_workflows import OrphanedWorkflows
@@ -350,7 +350,7 @@ async def test_lost_while_nobody_works_it_is_closed_by_the_sweep(
 ) -> None:
     own = await make(site, project, http)
     await site.sandboxes.kill_all({"sandbox": own.id})
-    accounts = SandboxAccounts(site.database, Outside(site.settings, site.database))
+    accounts = SandboxAccounts(site.database, GatewayFactory(site.settings, site.database))
     check = MissingSandboxes(site.database, accounts, timedelta(0))
     found = [finding async for finding in check.find() if finding.id == own.id]
     assert [await check.repair(finding) for finding in found] == ["marked as lost"]

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import func, select
 from sqlmodel import SQLModel, col
 
-from activities.schedules.temporal_schedule import keep_schedule
+from activities.schedules.temporal_schedule import sync_temporal_schedule
 from activities.trash.launch import project_deletion_id
 from gateways.git.repository import checkpoint_ref
 from models import ApiKey, Member, Project, RecurringTask, Run, SprintChain
@@ -81,7 +81,7 @@ async def a_task(site: Site, project: Project, blueprint_id: str) -> RecurringTa
     )
     task.plan(now())
     await site.add(task)
-    await keep_schedule(site.database, site.client, task.id)
+    await sync_temporal_schedule(site.database, site.client, task.id)
     return task
 
 

@@ -6,15 +6,15 @@ from uuid import uuid4
 import pytest
 from sqlmodel import col
 
-from activities.gateway_factory import Outside
+from activities.gateway_factory import GatewayFactory
 from activities.reconcile.checks import checks
 from activities.reconcile.findings import GRACE, Inconsistency
 from activities.reconcile.reconciler import Group, GroupOrder, Reconciler
-from activities.runs.pull_request import marker_of
+from activities.runs.pull_request import pull_request_marker
 from activities.sandboxes.records import close_sandbox
-from activities.schedules.temporal_schedule import keep_schedule
+from activities.schedules.temporal_schedule import sync_temporal_schedule
 from gateways.github.client import GitHub
-from gateways.sandboxes.control import Sandboxes
+from gateways.sandboxes.control import SandboxProvider
 from kit.ids import new_id
 from models import Effect, Event, Notification, RecurringTask, Run, Sandbox, UsageRecord
 from models.blueprints.blueprint import BlueprintConfig
@@ -68,7 +68,7 @@ async def test_a_sandbox_that_its_job_releases_at_the_same_moment_is_counted_onc
     box_id = await _a_sandbox(site, {"job": run.id, "sandbox": box.id})
     async with site.database.transaction() as session:
         (await session.get_one(Sandbox, box.id)).runs(box_id)
-    outside = Outside(site.settings, site.database)
+    outside = GatewayFactory(site.settings, site.database)
     check = checks(site.database, site.client, outside, AT_ONCE)[Inconsistency.orphaned_sandbox]
     [finding] = [finding async for finding in check.find() if finding.id == box_id]
     async with site.database.transaction() as session:
@@ -84,7 +84,7 @@ async def test_a_sandbox_that_its_job_releases_at_the_same_moment_is_counted_onc
 async def test_a_sandbox_of_another_owner_is_never_seen(site: Site) -> None:
     settings = site.settings
     assert settings.e2b_api_key is not None
-    other = Sandboxes(
+    other = SandboxProvider(
         settings.e2b_api_key.get_secret_value(),
         api_url=settings.e2b_api_url,
         sandbox_url=settings.e2b_sandbox_url,
@@ -149,7 +149,7 @@ async def test_a_pull_request_that_was_opened_is_written_down_once(site: Site) -
         title="Half made",
         body="Half made",
         draft=False,
-        marker=marker_of(run.id),
+        marker=pull_request_marker(run.id),
     )
     assert await find(site, Inconsistency.unsettled_pull_request, run.id, GRACE) is None, (
         "it may be written any moment"
@@ -176,7 +176,7 @@ async def test_a_pull_request_that_never_was_has_failed(site: Site) -> None:
 async def test_a_schedule_without_a_task_and_a_task_without_a_schedule(site: Site) -> None:
     """The site's own sweep may be quicker."""
     task, gone = await a_task(site), await a_task(site)
-    await keep_schedule(site.database, site.client, gone.id)
+    await sync_temporal_schedule(site.database, site.client, gone.id)
     async with site.database.transaction() as session:
         await session.delete(await session.get_one(RecurringTask, gone.id))
     for each, what in ((task.id, "no schedule"), (gone.id, "is deleted")):
@@ -190,7 +190,7 @@ async def test_a_schedule_without_a_task_and_a_task_without_a_schedule(site: Sit
 async def test_the_sweep_looks_for_every_kind(site: Site) -> None:
     """And leaves alone what is younger than the grace."""
     box_id = await _a_sandbox(site, {"job": new_id("r")})
-    reconciler = Reconciler(site.database, site.client, Outside(site.settings, site.database))
+    reconciler = Reconciler(site.database, site.client, GatewayFactory(site.settings, site.database))
     for group in Group:
         report = await reconciler.reconcile(GroupOrder(installation=site.installation, group=group))
         assert report.problem is None

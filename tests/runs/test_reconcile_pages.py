@@ -3,9 +3,9 @@
 from datetime import timedelta
 from pathlib import Path
 
-from activities.gateway_factory import Outside
+from activities.gateway_factory import GatewayFactory
 from activities.reconcile.checks import checks
-from activities.reconcile.findings import GRACE, PAGE, Inconsistency
+from activities.reconcile.findings import GRACE, PAGE_SIZE, Inconsistency
 from kit.ids import new_id
 from models import Run
 from models.base import now
@@ -14,7 +14,7 @@ from tests.runs.parts import Parts
 from tests.runs.reconciling import WORK
 from tests.runs.site import Site, opened
 
-MANY = 2 * PAGE + 50
+MANY = 2 * PAGE_SIZE + 50
 
 
 async def test_every_page_is_looked_at(parts: Parts, tmp_path: Path) -> None:
@@ -22,7 +22,7 @@ async def test_every_page_is_looked_at(parts: Parts, tmp_path: Path) -> None:
     async with opened(parts, "pages", tmp_path / "site") as site:
         known = await site.start(f"In the engine {WORK}")
         await _many(site, known)
-        outside = Outside(site.settings, site.database)
+        outside = GatewayFactory(site.settings, site.database)
         check = checks(site.database, site.client, outside)[Inconsistency.abandoned_row]
         found = [finding async for finding in check.find()]
         assert len({finding.id for finding in found}) == len(found) == MANY

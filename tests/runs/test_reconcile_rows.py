@@ -5,8 +5,8 @@ from collections.abc import Awaitable, Callable
 import pytest
 from sqlmodel import col
 
-from activities.gateway_factory import Outside
-from activities.reconcile.executions import CLOSED, status_of
+from activities.gateway_factory import GatewayFactory
+from activities.reconcile.executions import CLOSED_STATUSES, workflow_status
 from activities.reconcile.findings import GRACE, Inconsistency
 from activities.reconcile.reconciler import Group, GroupOrder, Reconciler
 from models import AgentSession, Event, Issue, Notification, Run, Sandbox
@@ -15,7 +15,7 @@ from models.event import EventType
 from models.issues.answering_session import AnsweringStatus
 from models.issues.issue import IssueStatus
 from models.jobs.job import WORKFLOW_LOST
-from models.jobs.job_registry import WorkflowRow, rows_of
+from models.jobs.job_registry import WorkflowRow, load_rows
 from models.notifications.notification import NotificationType
 from models.runs.run import RunStatus
 from models.sandboxes.sandbox import SandboxStatus
@@ -31,7 +31,7 @@ from tests.runs.site import Site, eventually
 
 async def read(site: Site, id: str) -> WorkflowRow:
     async with site.database.transaction() as session:
-        return (await rows_of(session, [id]))[id]
+        return (await load_rows(session, [id]))[id]
 
 
 async def _kinds(site: Site, id: str) -> list[str]:
@@ -146,7 +146,7 @@ async def _held(site: Site) -> tuple[Run, AgentSession]:
 
 async def _closed(site: Site, id: str) -> None:
     async def is_closed() -> bool:
-        return await status_of(site.client, id) in CLOSED
+        return await workflow_status(site.client, id) in CLOSED_STATUSES
 
     await eventually(is_closed, f"the workflow {id} is over")
 
@@ -211,7 +211,7 @@ async def test_the_sweep_closes_by_itself_what_was_silent_for_longer_than_the_gr
     async with site.database.transaction() as session:
         row = await session.get_one(Run, run.id)
         row.started_at = row.created_at - 2 * GRACE
-    reconciler = Reconciler(site.database, site.client, Outside(site.settings, site.database))
+    reconciler = Reconciler(site.database, site.client, GatewayFactory(site.settings, site.database))
     await reconciler.reconcile(GroupOrder(installation=site.installation, group=Group.workflows))
     closed = await read(site, run.id)
     assert (closed.status, closed.error_code) == ("failed", WORKFLOW_LOST)

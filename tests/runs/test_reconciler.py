@@ -11,34 +11,34 @@ import pytest
 from sqlmodel import col
 from temporalio.client import Client, WorkflowExecutionStatus
 
-from activities.gateway_factory import Outside
+from activities.gateway_factory import GatewayFactory
 from activities.jobs.row_launch import start_row
 from activities.reconcile import sandbox_accounts, unstarted_rows
-from activities.reconcile.breaker import LEAST, MOST, is_unusual
-from activities.reconcile.executions import status_of
+from activities.reconcile.breaker import MAX_DOUBTFUL, MIN_DOUBTFUL, is_unusual
+from activities.reconcile.executions import workflow_status
 from activities.reconcile.findings import GRACE, Inconsistency
 from activities.reconcile.orphaned_workflows import OrphanedWorkflows
 from activities.reconcile.reconciler import Group, GroupOrder, Reconciler
-from activities.reconcile.reports import Order, SweepEnd
+from activities.reconcile.reports import SweepOrder, SweepResult
 from activities.reconcile.sandbox_accounts import Account, SandboxAccounts
-from activities.reconcile.start_sweep import UNSTARTED, UNTOLD, Starting
+from activities.reconcile.start_sweep import OUTDATED_SCHEDULE, UNSTARTED_ROW, StartSweepActivities
 from activities.reconcile.unsettled_pull_requests import UnsettledPullRequests
-from activities.schedules.recurring_tasks import Firing, RecurringTasks
-from activities.schedules.temporal_schedule import firings, keep_schedule
+from activities.schedules.recurring_tasks import Firing, RecurringTaskActivities
+from activities.schedules.temporal_schedule import list_firings, sync_temporal_schedule
 from gateways.errors import GatewayError
-from gateways.sandboxes.control import Sandboxes
+from gateways.sandboxes.control import SandboxProvider
 from kit.ids import new_id
-from kit.temporal import MAX_SUMMARY_BYTES, fit_summary
+from kit.temporal import MAX_SUMMARY_BYTES, truncate_summary
 from local.ports import free_ports
 from models import Effect, Event, Member, MergeJob, RecurringTask, Run
 from models.base import now
 from models.blueprints.blueprint import PipelineStep
 from models.blueprints.persona import StepRole
-from models.effect import FIRST_PAUSE, MAX_ATTEMPTS, EffectKind
+from models.effect import FIRST_RETRY_DELAY, MAX_ATTEMPTS, EffectKind
 from models.event import EventType
-from models.jobs.job_registry import MERGE_WORKFLOW, RUN_WORKFLOW, WorkflowRow
+from models.jobs.job_registry import PULL_REQUEST_MERGE_WORKFLOW, RUN_WORKFLOW, WorkflowRow
 from models.merging.merge_job import MergeKind, MergeStatus
-from models.reconcile.sweep import SweepName, last_sweeps
+from models.reconcile.sweep import SweepName, load_sweeps
 from models.runs.run import PrStatus, RunStatus
 from tests.patience import PATIENCE
 from tests.runs.parts import Parts
@@ -52,15 +52,15 @@ LONG_NAME = "修" * 200
 
 
 def reconciler(site: Site) -> Reconciler:
-    return Reconciler(site.database, site.client, Outside(site.settings, site.database))
+    return Reconciler(site.database, site.client, GatewayFactory(site.settings, site.database))
 
 
-def starting(site: Site) -> Starting:
-    return Starting(site.database, site.client)
+def starting(site: Site) -> StartSweepActivities:
+    return StartSweepActivities(site.database, site.client)
 
 
-def order(site: Site) -> Order:
-    return Order(installation=site.installation)
+def order(site: Site) -> SweepOrder:
+    return SweepOrder(installation=site.installation)
 
 
 async def be_old(site: Site, *ids: str) -> None:
@@ -103,13 +103,13 @@ async def test_one_row_that_cannot_be_started_does_not_stop_the_others(
 
         monkeypatch.setattr(unstarted_rows, "start_row", start)
         report = await starting(site).start_unstarted_rows(order(site))
-        tally = report.found[UNSTARTED]
+        tally = report.found[UNSTARTED_ROW]
         assert (tally.found, tally.repaired, tally.left, report.problem) == (3, 2, 1, None)
-        assert [await status_of(site.client, run.id) is not None for run in runs] == [False, True, True]
+        assert [await workflow_status(site.client, run.id) is not None for run in runs] == [False, True, True]
 
         monkeypatch.undo()
         await starting(site).start_unstarted_rows(order(site))
-        assert await status_of(site.client, bad) is WorkflowExecutionStatus.RUNNING
+        assert await workflow_status(site.client, bad) is WorkflowExecutionStatus.RUNNING
         assert (await site.read(runs[0])).temporal_namespace == site.client.namespace
 
 
@@ -125,9 +125,9 @@ async def test_a_name_and_a_label_of_600_bytes_start_and_end(site: Site) -> None
 
 
 def test_a_summary_is_cut_between_characters() -> None:
-    assert fit_summary("short") == "short"
+    assert truncate_summary("short") == "short"
     for text in (LONG_NAME, "x" + LONG_NAME, "xy" + LONG_NAME, "é" * 150):
-        cut = fit_summary(text)
+        cut = truncate_summary(text)
         assert len(cut.encode()) <= MAX_SUMMARY_BYTES
         assert text.startswith(cut.removesuffix("…"))
 
@@ -136,11 +136,11 @@ def test_a_summary_is_cut_between_characters() -> None:
     ("doubtful", "examined", "unusual"),
     [
         (0, 0, False),
-        (LEAST - 1, LEAST - 1, False),
-        (LEAST, LEAST, True),
-        (LEAST, 100, False),
-        (MOST, 1_000, False),
-        (MOST + 1, 100_000, True),
+        (MIN_DOUBTFUL - 1, MIN_DOUBTFUL - 1, False),
+        (MIN_DOUBTFUL, MIN_DOUBTFUL, True),
+        (MIN_DOUBTFUL, 100, False),
+        (MAX_DOUBTFUL, 1_000, False),
+        (MAX_DOUBTFUL + 1, 100_000, True),
     ],
 )
 def test_what_is_unusual(doubtful: int, examined: int, unusual: bool) -> None:
@@ -154,7 +154,7 @@ async def test_the_breaker_leaves_unusually_many_abandoned_rows_to_the_doctor(
     async with opened(parts, "breaker", tmp_path / "site") as site:
         like = await site.accept(f"Lost with its namespace {WORK}")
         async with site.database.transaction() as session:
-            for number in range(2, LEAST + 2):
+            for number in range(2, MIN_DOUBTFUL + 2):
                 copy = like.model_dump(exclude={"id", "run_number", "unique_key", "status", "created_at"})
                 long_ago = {"created_at": now() - LONG_AGO, "started_at": now() - LONG_AGO}
                 row = Run(**(copy | long_ago), id=new_id("r"), run_number=number, status=RunStatus.paused)
@@ -162,24 +162,24 @@ async def test_the_breaker_leaves_unusually_many_abandoned_rows_to_the_doctor(
         workflows = GroupOrder(installation=site.installation, group=Group.workflows)
         report = await reconciler(site).reconcile(workflows)
         tally = report.found[Inconsistency.abandoned_row]
-        assert (tally.found, tally.repaired, tally.left) == (LEAST, 0, LEAST)
+        assert (tally.found, tally.repaired, tally.left) == (MIN_DOUBTFUL, 0, MIN_DOUBTFUL)
         assert "codecourier doctor --repair" in (report.problem or "")
         paused = await site.rows(Run, col(Run.status) == RunStatus.paused, col(Run.id))
-        assert len(paused) == LEAST
+        assert len(paused) == MIN_DOUBTFUL
 
-        end = SweepEnd(installation=site.installation, name=SweepName.reconcile, report=report)
+        end = SweepResult(installation=site.installation, name=SweepName.reconcile, report=report)
         await reconciler(site).record_sweep(end)
         async with site.database.transaction() as session:
-            sweep = (await last_sweeps(session))[SweepName.reconcile]
+            sweep = (await load_sweeps(session))[SweepName.reconcile]
         assert (sweep.good_at, sweep.is_stale) == (None, True)
-        assert sweep.found == {"abandoned row": {"found": LEAST, "repaired": 0, "left": LEAST}}
+        assert sweep.found == {"abandoned row": {"found": MIN_DOUBTFUL, "repaired": 0, "left": MIN_DOUBTFUL}}
 
         for run in paused:
             assert await repair(site, Inconsistency.abandoned_row, run.id)
         again = await reconciler(site).reconcile(workflows)
         await reconciler(site).record_sweep(end.model_copy(update={"report": again}))
         async with site.database.transaction() as session:
-            sweep = (await last_sweeps(session))[SweepName.reconcile]
+            sweep = (await load_sweeps(session))[SweepName.reconcile]
         assert (sweep.problem, sweep.is_stale) == (None, False)
 
 
@@ -205,7 +205,7 @@ async def test_a_task_that_was_changed_while_temporal_was_away_fires_at_its_new_
     """The ninth experiment of the review; without a worker nothing else tells Temporal."""
     async with opened(parts, "changed-task", tmp_path / "site") as site:
         task = await a_task(site)
-        await keep_schedule(site.database, site.client, task.id)
+        await sync_temporal_schedule(site.database, site.client, task.id)
         before = next(task.after(now()))
         async with site.database.transaction() as session:  # what `PUT` leaves when Temporal does not answer
             row = await session.get_one(RecurringTask, task.id)
@@ -213,9 +213,9 @@ async def test_a_task_that_was_changed_while_temporal_was_away_fires_at_its_new_
             row.updated_at -= timedelta(minutes=1)
         changed = await read(site, task)
         assert changed.told_at != changed.updated_at
-        assert (await firings(site.client, task.id, before + timedelta(hours=1)))[:1] == [before]
+        assert (await list_firings(site.client, task.id, before + timedelta(hours=1)))[:1] == [before]
 
-        activities = RecurringTasks(site.database, site.settings, site.client)
+        activities = RecurringTaskActivities(site.database, site.settings, site.client)
         # Firing tells the schedule, too; that is tried below without it.
         old = Firing(task_id=task.id, occurrence=before)
         assert [await activities.fire(old) for _ in range(2)] == [None, None]
@@ -230,11 +230,11 @@ async def test_a_task_that_was_changed_while_temporal_was_away_fires_at_its_new_
         async with site.database.transaction() as session:
             (await session.get_one(RecurringTask, task.id)).told_at = None
         report = await starting(site).tell_schedules(order(site))
-        assert report.found[UNTOLD].repaired == 1
+        assert report.found[OUTDATED_SCHEDULE].repaired == 1
         told = await read(site, task)
         assert told.told_at == told.updated_at
         fires = list(islice(told.after(now()), 3))
-        assert await firings(site.client, task.id, fires[-1]) == fires
+        assert await list_firings(site.client, task.id, fires[-1]) == fires
         assert told.next_run_at == fires[0]
         assert (await starting(site).tell_schedules(order(site))).found == {}, "nothing is told twice"
 
@@ -260,7 +260,7 @@ async def test_a_merge_that_deletes_its_branch_is_left_alone(site: Site) -> None
         row = await session.get_one(Run, over.id)
         row.close(RunStatus.cancelled)
         row.completed_at = now() - timedelta(minutes=10)
-    for name, each in ((MERGE_WORKFLOW, job.id), (RUN_WORKFLOW, over.id)):
+    for name, each in ((PULL_REQUEST_MERGE_WORKFLOW, job.id), (RUN_WORKFLOW, over.id)):
         await site.client.start_workflow(name, id=each, task_queue="nobody")
     check = OrphanedWorkflows(site.database, site.client, GRACE)
     reasons = await check._reasons([job.id, over.id])
@@ -278,14 +278,14 @@ async def test_an_account_that_does_not_answer_costs_a_moment_and_hides_no_other
     async with silent_server() as (url, callers):
         key = f"e2b-list:{new_id('test')}"
         own = Account("e2b-list:own", site.sandboxes, is_servers=True)
-        dead = Account(key, Sandboxes("a-key", api_url=url, sandbox_url=url, owner=site.installation))
+        dead = Account(key, SandboxProvider("a-key", api_url=url, sandbox_url=url, owner=site.installation))
 
         async def accounts(*_: object) -> list[Account]:
             return [dead, own]
 
-        monkeypatch.setattr(sandbox_accounts, "accounts_of", accounts)
-        monkeypatch.setattr(sandbox_accounts, "LIST_SECONDS", 1.0)
-        outside = Outside(settings, site.database)
+        monkeypatch.setattr(sandbox_accounts, "load_accounts", accounts)
+        monkeypatch.setattr(sandbox_accounts, "LIST_TIMEOUT_SECONDS", 1.0)
+        outside = GatewayFactory(settings, site.database)
         look = SandboxAccounts(site.database, outside)
         assert {facts.id for facts in own.listed or ()} == set()
         await look.all()
@@ -314,7 +314,7 @@ async def test_what_is_accepted_is_started_while_the_sandbox_provider_is_silent(
         run = await site.accept(f"Left pending {WORK}")
         await be_old(site, run.id)
         async with asyncio.timeout(PATIENCE):
-            while await status_of(site.client, run.id) is None:
+            while await workflow_status(site.client, run.id) is None:
                 await asyncio.sleep(0.1)
 
 
@@ -335,7 +335,7 @@ async def test_a_pull_request_that_github_says_nothing_of_is_given_up_in_the_end
                 session.add(effect)
         nowhere = f"http://127.0.0.1:{free_ports(1)[0]}"
         settings = site.settings.model_copy(update={"github_api_url": nowhere})
-        check = UnsettledPullRequests(site.database, Outside(settings, site.database), insists=True)
+        check = UnsettledPullRequests(site.database, GatewayFactory(settings, site.database), insists=True)
         findings = [finding async for finding in check.find()]
         assert len(findings) == 2
         for finding in findings:
@@ -345,7 +345,7 @@ async def test_a_pull_request_that_github_says_nothing_of_is_given_up_in_the_end
         effects = await site.rows(Effect, col(Effect.kind) == EffectKind.pull_request, col(Effect.key))
         assert [effect.attempts for effect in effects] == [1, 1]
         assert all(effect.next_attempt_at and effect.next_attempt_at > now() for effect in effects)
-        assert max(effect.next_attempt_at or now() for effect in effects) < now() + 2 * FIRST_PAUSE
+        assert max(effect.next_attempt_at or now() for effect in effects) < now() + 2 * FIRST_RETRY_DELAY
         assert await find_all(site, Inconsistency.unsettled_pull_request) == {}, "it is not asked again yet"
 
         async with site.database.transaction() as session:

@@ -7,8 +7,8 @@ import pytest
 from sqlmodel import col
 
 from activities.reconcile.findings import Inconsistency
-from activities.schedules.recurring_tasks import Firing, RecurringTasks
-from activities.schedules.temporal_schedule import firings, keep_schedule
+from activities.schedules.recurring_tasks import Firing, RecurringTaskActivities
+from activities.schedules.temporal_schedule import list_firings, sync_temporal_schedule
 from models import Blueprint, Notification, RecurringTask, Run
 from models.base import now
 from models.runs.run import PrStatus, RunSource, RunStatus
@@ -57,13 +57,13 @@ async def read(site: Site, task: RecurringTask) -> RecurringTask:
     return row
 
 
-def activities(site: Site) -> RecurringTasks:
-    return RecurringTasks(site.database, site.settings, site.client)
+def activities(site: Site) -> RecurringTaskActivities:
+    return RecurringTaskActivities(site.database, site.settings, site.client)
 
 
 async def test_a_firing_of_its_schedule_ends_in_a_pull_request(site: Site) -> None:
     task = await a_task(site)
-    await keep_schedule(site.database, site.client, task.id)
+    await sync_temporal_schedule(site.database, site.client, task.id)
     await site.client.get_schedule_handle(task.id).trigger()
 
     async def has_fired() -> bool:
@@ -127,7 +127,7 @@ async def test_an_inactive_or_deleted_task_does_not_fire(site: Site) -> None:
 async def test_schedules_and_rows_are_held_against_each_other(site: Site) -> None:
     """Whatever of the two is missing or too much, and whatever was missed while nothing ran."""
     unscheduled, overdue, gone = await a_task(site), await a_task(site), await a_task(site)
-    await keep_schedule(site.database, site.client, gone.id)
+    await sync_temporal_schedule(site.database, site.client, gone.id)
     async with site.database.transaction() as session:
         (await session.get_one(RecurringTask, overdue.id)).next_run_at = now() - timedelta(days=3)
         await session.delete(await session.get_one(RecurringTask, gone.id))
@@ -141,7 +141,7 @@ async def test_schedules_and_rows_are_held_against_each_other(site: Site) -> Non
 
     await eventually(mended, "schedules are what their tasks say")
     fires = list(islice(unscheduled.after(now()), 3))
-    assert await firings(site.client, unscheduled.id, fires[-1]) == fires
+    assert await list_firings(site.client, unscheduled.id, fires[-1]) == fires
     assert (await read(site, overdue)).next_run_at == next(overdue.after(now()))
     assert await runs_of(site, overdue) == []
 
@@ -154,6 +154,6 @@ async def test_the_engine_fires_when_the_rule_says(site: Site, frequency: Freque
         task = await a_task(
             site, frequency=frequency, timezone=zone, scheduled_hour=hour, scheduled_minute=30
         )
-        await keep_schedule(site.database, site.client, task.id)
+        await sync_temporal_schedule(site.database, site.client, task.id)
         expected = list(islice(task.after(now()), 24))
-        assert await firings(site.client, task.id, expected[-1]) == expected
+        assert await list_firings(site.client, task.id, expected[-1]) == expected

@@ -17,14 +17,14 @@ from models import Run
 from models.base import now
 from models.blueprints.blueprint import PipelineStep
 from models.blueprints.persona import StepRole
-from models.effect import EffectKind, intend
+from models.effect import EffectKind, record_intent
 from models.event import EventType
 from models.jobs.job import WORKFLOW_LOST
 from models.runs.checkpoints import LOST_RUN_CHECKPOINT_RETENTION
 from models.runs.run import PrStatus, RunStatus
 from models.runs.run_start import restart_run
 from models.runs.run_step import StepStatus
-from models.trash.rules import run_must_be_over
+from models.trash.rules import require_run_finished
 from tests.runs.doomed import hidden_refs
 from tests.runs.outcome import Outcome, git, outcome_of
 from tests.runs.parts import Parts
@@ -227,7 +227,7 @@ async def test_a_restarted_run_falls_back_to_the_checkpoint_that_it_began_with(s
     old = await _lost(site)
     async with site.database.transaction() as session:
         heir = await restart_run(session, await session.get_one(Run, old.id))
-        await intend(session, heir.id, EffectKind.checkpoint)
+        await record_intent(session, heir.id, EffectKind.checkpoint)
     outcome = await outcome_of(site, await site.send(heir))
     assert (outcome.run.status, outcome.file("first.txt")) == (RunStatus.completed, "first\n")
 
@@ -259,7 +259,7 @@ async def test_a_lost_run_is_not_deleted_while_another_needs_its_checkpoint(site
         with pytest.raises(
             Conflict, match=f"Run {heir.run_number} goes on from what run {old.run_number} left"
         ):
-            await run_must_be_over(session, await session.get_one(Run, old.id))
+            await require_run_finished(session, await session.get_one(Run, old.id))
         (await session.get_one(Run, heir.id, with_for_update=True)).close(RunStatus.cancelled)
         await session.flush()
-        await run_must_be_over(session, await session.get_one(Run, old.id))
+        await require_run_finished(session, await session.get_one(Run, old.id))

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from activities.reconcile.executions import CLOSED, status_of
+from activities.reconcile.executions import CLOSED_STATUSES, workflow_status
 from activities.reconcile.findings import Inconsistency
 from local.parts import database_url
 from local.postgres import program
@@ -151,7 +151,7 @@ async def _assert_ended(site: Site, unknown: Run) -> None:
     await mend(site, Inconsistency.orphaned_workflow, unknown.id)
 
     async def is_over() -> bool:
-        return await status_of(site.client, unknown.id) in CLOSED
+        return await workflow_status(site.client, unknown.id) in CLOSED_STATUSES
 
     await eventually(is_over, "its workflow is over")
     for finding in (await find_all(site, Inconsistency.orphaned_sandbox)).values():

@@ -7,7 +7,7 @@ import pytest
 from sqlmodel import col
 
 from activities.chains.lifecycle import CloseChain, end_chain
-from activities.chains.sprint_chain import Sprint, SprintChains, SprintEnd
+from activities.chains.sprint_chain import Sprint, SprintChainActivities, SprintEnd
 from activities.reconcile.admission import START_SCHEDULE
 from kit.errors import Conflict
 from models import Blueprint, Notification, Run, SprintChain
@@ -15,7 +15,7 @@ from models.chains.chain import ChainStatus
 from models.event import Event
 from models.notifications.notification import NotificationType
 from models.runs.run import PrStatus, RunStatus
-from models.runs.run_completion import announce
+from models.runs.run_completion import publish_completion
 from tests.runs.chains import begun, reaches, read, runs_of, start
 from tests.runs.parts import Parts
 from tests.runs.scenarios import create, delayed, finish, scripted
@@ -66,7 +66,9 @@ async def test_a_chain_that_has_ended_begins_no_sprint(site: Site) -> None:
     """As when a worker that was frozen goes on: nobody would start such a run, nor close it."""
     chain = await a_chain(site, 2, status=ChainStatus.cancelled)
     with pytest.raises(Conflict, match="has ended"):
-        await SprintChains(site.database, site.settings).begin_sprint(Sprint(chain_id=chain.id, index=0))
+        await SprintChainActivities(site.database, site.settings).begin_sprint(
+            Sprint(chain_id=chain.id, index=0)
+        )
     assert await runs_of(site, chain) == []
 
 
@@ -192,7 +194,7 @@ async def test_a_chain_that_is_lost_in_a_sprint_goes_on_with_the_run_of_that_spr
 @pytest.mark.soak
 async def test_a_chain_that_is_lost_between_two_sprints_does_not_repeat_one(site: Site) -> None:
     chain = await a_chain(site, 2, status=ChainStatus.running)
-    activities = SprintChains(site.database, site.settings)
+    activities = SprintChainActivities(site.database, site.settings)
     run = await activities.begin_sprint(Sprint(chain_id=chain.id, index=0))
     async with site.database.transaction() as session:
         (await session.get_one(Run, run.run_id)).close(RunStatus.completed)
@@ -212,7 +214,7 @@ async def test_a_run_whose_workflow_fails_is_the_end_of_its_sprint(site: Site) -
     async with site.database.transaction() as session:
         row = await session.get_one(Run, run.id, with_for_update=True)
         row.close(RunStatus.failed, code="WORKFLOW_LOST", message="Its workflow is gone.")
-        await announce(session, row)
+        await publish_completion(session, row)
     failed = await reaches(site, chain, ChainStatus.failed)
     assert (failed.error_code, failed.error_run_id) == ("SPRINT_FAILED", run.id)
     assert "WORKFLOW_LOST" in str(failed.error_message)
@@ -252,7 +254,7 @@ async def test_a_chain_left_pending_is_started_by_the_sweep(site: Site) -> None:
 async def test_the_end_of_a_sprint_is_told_once(site: Site, status: RunStatus) -> None:
     """As when a worker dies after it was written, and before the engine was told."""
     chain = await a_chain(site, 2, status=ChainStatus.running)
-    activities = SprintChains(site.database, site.settings)
+    activities = SprintChainActivities(site.database, site.settings)
     sprint = Sprint(chain_id=chain.id, index=0)
     run = await activities.begin_sprint(sprint)
     assert await activities.begin_sprint(sprint) == run

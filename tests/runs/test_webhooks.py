@@ -8,18 +8,18 @@ from datetime import timedelta
 import pytest
 from temporalio.client import WorkflowExecutionStatus
 
-from activities.gateway_factory import Outside
-from activities.reconcile.reports import Order
-from activities.reconcile.start_sweep import Starting
+from activities.gateway_factory import GatewayFactory
+from activities.reconcile.reports import SweepOrder
+from activities.reconcile.start_sweep import StartSweepActivities
 from activities.trash.project_deletion import ProjectDeletion
-from activities.webhooks.deliveries import Attempt, Look, Webhooks
-from activities.webhooks.waking import endpoints_behind
+from activities.webhooks.deliveries import DeliveryAttempt, DueRequest, WebhookDeliveryActivities
+from activities.webhooks.waking import find_endpoints_behind
 from models import Project, WebhookDelivery, WebhookEndpoint
 from models.base import now
 from models.event import EventType
 from models.notifications.notification import NotificationType
 from models.webhooks.delivery import DeliveryStatus, skip_pending
-from models.webhooks.feed import has_unsettled, present
+from models.webhooks.feed import has_unsettled, settled_position
 from tests.gateways.webhooks.receiver import Receiver, answering, drop, hang
 from tests.runs.parts import Parts
 from tests.runs.site import Site, eventually, opened
@@ -171,13 +171,15 @@ async def test_what_happens_while_it_is_disabled_is_listed_and_can_be_sent(hooks
     async def is_settled() -> bool:
         """Nobody's transaction holds up any more what has happened: all of it is before the present."""
         async with hooks.site.database.transaction() as session:
-            return not await has_unsettled(session, hooks.project.id, await present(session))
+            return not await has_unsettled(session, hooks.project.id, await settled_position(session))
 
     await eventually(is_settled, "what has happened is settled")
-    assert endpoint.id not in {each.endpoint_id for each in await endpoints_behind(hooks.site.database, None)}
+    assert endpoint.id not in {
+        each.endpoint_id for each in await find_endpoints_behind(hooks.site.database, None)
+    }
     async with hooks.site.database.transaction() as session:
         row = await session.get_one(WebhookEndpoint, endpoint.id, with_for_update=True)
-        row.enable(await present(session))
+        row.enable(await settled_position(session))
     await hooks.happen(1)
     await hooks.received("/ok", 2)
 
@@ -206,8 +208,10 @@ async def test_a_lost_workflow_is_started_again_by_the_sweep(hooks: Hooks) -> No
         [row] = await hooks.deliveries(endpoint)
         (await session.get_one(WebhookDelivery, row.id)).next_attempt_at = now() - timedelta(minutes=1)
     hooks.receiver.behaviours = {}
-    order = Order(installation=hooks.site.installation)
-    await Starting(hooks.site.database, hooks.site.client).wake_webhooks(order)  # or the worker's, if quicker
+    order = SweepOrder(installation=hooks.site.installation)
+    await StartSweepActivities(hooks.site.database, hooks.site.client).wake_webhooks(
+        order
+    )  # or the worker's, if quicker
     await hooks.received("/ok", 2)
     assert await fate(hooks, endpoint) is WorkflowExecutionStatus.RUNNING
 
@@ -217,7 +221,7 @@ async def test_a_project_that_is_deleted_ends_its_webhooks(hooks: Hooks) -> None
     await hooks.happen(1)
     await hooks.received("/ok", 1)
     site = hooks.site
-    deletion = ProjectDeletion(site.database, site.client, Outside(site.settings, site.database))
+    deletion = ProjectDeletion(site.database, site.client, GatewayFactory(site.settings, site.database))
     async with site.database.transaction() as session:
         (await session.get_one(Project, hooks.project.id)).delete()
     for _ in range(2):
@@ -231,7 +235,7 @@ async def test_a_project_that_is_deleted_ends_its_webhooks(hooks: Hooks) -> None
 
     await eventually(has_ended, "its workflow ends")
     await hooks.happen(1, EventType.pr_created)
-    behind = {each.endpoint_id for each in await endpoints_behind(hooks.site.database, None)}
+    behind = {each.endpoint_id for each in await find_endpoints_behind(hooks.site.database, None)}
     assert not behind & {endpoint.id, idle.id}
 
 
@@ -240,14 +244,14 @@ async def test_a_private_address_is_listed_and_never_called(hooks: Hooks, host: 
     """As in production, where nothing private may be called."""
     site = hooks.site
     settings = site.settings.model_copy(update={"webhook_allow_private": False})
-    webhooks = Webhooks(site.database, settings, Outside(settings, site.database))
+    webhooks = WebhookDeliveryActivities(site.database, settings, GatewayFactory(settings, site.database))
     endpoint = await hooks.endpoint("/ok", wanted="pr.*", host=host)
     async with site.database.transaction() as session:
         row = await session.get_one(WebhookEndpoint, endpoint.id)
         row.url = row.url.replace("http:", "https:")
         session.add(delivery := WebhookDelivery.ping(row))
         delivery.next_attempt_at = now() + timedelta(hours=1)  # nobody else sends it
-    attempt = Attempt(endpoint_id=endpoint.id, delivery_id=delivery.id, at=now())
+    attempt = DeliveryAttempt(endpoint_id=endpoint.id, delivery_id=delivery.id, at=now())
     await webhooks.attempt_delivery(attempt)
     [listed] = await hooks.deliveries(endpoint)
     assert "public internet" in str(listed.attempts[0]["error"])
@@ -258,7 +262,9 @@ async def test_a_private_address_is_listed_and_never_called(hooks: Hooks, host: 
 async def test_an_attempt_that_is_carried_out_twice_is_recorded_once(hooks: Hooks) -> None:
     """Two executions of one activity at the same time, as after a heartbeat that came too late."""
     site = hooks.site
-    webhooks = Webhooks(site.database, site.settings, Outside(site.settings, site.database))
+    webhooks = WebhookDeliveryActivities(
+        site.database, site.settings, GatewayFactory(site.settings, site.database)
+    )
     endpoint = await hooks.endpoint("/both", wanted="pr.*")
     both = asyncio.Barrier(2)
 
@@ -270,7 +276,7 @@ async def test_an_attempt_that_is_carried_out_twice_is_recorded_once(hooks: Hook
     async with site.database.transaction() as session:
         session.add(delivery := WebhookDelivery.ping(endpoint))
         delivery.next_attempt_at = now() + timedelta(hours=1)
-    attempt = Attempt(endpoint_id=endpoint.id, delivery_id=delivery.id, at=now())
+    attempt = DeliveryAttempt(endpoint_id=endpoint.id, delivery_id=delivery.id, at=now())
     await asyncio.gather(webhooks.attempt_delivery(attempt), webhooks.attempt_delivery(attempt))
     await webhooks.attempt_delivery(attempt)  # would wait for ever if it were sent once more
     [row] = await hooks.deliveries(endpoint)
@@ -281,9 +287,11 @@ async def test_an_attempt_that_is_carried_out_twice_is_recorded_once(hooks: Hook
 
 async def test_a_look_that_is_repeated_makes_no_second_delivery(hooks: Hooks) -> None:
     site = hooks.site
-    webhooks = Webhooks(site.database, site.settings, Outside(site.settings, site.database))
+    webhooks = WebhookDeliveryActivities(
+        site.database, site.settings, GatewayFactory(site.settings, site.database)
+    )
     endpoint = await hooks.endpoint("/idle")
-    look = Look(endpoint_id=endpoint.id, at=now(), sending=[])
+    look = DueRequest(endpoint_id=endpoint.id, at=now(), sending=[])
     await hooks.happen(3)
     await asyncio.gather(*(webhooks.look_at_webhook(look) for _ in range(4)))
 

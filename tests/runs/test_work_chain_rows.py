@@ -3,9 +3,9 @@
 import pytest
 
 from activities.chains.lifecycle import CloseChain
-from activities.chains.work_chain import IssueEnd, IssuePlace, WorkChains
-from activities.reconcile.reports import Order
-from activities.reconcile.start_sweep import Starting
+from activities.chains.work_chain import ChainIssue, IssueEnd, WorkChainActivities
+from activities.reconcile.reports import SweepOrder
+from activities.reconcile.start_sweep import StartSweepActivities
 from kit.errors import Conflict
 from models import Issue, Run
 from models.chains.chain import ChainStatus
@@ -20,8 +20,8 @@ from tests.runs.test_work_chains import WORKED, a_chain, events_of, issues_of, t
 @pytest.mark.parametrize("status", [RunStatus.completed, RunStatus.failed])
 async def test_ends_are_told_once(site: Site, status: RunStatus) -> None:
     chain = await a_chain(site, WORKED, WORKED, status=ChainStatus.running)
-    activities = WorkChains(site.database, site.settings)
-    place = IssuePlace(chain_id=chain.id, index=0)
+    activities = WorkChainActivities(site.database, site.settings)
+    place = ChainIssue(chain_id=chain.id, index=0)
     run = await activities.begin_issue(place)
     assert run is not None
     assert await activities.begin_issue(place) == run
@@ -31,7 +31,7 @@ async def test_ends_are_told_once(site: Site, status: RunStatus) -> None:
     assert [await activities.end_issue(end) for _ in range(2)] == [status] * 2
     async with site.database.transaction() as session:
         (await session.get_one(Issue, chain.issue_ids[1])).trash()
-    skipped = IssuePlace(chain_id=chain.id, index=1)
+    skipped = ChainIssue(chain_id=chain.id, index=1)
     assert [await activities.begin_issue(skipped) for _ in range(2)] == [None, None]
     close = CloseChain(chain_id=chain.id, status=ChainStatus.completed)
     assert [await activities.close_work_chain(close) for _ in range(2)] == [ChainStatus.completed] * 2
@@ -48,14 +48,14 @@ async def test_ends_are_told_once(site: Site, status: RunStatus) -> None:
 async def test_a_run_that_no_engine_has_ends_with_its_chain(site: Site) -> None:
     """As when the chain is cancelled after the run was made; the sweep leaves such a run to its chain."""
     chain = await a_chain(site, WORKED, status=ChainStatus.running)
-    activities = WorkChains(site.database, site.settings)
-    told_run = await activities.begin_issue(IssuePlace(chain_id=chain.id, index=0))
+    activities = WorkChainActivities(site.database, site.settings)
+    told_run = await activities.begin_issue(ChainIssue(chain_id=chain.id, index=0))
     assert told_run is not None
     async with site.database.transaction() as session:
         row = await session.get_one(Run, told_run.run_id)
         row.created_at = chain.created_at.replace(year=2020)
-    order = Order(installation=site.installation)
-    await Starting(site.database, site.client).start_unstarted_rows(order)
+    order = SweepOrder(installation=site.installation)
+    await StartSweepActivities(site.database, site.client).start_unstarted_rows(order)
     [run] = await runs_of(site, chain)
     assert run.status is RunStatus.pending
     await activities.close_work_chain(CloseChain(chain_id=chain.id, status=ChainStatus.cancelled))
@@ -70,17 +70,19 @@ async def test_a_chain_that_has_ended_begins_no_issue(site: Site) -> None:
     """As asked by a worker that everybody thought dead."""
     chain = await a_chain(site, WORKED, status=ChainStatus.cancelled)
     with pytest.raises(Conflict):
-        await WorkChains(site.database, site.settings).begin_issue(IssuePlace(chain_id=chain.id, index=0))
+        await WorkChainActivities(site.database, site.settings).begin_issue(
+            ChainIssue(chain_id=chain.id, index=0)
+        )
     assert await runs_of(site, chain) == []
 
 
 async def test_what_was_merged_is_no_base_any_more(site: Site) -> None:
     """Its branch may be gone, and what it did is in the branch below."""
     chain = await a_chain(site, WORKED, WORKED, WORKED, status=ChainStatus.running, branch_name="next")
-    activities = WorkChains(site.database, site.settings)
+    activities = WorkChainActivities(site.database, site.settings)
     bases = []
     for index, pr_status in enumerate([PrStatus.created, PrStatus.merged, None]):
-        place = IssuePlace(chain_id=chain.id, index=index)
+        place = ChainIssue(chain_id=chain.id, index=index)
         begun_run = await activities.begin_issue(place)
         assert begun_run is not None
         async with site.database.transaction() as session:

@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 
 from sqlmodel import col
 
-from activities.webhooks.waking import WebhookInput, wake
+from activities.webhooks.waking import WebhookInput, wake_endpoint
 from kit.crypto import Vault
 from models import Issue, Notification, Project, WebhookDelivery, WebhookEndpoint
-from models.event import EventType, append
+from models.event import EventType, append_event
 from models.webhooks.delivery import DeliveryStatus
 from models.webhooks.endpoint import new_secret
-from models.webhooks.feed import present
+from models.webhooks.feed import settled_position
 from tests.gateways.webhooks.receiver import Received, Receiver, receiving
 from tests.patience import PATIENCE
 from tests.runs.site import Site, eventually
@@ -35,7 +35,7 @@ class Hooks:
         """A new endpoint, as the API leaves it before it wakes its workflow."""
         secret = new_secret()
         async with self.site.database.transaction() as session:
-            place = await present(session)
+            place = await settled_position(session)
             endpoint = WebhookEndpoint(
                 project_id=self.project.id,
                 url=self.receiver.url(path, host),
@@ -49,13 +49,13 @@ class Hooks:
         return endpoint
 
     async def wake(self, endpoint: WebhookEndpoint) -> None:
-        await wake(self.site.client, WebhookInput.of(endpoint))
+        await wake_endpoint(self.site.client, WebhookInput.of(endpoint))
 
     async def happen(self, count: int, kind: EventType = EventType.issue_running) -> list[str]:
         """Events, in one transaction; their ids."""
         async with self.site.database.transaction() as session:
             issue = await session.get_one(Issue, self.issue_id, with_for_update=True)
-            return [append(session, issue, kind, {"place": place}).id for place in range(count)]
+            return [append_event(session, issue, kind, {"place": place}).id for place in range(count)]
 
     async def read(self, endpoint: WebhookEndpoint) -> WebhookEndpoint:
         of_id = col(WebhookEndpoint.id) == endpoint.id

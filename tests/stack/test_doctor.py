@@ -16,7 +16,7 @@ from activities.reconcile.admission import RECONCILE_SCHEDULE, START_SCHEDULE
 from activities.reconcile.findings import Inconsistency
 from activities.schedules.temporal_schedule import FIRING_WORKFLOW
 from cli.target import settings_of
-from gateways.sandboxes.control import Sandboxes
+from gateways.sandboxes.control import SandboxProvider
 from kit.database import Database
 from kit.ids import new_id
 from kit.settings import Settings
@@ -25,7 +25,7 @@ from kit.tenancy import DatabaseRole
 from models import Effect, Run
 from models.effect import EffectKind, effect_key
 from models.jobs.job import WORKFLOW_LOST
-from models.reconcile.installation import the_installation
+from models.reconcile.installation import get_installation
 from models.runs.run import PrStatus
 from models.trash.job_removal import remove_job
 from tests.stack.detached import ENVIRONMENT, DetachedStack, Json, running
@@ -62,7 +62,7 @@ async def damaged(stack_of_its_own: DetachedStack) -> Damaged:
 
 async def _damage(stack: DetachedStack, settings: Settings, database: Database) -> Damaged:
     async with database.transaction() as session:
-        installation = await the_installation(session)
+        installation = await get_installation(session)
     client = await connect(settings, installation.id)
     for schedule in (START_SCHEDULE, RECONCILE_SCHEDULE):
         await client.get_schedule_handle(schedule).pause()
@@ -107,7 +107,7 @@ def _rests(stack: DetachedStack, run_id: str) -> None:
 async def _a_sandbox(settings: Settings, owner: str) -> str:
     """One of ours that no job needs, paused."""
     assert settings.e2b_api_key is not None
-    sandboxes = Sandboxes(
+    sandboxes = SandboxProvider(
         settings.e2b_api_key.get_secret_value(),
         api_url=settings.e2b_api_url,
         sandbox_url=settings.e2b_sandbox_url,

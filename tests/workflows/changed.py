@@ -16,10 +16,10 @@ from models.issues.answering_session import AnsweringStatus
 from models.issues.issue_session import IssueSessionStatus
 from models.jobs.job_registry import (
     ANSWERING_WORKFLOW,
+    COMBINED_MERGE_WORKFLOW,
     EXTRACTION_WORKFLOW,
-    INTEGRATION_WORKFLOW,
     ISSUE_SESSION_WORKFLOW,
-    MERGE_WORKFLOW,
+    PULL_REQUEST_MERGE_WORKFLOW,
     RUN_WORKFLOW,
     SANDBOX_WORKFLOW,
     SPRINT_CHAIN_WORKFLOW,
@@ -29,7 +29,7 @@ from models.learnings.extraction import ExtractionStatus
 from models.merging.merge_job import MergeStatus
 from models.runs.run import RunStatus
 from models.sandboxes.sandbox_job import SandboxJobStatus
-from workflows.agent.limits import SessionInput, SessionOutcome
+from workflows.agent.limits import SessionInput, SessionResult
 from workflows.agent.session import AgentSessionWorkflow
 from workflows.chains.sprint_chain import SprintChainWorkflow
 from workflows.chains.work_chain import WorkChainWorkflow
@@ -37,7 +37,7 @@ from workflows.github.hints import GithubHintsWorkflow
 from workflows.issues.answering import AnsweringSessionWorkflow
 from workflows.issues.scan import IssueSessionWorkflow
 from workflows.learnings.extraction import LearningExtractionWorkflow
-from workflows.merging.combined_merge import MergeWorkflow
+from workflows.merging.combined_merge import CombinedMergeWorkflow
 from workflows.merging.pull_request_merge import PullRequestMergeWorkflow
 from workflows.reconcile.sweeps import ReconcileSweepWorkflow, StartSweepWorkflow
 from workflows.runs.run import RunState, RunWorkflow
@@ -45,7 +45,7 @@ from workflows.sandboxes.sandbox_job import SandboxInput, SandboxWorkflow
 from workflows.schedules.recurring_task import RecurringTaskWorkflow
 from workflows.trash.permanent_deletion import PermanentDeletionWorkflow
 from workflows.trash.project_deletion import ProjectDeletionWorkflow
-from workflows.trash.retention import TrashKeepingWorkflow
+from workflows.trash.retention import TrashRetentionWorkflow
 from workflows.webhooks.webhook import WebhookWorkflow
 
 
@@ -68,7 +68,7 @@ class SlowerAgentSession(AgentSessionWorkflow):
         super().__init__(input)
 
     @workflow.run
-    async def run(self, input: SessionInput) -> SessionOutcome:
+    async def run(self, input: SessionInput) -> SessionResult:
         await workflow.sleep(1)
         return await super().run(input)
 
@@ -145,8 +145,8 @@ class SlowerWorkChain(WorkChainWorkflow):
         return await super().run(input)
 
 
-@workflow.defn(name=INTEGRATION_WORKFLOW)
-class SlowerMerge(MergeWorkflow):
+@workflow.defn(name=COMBINED_MERGE_WORKFLOW)
+class SlowerMerge(CombinedMergeWorkflow):
     @workflow.init
     def __init__(self, input: JobInput) -> None:
         super().__init__(input)
@@ -157,7 +157,7 @@ class SlowerMerge(MergeWorkflow):
         return await super().run(input)
 
 
-@workflow.defn(name=MERGE_WORKFLOW)
+@workflow.defn(name=PULL_REQUEST_MERGE_WORKFLOW)
 class SlowerPullRequestMerge(PullRequestMergeWorkflow):
     @workflow.init
     def __init__(self, input: MergeInput) -> None:
@@ -170,7 +170,7 @@ class SlowerPullRequestMerge(PullRequestMergeWorkflow):
 
 
 @workflow.defn(name="TrashKeeping")
-class SlowerTrashKeeping(TrashKeepingWorkflow):
+class SlowerTrashKeeping(TrashRetentionWorkflow):
     @workflow.run
     async def run(self) -> int:
         await workflow.sleep(1)

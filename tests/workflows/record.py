@@ -16,7 +16,7 @@ from typing import Final
 from pydantic import JsonValue
 from sqlmodel import col
 
-from activities.schedules.temporal_schedule import keep_schedule
+from activities.schedules.temporal_schedule import sync_temporal_schedule
 from activities.trash.launch import Deletion, project_deletion_id, start_deletion, start_project_deletion
 from models import AgentSession, FollowUp, Project, Run, WebhookEndpoint
 from models.base import now
@@ -170,7 +170,7 @@ async def record(site: Site, directory: Path) -> None:
         for number, session in enumerate(sessions, 1):
             await _write(site, directory / f"agent-session-{name}-{number}.json", session.id)
     task = await a_task(site)
-    await keep_schedule(site.database, site.client, task.id)
+    await sync_temporal_schedule(site.database, site.client, task.id)
     await site.client.get_schedule_handle(task.id).trigger()
     await _write(site, directory / "recurring-task-fired.json", await _completed_of(site, "RecurringTask"))
     scan = await scans.start(site, await scans.a_scan(site, answers.ASK))

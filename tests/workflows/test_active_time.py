@@ -17,21 +17,28 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
-from activities.agent.outcomes import Call, TurnOutcome
+from activities.agent.outcomes import PendingCall, TurnResult
 from activities.agent.tool_calls import ToolCallInput
 from activities.agent.turns import TurnInput
 from activities.errors import PROVIDER_LIMIT
-from activities.jobs.active_time import Timed
-from activities.jobs.lifecycle import Wait
+from activities.jobs.active_time import TimedResult
+from activities.jobs.lifecycle import JobWait
 from kit.ids import new_id
-from kit.temporal import AGENTS_QUEUE, CONVERTER, DELIVERY, LONG, PATIENT, Patience
-from workflows.agent.limits import SessionInput, SessionOutcome
+from kit.temporal import (
+    AGENTS_QUEUE,
+    DATA_CONVERTER,
+    EXTERNAL,
+    LONG_RUNNING,
+    WEBHOOK_DELIVERY,
+    ActivityOptions,
+)
+from workflows.agent.limits import SessionInput, SessionResult
 from workflows.agent.session import AgentSessionWorkflow
 
 SERVER = shutil.which("temporal-test-server", path=str(Path(sys.executable).parent))
 LIMIT = timedelta(minutes=10)
 OUTAGE = timedelta(hours=2)
-Turn = Callable[[int], Awaitable[TurnOutcome]]
+Turn = Callable[[int], Awaitable[TurnResult]]
 
 
 class Agent:
@@ -40,32 +47,32 @@ class Agent:
     def __init__(self, turn: Turn, call_seconds: tuple[float, ...] = ()) -> None:
         self.turn, self.call_seconds = turn, call_seconds
         self.asked = 0
-        self.waits: list[Wait] = []
+        self.waits: list[JobWait] = []
 
     @activity.defn(name="model_turn")
-    async def model_turn(self, ask: TurnInput) -> TurnOutcome:
+    async def model_turn(self, ask: TurnInput) -> TurnResult:
         self.asked += 1
         return await self.turn(self.asked)
 
     @activity.defn(name="tool_call")
-    async def tool_call(self, call: ToolCallInput) -> Timed:
-        return Timed(active_seconds=self.call_seconds[int(call.tool_use_id)])
+    async def tool_call(self, call: ToolCallInput) -> TimedResult:
+        return TimedResult(active_seconds=self.call_seconds[int(call.tool_use_id)])
 
     @activity.defn(name="wait")
-    async def wait(self, wait: Wait) -> None:
+    async def wait(self, wait: JobWait) -> None:
         self.waits.append(wait)
 
 
-def outcome(seconds: float, calls: int = 0) -> TurnOutcome:
-    asked = [Call(id=str(number), name="bash") for number in range(calls)]
-    return TurnOutcome(next="tools" if calls else "finished", calls=asked, active_seconds=seconds)
+def outcome(seconds: float, calls: int = 0) -> TurnResult:
+    asked = [PendingCall(id=str(number), name="bash") for number in range(calls)]
+    return TurnResult(next="tools" if calls else "finished", calls=asked, active_seconds=seconds)
 
 
 @pytest.fixture(scope="module")
 async def engine() -> AsyncIterator[WorkflowEnvironment]:
     assert SERVER is not None
     async with await WorkflowEnvironment.start_time_skipping(
-        test_server_existing_path=SERVER, data_converter=CONVERTER
+        test_server_existing_path=SERVER, data_converter=DATA_CONVERTER
     ) as engine:
         yield engine
 
@@ -82,7 +89,7 @@ def working(engine: WorkflowEnvironment, agent: Agent) -> Worker:
 
 async def begun(
     engine: WorkflowEnvironment, signal: str | None = None
-) -> WorkflowHandle[AgentSessionWorkflow, SessionOutcome]:
+) -> WorkflowHandle[AgentSessionWorkflow, SessionResult]:
     """A session that has ten minutes; sent a signal before it does anything."""
     told = SessionInput(
         session_id=new_id("ses"),
@@ -104,7 +111,7 @@ async def begun(
 @asynccontextmanager
 async def session(
     engine: WorkflowEnvironment, agent: Agent
-) -> AsyncIterator[WorkflowHandle[AgentSessionWorkflow, SessionOutcome]]:
+) -> AsyncIterator[WorkflowHandle[AgentSessionWorkflow, SessionResult]]:
     async with working(engine, agent):
         yield await begun(engine)
 
@@ -118,7 +125,7 @@ async def passed(
 
 
 async def test_a_limit_of_the_provider_costs_nothing(engine: WorkflowEnvironment) -> None:
-    async def turn(attempt: int) -> TurnOutcome:
+    async def turn(attempt: int) -> TurnResult:
         if attempt == 2:
             seconds = OUTAGE.total_seconds()
             raise ApplicationError("Too many requests.", seconds, type=PROVIDER_LIMIT, non_retryable=True)
@@ -137,7 +144,7 @@ async def test_an_outage_of_hours_costs_nothing_and_ends_nothing(engine: Workflo
     """Seven hours of attempts that fail: more than the six after which a turn was once given up."""
     began = await engine.get_current_time()
 
-    async def turn(attempt: int) -> TurnOutcome:
+    async def turn(attempt: int) -> TurnResult:
         if await engine.get_current_time() - began < timedelta(hours=7):
             raise ApplicationError("The model failed.", type="UPSTREAM_FAILED")
         return outcome(1)
@@ -148,15 +155,15 @@ async def test_an_outage_of_hours_costs_nothing_and_ends_nothing(engine: Workflo
     assert ended.active_seconds == 1
 
 
-@pytest.mark.parametrize("patience", [PATIENT, LONG, DELIVERY])
-def test_nothing_that_a_job_waits_for_ends_because_nobody_could_try(patience: Patience) -> None:
+@pytest.mark.parametrize("patience", [EXTERNAL, LONG_RUNNING, WEBHOOK_DELIVERY])
+def test_nothing_that_a_job_waits_for_ends_because_nobody_could_try(patience: ActivityOptions) -> None:
     """The server counts the absence of all workers in this time-out, and in no other that we set."""
     assert patience["schedule_to_close_timeout"] is None
     assert patience["retry_policy"].maximum_attempts > 0
 
 
 async def test_a_pause_costs_nothing(engine: WorkflowEnvironment) -> None:
-    async def turn(attempt: int) -> TurnOutcome:
+    async def turn(attempt: int) -> TurnResult:
         return outcome(1)
 
     agent = Agent(turn)
@@ -170,7 +177,7 @@ async def test_a_pause_costs_nothing(engine: WorkflowEnvironment) -> None:
 
 
 async def test_calls_of_one_answer_count_as_long_as_the_longest(engine: WorkflowEnvironment) -> None:
-    async def turn(attempt: int) -> TurnOutcome:
+    async def turn(attempt: int) -> TurnResult:
         return outcome(1, calls=0 if attempt == 2 else 3)
 
     async with session(engine, Agent(turn, call_seconds=(5, 30, 10))) as handle:
@@ -179,7 +186,7 @@ async def test_calls_of_one_answer_count_as_long_as_the_longest(engine: Workflow
 
 
 async def test_active_time_beyond_the_limit_ends_the_session(engine: WorkflowEnvironment) -> None:
-    async def turn(attempt: int) -> TurnOutcome:
+    async def turn(attempt: int) -> TurnResult:
         return outcome(100, calls=1)
 
     agent = Agent(turn, call_seconds=(101,))
@@ -190,5 +197,5 @@ async def test_active_time_beyond_the_limit_ends_the_session(engine: WorkflowEnv
     assert isinstance(cause, ApplicationError)
     assert cause.type == "TIME_LIMIT"
     assert cause.message == ("Its 600 seconds of active time are used up. Raise timeoutMs or split the task.")
-    assert SessionOutcome.model_validate(cause.details[0]).active_seconds == 603
+    assert SessionResult.model_validate(cause.details[0]).active_seconds == 603
     assert agent.asked == 3

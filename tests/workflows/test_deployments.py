@@ -17,8 +17,8 @@ from temporalio.worker import Worker
 from kit.ids import new_id
 from kit.settings import Settings
 from models.jobs.job_registry import SPRINT_CHAIN_WORKFLOW
-from worker.deployment import build_of, deployment_of, is_begun, patches_until, runner_of
-from worker.registry import LONG_LIVED, WORKFLOWS
+from worker.deployment import build_of, deployment_of, is_patch_active, patch_activation, runner_of
+from worker.registry import LONG_LIVED_WORKFLOWS, WORKFLOWS
 
 LONG = SPRINT_CHAIN_WORKFLOW
 """The name of one that moves on."""
@@ -91,7 +91,7 @@ async def working(
         workflows=BUILDS[build],
         workflow_runner=runner_of(told),
         deployment_config=deployment_of(told),
-        patch_activation_callback=patches_until(told.workflow_patches_until),
+        patch_activation_callback=patch_activation(told.workflow_patches_until),
         sticky_queue_schedule_to_start_timeout=timedelta(seconds=1),
     ):
         yield told
@@ -186,7 +186,7 @@ async def test_what_has_begun_with_a_patch_goes_on_with_it(engine: Client, setti
     ],
 )
 def test_a_patch_is_begun_with_up_to_its_version(patch: str, last: str | None, expected: bool) -> None:
-    assert is_begun(patch, last) is expected
+    assert is_patch_active(patch, last) is expected
 
 
 def test_a_build_without_a_commit_is_named_by_its_source(settings: Settings) -> None:
@@ -205,4 +205,4 @@ def test_signals_take_no_arguments() -> None:
 
 
 def test_what_lives_long_is_registered() -> None:
-    assert {workflow._Definition.must_from_class(kind).name for kind in WORKFLOWS} >= LONG_LIVED
+    assert {workflow._Definition.must_from_class(kind).name for kind in WORKFLOWS} >= LONG_LIVED_WORKFLOWS

@@ -10,8 +10,8 @@ from temporalio.common import RetryPolicy
 from temporalio.exceptions import CancelledError
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
-from activities.jobs.active_time import Timed
-from activities.jobs.lifecycle import Wait
+from activities.jobs.active_time import TimedResult
+from activities.jobs.lifecycle import JobWait
 from activities.jobs.resumption import Resumption
 from kit.ids import new_id
 from worker.interceptors import ActivityInterceptor
@@ -27,15 +27,15 @@ async def be_silent(seconds: int) -> str:
 
 
 @activity.defn
-async def take(seconds: float) -> Timed:
+async def take(seconds: float) -> TimedResult:
     await asyncio.sleep(seconds)
-    return Timed()
+    return TimedResult()
 
 
 @workflow.defn
 class Taking:
     @workflow.run
-    async def run(self, seconds: float) -> Timed:
+    async def run(self, seconds: float) -> TimedResult:
         return await workflow.execute_activity(take, seconds, start_to_close_timeout=timedelta(minutes=1))
 
 
@@ -53,7 +53,7 @@ class Silence:
         )
 
 
-async def _told(what: Wait | Resumption) -> None:
+async def _told(what: JobWait | Resumption) -> None:
     raise AssertionError(f"nothing failed: {what}")
 
 

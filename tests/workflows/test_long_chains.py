@@ -18,8 +18,8 @@ from tests.runs.chains import reaches, runs_of, start
 from tests.runs.parts import Parts
 from tests.runs.site import opened
 from tests.runs.test_sprint_chains import a_chain
-from worker.activities import activities_of, all_activities
-from workflows.activity_calls import instantly
+from worker.activities import activities_of, build_activities
+from workflows.activity_calls import run_local
 from workflows.chains.sprint_chain import SprintChainWorkflow
 
 SPRINTS = 500
@@ -44,13 +44,13 @@ class Brief:
 
     @workflow.run
     async def run(self, input: RunInput) -> None:
-        await instantly(Ended.end_run, input.run_id)
+        await run_local(Ended.end_run, input.run_id)
 
 
 async def test_a_chain_of_500_sprints_stays_within_what_an_engine_likes(parts: Parts, tmp_path: Path) -> None:
     async with opened(parts, "long-chain", tmp_path / "site") as site:
         activities = [
-            *all_activities(site.client, site.settings, site.database),
+            *build_activities(site.client, site.settings, site.database),
             *activities_of(Ended(site.database)),
         ]
         async with Worker(

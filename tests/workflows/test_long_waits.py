@@ -16,19 +16,24 @@ from temporalio.exceptions import ActivityError, ApplicationError, CancelledErro
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
-from activities.errors import PROVIDER_LIMIT, UNKNOWN, UNKNOWN_PATIENCE
-from activities.jobs.lifecycle import RETRYING, Wait
-from activities.runs.delivery import Delivery, Push, Pushed
+from activities.errors import PROVIDER_LIMIT, UNEXPECTED_ERROR, UNEXPECTED_ERROR_TIMEOUT
+from activities.jobs.lifecycle import RETRYING, JobWait
+from activities.runs.delivery import PushRequest, PushResult, RunDeliveryActivities
 from activities.sandboxes.lifecycle import SandboxRef
 from kit.ids import new_id
-from kit.temporal import CONVERTER, DELIVERY, TASK_QUEUE
+from kit.temporal import DATA_CONVERTER, TASK_QUEUE, WEBHOOK_DELIVERY
 from tests.patience import PATIENCE
 from workflows import activity_calls
-from workflows.activity_calls import LONGEST_REST_SECONDS, MOST_ROUNDS, WHOLE, patiently
-from workflows.sandboxes.lifecycle import rest_sandbox
+from workflows.activity_calls import (
+    MAX_ROUND_PAUSE_SECONDS,
+    MAX_ROUNDS,
+    WAIT_FOR_COMPLETION,
+    run_with_provider_waits,
+)
+from workflows.sandboxes.lifecycle import pause_sandbox
 
 SERVER = shutil.which("temporal-test-server", path=str(Path(sys.executable).parent))
-JOB = Push(job_id="r_1", sandbox_id="s_1")
+JOB = PushRequest(job_id="r_1", sandbox_id="s_1")
 AWAY = ApplicationError("GitHub answered 503.", type="UPSTREAM_FAILED")
 
 
@@ -37,15 +42,15 @@ class PushAlone:
     """The push of a run, and nothing else of it."""
 
     @workflow.run
-    async def run(self) -> Pushed:
-        return await patiently(
+    async def run(self) -> PushResult:
+        return await run_with_provider_waits(
             JOB.job_id,
-            Delivery.push_branch,
+            RunDeliveryActivities.push_branch,
             JOB,
-            DELIVERY,
+            WEBHOOK_DELIVERY,
             summary="push",
-            cancellation=WHOLE,
-            rest=lambda: rest_sandbox(JOB.job_id, JOB.sandbox_id),
+            cancellation=WAIT_FOR_COMPLETION,
+            rest=lambda: pause_sandbox(JOB.job_id, JOB.sandbox_id),
         )
 
 
@@ -55,21 +60,21 @@ class Forge:
     def __init__(self, engine: WorkflowEnvironment, fails: Callable[[datetime], Exception | None]) -> None:
         self.engine, self.fails = engine, fails
         self.attempts = self.rests = 0
-        self.waits: list[Wait] = []
+        self.waits: list[JobWait] = []
 
     @activity.defn(name="push_branch")
-    async def push_branch(self, ref: Push) -> Pushed:
+    async def push_branch(self, ref: PushRequest) -> PushResult:
         self.attempts += 1
         if error := self.fails(await self.engine.get_current_time()):
             raise error
-        return Pushed(sha="5" * 40, branch="codecourier/1-it")
+        return PushResult(sha="5" * 40, branch="codecourier/1-it")
 
     @activity.defn(name="rest")
     async def rest(self, ref: SandboxRef) -> None:
         self.rests += 1
 
     @activity.defn(name="wait")
-    async def wait(self, wait: Wait) -> None:
+    async def wait(self, wait: JobWait) -> None:
         self.waits.append(wait)
 
 
@@ -77,13 +82,13 @@ class Forge:
 async def engine() -> AsyncIterator[WorkflowEnvironment]:
     assert SERVER is not None
     async with await WorkflowEnvironment.start_time_skipping(
-        test_server_existing_path=SERVER, data_converter=CONVERTER
+        test_server_existing_path=SERVER, data_converter=DATA_CONVERTER
     ) as engine:
         yield engine
 
 
 @asynccontextmanager
-async def pushing(forge: Forge) -> AsyncIterator[WorkflowHandle[PushAlone, Pushed]]:
+async def pushing(forge: Forge) -> AsyncIterator[WorkflowHandle[PushAlone, PushResult]]:
     client = forge.engine.client
     async with Worker(
         client,
@@ -108,7 +113,7 @@ async def test_a_push_outlasts_hours_without_github_while_its_sandbox_rests(
     assert forge.rests == len(forge.waits) > 10
     untils = [wait.until for wait in forge.waits if wait.until]
     pauses = [after - before for before, after in pairwise(untils)]
-    assert max(pauses) < timedelta(seconds=LONGEST_REST_SECONDS * 1.1) + timedelta(minutes=5)
+    assert max(pauses) < timedelta(seconds=MAX_ROUND_PAUSE_SECONDS * 1.1) + timedelta(minutes=5)
 
 
 async def test_a_limit_that_github_names_is_rested_through(engine: WorkflowEnvironment) -> None:
@@ -132,8 +137,8 @@ async def test_what_trying_again_does_not_help_ends_at_once(engine: WorkflowEnvi
 
 async def test_a_week_has_an_end(engine: WorkflowEnvironment, monkeypatch: pytest.MonkeyPatch) -> None:
     """A week of two rounds: it fails of what it failed of last."""
-    assert timedelta(seconds=MOST_ROUNDS * LONGEST_REST_SECONDS) > timedelta(days=6)
-    monkeypatch.setattr(activity_calls, "MOST_ROUNDS", 2)
+    assert timedelta(seconds=MAX_ROUNDS * MAX_ROUND_PAUSE_SECONDS) > timedelta(days=6)
+    monkeypatch.setattr(activity_calls, "MAX_ROUNDS", 2)
     forge = Forge(engine, lambda _: AWAY)
     async with pushing(forge) as push:
         with pytest.raises(WorkflowFailureError) as failed:
@@ -148,7 +153,7 @@ async def test_a_week_has_an_end(engine: WorkflowEnvironment, monkeypatch: pytes
 async def test_a_bug_is_given_up_after_the_usual_hour(engine: WorkflowEnvironment) -> None:
     """One of the worker's own, which days do not heal; an outage in between begins the hour anew."""
     began = await engine.get_current_time()
-    bug = ApplicationError("An unexpected error.", type=UNKNOWN)
+    bug = ApplicationError("An unexpected error.", type=UNEXPECTED_ERROR)
     away_until = began + timedelta(hours=2)
     forge = Forge(
         engine, lambda now: bug if now - began < timedelta(minutes=30) or now > away_until else AWAY
@@ -160,10 +165,10 @@ async def test_a_bug_is_given_up_after_the_usual_hour(engine: WorkflowEnvironmen
     error = failed.value.cause
     assert isinstance(error, ActivityError)
     assert isinstance(error.cause, ApplicationError)
-    assert error.cause.type == UNKNOWN
+    assert error.cause.type == UNEXPECTED_ERROR
     assert closed_at is not None
     took = closed_at - away_until  # by the history: the server's own clock may have skipped on by now
-    assert UNKNOWN_PATIENCE <= took < timedelta(days=1), (
+    assert UNEXPECTED_ERROR_TIMEOUT <= took < timedelta(days=1), (
         "rests come on top, and hours that a busy machine skips"
     )
     assert forge.rests == len(forge.waits) > 4

@@ -19,28 +19,35 @@ from temporalio.exceptions import ApplicationError, FailureError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
-from activities.agent.finish import Accepted, FinishCall
-from activities.agent.outcomes import Call, TurnOutcome
+from activities.agent.finish import FinishCall, FinishDecision
+from activities.agent.outcomes import PendingCall, TurnResult
 from activities.agent.sandbox_losses import LostTurn
 from activities.agent.tool_calls import ToolCallInput
 from activities.agent.turns import TurnInput
 from activities.errors import SANDBOX_GONE
-from activities.jobs.active_time import Timed
+from activities.jobs.active_time import TimedResult
 from activities.sandboxes.lifecycle import SANDBOXES_LOST, Provision, SandboxRef
 from kit.ids import new_id
-from kit.temporal import AGENTS_QUEUE, CONVERTER
-from workflows.activity_calls import cause
-from workflows.agent.limits import CHECKPOINT_CALLS, SessionInput, SessionOutcome
+from kit.temporal import AGENTS_QUEUE, DATA_CONVERTER
+from workflows.activity_calls import application_error
+from workflows.agent.limits import CHECKPOINT_CALLS, SessionInput, SessionResult
 from workflows.agent.session import AgentSessionWorkflow
-from workflows.sandboxes.lifecycle import MAX_BEGINNINGS, MAX_REBUILDS, require_checkpoint, surviving
+from workflows.sandboxes.lifecycle import (
+    MAX_PROVISION_ATTEMPTS,
+    MAX_REBUILDS,
+    require_checkpoint,
+    with_sandbox_recovery,
+)
 
 SERVER = shutil.which("temporal-test-server", path=str(Path(sys.executable).parent))
-FINISH = TurnOutcome(next="finish")
+FINISH = TurnResult(next="finish")
 
 
-def writing(calls: int = 1) -> TurnOutcome:
+def writing(calls: int = 1) -> TurnResult:
     """An answer that asks for so many calls that may write."""
-    return TurnOutcome(next="tools", calls=[Call(id=f"call_{each}", name="bash") for each in range(calls)])
+    return TurnResult(
+        next="tools", calls=[PendingCall(id=f"call_{each}", name="bash") for each in range(calls)]
+    )
 
 
 def gone() -> ApplicationError:
@@ -52,7 +59,7 @@ class World:
     """Answers in order; `lost` names the sandboxes that are gone from the start."""
 
     engine: WorkflowEnvironment
-    answers: deque[TurnOutcome]
+    answers: deque[TurnResult]
     has_open_calls: bool = False
     """Whether a lost turn has calls without a result."""
     lost: set[str] = field(default_factory=set)
@@ -66,16 +73,16 @@ class World:
     time_limit_seconds: int | None = None
 
     @activity.defn(name="model_turn")
-    async def model_turn(self, ask: TurnInput) -> TurnOutcome:
+    async def model_turn(self, ask: TurnInput) -> TurnResult:
         self.turns.append(ask)
         return self.answers.popleft()
 
     @activity.defn(name="tool_call")
-    async def tool_call(self, call: ToolCallInput) -> Timed:
+    async def tool_call(self, call: ToolCallInput) -> TimedResult:
         self.calls.append(call)
         if call.sandbox_id in self.lost:
             raise gone()
-        return Timed()
+        return TimedResult()
 
     @activity.defn(name="provision")
     async def provision(self, ask: Provision) -> str:
@@ -101,9 +108,9 @@ class World:
         return self.has_open_calls
 
     @activity.defn(name="accept_finish")
-    async def accept_finish(self, call: FinishCall) -> Accepted:
+    async def accept_finish(self, call: FinishCall) -> FinishDecision:
         self.finishes += 1
-        return Accepted(is_finished=True)
+        return FinishDecision(is_finished=True)
 
     @property
     def activities(self) -> list[Callable[..., object]]:
@@ -117,7 +124,7 @@ class World:
             self.accept_finish,
         ]
 
-    async def play(self) -> SessionOutcome:
+    async def play(self) -> SessionResult:
         told = SessionInput(
             session_id=new_id("ses"),
             job_id=new_id("r"),
@@ -153,14 +160,14 @@ class Saving:
 
     @workflow.run
     async def run(self) -> None:
-        await surviving("r_1", "s_1", partial(require_checkpoint, "r_1"))
+        await with_sandbox_recovery("r_1", "s_1", partial(require_checkpoint, "r_1"))
 
 
 @pytest.fixture(scope="module")
 async def engine() -> AsyncIterator[WorkflowEnvironment]:
     assert SERVER is not None
     async with await WorkflowEnvironment.start_time_skipping(
-        test_server_existing_path=SERVER, data_converter=CONVERTER
+        test_server_existing_path=SERVER, data_converter=DATA_CONVERTER
     ) as engine:
         yield engine
 
@@ -213,7 +220,7 @@ async def test_sandboxes_that_are_lost_before_they_are_ready_are_made_a_few_time
     world = World(engine, deque([writing()]), has_open_calls=True, lost=lost)
     assert await code_of(world.play()) == SANDBOXES_LOST
     assert world.replaced == ["s_1", "s_2", "s_3"]
-    assert len(world.replaced) == MAX_BEGINNINGS
+    assert len(world.replaced) == MAX_PROVISION_ATTEMPTS
     assert len(world.calls) == 1
 
 
@@ -237,5 +244,5 @@ async def code_of(playing: Awaitable[object]) -> str | None:
     with pytest.raises(WorkflowFailureError) as failed:
         await playing
     assert isinstance(failed.value.cause, FailureError)
-    reason = cause(failed.value.cause)
+    reason = application_error(failed.value.cause)
     return reason.type if reason else None

@@ -13,10 +13,10 @@ from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from activities.jobs.merge_launch import MergeInput
-from activities.merging.pull_request_merge import MergeAsk, MergeLook
-from activities.merging.pull_request_merge_jobs import MergeEnd, MergePlan
+from activities.merging.pull_request_merge import MergeAttemptInput, MergeAttemptResult
+from activities.merging.pull_request_merge_jobs import CloseMerge, MergePlan
 from kit.ids import new_id
-from kit.temporal import CONVERTER, STATUS, TASK_QUEUE
+from kit.temporal import DATA_CONVERTER, STATUS, TASK_QUEUE
 from models.merging.merge_job import MergeStatus
 from workflows.merging.pull_request_merge import PullRequestMergeWorkflow
 
@@ -33,12 +33,12 @@ class GitHub:
         return MergePlan(delete_branch=False)
 
     @activity.defn
-    async def attempt_merge(self, ask: MergeAsk) -> MergeLook:
+    async def attempt_merge(self, ask: MergeAttemptInput) -> MergeAttemptResult:
         self.looks += 1
-        return MergeLook(outcome="blocked", head_sha="a" * 40, message="CI is pending.")
+        return MergeAttemptResult(outcome="blocked", head_sha="a" * 40, message="CI is pending.")
 
     @activity.defn
-    async def close_merge(self, end: MergeEnd) -> MergeStatus:
+    async def close_merge(self, end: CloseMerge) -> MergeStatus:
         return MergeStatus.failed
 
 
@@ -68,10 +68,10 @@ async def looks_in_a_day(engine: WorkflowEnvironment, *, has_webhooks: bool) -> 
 
 
 async def test_merge_with_webhooks_polls_github_less(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("workflows.merging.pull_request_merge.LONGEST_WAIT", timedelta(days=1))
+    monkeypatch.setattr("workflows.merging.pull_request_merge.MAX_WAIT", timedelta(days=1))
     assert SERVER is not None
     async with await WorkflowEnvironment.start_time_skipping(
-        test_server_existing_path=SERVER, data_converter=CONVERTER
+        test_server_existing_path=SERVER, data_converter=DATA_CONVERTER
     ) as engine:
         keyword = IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD
         await engine.client.operator_service.add_search_attributes(

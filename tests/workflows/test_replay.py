@@ -12,7 +12,7 @@ from temporalio import workflow
 from temporalio.client import WorkflowHistory
 from temporalio.worker import Replayer
 
-from kit.temporal import CONVERTER
+from kit.temporal import DATA_CONVERTER
 from tests.workflows.changed import CHANGED
 from tests.workflows.histories import CURRENT, SEAL, histories, is_sealed, seal, sums, versions
 from tests.workflows.record import PLAYS
@@ -51,7 +51,7 @@ KINDS = {
 
 
 def replayer(workflows: list[type]) -> Replayer:
-    return Replayer(workflows=workflows, workflow_runner=SANDBOX, data_converter=CONVERTER)
+    return Replayer(workflows=workflows, workflow_runner=SANDBOX, data_converter=DATA_CONVERTER)
 
 
 def recorded(path: Path) -> WorkflowHistory:

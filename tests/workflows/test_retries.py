@@ -10,7 +10,7 @@ from temporalio.exceptions import ActivityError, ApplicationError
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from activities import errors
-from activities.jobs.lifecycle import Wait
+from activities.jobs.lifecycle import JobWait
 from activities.jobs.resumption import Resumption
 from kit.ids import new_id
 from worker.interceptors import ActivityInterceptor
@@ -48,8 +48,8 @@ async def _resumed(_: Resumption) -> None:
     """No worker is lost here."""
 
 
-def working(engine: Client, told: list[Wait]) -> Worker:
-    async def tell(wait: Wait) -> None:
+def working(engine: Client, told: list[JobWait]) -> Worker:
+    async def tell(wait: JobWait) -> None:
         told.append(wait)
 
     return Worker(
@@ -64,22 +64,22 @@ def working(engine: Client, told: list[Wait]) -> Worker:
 
 @pytest.mark.parametrize("is_local", [False, True])
 async def test_a_bug_that_is_corrected_in_time_does_no_harm(engine: Client, is_local: bool) -> None:
-    told: list[Wait] = []
+    told: list[JobWait] = []
     async with working(engine, told):
         run_id = new_id("r")
         assert (
             await engine.execute_workflow(Stumbling.run, is_local, id=run_id, task_queue=QUEUE) == SOUND_FROM
         )
     message = "stumble is tried again: An unexpected error (KeyError); the worker's log has the details."
-    assert told == [Wait(job_id=run_id, code="RETRYING", message=message)] * (SOUND_FROM - 2)
+    assert told == [JobWait(job_id=run_id, code="RETRYING", message=message)] * (SOUND_FROM - 2)
 
 
 @pytest.mark.parametrize("is_local", [False, True])
 async def test_a_bug_that_stays_is_given_up(
     engine: Client, monkeypatch: pytest.MonkeyPatch, is_local: bool
 ) -> None:
-    monkeypatch.setattr(errors, "UNKNOWN_PATIENCE", timedelta(0))
-    monkeypatch.setattr(errors, "MIN_UNKNOWN_ATTEMPTS", SOUND_FROM - 1)
+    monkeypatch.setattr(errors, "UNEXPECTED_ERROR_TIMEOUT", timedelta(0))
+    monkeypatch.setattr(errors, "MIN_UNEXPECTED_ERROR_ATTEMPTS", SOUND_FROM - 1)
     async with working(engine, []):
         with pytest.raises(WorkflowFailureError) as failed:
             await engine.execute_workflow(Stumbling.run, is_local, id=new_id("r"), task_queue=QUEUE)

@@ -20,7 +20,7 @@ from activities.reconcile.admission import (
     START_SCHEDULE,
     TRASH_SCHEDULE,
     NamespaceTaken,
-    owner_of,
+    namespace_owner,
 )
 from kit.temporal import TASK_QUEUE
 
@@ -53,6 +53,6 @@ async def ensure_schedules(client: Client, installation: str) -> None:
         )
         with suppress(ScheduleAlreadyRunningError):
             await client.create_schedule(job.id, schedule)
-        if (owner := await owner_of(client)) not in (None, installation):
+        if (owner := await namespace_owner(client)) not in (None, installation):
             raise NamespaceTaken(client.namespace, owner)
         await client.get_schedule_handle(job.id).trigger()

@@ -17,7 +17,7 @@ from psycopg.rows import TupleRow
 from temporalio.client import Client
 from temporalio.service import RPCError
 
-from activities.webhooks.waking import endpoints_behind, wake
+from activities.webhooks.waking import find_endpoints_behind, wake_endpoint
 from kit.database import Database
 from kit.errors import Unavailable
 from kit.logs import logger
@@ -25,18 +25,18 @@ from kit.settings import Settings
 from kit.tenancy import DatabaseRole
 from models.webhooks.event_polling import EventPoller
 
-LOCK: Final = 0x77_65_62_69
+ADVISORY_LOCK_KEY: Final = 0x77_65_62_69
 """Of PostgreSQL's advisory locks: held by the one that dispatches.  Workers of before hold another one."""
 POLL_SECONDS: Final = 0.2
-TRY_SECONDS: Final = 2.0
-ANSWER_SECONDS: Final = 10.0
+RETRY_SECONDS: Final = 2.0
+QUERY_TIMEOUT_SECONDS: Final = 10.0
 """How long the connection that holds the lock may take to answer."""
 
 log = logger(__name__)
 
 
 @asynccontextmanager
-async def dispatching(settings: Settings, database: Database, client: Client) -> AsyncIterator[None]:
+async def run_dispatcher(settings: Settings, database: Database, client: Client) -> AsyncIterator[None]:
     """Dispatch, or stand by, until the block ends."""
     dispatcher = Dispatcher(settings.sqlalchemy_url.replace("+psycopg", "", 1), database, client)
     task = asyncio.create_task(dispatcher.run(), name="webhook-dispatcher")
@@ -79,20 +79,20 @@ class Dispatcher:
                     await self._dispatch(connection)
             except (psycopg.Error, OSError, TimeoutError, Unavailable, RPCError) as error:
                 log.warning("webhooks.dispatcher_lost", reason=type(error).__name__)
-            await asyncio.sleep(TRY_SECONDS)
+            await asyncio.sleep(RETRY_SECONDS)
 
     async def _stand_by(self, connection: AsyncConnection[tuple[object, ...]]) -> None:
         """Until no other worker dispatches."""
         while True:
-            cursor = await connection.execute("SELECT pg_try_advisory_lock(%s)", [LOCK])
+            cursor = await connection.execute("SELECT pg_try_advisory_lock(%s)", [ADVISORY_LOCK_KEY])
             if await cursor.fetchone() == (True,):
                 return
-            await asyncio.sleep(TRY_SECONDS)
+            await asyncio.sleep(RETRY_SECONDS)
 
     async def _dispatch(self, connection: AsyncConnection[tuple[object, ...]]) -> None:
         async def fetch(sql: str, parameters: Mapping[str, object]) -> Sequence[TupleRow]:
             """On the connection that holds the lock: whoever lost it has lost the lock."""
-            async with asyncio.timeout(ANSWER_SECONDS):
+            async with asyncio.timeout(QUERY_TIMEOUT_SECONDS):
                 return await (await connection.execute(sql.encode(), parameters)).fetchall()
 
         poller = EventPoller(fetch)
@@ -104,5 +104,5 @@ class Dispatcher:
                 await self._wake(projects)
 
     async def _wake(self, projects: Collection[str] | None) -> None:
-        behind = await endpoints_behind(self._database, projects)
-        await asyncio.gather(*(wake(self._client, each) for each in behind))
+        behind = await find_endpoints_behind(self._database, projects)
+        await asyncio.gather(*(wake_endpoint(self._client, each) for each in behind))

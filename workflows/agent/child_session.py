@@ -6,43 +6,43 @@ from typing import TypeVar
 from temporalio import workflow
 from temporalio.common import SearchAttributePair
 
-from activities.agent.sessions import Opened
+from activities.agent.sessions import OpenedSession
 from activities.sandboxes.lifecycle import SandboxRef
-from kit.temporal import AGENTS_QUEUE, KIND, fit_summary
-from workflows.activity_calls import instantly
-from workflows.agent.limits import SessionInput, SessionOutcome
+from kit.temporal import AGENTS_QUEUE, KIND, truncate_summary
+from workflows.activity_calls import run_local
+from workflows.agent.limits import SessionInput, SessionResult
 from workflows.agent.session import AgentSessionWorkflow
-from workflows.sandboxes.lifecycle import ready_sandbox, release_sandbox
+from workflows.sandboxes.lifecycle import provision_sandbox, release_sandbox
 
 S = TypeVar("S")
-Session = workflow.ChildWorkflowHandle[AgentSessionWorkflow, SessionOutcome]
-Opening = Callable[[S, SandboxRef], Awaitable[Opened]]
+ChildSession = workflow.ChildWorkflowHandle[AgentSessionWorkflow, SessionResult]
+OpenActivity = Callable[[S, SandboxRef], Awaitable[OpenedSession]]
 """The activity that opens a job's session."""
 
 
-async def begin_session(told: SessionInput) -> Session:
+async def start_session(told: SessionInput) -> ChildSession:
     return await workflow.start_child_workflow(
         AgentSessionWorkflow.run,
         told,
         id=told.session_id,
         task_queue=AGENTS_QUEUE,
-        static_summary=fit_summary(told.label),
+        static_summary=truncate_summary(told.label),
         search_attributes=workflow.info().typed_search_attributes.updated(
             SearchAttributePair(KIND, "agent-session")
         ),
     )
 
 
-async def read_repository(job_id: str, open: Opening[S], seconds: int) -> None:
+async def run_reading_agent(job_id: str, open: OpenActivity[S], seconds: int) -> None:
     """Let one agent read the repository in a sandbox of its own until it finishes; nothing is pushed.
 
     `open` is the activity that opens its session; what it finished with is in the database.
     seconds: how much active time it has.
     """
-    sandbox_id = await ready_sandbox(job_id)
-    opened = await instantly(open, SandboxRef(job_id=job_id, sandbox_id=sandbox_id))
+    sandbox_id = await provision_sandbox(job_id)
+    opened = await run_local(open, SandboxRef(job_id=job_id, sandbox_id=sandbox_id))
     workflow.set_current_details(f"{opened.label}: an agent reads the repository.")
-    session = await begin_session(
+    session = await start_session(
         SessionInput(
             session_id=opened.session_id,
             job_id=job_id,

@@ -6,11 +6,11 @@ from datetime import datetime, timedelta
 from pydantic import BaseModel
 from temporalio.exceptions import ApplicationError, ChildWorkflowError, FailureError
 
-from activities.agent.outcomes import TurnOutcome
-from models.budgets.reservation import Refusal
+from activities.agent.outcomes import TurnResult
+from models.budgets.reservation import ReservationRefusal
 from models.runs.run_step import Verdict
 
-MOST_NUDGES = 3
+MAX_NUDGES = 3
 """How often in a row an agent is told to go on, before it is given up."""
 CHECKPOINT_CALLS = 10
 """After how many calls that may have changed the work tree a checkpoint is taken within a step."""
@@ -35,7 +35,7 @@ class SessionInput(BaseModel):
     nudges: int = 0
     waits_for_money: bool = True
     """False: a call that cannot be paid for ends it."""
-    refusal: Refusal | None = None
+    refusal: ReservationRefusal | None = None
     """Why its next model call was not made, while it waits for the money."""
     keeps_work: bool = False
     """Its work tree is what it is for: checkpoints are taken of it, and losing it matters."""
@@ -91,7 +91,7 @@ class SessionInput(BaseModel):
         self.journaled = None
 
 
-class SessionOutcome(BaseModel):
+class SessionResult(BaseModel):
     finished: bool
     """False: it was stopped before."""
     verdict: Verdict | None = None
@@ -108,7 +108,7 @@ class SessionOutcome(BaseModel):
     @classmethod
     def of(
         cls, session: SessionInput, *, finished: bool = False, verdict: Verdict | None = None
-    ) -> "SessionOutcome":
+    ) -> "SessionResult":
         return cls(
             finished=finished,
             verdict=verdict,
@@ -120,7 +120,7 @@ class SessionOutcome(BaseModel):
         )
 
     @classmethod
-    def within(cls, error: FailureError) -> "SessionOutcome | None":
+    def within(cls, error: FailureError) -> "SessionResult | None":
         """How far a session had come that failed of a limit; None where it failed of anything else."""
         failure = error.cause if isinstance(error, ChildWorkflowError) else None
         if isinstance(failure, ApplicationError) and failure.details:
@@ -128,34 +128,38 @@ class SessionOutcome(BaseModel):
         return None
 
 
-def keep_limits(session: SessionInput) -> None:
+def require_within_limits(session: SessionInput) -> None:
     """Before a turn.  Raises with a code and what the user can do."""
-    if session.nudges > MOST_NUDGES:
-        raise failure("NO_RESULT", "The agent stopped without finishing. Make the task more precise.")
+    if session.nudges > MAX_NUDGES:
+        raise non_retryable_error(
+            "NO_RESULT", "The agent stopped without finishing. Make the task more precise."
+        )
     if session.turn > session.max_turns:
         used = f"{session.label} used its {session.max_turns} turns."
-        raise failure("TURN_LIMIT", f"{used} Raise the step's maxTurns or split the task.")
-    keep_time_limit(session.active_seconds, session.time_limit_seconds)
+        raise non_retryable_error("TURN_LIMIT", f"{used} Raise the step's maxTurns or split the task.")
+    require_time_left(session.active_seconds, session.time_limit_seconds)
 
 
-def keep_time_limit(active_seconds: float, limit_seconds: int | None) -> None:
+def require_time_left(active_seconds: float, limit_seconds: int | None) -> None:
     """Before anything that takes long.  Raises when the job's active time is used up."""
     if limit_seconds is not None and active_seconds > limit_seconds:
         used = f"Its {limit_seconds} seconds of active time are used up."
-        raise failure("TIME_LIMIT", f"{used} Raise timeoutMs or split the task.")
+        raise non_retryable_error("TIME_LIMIT", f"{used} Raise timeoutMs or split the task.")
 
 
-def heed_refusal(outcome: TurnOutcome) -> None:
+def raise_if_refused(outcome: TurnResult) -> None:
     """After a turn.  Raises when the model will not go on."""
     if outcome.next == "refused":
-        raise failure("MODEL_REFUSED", "The model refused to go on. Rephrase the prompt and start again.")
+        raise non_retryable_error(
+            "MODEL_REFUSED", "The model refused to go on. Rephrase the prompt and start again."
+        )
 
 
-def failure(code: str, sentence: str) -> ApplicationError:
+def non_retryable_error(code: str, sentence: str) -> ApplicationError:
     return ApplicationError(sentence, type=code, non_retryable=True)
 
 
-def limited(error: ApplicationError, session: SessionInput) -> ApplicationError:
-    """The limit that ended a session, with how far it had come: see `SessionOutcome.within`."""
-    reached = SessionOutcome.of(session).model_dump(mode="json")
+def limit_error(error: ApplicationError, session: SessionInput) -> ApplicationError:
+    """The limit that ended a session, with how far it had come: see `SessionResult.within`."""
+    reached = SessionResult.of(session).model_dump(mode="json")
     return ApplicationError(error.message, reached, type=error.type, non_retryable=True)

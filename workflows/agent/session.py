@@ -9,33 +9,33 @@ from temporalio.exceptions import ActivityError, ApplicationError
 from temporalio.types import MethodAsyncSingleParam
 
 with workflow.unsafe.imports_passed_through():
-    from activities.agent.finish import Accepted, FinishCall, Finishing
-    from activities.agent.outcomes import Call, TurnOutcome
-    from activities.agent.sandbox_losses import LostTurn, SandboxLosses
-    from activities.agent.tool_calls import ToolCallInput, ToolCalls
-    from activities.agent.turns import AgentTurns, TurnInput
+    from activities.agent.finish import FinishActivities, FinishCall, FinishDecision
+    from activities.agent.outcomes import PendingCall, TurnResult
+    from activities.agent.sandbox_losses import LostTurn, SandboxLossActivities
+    from activities.agent.tool_calls import ToolCallActivities, ToolCallInput
+    from activities.agent.turns import TurnActivities, TurnInput
     from activities.errors import CONTEXT_TOO_LONG
-    from activities.jobs.active_time import Timed
-    from kit.temporal import LONG
-    from models.agent.session import answer_place
-    from workflows.activity_calls import cause, instantly, patiently, together
+    from activities.jobs.active_time import TimedResult
+    from kit.temporal import LONG_RUNNING
+    from models.agent.session import turn_sequence
+    from workflows.activity_calls import application_error, run_all, run_local, run_with_provider_waits
     from workflows.agent.limits import (
         SessionInput,
-        SessionOutcome,
-        heed_refusal,
-        keep_limits,
-        keep_time_limit,
-        limited,
+        SessionResult,
+        limit_error,
+        raise_if_refused,
+        require_time_left,
+        require_within_limits,
     )
-    from workflows.budgets.waiting import MoneyWait, refusal_of
-    from workflows.sandboxes.lifecycle import is_loss, ready_sandbox, save_checkpoint
+    from workflows.budgets.waiting import SessionBudgetWait, refusal_of
+    from workflows.sandboxes.lifecycle import is_loss, provision_sandbox, save_checkpoint
 
 S = TypeVar("S")
 P = TypeVar("P")
-R = TypeVar("R", bound="Timed")
+R = TypeVar("R", bound="TimedResult")
 
 
-class Stopped(Exception):
+class SessionStopped(Exception):
     """The session is to end as it is."""
 
 
@@ -44,38 +44,38 @@ class AgentSessionWorkflow:
     @workflow.init
     def __init__(self, input: SessionInput) -> None:
         self.session = input.model_copy()
-        self.money = MoneyWait(self.session)
+        self.money = SessionBudgetWait(self.session)
         self.paused = self.stopping = False
         self.call_seconds = 0.0
         """The longest that a call of the last answer was at work."""
 
     @workflow.run
-    async def run(self, input: SessionInput) -> SessionOutcome:
+    async def run(self, input: SessionInput) -> SessionResult:
         try:
             return await self._converse()
-        except Stopped:
-            return SessionOutcome.of(self.session)
+        except SessionStopped:
+            return SessionResult.of(self.session)
         except ApplicationError as limit:
-            raise limited(limit, self.session) from limit
+            raise limit_error(limit, self.session) from limit
 
-    async def _converse(self) -> SessionOutcome:
+    async def _converse(self) -> SessionResult:
         session = self.session
         while True:
             await workflow.wait_condition(lambda: self.stopping or not self.paused)
             if self.stopping:
-                return SessionOutcome.of(session)
+                return SessionResult.of(session)
             if workflow.info().is_continue_as_new_suggested():
                 workflow.continue_as_new(session)
-            keep_limits(session)
+            require_within_limits(session)
             outcome = await self._take_turn()
             session.lost_sandbox = None
-            heed_refusal(outcome)
+            raise_if_refused(outcome)
             if outcome.next == "finished":
-                return SessionOutcome.of(session, finished=True)
+                return SessionResult.of(session, finished=True)
             if outcome.next == "finish":
                 accepted = await self._finish()
                 if accepted.is_finished:
-                    return SessionOutcome.of(session, finished=True, verdict=accepted.verdict)
+                    return SessionResult.of(session, finished=True, verdict=accepted.verdict)
             await self._call_tools(outcome.calls)
             if session.wants_checkpoint(workflow.now()):
                 await self._save()
@@ -101,7 +101,7 @@ class AgentSessionWorkflow:
         """A cap that the session waits for was raised or removed: look at once whether it is enough."""
         self.money.told = True
 
-    async def _take_turn(self) -> TurnOutcome:
+    async def _take_turn(self) -> TurnResult:
         session = self.session
         workflow.set_current_details(f"{session.label}: turn {session.turn} of at most {session.max_turns}")
         ask = TurnInput(
@@ -111,18 +111,18 @@ class AgentSessionWorkflow:
             lost_sandbox=session.lost_sandbox,
         )
         try:
-            return await self._ask_model(AgentTurns.model_turn, ask, f"turn {session.turn}")
+            return await self._ask_model(TurnActivities.model_turn, ask, f"turn {session.turn}")
         except ActivityError as error:
-            failure = cause(error)
+            failure = application_error(error)
             if failure is None or failure.type != CONTEXT_TOO_LONG or not await self._compact():
                 raise
-            return await self._ask_model(AgentTurns.model_turn, ask, f"turn {session.turn}, compacted")
+            return await self._ask_model(TurnActivities.model_turn, ask, f"turn {session.turn}, compacted")
 
     async def _compact(self) -> bool:
         ask = TurnInput(session_id=self.session.session_id, turn=self.session.turn)
-        return (await self._ask_model(AgentTurns.compact, ask, "compact the context")).is_shorter
+        return (await self._ask_model(TurnActivities.compact, ask, "compact the context")).is_shorter
 
-    async def _call_tools(self, calls: list[Call]) -> None:
+    async def _call_tools(self, calls: list[PendingCall]) -> None:
         """Carry out the calls of one answer, all at once; together they take as long as the longest."""
         session = self.session
         self.call_seconds = 0.0
@@ -135,31 +135,31 @@ class AgentSessionWorkflow:
         if inside and is_whole:
             session.journaled = next(ask.journal_key for call, ask in asks if call.in_sandbox)
 
-    def _ask_for(self, call: Call) -> ToolCallInput:
+    def _ask_for(self, call: PendingCall) -> ToolCallInput:
         session = self.session
         return ToolCallInput(
             session_id=session.session_id,
             sandbox_id=session.sandbox_id,
-            sequence=answer_place(session.turn),
+            sequence=turn_sequence(session.turn),
             tool_use_id=call.id,
             after=session.journaled,
         )
 
-    async def _call_tool(self, call: Call, ask: ToolCallInput) -> None:
-        done = await self._agents(ToolCalls.tool_call, ask, call.name)
+    async def _call_tool(self, call: PendingCall, ask: ToolCallInput) -> None:
+        done = await self._agents(ToolCallActivities.tool_call, ask, call.name)
         self.call_seconds = max(self.call_seconds, done.active_seconds)
 
-    async def _finish(self) -> Accepted:
+    async def _finish(self) -> FinishDecision:
         """End as the agent asks, once its work is safe; it has to go on if that was lost meanwhile."""
         session = self.session
         if session.keeps_work and session.unsaved and not await self._save():
-            return Accepted(is_finished=False)
+            return FinishDecision(is_finished=False)
         call = FinishCall(
             session_id=session.session_id,
-            sequence=answer_place(session.turn),
+            sequence=turn_sequence(session.turn),
             unsaved_in=session.unsaved_in,
         )
-        return await instantly(Finishing.accept_finish, call)
+        return await run_local(FinishActivities.accept_finish, call)
 
     async def _save(self) -> bool:
         """Take a checkpoint; False when the sandbox was lost before it was there."""
@@ -178,7 +178,7 @@ class AgentSessionWorkflow:
         What was at work then is given up: it is never repeated, but answered.
         """
         try:
-            await together(*works)
+            await run_all(*works)
         except ActivityError as error:
             if not is_loss(error):
                 raise
@@ -192,18 +192,18 @@ class AgentSessionWorkflow:
         lost = session.sandbox_id
         assert lost, "only a session that has one can lose it"
         session.count_loss(lost)
-        session.sandbox_id = await ready_sandbox(
+        session.sandbox_id = await provision_sandbox(
             session.job_id,
             lost,
-            keep_time=lambda: keep_time_limit(session.active_seconds, session.time_limit_seconds),
+            keep_time=lambda: require_time_left(session.active_seconds, session.time_limit_seconds),
         )
         turn = LostTurn(
             session_id=session.session_id,
-            sequence=answer_place(session.turn),
+            sequence=turn_sequence(session.turn),
             sandbox_id=lost,
             replacement=session.sandbox_id,
         )
-        if not await instantly(SandboxLosses.answer_lost_calls, turn):
+        if not await run_local(SandboxLossActivities.answer_lost_calls, turn):
             session.lost_sandbox = lost
 
     async def _ask_model(self, activity: MethodAsyncSingleParam[S, P, R], arg: P, summary: str) -> R:
@@ -226,9 +226,11 @@ class AgentSessionWorkflow:
                 session.refusal = None
             await workflow.wait_condition(lambda: self.stopping or not self.paused)
             if self.stopping:
-                raise Stopped
+                raise SessionStopped
             if workflow.info().is_continue_as_new_suggested():
                 workflow.continue_as_new(session)
 
     async def _agents(self, activity: MethodAsyncSingleParam[S, P, R], arg: P, summary: str) -> R:
-        return await patiently(self.session.job_id, activity, arg, LONG, summary=summary)
+        return await run_with_provider_waits(
+            self.session.job_id, activity, arg, LONG_RUNNING, summary=summary
+        )

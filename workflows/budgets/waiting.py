@@ -8,29 +8,29 @@ from datetime import datetime, timedelta
 from temporalio import workflow
 from temporalio.exceptions import ActivityError
 
-from activities.budgets.waits import Held, Holding, HoldSession, LetGo
-from models.budgets.money_code import MoneyCode
-from models.budgets.reservation import Refusal
-from workflows.activity_calls import cause, instantly
+from activities.budgets.waits import BudgetHold, BudgetWaitActivities, EndBudgetWait, StartBudgetWait
+from models.budgets.money_code import BudgetWaitCode
+from models.budgets.reservation import ReservationRefusal
+from workflows.activity_calls import application_error, run_local
 from workflows.agent.limits import SessionInput
 
-LOOK_AGAIN = timedelta(minutes=30)
+RECHECK_INTERVAL = timedelta(minutes=30)
 """A raised cap is told by a signal; should it be lost, this is how long it takes to be noticed."""
-LONGEST_PAUSE = 15.0
+MAX_RECHECK_SECONDS = 15.0
 """Seconds between two looks while other calls, which are being answered, hold what is left."""
-SPREAD_SECONDS = 60.0
+MAX_JITTER_SECONDS = 60.0
 """Those who wait for a new month do not all come in its first second."""
 
 
-def refusal_of(error: ActivityError) -> Refusal | None:
+def refusal_of(error: ActivityError) -> ReservationRefusal | None:
     """What an activity was refused for money; None when it failed of something else."""
-    failure = cause(error)
-    if failure is None or failure.type not in list(MoneyCode):
+    failure = application_error(error)
+    if failure is None or failure.type not in list(BudgetWaitCode):
         return None
-    return Refusal.model_validate(failure.details[0])
+    return ReservationRefusal.model_validate(failure.details[0])
 
 
-class MoneyWait:
+class SessionBudgetWait:
     """One session's wait."""
 
     def __init__(self, session: SessionInput) -> None:
@@ -38,17 +38,17 @@ class MoneyWait:
         self.told = False
         """A budget has changed since it was looked at."""
 
-    async def wait(self, refusal: Refusal, is_stopping: Callable[[], bool]) -> bool:
+    async def wait(self, refusal: ReservationRefusal, is_stopping: Callable[[], bool]) -> bool:
         """True when the call can be paid for; False when the session is to stop, or its history is long."""
         session, looks = self.session, 0
         workflow.set_current_details(f"{session.label}: waits for money before turn {session.turn}.")
-        ask = HoldSession(session_id=session.session_id, job_id=session.job_id, refusal=refusal)
+        ask = StartBudgetWait(session_id=session.session_id, job_id=session.job_id, refusal=refusal)
         try:
             while True:
                 self.told = False  # what is told from now on is news to this look
-                if (held := await instantly(Holding.hold_session, ask)) is None:
+                if (held := await run_local(BudgetWaitActivities.hold_session, ask)) is None:
                     break
-                patience = _patience(held, workflow.now(), looks)
+                patience = _recheck_timeout(held, workflow.now(), looks)
                 with suppress(TimeoutError):
                     await workflow.wait_condition(lambda: self.told or is_stopping(), timeout=patience)
                 looks += 1
@@ -64,15 +64,17 @@ class MoneyWait:
 
     async def _let_go(self, *, goes_on: bool) -> None:
         session = self.session
-        ask = LetGo(session_id=session.session_id, job_id=session.job_id, goes_on=goes_on)
-        await instantly(Holding.let_session_go, ask)
+        ask = EndBudgetWait(session_id=session.session_id, job_id=session.job_id, goes_on=goes_on)
+        await run_local(BudgetWaitActivities.let_session_go, ask)
 
 
-def _patience(held: Held, now: datetime, looks: int) -> timedelta:
+def _recheck_timeout(held: BudgetHold, now: datetime, looks: int) -> timedelta:
     """How long until it is looked at again, unless somebody tells before."""
-    if held.code is MoneyCode.reserved:
-        return timedelta(seconds=min(LONGEST_PAUSE, 2.0**looks) * (0.75 + 0.5 * workflow.random().random()))
+    if held.code is BudgetWaitCode.reserved:
+        return timedelta(
+            seconds=min(MAX_RECHECK_SECONDS, 2.0**looks) * (0.75 + 0.5 * workflow.random().random())
+        )
     if held.until is None:
-        return LOOK_AGAIN
-    turn = held.until + timedelta(seconds=SPREAD_SECONDS * workflow.random().random())
-    return min(LOOK_AGAIN, turn - now)
+        return RECHECK_INTERVAL
+    turn = held.until + timedelta(seconds=MAX_JITTER_SECONDS * workflow.random().random())
+    return min(RECHECK_INTERVAL, turn - now)

@@ -8,13 +8,13 @@ from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 from temporalio.types import MethodAsyncSingleParam
 
-from activities.chains.lifecycle import ChainNote, Chains, CloseChain
+from activities.chains.lifecycle import ChainActivities, ChainPause, CloseChain
 from activities.jobs.chain_launch import ChainInput
-from activities.jobs.lifecycle import Ending
+from activities.jobs.lifecycle import JobResult
 from kit.temporal import STATUS
 from models.chains.chain import ChainStatus
-from workflows.activity_calls import instantly
-from workflows.jobs.completion import played, show_end
+from workflows.activity_calls import run_local
+from workflows.jobs.completion import publish_result, run_and_close
 
 S = TypeVar("S")
 
@@ -36,17 +36,19 @@ class ChainControl:
             if self.over or self.chain.paused is paused:
                 return
             self.chain.paused = paused
-            await instantly(Chains.note_chain, ChainNote(chain_id=self.chain.chain_id, paused=paused))
+            await run_local(
+                ChainActivities.note_chain, ChainPause(chain_id=self.chain.chain_id, paused=paused)
+            )
             workflow.upsert_search_attributes([STATUS.value_set("paused" if paused else "running")])
 
     async def play(
         self,
-        work: Coroutine[object, object, Ending],
+        work: Coroutine[object, object, JobResult],
         close: MethodAsyncSingleParam[S, CloseChain, ChainStatus],
     ) -> ChainStatus:
         """Do the work of the attempt and write what came of it; `close` is the activity that does."""
 
-        async def end(ending: Ending) -> ChainStatus:
+        async def end(ending: JobResult) -> ChainStatus:
             self.over = True
             await workflow.wait_condition(workflow.all_handlers_finished)
             said = CloseChain(
@@ -56,8 +58,8 @@ class ChainControl:
                 message=ending.message,
                 run_id=ending.run_id,
             )
-            status = await instantly(close, said)
-            show_end(status, ending.message)
+            status = await run_local(close, said)
+            publish_result(status, ending.message)
             return status
 
-        return await played(work, end)
+        return await run_and_close(work, end)

@@ -4,19 +4,19 @@ from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
-    from activities.chains.sprint_chain import Sprint, SprintChains, SprintEnd
+    from activities.chains.sprint_chain import Sprint, SprintChainActivities, SprintEnd
     from activities.jobs.chain_launch import ChainInput
     from activities.jobs.launch import RunInput
-    from activities.jobs.lifecycle import Ending
+    from activities.jobs.lifecycle import JobResult
     from models.chains.chain import ChainStatus
     from models.jobs.job_registry import SPRINT_CHAIN_WORKFLOW
     from models.runs.run import RunStatus
-    from workflows.activity_calls import heed_cancel, instantly
+    from workflows.activity_calls import raise_if_cancelled, run_local
     from workflows.chains.control import ChainControl
-    from workflows.runs.child_run import play_run
+    from workflows.runs.child_run import run_child
 
 
-STOPPED_LATE = "It was told to stop during its last sprint: all of them are done."
+STOPPED_LATE_MESSAGE = "It was told to stop during its last sprint: all of them are done."
 
 
 @workflow.defn(name=SPRINT_CHAIN_WORKFLOW)
@@ -30,43 +30,45 @@ class SprintChainWorkflow:
 
     @workflow.run
     async def run(self, input: ChainInput) -> ChainStatus:
-        return await self.control.play(self._work(), SprintChains.close_chain)
+        return await self.control.play(self._work(), SprintChainActivities.close_chain)
 
-    async def _work(self) -> Ending:
+    async def _work(self) -> JobResult:
         chain = self.chain
         if chain.index is None:
-            plan = await instantly(SprintChains.begin_chain, chain.chain_id)
+            plan = await run_local(SprintChainActivities.begin_chain, chain.chain_id)
             if plan is None:
-                return Ending(status="cancelled")
+                return JobResult(status="cancelled")
             chain.index, chain.count = plan.index, plan.count
         while chain.index < chain.count:
             await workflow.wait_condition(self._may_go_on)
             if self.stopping:
-                return Ending(status="cancelled")
+                return JobResult(status="cancelled")
             if self.jump is not None:
                 chain.index, self.jump = self.jump, None
             if workflow.info().is_continue_as_new_suggested():
                 workflow.continue_as_new(chain)  # nothing was awaited since: no command is lost on the way
             sprint = Sprint(chain_id=chain.chain_id, index=chain.index)
-            run = await instantly(SprintChains.begin_sprint, sprint)
+            run = await run_local(SprintChainActivities.begin_sprint, sprint)
             status = await self._play(run, sprint)
-            heed_cancel()
+            raise_if_cancelled()
             if status is not RunStatus.completed:
-                return Ending(status="cancelled") if self.stopping else self._failure(run, status)
+                return JobResult(status="cancelled") if self.stopping else self._failure(run, status)
             chain.index += 1
-        return Ending(status="completed", message=STOPPED_LATE if self.stopping else None)
+        return JobResult(status="completed", message=STOPPED_LATE_MESSAGE if self.stopping else None)
 
     def _may_go_on(self) -> bool:
         return (self.stopping or not self.chain.paused) and workflow.all_handlers_finished()
 
     async def _play(self, run: RunInput, sprint: Sprint) -> RunStatus:
         workflow.set_current_details(f"Sprint index {sprint.index} of {self.chain.count} is at work.")
-        await play_run(run)
-        return await instantly(SprintChains.end_sprint, SprintEnd(run_id=run.run_id, **sprint.model_dump()))
+        await run_child(run)
+        return await run_local(
+            SprintChainActivities.end_sprint, SprintEnd(run_id=run.run_id, **sprint.model_dump())
+        )
 
-    def _failure(self, run: RunInput, status: RunStatus) -> Ending:
+    def _failure(self, run: RunInput, status: RunStatus) -> JobResult:
         message = f"Run {run.number} of sprint index {self.chain.index} is {status}: look at it, then resume."
-        return Ending(status="failed", code="SPRINT_FAILED", message=message, run_id=run.run_id)
+        return JobResult(status="failed", code="SPRINT_FAILED", message=message, run_id=run.run_id)
 
     @workflow.update(name="pause")
     async def pause(self) -> None:
@@ -84,7 +86,7 @@ class SprintChainWorkflow:
         """Let the active sprint finish, then end as cancelled; as completed if that was the last one."""
         self.stopping = True
         if workflow.patched("sprint-chain-stopping"):
-            await instantly(SprintChains.mark_stopping, self.chain.chain_id)
+            await run_local(SprintChainActivities.mark_stopping, self.chain.chain_id)
 
     @pause.validator
     def _may_pause(self) -> None:

@@ -3,16 +3,16 @@
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from activities.chains.work_chain import IssueEnd, IssuePlace, WorkChains
+    from activities.chains.work_chain import ChainIssue, IssueEnd, WorkChainActivities
     from activities.jobs.chain_launch import ChainInput
     from activities.jobs.launch import RunInput
-    from activities.jobs.lifecycle import Ending
+    from activities.jobs.lifecycle import JobResult
     from models.chains.chain import ChainStatus
     from models.jobs.job_registry import WORK_CHAIN_WORKFLOW
     from models.runs.run import RunStatus
-    from workflows.activity_calls import heed_cancel, instantly
+    from workflows.activity_calls import raise_if_cancelled, run_local
     from workflows.chains.control import ChainControl
-    from workflows.runs.child_run import play_run
+    from workflows.runs.child_run import run_child
 
 
 @workflow.defn(name=WORK_CHAIN_WORKFLOW)
@@ -24,43 +24,45 @@ class WorkChainWorkflow:
 
     @workflow.run
     async def run(self, input: ChainInput) -> ChainStatus:
-        return await self.control.play(self._work(), WorkChains.close_work_chain)
+        return await self.control.play(self._work(), WorkChainActivities.close_work_chain)
 
-    async def _work(self) -> Ending:
+    async def _work(self) -> JobResult:
         chain = self.chain
         if chain.index is None:
-            plan = await instantly(WorkChains.begin_work_chain, chain.chain_id)
+            plan = await run_local(WorkChainActivities.begin_work_chain, chain.chain_id)
             if plan is None:
-                return Ending(status="cancelled")
+                return JobResult(status="cancelled")
             chain.index, chain.count = plan.index, plan.count
         while chain.index < chain.count:
             await workflow.wait_condition(self._may_go_on)
             if workflow.info().is_continue_as_new_suggested():
                 workflow.continue_as_new(chain)  # nothing was awaited since: no command is lost on the way
-            place = IssuePlace(chain_id=chain.chain_id, index=chain.index)
-            run = await instantly(WorkChains.begin_issue, place)
+            place = ChainIssue(chain_id=chain.chain_id, index=chain.index)
+            run = await run_local(WorkChainActivities.begin_issue, place)
             if run is not None:
                 status = await self._play(run, place)
-                heed_cancel()
+                raise_if_cancelled()
                 if status is not RunStatus.completed:
                     return self._failure(run, status)
             chain.index += 1
-        return Ending(status="completed")
+        return JobResult(status="completed")
 
     def _may_go_on(self) -> bool:
         return not self.chain.paused and workflow.all_handlers_finished()
 
-    async def _play(self, run: RunInput, place: IssuePlace) -> RunStatus:
+    async def _play(self, run: RunInput, place: ChainIssue) -> RunStatus:
         workflow.set_current_details(f"Issue index {place.index} of {self.chain.count}: {run.name}")
-        await play_run(run)
-        return await instantly(WorkChains.end_issue, IssueEnd(run_id=run.run_id, **place.model_dump()))
+        await run_child(run)
+        return await run_local(
+            WorkChainActivities.end_issue, IssueEnd(run_id=run.run_id, **place.model_dump())
+        )
 
-    def _failure(self, run: RunInput, status: RunStatus) -> Ending:
+    def _failure(self, run: RunInput, status: RunStatus) -> JobResult:
         message = (
             f"Run {run.number} on issue index {self.chain.index}, “{run.name}”, is {status}: "
             "look at it, then start the chain again."
         )
-        return Ending(status="failed", code="ISSUE_FAILED", message=message, run_id=run.run_id)
+        return JobResult(status="failed", code="ISSUE_FAILED", message=message, run_id=run.run_id)
 
     @workflow.update(name="pause")
     async def pause(self) -> None:

@@ -3,9 +3,9 @@
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from activities.github.hints import GITHUB_HINTS_WORKFLOW, HINT_NOTED, GithubHints, HintsInput
-    from kit.temporal import PATIENT
-    from workflows.persistent_calls import persist
+    from activities.github.hints import GITHUB_HINTS_WORKFLOW, HINT_SIGNAL, GithubHintActivities, HintsInput
+    from kit.temporal import EXTERNAL
+    from workflows.persistent_calls import run_until_done
 
 
 @workflow.defn(name=GITHUB_HINTS_WORKFLOW)
@@ -21,12 +21,12 @@ class GithubHintsWorkflow:
             if workflow.info().is_continue_as_new_suggested():
                 workflow.continue_as_new(input)  # which reads at once, so that no hint is missed
             self.has_new_hint = False
-            outcome = await persist(
-                GithubHints.look_into_hints, input.run_id, PATIENT, summary="read hints on GitHub"
+            outcome = await run_until_done(
+                GithubHintActivities.look_into_hints, input.run_id, EXTERNAL, summary="read hints on GitHub"
             )
             is_more = outcome is True
 
-    @workflow.signal(name=HINT_NOTED)
+    @workflow.signal(name=HINT_SIGNAL)
     def note_hint(self) -> None:
         """There is another hint."""
         self.has_new_hint = True

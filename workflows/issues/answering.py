@@ -6,21 +6,21 @@ from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
-    from activities.issues.answer_delivery import TellRun, ToldRuns
-    from activities.issues.answering import AnsweringSessions, Review
-    from activities.issues.questions import SessionQuestions
+    from activities.issues.answer_delivery import AnswerDelivery, AnswerRecipient
+    from activities.issues.answering import AnsweringActivities, Review
+    from activities.issues.questions import QuestionActivities
     from activities.jobs.job_launch import JobInput
-    from activities.jobs.lifecycle import CloseJob, Ending
-    from kit.temporal import PATIENT, STATUS
+    from activities.jobs.lifecycle import CloseJob, JobResult
+    from kit.temporal import EXTERNAL, STATUS
     from models.issues.answering_session import AnsweringStatus
     from models.issues.session_question import QuestionStatus
     from models.jobs.job_registry import ANSWERING_WORKFLOW
-    from workflows.activity_calls import instantly, patiently
-    from workflows.agent.child_session import Opening, read_repository
-    from workflows.jobs.completion import played, show_end
+    from workflows.activity_calls import run_local, run_with_provider_waits
+    from workflows.agent.child_session import OpenActivity, run_reading_agent
+    from workflows.jobs.completion import publish_result, run_and_close
     from workflows.sandboxes.lifecycle import release_sandbox
 
-FIRST_LOOK, LONGEST_PAUSE = timedelta(seconds=1), timedelta(seconds=30)
+FIRST_POLL_INTERVAL, MAX_POLL_INTERVAL = timedelta(seconds=1), timedelta(seconds=30)
 
 
 @workflow.defn(name=ANSWERING_WORKFLOW)
@@ -34,46 +34,48 @@ class AnsweringSessionWorkflow:
 
     @workflow.run
     async def run(self, input: JobInput) -> AnsweringStatus:
-        return await played(self._work(), self._close)
+        return await run_and_close(self._work(), self._close)
 
-    async def _work(self) -> Ending:
-        plan = await instantly(AnsweringSessions.begin_answering, self.id)
+    async def _work(self) -> JobResult:
+        plan = await run_local(AnsweringActivities.begin_answering, self.id)
         if plan is None:
-            return Ending(status="cancelled")
+            return JobResult(status="cancelled")
         await self._await_scan(plan.issue_session_id)
-        await self._read(SessionQuestions.open_asker, plan.time_limit_seconds)
-        asked = self.waiting = await instantly(SessionQuestions.ask_questions, self.id)
+        await self._read(QuestionActivities.open_asker, plan.time_limit_seconds)
+        asked = self.waiting = await run_local(QuestionActivities.ask_questions, self.id)
         workflow.upsert_search_attributes([STATUS.value_set(AnsweringStatus.active)])
         workflow.set_current_details(f"{self.waiting} questions wait for their reviews.")
         await workflow.wait_condition(lambda: self.accepted or self.waiting == 0)
         await workflow.wait_condition(workflow.all_handlers_finished)
         self.over = True
-        await instantly(AnsweringSessions.accept_reviews, self.id)
+        await run_local(AnsweringActivities.accept_reviews, self.id)
         workflow.upsert_search_attributes([STATUS.value_set(AnsweringStatus.reviewed)])
         if not asked:
-            return Ending(status="completed")
-        await self._read(SessionQuestions.open_answerer, plan.time_limit_seconds)
-        for run_id in await instantly(SessionQuestions.keep_answers, self.id):
-            tell = TellRun(answering_session_id=self.id, run_id=run_id)
-            await patiently(self.id, ToldRuns.tell_run, tell, PATIENT, summary=f"tell {run_id} the answers")
-        return Ending(status="completed")
+            return JobResult(status="completed")
+        await self._read(QuestionActivities.open_answerer, plan.time_limit_seconds)
+        for run_id in await run_local(QuestionActivities.keep_answers, self.id):
+            tell = AnswerRecipient(answering_session_id=self.id, run_id=run_id)
+            await run_with_provider_waits(
+                self.id, AnswerDelivery.tell_run, tell, EXTERNAL, summary=f"tell {run_id} the answers"
+            )
+        return JobResult(status="completed")
 
     async def _await_scan(self, issue_session_id: str) -> None:
         workflow.set_current_details("Waits for the issue session to end.")
-        pause = FIRST_LOOK
-        while not await instantly(AnsweringSessions.has_scan_ended, issue_session_id):
+        pause = FIRST_POLL_INTERVAL
+        while not await run_local(AnsweringActivities.has_scan_ended, issue_session_id):
             await workflow.sleep(pause)
-            pause = min(pause * 1.5, LONGEST_PAUSE)
+            pause = min(pause * 1.5, MAX_POLL_INTERVAL)
 
-    async def _read(self, open: Opening[SessionQuestions], seconds: int) -> None:
-        await read_repository(self.id, open, seconds)
+    async def _read(self, open: OpenActivity[QuestionActivities], seconds: int) -> None:
+        await run_reading_agent(self.id, open, seconds)
 
-    async def _close(self, ending: Ending) -> AnsweringStatus:
+    async def _close(self, ending: JobResult) -> AnsweringStatus:
         self.over = True
         await release_sandbox(self.id)
         await workflow.wait_condition(workflow.all_handlers_finished)
-        status = await instantly(AnsweringSessions.close_answering, CloseJob(job_id=self.id, ending=ending))
-        show_end(status, ending.message)
+        status = await run_local(AnsweringActivities.close_answering, CloseJob(job_id=self.id, ending=ending))
+        publish_result(status, ending.message)
         return status
 
     @workflow.update
@@ -81,8 +83,8 @@ class AnsweringSessionWorkflow:
         """A member's review of a question; the last one lets the session go on."""
         await workflow.wait_condition(lambda: self.over or self.waiting is not None)
         self._may_still_review()
-        left = await instantly(
-            AnsweringSessions.record_review,
+        left = await run_local(
+            AnsweringActivities.record_review,
             Review(question_id=question_id, status=status, correction=correction or None, reviewed_by=by),
         )
         self.waiting = min(self.waiting or 0, left)  # of two at once, the first may hear of its own last

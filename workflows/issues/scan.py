@@ -3,14 +3,14 @@
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from activities.issues.scan import IssueSessions
+    from activities.issues.scan import IssueScanActivities
     from activities.jobs.job_launch import JobInput
-    from activities.jobs.lifecycle import CloseJob, Ending
+    from activities.jobs.lifecycle import CloseJob, JobResult
     from models.issues.issue_session import IssueSessionStatus
     from models.jobs.job_registry import ISSUE_SESSION_WORKFLOW
-    from workflows.activity_calls import instantly
-    from workflows.agent.child_session import read_repository
-    from workflows.jobs.completion import played, show_end
+    from workflows.activity_calls import run_local
+    from workflows.agent.child_session import run_reading_agent
+    from workflows.jobs.completion import publish_result, run_and_close
     from workflows.sandboxes.lifecycle import release_sandbox
 
 
@@ -22,17 +22,19 @@ class IssueSessionWorkflow:
 
     @workflow.run
     async def run(self, input: JobInput) -> IssueSessionStatus:
-        return await played(self._work(), self._close)
+        return await run_and_close(self._work(), self._close)
 
-    async def _work(self) -> Ending:
-        plan = await instantly(IssueSessions.begin_issue_session, self.id)
+    async def _work(self) -> JobResult:
+        plan = await run_local(IssueScanActivities.begin_issue_session, self.id)
         if plan is None:
-            return Ending(status="cancelled")
-        await read_repository(self.id, IssueSessions.open_scout, plan.time_limit_seconds)
-        return Ending(status="completed")
+            return JobResult(status="cancelled")
+        await run_reading_agent(self.id, IssueScanActivities.open_scout, plan.time_limit_seconds)
+        return JobResult(status="completed")
 
-    async def _close(self, ending: Ending) -> IssueSessionStatus:
+    async def _close(self, ending: JobResult) -> IssueSessionStatus:
         await release_sandbox(self.id)
-        status = await instantly(IssueSessions.close_issue_session, CloseJob(job_id=self.id, ending=ending))
-        show_end(status, ending.message)
+        status = await run_local(
+            IssueScanActivities.close_issue_session, CloseJob(job_id=self.id, ending=ending)
+        )
+        publish_result(status, ending.message)
         return status

@@ -8,34 +8,34 @@ from typing import TypeVar
 from temporalio import workflow
 from temporalio.exceptions import FailureError, is_cancelled_exception
 
-from activities.jobs.lifecycle import Ending
-from kit.cancellation import begun
+from activities.jobs.lifecycle import JobResult
+from kit.cancellation import spawn
 from kit.temporal import STATUS
-from workflows.activity_calls import cause
+from workflows.activity_calls import application_error
 from workflows.bugs import BUG_CODE, BUG_MESSAGE, is_bug
 
 T = TypeVar("T")
-BUG = Ending(status="failed", code=BUG_CODE, message=BUG_MESSAGE)
+UNEXPECTED_ERROR_RESULT = JobResult(status="failed", code=BUG_CODE, message=BUG_MESSAGE)
 """What is written on a job's row when a bug ends its workflow."""
 
 
-def ending_of(error: FailureError | asyncio.CancelledError) -> Ending:
+def to_job_result(error: FailureError | asyncio.CancelledError) -> JobResult:
     """Cancelled, or failed with the code and the sentence that the error brings along.
 
     What fails after a cancel does so because of it: when a worker dies, the engine tries nothing again.
     """
     is_cancel = is_cancelled_exception(error) or workflow.cancellation_reason() is not None
     if is_cancel or not isinstance(error, FailureError):
-        return Ending(status="cancelled")
-    failure = cause(error)
+        return JobResult(status="cancelled")
+    failure = application_error(error)
     if failure is None or failure.type is None:
         sentence = "A part of it took longer than it may. Start it again."
-        return Ending(status="failed", code="TIMEOUT", message=sentence)
-    return Ending(status="failed", code=failure.type, message=failure.message)
+        return JobResult(status="failed", code="TIMEOUT", message=sentence)
+    return JobResult(status="failed", code=failure.type, message=failure.message)
 
 
-async def played(
-    work: Coroutine[object, object, Ending], close: Callable[[Ending], Coroutine[object, object, T]]
+async def run_and_close(
+    work: Coroutine[object, object, JobResult], close: Callable[[JobResult], Coroutine[object, object, T]]
 ) -> T:
     """Do a job's work, then what ends it, once and whatever happened; what `close` gives.
 
@@ -46,12 +46,12 @@ async def played(
     try:
         ending = await work
     except (FailureError, asyncio.CancelledError) as error:
-        ending = ending_of(error)
+        ending = to_job_result(error)
     except Exception as error:
         if not is_bug(error):
             raise
-        ending, bug = BUG, error
-    closing = begun(close(ending))
+        ending, bug = UNEXPECTED_ERROR_RESULT, error
+    closing = spawn(close(ending))
     with suppress(asyncio.CancelledError):
         await asyncio.shield(closing)
     status = await closing
@@ -60,7 +60,7 @@ async def played(
     return status
 
 
-def show_end(status: str, message: str | None) -> None:
+def publish_result(status: str, message: str | None) -> None:
     """How it ended, for operators: in the list and on the workflow's own page."""
     workflow.upsert_search_attributes([STATUS.value_set(status)])
     workflow.set_current_details(f"{status.capitalize()}. {message or ''}")

@@ -4,15 +4,15 @@ from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from activities.jobs.job_launch import JobInput
-    from activities.jobs.lifecycle import CloseJob, Ending
-    from activities.learnings.extractions import LearningExtractions
-    from kit.temporal import PATIENT
+    from activities.jobs.lifecycle import CloseJob, JobResult
+    from activities.learnings.extractions import ExtractionActivities
+    from kit.temporal import EXTERNAL
     from models.jobs.job_registry import EXTRACTION_WORKFLOW
     from models.learnings.extraction import ExtractionStatus
-    from workflows.activity_calls import instantly, patiently
-    from workflows.agent.child_session import begin_session
+    from workflows.activity_calls import run_local, run_with_provider_waits
+    from workflows.agent.child_session import start_session
     from workflows.agent.limits import SessionInput
-    from workflows.jobs.completion import played, show_end
+    from workflows.jobs.completion import publish_result, run_and_close
 
 
 @workflow.defn(name=EXTRACTION_WORKFLOW)
@@ -23,17 +23,17 @@ class LearningExtractionWorkflow:
 
     @workflow.run
     async def run(self, input: JobInput) -> ExtractionStatus:
-        return await played(self._work(), self._close)
+        return await run_and_close(self._work(), self._close)
 
-    async def _work(self) -> Ending:
-        plan = await instantly(LearningExtractions.begin_extraction, self.id)
+    async def _work(self) -> JobResult:
+        plan = await run_local(ExtractionActivities.begin_extraction, self.id)
         if plan is None:
-            return Ending(status="cancelled")
-        opened = await patiently(
-            self.id, LearningExtractions.open_extractor, self.id, PATIENT, summary="read the transcript"
+            return JobResult(status="cancelled")
+        opened = await run_with_provider_waits(
+            self.id, ExtractionActivities.open_extractor, self.id, EXTERNAL, summary="read the transcript"
         )
         workflow.set_current_details("An agent looks for learnings in the transcript of the run.")
-        session = await begin_session(
+        session = await start_session(
             SessionInput(
                 session_id=opened.session_id,
                 job_id=self.id,
@@ -44,11 +44,11 @@ class LearningExtractionWorkflow:
             )
         )
         await session
-        return Ending(status="completed")
+        return JobResult(status="completed")
 
-    async def _close(self, ending: Ending) -> ExtractionStatus:
-        status = await instantly(
-            LearningExtractions.close_extraction, CloseJob(job_id=self.id, ending=ending)
+    async def _close(self, ending: JobResult) -> ExtractionStatus:
+        status = await run_local(
+            ExtractionActivities.close_extraction, CloseJob(job_id=self.id, ending=ending)
         )
-        show_end(status, ending.message)
+        publish_result(status, ending.message)
         return status

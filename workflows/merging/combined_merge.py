@@ -7,28 +7,38 @@ from temporalio.exceptions import FailureError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from activities.jobs.job_launch import JobInput
-    from activities.jobs.lifecycle import CloseJob, Ending
-    from activities.merging.combined_merge import Integrating, PullOutcome, PullPlace
-    from activities.merging.combined_merge_jobs import Checked, Conflict, Integrations
-    from activities.merging.combined_pull_request import UnifiedPullRequests
+    from activities.jobs.lifecycle import CloseJob, JobResult
+    from activities.merging.combined_merge import CombinedMergeActivities, PullMerge, PullMergeResult
+    from activities.merging.combined_merge_jobs import CheckedCommit, CombinedMergeJobActivities, PullConflict
+    from activities.merging.combined_pull_request import CombinedPullRequestActivities
     from activities.sandboxes.lifecycle import SandboxRef
-    from kit.temporal import DELIVERY, LONG, PATIENT
-    from models.jobs.job_registry import INTEGRATION_WORKFLOW
+    from kit.temporal import EXTERNAL, LONG_RUNNING, WEBHOOK_DELIVERY
+    from models.jobs.job_registry import COMBINED_MERGE_WORKFLOW
     from models.merging.merge_job import MergeStatus
-    from workflows.activity_calls import WHOLE, cause, instantly, patiently
-    from workflows.agent.child_session import begin_session
-    from workflows.agent.limits import SessionInput, SessionOutcome
-    from workflows.jobs.completion import played, show_end
-    from workflows.sandboxes.lifecycle import ready_sandbox, release_sandbox, rest_sandbox, surviving
-    from workflows.verification.fresh_command import run_afresh
+    from workflows.activity_calls import (
+        WAIT_FOR_COMPLETION,
+        application_error,
+        run_local,
+        run_with_provider_waits,
+    )
+    from workflows.agent.child_session import start_session
+    from workflows.agent.limits import SessionInput, SessionResult
+    from workflows.jobs.completion import publish_result, run_and_close
+    from workflows.sandboxes.lifecycle import (
+        pause_sandbox,
+        provision_sandbox,
+        release_sandbox,
+        with_sandbox_recovery,
+    )
+    from workflows.verification.fresh_command import run_fresh_command
 
-CHECK_MS = 1_800_000
+CHECK_TIMEOUT_MS = 1_800_000
 """How long the check command may take each time."""
-NOTHING = "None of the pull requests could be merged; the job's `conflicts` say why of each."
+NOTHING_MERGED_MESSAGE = "None of the pull requests could be merged; the job's `conflicts` say why of each."
 
 
-@workflow.defn(name=INTEGRATION_WORKFLOW)
-class MergeWorkflow:
+@workflow.defn(name=COMBINED_MERGE_WORKFLOW)
+class CombinedMergeWorkflow:
     @workflow.init
     def __init__(self, input: JobInput) -> None:
         self.id = input.job_id
@@ -42,48 +52,56 @@ class MergeWorkflow:
 
     @workflow.run
     async def run(self, input: JobInput) -> MergeStatus:
-        return await played(self._work(), self._close)
+        return await run_and_close(self._work(), self._close)
 
-    async def _work(self) -> Ending:
-        plan = await instantly(Integrations.begin_integration, self.id)
+    async def _work(self) -> JobResult:
+        plan = await run_local(CombinedMergeJobActivities.begin_integration, self.id)
         if plan is None:
-            return Ending(status="cancelled")
+            return JobResult(status="cancelled")
         self.time_limit_seconds = plan.time_limit_seconds
-        await patiently(
-            self.id, Integrating.describe_pulls, self.id, PATIENT, summary="read the pull requests"
+        await run_with_provider_waits(
+            self.id,
+            CombinedMergeActivities.describe_pulls,
+            self.id,
+            EXTERNAL,
+            summary="read the pull requests",
         )
-        self.sandbox_id = await ready_sandbox(self.id)
+        self.sandbox_id = await provision_sandbox(self.id)
         for number in plan.numbers:
             workflow.set_current_details(f"Merges #{number}, one of {len(plan.numbers)}.")
             await self._merge(number, plan.check_command)
-        pushed, self.sandbox_id = await surviving(self.id, self.sandbox_id, self._push)
+        pushed, self.sandbox_id = await with_sandbox_recovery(self.id, self.sandbox_id, self._push)
         if not pushed:
-            return Ending(status="failed", code="NOTHING_MERGED", message=NOTHING)
-        await patiently(
+            return JobResult(status="failed", code="NOTHING_MERGED", message=NOTHING_MERGED_MESSAGE)
+        await run_with_provider_waits(
             self.id,
-            UnifiedPullRequests.open_unified,
+            CombinedPullRequestActivities.open_unified,
             self.id,
-            PATIENT,
+            EXTERNAL,
             summary="open the pull request",
-            cancellation=WHOLE,
+            cancellation=WAIT_FOR_COMPLETION,
         )
-        await patiently(
-            self.id, UnifiedPullRequests.tell_originals, self.id, PATIENT, summary="comment the originals"
+        await run_with_provider_waits(
+            self.id,
+            CombinedPullRequestActivities.tell_originals,
+            self.id,
+            EXTERNAL,
+            summary="comment the originals",
         )
-        return Ending(status="completed")
+        return JobResult(status="completed")
 
     async def _merge(self, number: int, check_command: str | None) -> None:
         """Settle one pull request, with an agent's help where it conflicts.
 
         What its code does while it is checked cannot change what is merged: that is in a sandbox of its own.
         """
-        tried, self.sandbox_id = await surviving(
+        tried, self.sandbox_id = await with_sandbox_recovery(
             self.id, self.sandbox_id, lambda box: self._settle(number, box)
         )
         self.active_seconds += tried.active_seconds
         if tried.outcome == "conflict":
             gave_up = await self._solve(number, tried.paths)
-            tried, self.sandbox_id = await surviving(
+            tried, self.sandbox_id = await with_sandbox_recovery(
                 self.id, self.sandbox_id, lambda box: self._conclude(number, box, gave_up)
             )
             self.active_seconds += tried.active_seconds
@@ -91,14 +109,14 @@ class MergeWorkflow:
             await self._check(number, tried.commit_sha, check_command)
 
     async def _check(self, number: int, sha: str, command: str) -> None:
-        result = await run_afresh(self.id, sha, command, CHECK_MS)
-        checked = Checked(job_id=self.id, number=number, commit_sha=sha, command=command, result=result)
-        await instantly(Integrations.settle_checked, checked)
+        result = await run_fresh_command(self.id, sha, command, CHECK_TIMEOUT_MS)
+        checked = CheckedCommit(job_id=self.id, number=number, commit_sha=sha, command=command, result=result)
+        await run_local(CombinedMergeJobActivities.settle_checked, checked)
 
     async def _solve(self, number: int, paths: list[str]) -> str | None:
         """Let an agent solve the conflicts; why it could not, where it could not."""
-        where = Conflict(job_id=self.id, sandbox_id=self.sandbox_id, number=number, paths=paths)
-        opened = await instantly(Integrations.open_solver, where)
+        where = PullConflict(job_id=self.id, sandbox_id=self.sandbox_id, number=number, paths=paths)
+        opened = await run_local(CombinedMergeJobActivities.open_solver, where)
         told = SessionInput(
             session_id=opened.session_id,
             job_id=self.id,
@@ -109,43 +127,49 @@ class MergeWorkflow:
             active_seconds=self.active_seconds,
         )
         try:
-            outcome = await (await begin_session(told))
+            outcome = await (await start_session(told))
         except FailureError as error:
             if is_cancelled_exception(error):
                 raise
-            failure = cause(error)
-            if reached := SessionOutcome.within(error):
+            failure = application_error(error)
+            if reached := SessionResult.within(error):
                 self._go_on_from(reached)
             return failure.message if failure else "The agent took too long."
         self._go_on_from(outcome)
         return None
 
-    def _go_on_from(self, reached: SessionOutcome) -> None:
+    def _go_on_from(self, reached: SessionResult) -> None:
         self.sandbox_id = reached.sandbox_id or self.sandbox_id
         self.active_seconds = reached.active_seconds
 
-    async def _settle(self, number: int, sandbox_id: str) -> PullOutcome:
-        place = PullPlace(job_id=self.id, sandbox_id=sandbox_id, number=number)
-        return await patiently(self.id, Integrating.merge_pull, place, LONG, summary=f"merge #{number}")
+    async def _settle(self, number: int, sandbox_id: str) -> PullMergeResult:
+        place = PullMerge(job_id=self.id, sandbox_id=sandbox_id, number=number)
+        return await run_with_provider_waits(
+            self.id, CombinedMergeActivities.merge_pull, place, LONG_RUNNING, summary=f"merge #{number}"
+        )
 
-    async def _conclude(self, number: int, sandbox_id: str, gave_up: str | None) -> PullOutcome:
-        place = PullPlace(job_id=self.id, sandbox_id=sandbox_id, number=number, gave_up=gave_up)
-        return await patiently(self.id, Integrating.conclude_pull, place, LONG, summary=f"conclude #{number}")
+    async def _conclude(self, number: int, sandbox_id: str, gave_up: str | None) -> PullMergeResult:
+        place = PullMerge(job_id=self.id, sandbox_id=sandbox_id, number=number, gave_up=gave_up)
+        return await run_with_provider_waits(
+            self.id, CombinedMergeActivities.conclude_pull, place, LONG_RUNNING, summary=f"conclude #{number}"
+        )
 
     async def _push(self, sandbox_id: str) -> bool:
         ref = SandboxRef(job_id=self.id, sandbox_id=sandbox_id)
-        return await patiently(
+        return await run_with_provider_waits(
             self.id,
-            UnifiedPullRequests.push_integration,
+            CombinedPullRequestActivities.push_integration,
             ref,
-            DELIVERY,
+            WEBHOOK_DELIVERY,
             summary="push the branch",
-            cancellation=WHOLE,
-            rest=partial(rest_sandbox, self.id, sandbox_id),
+            cancellation=WAIT_FOR_COMPLETION,
+            rest=partial(pause_sandbox, self.id, sandbox_id),
         )
 
-    async def _close(self, ending: Ending) -> MergeStatus:
+    async def _close(self, ending: JobResult) -> MergeStatus:
         await release_sandbox(self.id)
-        status = await instantly(Integrations.close_integration, CloseJob(job_id=self.id, ending=ending))
-        show_end(status, ending.message)
+        status = await run_local(
+            CombinedMergeJobActivities.close_integration, CloseJob(job_id=self.id, ending=ending)
+        )
+        publish_result(status, ending.message)
         return status

@@ -6,23 +6,27 @@ from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
-    from activities.jobs.lifecycle import Ending
-    from activities.jobs.merge_launch import FIRST_PAUSE, MergeInput
-    from activities.merging.pull_request_merge import MergeAsk, MergeLook, PullRequestMerging
-    from activities.merging.pull_request_merge_jobs import MergeEnd, MergeJobs
-    from kit.temporal import PATIENT
-    from models.jobs.job_registry import MERGE_WORKFLOW
+    from activities.jobs.lifecycle import JobResult
+    from activities.jobs.merge_launch import FIRST_POLL_INTERVAL, MergeInput
+    from activities.merging.pull_request_merge import (
+        MergeAttemptInput,
+        MergeAttemptResult,
+        PullRequestMergeActivities,
+    )
+    from activities.merging.pull_request_merge_jobs import CloseMerge, PullRequestMergeJobActivities
+    from kit.temporal import EXTERNAL
+    from models.jobs.job_registry import PULL_REQUEST_MERGE_WORKFLOW
     from models.merging.merge_job import MergeStatus
-    from workflows.activity_calls import WHOLE, instantly, patiently
-    from workflows.github.polling import news, next_pause
-    from workflows.jobs.completion import played, show_end
+    from workflows.activity_calls import WAIT_FOR_COMPLETION, run_local, run_with_provider_waits
+    from workflows.github.polling import next_pause, wait_for_signal
+    from workflows.jobs.completion import publish_result, run_and_close
 
-LONGEST_WAIT = timedelta(days=7)
-LONGEST_PAUSE = timedelta(minutes=5)
-CI_APPEARS_IN = timedelta(minutes=1)
+MAX_WAIT = timedelta(days=7)
+MAX_POLL_INTERVAL = timedelta(minutes=5)
+CI_APPEARANCE_TIMEOUT = timedelta(minutes=1)
 
 
-@workflow.defn(name=MERGE_WORKFLOW)
+@workflow.defn(name=PULL_REQUEST_MERGE_WORKFLOW)
 class PullRequestMergeWorkflow:
     @workflow.init
     def __init__(self, input: MergeInput) -> None:
@@ -31,63 +35,61 @@ class PullRequestMergeWorkflow:
 
     @workflow.run
     async def run(self, input: MergeInput) -> MergeStatus:
-        return await played(self._work(), self._close)
+        return await run_and_close(self._work(), self._close)
 
-    async def _work(self) -> Ending:
+    async def _work(self) -> JobResult:
         """Look until it is merged; in a new workflow when the history has grown long."""
         told = self.told
         told.began = told.began or workflow.now()
-        plan = await instantly(MergeJobs.begin_merge, told.job_id)
+        plan = await run_local(PullRequestMergeJobActivities.begin_merge, told.job_id)
         if plan is None:
-            return Ending(status="completed")
+            return JobResult(status="completed")
         while (look := await self._look()).outcome != "merged":
-            if workflow.now() - told.began >= LONGEST_WAIT:
-                raise ApplicationError(
-                    f"Not within {LONGEST_WAIT.days} days. {look.message}", type="TIME_LIMIT"
-                )
+            if workflow.now() - told.began >= MAX_WAIT:
+                raise ApplicationError(f"Not within {MAX_WAIT.days} days. {look.message}", type="TIME_LIMIT")
             workflow.set_current_details(f"Waits to merge {look.head_sha[:12]}. {look.message}")
             is_told = (
                 told.has_webhooks and look.outcome == "blocked"
             )  # of what moves its base, no webhook tells
-            if not await news(lambda: self.changed, told.pause):
-                told.pause = next_pause(told.pause, LONGEST_PAUSE, has_webhooks=is_told)
+            if not await wait_for_signal(lambda: self.changed, told.pause):
+                told.pause = next_pause(told.pause, MAX_POLL_INTERVAL, has_webhooks=is_told)
             if workflow.info().is_continue_as_new_suggested():
                 workflow.continue_as_new(told)  # which looks at once, so no word is lost
         if plan.delete_branch:
-            await patiently(
+            await run_with_provider_waits(
                 told.run_id,
-                PullRequestMerging.delete_merged_branch,
+                PullRequestMergeActivities.delete_merged_branch,
                 told.job_id,
-                PATIENT,
+                EXTERNAL,
                 summary="delete the branch",
             )
-        return Ending(status="completed")
+        return JobResult(status="completed")
 
-    async def _look(self) -> MergeLook:
+    async def _look(self) -> MergeAttemptResult:
         """Merge it, or learn why not; a new head is a new matter."""
         told, self.changed = self.told, False
-        silent = told.head_since is not None and workflow.now() - told.head_since > CI_APPEARS_IN
-        ask = MergeAsk(job_id=told.job_id, silent=told.head_sha if silent else None)
-        look = await patiently(
+        silent = told.head_since is not None and workflow.now() - told.head_since > CI_APPEARANCE_TIMEOUT
+        ask = MergeAttemptInput(job_id=told.job_id, silent=told.head_sha if silent else None)
+        look = await run_with_provider_waits(
             told.job_id,
-            PullRequestMerging.attempt_merge,
+            PullRequestMergeActivities.attempt_merge,
             ask,
-            PATIENT,
+            EXTERNAL,
             summary="look, and merge if it may",
-            cancellation=WHOLE,
+            cancellation=WAIT_FOR_COMPLETION,
         )
         if look.head_sha != told.head_sha:
-            told.head_sha, told.head_since, told.pause = look.head_sha, workflow.now(), FIRST_PAUSE
+            told.head_sha, told.head_since, told.pause = look.head_sha, workflow.now(), FIRST_POLL_INTERVAL
         return look
 
-    async def _close(self, ending: Ending) -> MergeStatus:
+    async def _close(self, ending: JobResult) -> MergeStatus:
         """The attempt that merged it has written that; anything else is a merge that failed."""
         code, message = ending.code, ending.message or ""
         if ending.status == "cancelled":
             code, message = "CANCELLED", "The merge was cancelled."
-        end = MergeEnd(job_id=self.told.job_id, run_id=self.told.run_id, code=code, message=message)
-        status = await instantly(MergeJobs.close_merge, end)
-        show_end(status, message)
+        end = CloseMerge(job_id=self.told.job_id, run_id=self.told.run_id, code=code, message=message)
+        status = await run_local(PullRequestMergeJobActivities.close_merge, end)
+        publish_result(status, message)
         return status
 
     @workflow.signal

@@ -11,16 +11,16 @@ from contextlib import asynccontextmanager
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError, FailureError
 
-from activities.runs.lifecycle import Note, RunActivities
+from activities.runs.lifecycle import RunActivities, RunCommandNote
 from kit.temporal import STATUS
 from models.event import EventType
 from models.runs.run import RunStatus
-from workflows.activity_calls import cause, instantly
-from workflows.agent.child_session import Session
+from workflows.activity_calls import application_error, run_local
+from workflows.agent.child_session import ChildSession
 from workflows.agent.session import AgentSessionWorkflow
 
 
-class Control:
+class RunControl:
     def __init__(self, run_id: str) -> None:
         self.run_id = run_id
         self.paused = self.stopping = self.steps_over = False
@@ -29,11 +29,11 @@ class Control:
         self.has_webhooks = False
         """GitHub has told of it before."""
         self.follow_ups = 0
-        self._session: Session | None = None
+        self._session: ChildSession | None = None
         self._changing = asyncio.Lock()
 
     @asynccontextmanager
-    async def of(self, session: Session) -> AsyncIterator[None]:
+    async def of(self, session: ChildSession) -> AsyncIterator[None]:
         """Pass on to the session at work what happens meanwhile, and what happened while it was started."""
         self._session = session
         try:
@@ -95,11 +95,11 @@ class Control:
 
     async def _note(self, event: EventType, status: RunStatus) -> None:
         """Write it down, or raise an ApplicationError that says why not."""
-        note = Note(run_id=self.run_id, event=event)
+        note = RunCommandNote(run_id=self.run_id, event=event)
         try:
-            await instantly(RunActivities.note, note)
+            await run_local(RunActivities.note, note)
         except ActivityError as error:
-            raise cause(error) or error from None
+            raise application_error(error) or error from None
         workflow.upsert_search_attributes([STATUS.value_set(status)])
 
     async def _hand_on(self, command: Callable[[AgentSessionWorkflow], None]) -> None:

@@ -6,27 +6,33 @@ from functools import partial
 from temporalio import workflow
 from temporalio.exceptions import FailureError
 
-from activities.jobs.lifecycle import Ending
-from activities.runs.ci_checks import Ci, CiReport
+from activities.jobs.lifecycle import JobResult
+from activities.runs.ci_checks import CiActivities, CiReport
 from activities.runs.ci_fixes import CiFixEnd, CiFixes, CiFixInput
-from activities.runs.delivery import WORK_LOST, Delivery, OpenPullRequest, Push, Pushed
+from activities.runs.delivery import (
+    WORK_LOST_MESSAGE,
+    OpenPullRequest,
+    PushRequest,
+    PushResult,
+    RunDeliveryActivities,
+)
 from activities.verification.verifications import EndRepair, Verifications
-from kit.temporal import DELIVERY, PATIENT
+from kit.temporal import EXTERNAL, WEBHOOK_DELIVERY
 from models.verification.verification import VerificationStatus
-from workflows.activity_calls import WHOLE, instantly, patiently, together
-from workflows.agent.limits import failure
-from workflows.github.polling import news, next_pause
-from workflows.jobs.completion import ending_of
-from workflows.runs.pipeline import Pipeline, Place
-from workflows.sandboxes.lifecycle import release_sandbox, rest_sandbox
+from workflows.activity_calls import WAIT_FOR_COMPLETION, run_all, run_local, run_with_provider_waits
+from workflows.agent.limits import non_retryable_error
+from workflows.github.polling import next_pause, wait_for_signal
+from workflows.jobs.completion import to_job_result
+from workflows.runs.pipeline import Pipeline, StepSandbox
+from workflows.sandboxes.lifecycle import pause_sandbox, release_sandbox
 from workflows.verification.gate import Gate
 
-CI_APPEARS_IN = timedelta(minutes=1)
-CI_TAKES = timedelta(hours=2)
-FIRST_LOOK, LONGEST_PAUSE = timedelta(seconds=2), timedelta(minutes=1)
-RERUN_APPEARS_IN = timedelta(seconds=20)
+CI_APPEARANCE_TIMEOUT = timedelta(minutes=1)
+CI_TIMEOUT = timedelta(hours=2)
+FIRST_POLL_INTERVAL, MAX_POLL_INTERVAL = timedelta(seconds=2), timedelta(minutes=1)
+RERUN_APPEARANCE_DELAY = timedelta(seconds=20)
 """Until then GitHub may still show how a check that runs again ended the last time."""
-MOST_LOOKS = 5
+MAX_RECHECKS = 5
 """How often CI that failed is looked at again without a fix: it runs again, or passes by itself."""
 
 
@@ -36,19 +42,19 @@ async def deliver(pipeline: Pipeline) -> None:
     Once what is pushed is verified, nothing needs the sandbox any more: it goes and CI is looked at while the
     pull request is opened.
     """
-    branch = _Branch(pipeline)
+    branch = _BranchDelivery(pipeline)
     pushed = await branch.push()
     if pushed.sha is None or pipeline.control.stopping:
         return
     await branch.verify(pushed.sha)
     if not pipeline.plan.create_pr or pipeline.control.stopping:
         return
-    await together(branch.open(), release_sandbox(pipeline.run_id), branch.follow_ci())
+    await run_all(branch.open(), release_sandbox(pipeline.run_id), branch.follow_ci())
     if pipeline.plan.auto_fix_attempts:
         await branch.fix_ci()
 
 
-async def keep_work(pipeline: Pipeline, ending: Ending) -> Ending:
+async def push_unfinished_work(pipeline: Pipeline, ending: JobResult) -> JobResult:
     """Push what there is of a run that cannot go on; its ending, which says where its work is (ADR 28).
 
     What the push fails of does not hide what the run failed of.
@@ -57,9 +63,9 @@ async def keep_work(pipeline: Pipeline, ending: Ending) -> Ending:
         return ending
     pipeline.control.close_steps()
     try:
-        pushed = await _Branch(pipeline).push()
+        pushed = await _BranchDelivery(pipeline).push()
     except FailureError as error:
-        second = ending_of(error)
+        second = to_job_result(error)
         if second.status == "cancelled":
             return second
         where = f"What it did could not be pushed: {second.message}"
@@ -70,7 +76,7 @@ async def keep_work(pipeline: Pipeline, ending: Ending) -> Ending:
     return ending.model_copy(update={"message": f"{ending.message} {where}"})
 
 
-class _Branch:
+class _BranchDelivery:
     """The run's branch on its way: pushed, proposed, checked by CI."""
 
     def __init__(self, pipeline: Pipeline) -> None:
@@ -82,29 +88,29 @@ class _Branch:
         self.is_verified = gate is None
         """Whether the gate passed on what is pushed, or there is none."""
 
-    async def push(self) -> Pushed:
+    async def push(self) -> PushResult:
         """A run in which no step worked has nothing to push.
 
         Raises when work was lost and nothing is left of it to push.
         """
         place = self.pipeline.place
         if place is None:
-            return await instantly(Delivery.skip_push, self.run_id)
+            return await run_local(RunDeliveryActivities.skip_push, self.run_id)
         pushed = await self.pipeline.survive(place, partial(self._push_from, place), is_timed=False)
         if pushed.sha is None and place.work_lost and not self.control.stopping:
-            raise failure("WORK_LOST", WORK_LOST)
+            raise non_retryable_error("WORK_LOST", WORK_LOST_MESSAGE)
         return pushed
 
-    async def _push_from(self, place: Place, sandbox_id: str) -> Pushed:
-        push = Push(job_id=self.run_id, sandbox_id=sandbox_id, work_lost=place.work_lost)
-        return await patiently(
+    async def _push_from(self, place: StepSandbox, sandbox_id: str) -> PushResult:
+        push = PushRequest(job_id=self.run_id, sandbox_id=sandbox_id, work_lost=place.work_lost)
+        return await run_with_provider_waits(
             self.run_id,
-            Delivery.push_branch,
+            RunDeliveryActivities.push_branch,
             push,
-            DELIVERY,
+            WEBHOOK_DELIVERY,
             summary="commit and push",
-            cancellation=WHOLE,
-            rest=partial(rest_sandbox, self.run_id, sandbox_id),
+            cancellation=WAIT_FOR_COMPLETION,
+            rest=partial(pause_sandbox, self.run_id, sandbox_id),
         )
 
     async def verify(self, sha: str) -> None:
@@ -131,12 +137,12 @@ class _Branch:
             await self.pipeline.repair()
             return (await self.push()).sha
         except FailureError as error:
-            ending = ending_of(error)
+            ending = to_job_result(error)
             if ending.status == "cancelled":
                 raise
             self.control.close_steps()
             end = EndRepair(run_id=self.run_id, number=gate.number, message=ending.message or "")
-            await instantly(Verifications.end_repair, end)
+            await run_local(Verifications.end_repair, end)
             return None
 
     async def open(self) -> None:
@@ -144,13 +150,13 @@ class _Branch:
         is_draft = self.pipeline.unpassed or not self.is_verified
         ask = OpenPullRequest(run_id=self.run_id, draft=is_draft)
         workflow.set_current_details("The branch is pushed; opening the pull request and looking at CI.")
-        await patiently(
+        await run_with_provider_waits(
             self.run_id,
-            Delivery.open_pull_request,
+            RunDeliveryActivities.open_pull_request,
             ask,
-            PATIENT,
+            EXTERNAL,
             summary="open the pull request",
-            cancellation=WHOLE,
+            cancellation=WAIT_FOR_COMPLETION,
         )
         workflow.set_current_details("The pull request is open; waiting for CI.")
 
@@ -159,47 +165,47 @@ class _Branch:
         if self.gate is None:
             return
         await self.verify(sha)
-        await patiently(
+        await run_with_provider_waits(
             self.run_id,
-            Delivery.describe_verification,
+            RunDeliveryActivities.describe_verification,
             self.run_id,
-            PATIENT,
+            EXTERNAL,
             summary="say what was verified",
         )
 
     async def follow_ci(self) -> None:
         """Look at CI until it has spoken, or there is none: when told of it, else less and less often."""
-        started, pause = workflow.now(), FIRST_LOOK
-        while workflow.now() - started < CI_TAKES:
+        started, pause = workflow.now(), FIRST_POLL_INTERVAL
+        while workflow.now() - started < CI_TIMEOUT:
             self.control.checks_changed = False
-            self.report = await patiently(
-                self.run_id, Ci.read_checks, self.run_id, PATIENT, summary="read CI's checks"
+            self.report = await run_with_provider_waits(
+                self.run_id, CiActivities.read_checks, self.run_id, EXTERNAL, summary="read CI's checks"
             )
             if self._has_spoken(workflow.now() - started):
                 break
-            if not await news(lambda: self.control.checks_changed, pause):
-                pause = next_pause(pause, LONGEST_PAUSE, has_webhooks=self.control.has_webhooks)
+            if not await wait_for_signal(lambda: self.control.checks_changed, pause):
+                pause = next_pause(pause, MAX_POLL_INTERVAL, has_webhooks=self.control.has_webhooks)
 
     async def fix_ci(self) -> None:
         """Let the agent fix what CI found; a fix that fails is given up, as the work is delivered already."""
         try:
             await self._fix_ci()
         except FailureError as error:
-            ending = ending_of(error)
+            ending = to_job_result(error)
             if ending.status == "cancelled":
                 raise
             self.control.close_steps()
             end = CiFixEnd(run_id=self.run_id, code=ending.code or "", message=ending.message or "")
-            await instantly(CiFixes.end_ci_fix, end)
+            await run_local(CiFixes.end_ci_fix, end)
 
     async def _fix_ci(self) -> None:
         """Until it passes, attempts are used up or a failure comes back."""
         ask = CiFixInput(run_id=self.run_id, max_attempts=self.pipeline.plan.auto_fix_attempts)
-        for _ in range(ask.max_attempts + MOST_LOOKS):
+        for _ in range(ask.max_attempts + MAX_RECHECKS):
             if self.report.status != "failed":
                 return
-            plan = await patiently(
-                self.run_id, CiFixes.plan_ci_fix, ask, PATIENT, summary="read why CI failed"
+            plan = await run_with_provider_waits(
+                self.run_id, CiFixes.plan_ci_fix, ask, EXTERNAL, summary="read why CI failed"
             )
             if plan.action == "stop":
                 return
@@ -216,14 +222,14 @@ class _Branch:
                     return
             else:
                 ask.reruns += plan.action == "rerun"
-                await news(lambda: self.control.checks_changed, RERUN_APPEARS_IN)
+                await wait_for_signal(lambda: self.control.checks_changed, RERUN_APPEARANCE_DELAY)
             await self.follow_ci()
 
     def _has_spoken(self, waited: timedelta) -> bool:
         """Whether CI said all that is wanted: a fix needs to know of everything that fails."""
         report = self.report
         if report.status == "none":
-            return not report.expected or waited > CI_APPEARS_IN
+            return not report.expected or waited > CI_APPEARANCE_TIMEOUT
         if self.pipeline.plan.auto_fix_attempts and not report.is_settled:
             return False
         return report.status != "pending"

@@ -10,20 +10,20 @@ from temporalio import workflow
 from temporalio.exceptions import FailureError
 
 from activities.runs.lifecycle import BlockPlan, RunActivities, RunPlan, StepPlan
-from activities.runs.steps import BeginStep, FinishStep, StepActivities, StepBegun
+from activities.runs.steps import BeginStep, FinishStep, StartedStep, StepActivities
 from models.runs.run_step import StepStatus, Verdict
-from workflows.activity_calls import instantly
-from workflows.agent.child_session import begin_session
-from workflows.agent.limits import SessionInput, SessionOutcome, failure, keep_time_limit
-from workflows.runs.control import Control
+from workflows.activity_calls import run_local
+from workflows.agent.child_session import start_session
+from workflows.agent.limits import SessionInput, SessionResult, non_retryable_error, require_time_left
+from workflows.runs.control import RunControl
 from workflows.sandboxes.lifecycle import (
-    fresh_sandbox,
-    ready_sandbox,
+    provision_fresh_sandbox,
+    provision_sandbox,
     release_fresh,
     require_checkpoint,
     run_scripts,
     save_checkpoint,
-    surviving,
+    with_sandbox_recovery,
 )
 
 T = TypeVar("T")
@@ -35,7 +35,7 @@ WORK_NOT_SAVED = (
 
 
 @dataclass
-class Place:
+class StepSandbox:
     """A sandbox that steps are played in, and what of its work tree is safe."""
 
     sandbox_id: str
@@ -67,7 +67,7 @@ class Progress:
     follow_ups: int
     block: int
     round: int
-    place: Place | None
+    place: StepSandbox | None
     active_seconds: float
     iterations: dict[int, int]
     unpassed: bool
@@ -82,13 +82,13 @@ class Pipeline:
     """
 
     def __init__(
-        self, run_id: str, plan: RunPlan, control: Control, go_on: Callable[[Progress], NoReturn]
+        self, run_id: str, plan: RunPlan, control: RunControl, go_on: Callable[[Progress], NoReturn]
     ) -> None:
         """go_on: ends this history and begins a new one from there."""
         self.run_id, self.plan, self.control, self.go_on = run_id, plan, control, go_on
         self.block = self.round = 0
         """Which block is at work, and how often all of its steps were played."""
-        self.place: Place | None = None
+        self.place: StepSandbox | None = None
         """Of the steps that work; None before the first of them."""
         self.active_seconds = 0.0
         """How long turns, tool calls and scripts were at work: what the time limit counts (ADR 28)."""
@@ -101,7 +101,7 @@ class Pipeline:
 
     @classmethod
     def begun(
-        cls, run_id: str, control: Control, progress: Progress, go_on: Callable[[Progress], NoReturn]
+        cls, run_id: str, control: RunControl, progress: Progress, go_on: Callable[[Progress], NoReturn]
     ) -> Self:
         """The pipeline of a run that goes on in a new history; `control` has what it was told before."""
         pipeline = cls(run_id, progress.plan, control, go_on)
@@ -130,7 +130,7 @@ class Pipeline:
         A run that goes on from another's work begins with that in its place, and with the first step left.
         """
         if self.plan.first_step is not None and self.place is None:
-            self.place = Place(await ready_sandbox(self.run_id), unsaved=True)
+            self.place = StepSandbox(await provision_sandbox(self.run_id), unsaved=True)
         while self.block < len(self.plan.blocks):
             await self._play_block(self.plan.blocks[self.block])
             self.block, self.round = self.block + 1, 0
@@ -140,8 +140,10 @@ class Pipeline:
     async def repair(self) -> None:
         """Have the agent that worked last act on a message that was left for it, at the pushed branch."""
         self.control.open_steps()
-        sandbox_id = await ready_sandbox(self.run_id)
-        self.place = Place(sandbox_id) if self.place is None else replace(self.place, sandbox_id=sandbox_id)
+        sandbox_id = await provision_sandbox(self.run_id)
+        self.place = (
+            StepSandbox(sandbox_id) if self.place is None else replace(self.place, sandbox_id=sandbox_id)
+        )
         await self._play_step(self._last_worker())
         await self._hear()
         self.control.close_steps()
@@ -153,7 +155,7 @@ class Pipeline:
             if self.heard == self.control.follow_ups or self.control.stopping:
                 return
             self.heard = self.control.follow_ups
-            if await instantly(RunActivities.has_follow_ups, self.run_id):
+            if await run_local(RunActivities.has_follow_ups, self.run_id):
                 await self._play_step(self._last_worker())
 
     def _last_worker(self) -> StepPlan:
@@ -197,22 +199,22 @@ class Pipeline:
         self.iterations[step.index] = 1
         return True
 
-    async def _play_step(self, step: StepPlan) -> SessionOutcome:
+    async def _play_step(self, step: StepPlan) -> SessionResult:
         return await (self._assess(step) if step.assesses else self._work(step))
 
-    async def _work(self, step: StepPlan) -> SessionOutcome:
+    async def _work(self, step: StepPlan) -> SessionResult:
         """Play a step where the run's work is done, and save what it leaves."""
         if self.place is None:
-            self.place = Place(await ready_sandbox(self.run_id))
+            self.place = StepSandbox(await provision_sandbox(self.run_id))
         place = self.place
         outcome = await self._play_in(place, step)
         if place.unsaved or step.has_post_scripts:
             place.keep(await self.survive(place, partial(save_checkpoint, self.run_id)))
         return outcome
 
-    async def _assess(self, step: StepPlan) -> SessionOutcome:
+    async def _assess(self, step: StepPlan) -> SessionResult:
         """Play a step in a fresh sandbox: nothing that the work could have prepared decides what it finds."""
-        place = Place(await fresh_sandbox(self.run_id, await self._commit_of_work()))
+        place = StepSandbox(await provision_fresh_sandbox(self.run_id, await self._commit_of_work()))
         outcome = await self._play_in(place, step)
         await release_fresh(self.run_id, place.sandbox_id)
         return outcome
@@ -225,17 +227,17 @@ class Pipeline:
         if place.unsaved:
             sha = await self.survive(place, partial(require_checkpoint, self.run_id))
             if sha is None:
-                raise failure("WORK_NOT_SAVED", WORK_NOT_SAVED)
+                raise non_retryable_error("WORK_NOT_SAVED", WORK_NOT_SAVED)
             place.keep(sha)
         return place.saved_sha
 
-    async def _play_in(self, place: Place, step: StepPlan) -> SessionOutcome:
+    async def _play_in(self, place: StepSandbox, step: StepPlan) -> SessionResult:
         iteration = self.iterations[step.index] = self.iterations.get(step.index, 0) + 1
         workflow.set_current_details(f"Step {step.index + 1}, {step.label}, iteration {iteration}")
         begin = BeginStep(
             run_id=self.run_id, sandbox_id=place.sandbox_id, index=step.index, iteration=iteration
         )
-        begun = await instantly(StepActivities.begin_step, begin)
+        begun = await run_local(StepActivities.begin_step, begin)
         status = StepStatus.failed
         try:
             if step.has_pre_scripts:
@@ -251,10 +253,10 @@ class Pipeline:
         finally:
             if status is not StepStatus.completed:
                 finish = FinishStep(step_id=begun.step_id, status=status)
-                await instantly(StepActivities.finish_step, finish)
+                await run_local(StepActivities.finish_step, finish)
         return outcome
 
-    async def _converse(self, place: Place, step: StepPlan, begun: StepBegun) -> SessionOutcome:
+    async def _converse(self, place: StepSandbox, step: StepPlan, begun: StartedStep) -> SessionResult:
         told = SessionInput(
             session_id=begun.session_id,
             job_id=self.run_id,
@@ -266,29 +268,33 @@ class Pipeline:
             keeps_work=not step.assesses,
             unsaved=place.unsaved,
         )
-        session = await begin_session(told)
+        session = await start_session(told)
         try:
             async with self.control.of(session):
                 outcome = await session
         except FailureError as error:
-            if reached := SessionOutcome.within(error):
+            if reached := SessionResult.within(error):
                 self._go_on_from(place, reached)
             raise
         self._go_on_from(place, outcome)
         return outcome
 
-    def _go_on_from(self, place: Place, reached: SessionOutcome) -> None:
+    def _go_on_from(self, place: StepSandbox, reached: SessionResult) -> None:
         self.active_seconds = reached.active_seconds
         place.sandbox_id = reached.sandbox_id or place.sandbox_id
         place.saved_sha = reached.saved_sha or place.saved_sha
         place.unsaved = reached.unsaved
         place.work_lost = place.work_lost or reached.work_lost
 
-    async def _run_scripts(self, place: Place, step: StepPlan, begun: StepBegun, *, after: bool) -> None:
+    async def _run_scripts(
+        self, place: StepSandbox, step: StepPlan, begun: StartedStep, *, after: bool
+    ) -> None:
         run = partial(run_scripts, self.run_id, step, begun.step_id, after)
         self.active_seconds += (await self.survive(place, run)).active_seconds
 
-    async def survive(self, place: Place, work: Callable[[str], Awaitable[T]], *, is_timed: bool = True) -> T:
+    async def survive(
+        self, place: StepSandbox, work: Callable[[str], Awaitable[T]], *, is_timed: bool = True
+    ) -> T:
         """The result of work in a place, done again in a new sandbox if its own was lost.
 
         is_timed: no new one is made once the run's time is over.
@@ -299,8 +305,8 @@ class Pipeline:
             return await work(sandbox_id)
 
         keep_time = self._keep_time if is_timed else lambda: None
-        result, _ = await surviving(self.run_id, place.sandbox_id, work_in, keep_time=keep_time)
+        result, _ = await with_sandbox_recovery(self.run_id, place.sandbox_id, work_in, keep_time=keep_time)
         return result
 
     def _keep_time(self) -> None:
-        keep_time_limit(self.active_seconds, self.plan.time_limit_seconds)
+        require_time_left(self.active_seconds, self.plan.time_limit_seconds)

@@ -9,15 +9,15 @@ from temporalio.exceptions import FailureError
 
 with workflow.unsafe.imports_passed_through():
     from activities.jobs.launch import RunInput
-    from activities.jobs.lifecycle import CloseJob, Ending
+    from activities.jobs.lifecycle import CloseJob, JobResult
     from activities.runs.lifecycle import RunActivities, RunQueued
-    from activities.runs.queue_signals import TURN_CAME
+    from activities.runs.queue_signals import QUEUE_TURN_SIGNAL
     from models.jobs.job_registry import RUN_WORKFLOW
     from models.runs.run import RunStatus
-    from workflows.activity_calls import instantly
-    from workflows.jobs.completion import ending_of, played, show_end
-    from workflows.runs.control import Control
-    from workflows.runs.delivery import deliver, keep_work
+    from workflows.activity_calls import run_local
+    from workflows.jobs.completion import publish_result, run_and_close, to_job_result
+    from workflows.runs.control import RunControl
+    from workflows.runs.delivery import deliver, push_unfinished_work
     from workflows.runs.pipeline import Pipeline, Progress
     from workflows.sandboxes.lifecycle import release_sandbox
 
@@ -39,37 +39,37 @@ class RunWorkflow:
     def __init__(self, input: RunState) -> None:
         self.input = input
         self.run_id = input.run_id
-        self.control = Control(input.run_id)
+        self.control = RunControl(input.run_id)
         self.control.follow_ups = input.follow_ups if input.progress is None else input.progress.follow_ups
         self.may_begin = False
 
     @workflow.run
     async def run(self, input: RunState) -> RunStatus:
-        return await played(self._work(), self._close)
+        return await run_and_close(self._work(), self._close)
 
-    async def _work(self) -> Ending:
+    async def _work(self) -> JobResult:
         pipeline = await self._begin()
         if pipeline is None:
-            return Ending(status="cancelled")
+            return JobResult(status="cancelled")
         try:
             await pipeline.play()
         except FailureError as error:
-            return await keep_work(pipeline, ending_of(error))
+            return await push_unfinished_work(pipeline, to_job_result(error))
         await deliver(pipeline)
-        return Ending(status="cancelled" if self.control.stopping else "completed")
+        return JobResult(status="cancelled" if self.control.stopping else "completed")
 
     async def _begin(self) -> Pipeline | None:
         """None when the run was cancelled before it began."""
         if self.input.progress is not None:
             return Pipeline.begun(self.run_id, self.control, self.input.progress, self._go_on)
-        plan = await instantly(RunActivities.begin_run, self.run_id)
+        plan = await run_local(RunActivities.begin_run, self.run_id)
         pause = FIRST_POLL_INTERVAL
         while isinstance(plan, RunQueued):
             await self._wait_for_turn(pause)
             if self.control.stopping:
                 return None
             pause = min(pause * 2, MAX_POLL_INTERVAL)
-            plan = await instantly(RunActivities.begin_run, self.run_id)
+            plan = await run_local(RunActivities.begin_run, self.run_id)
         if plan is None:
             return None
         return Pipeline(self.run_id, plan, self.control, self._go_on)
@@ -92,12 +92,12 @@ class RunWorkflow:
     def _go_on(self, progress: Progress) -> NoReturn:
         workflow.continue_as_new(self.input.model_copy(update={"progress": progress}))
 
-    async def _close(self, ending: Ending) -> RunStatus:
+    async def _close(self, ending: JobResult) -> RunStatus:
         self.control.close_steps()
         await release_sandbox(self.run_id)
         await workflow.wait_condition(workflow.all_handlers_finished)
-        status = await instantly(RunActivities.close_run, CloseJob(job_id=self.run_id, ending=ending))
-        show_end(status, ending.message)
+        status = await run_local(RunActivities.close_run, CloseJob(job_id=self.run_id, ending=ending))
+        publish_result(status, ending.message)
         return status
 
     @workflow.update(name="pause")
@@ -131,7 +131,7 @@ class RunWorkflow:
     def _may_follow_up(self, message_id: str) -> None:
         self.control.must_be_at_work("told anything")
 
-    @workflow.signal(name=TURN_CAME)
+    @workflow.signal(name=QUEUE_TURN_SIGNAL)
     async def turn_came(self) -> None:
         """There may be room for it: it asks whether it may begin."""
         self.may_begin = True

@@ -8,16 +8,16 @@ from temporalio.exceptions import ApplicationError, FailureError, is_cancelled_e
 
 with workflow.unsafe.imports_passed_through():
     from activities.jobs.job_launch import JobInput
-    from activities.jobs.lifecycle import CloseJob, Ending
+    from activities.jobs.lifecycle import CloseJob, JobResult
     from activities.sandboxes.lifecycle import SandboxRef
-    from activities.sandboxes.sandbox_jobs import Round, RoundEnd, SandboxJobs
+    from activities.sandboxes.sandbox_jobs import AgentRound, RoundEnd, SandboxJobActivities
     from models.jobs.job_registry import SANDBOX_WORKFLOW
     from models.sandboxes.sandbox_job import SANDBOX_LOST, SandboxJobStatus
-    from workflows.activity_calls import cause, instantly
-    from workflows.agent.child_session import begin_session
+    from workflows.activity_calls import application_error, run_local
+    from workflows.agent.child_session import start_session
     from workflows.agent.limits import SessionInput
-    from workflows.jobs.completion import played, show_end
-    from workflows.sandboxes.lifecycle import ready_sandbox, release_sandbox
+    from workflows.jobs.completion import publish_result, run_and_close
+    from workflows.sandboxes.lifecycle import provision_sandbox, release_sandbox
 
 
 class SandboxInput(JobInput):
@@ -39,14 +39,14 @@ class SandboxWorkflow:
 
     @workflow.run
     async def run(self, input: SandboxInput) -> SandboxJobStatus:
-        return await played(self._work(), self._close)
+        return await run_and_close(self._work(), self._close)
 
-    async def _work(self) -> Ending:
+    async def _work(self) -> JobResult:
         if self.input.ends_at is None:
-            if not await instantly(SandboxJobs.begin_sandbox_job, self.id):
-                return Ending(status="cancelled")
-            self.input.sandbox_id = await ready_sandbox(self.id)
-            self.input.ends_at = await instantly(SandboxJobs.keep_sandbox, self.id)
+            if not await run_local(SandboxJobActivities.begin_sandbox_job, self.id):
+                return JobResult(status="cancelled")
+            self.input.sandbox_id = await provision_sandbox(self.id)
+            self.input.ends_at = await run_local(SandboxJobActivities.keep_sandbox, self.id)
         ref = SandboxRef(job_id=self.id, sandbox_id=str(self.input.sandbox_id))
         while await self._told_before(self.input.ends_at):
             self.heard = self.told
@@ -54,7 +54,7 @@ class SandboxWorkflow:
             if workflow.info().is_continue_as_new_suggested():
                 await workflow.wait_condition(workflow.all_handlers_finished)
                 workflow.continue_as_new(self.input)
-        return Ending(status="completed")
+        return JobResult(status="completed")
 
     async def _told_before(self, moment: datetime) -> bool:
         """Wait for a message of the user; False when the time is over."""
@@ -70,14 +70,14 @@ class SandboxWorkflow:
 
     async def _converse(self, ref: SandboxRef, ends_at: datetime) -> None:
         """Rounds until no message waits any more; a failed one is told in the log and leaves the sandbox."""
-        while (begun := await instantly(SandboxJobs.begin_round, ref)) is not None:
+        while (begun := await run_local(SandboxJobActivities.begin_round, ref)) is not None:
             error = await self._play(begun, ref, ends_at)
             end = RoundEnd(**ref.model_dump(), session_id=begun.session_id, turn=begun.turn, error=error)
-            await instantly(SandboxJobs.end_round, end)
+            await run_local(SandboxJobActivities.end_round, end)
             if error is not None:
                 return
 
-    async def _play(self, begun: Round, ref: SandboxRef, ends_at: datetime) -> str | None:
+    async def _play(self, begun: AgentRound, ref: SandboxRef, ends_at: datetime) -> str | None:
         """What the agent failed of; raises when the sandbox is lost.  It is stopped when the time is over."""
         told = SessionInput(
             session_id=begun.session_id,
@@ -87,7 +87,7 @@ class SandboxWorkflow:
             max_turns=begun.max_turns,
             turn=begun.turn,
         )
-        session = await begin_session(told)
+        session = await start_session(told)
         left = max(ends_at - workflow.now(), timedelta(0))
         try:
             done, _ = await workflow.wait([session], timeout=left.total_seconds())
@@ -104,19 +104,19 @@ class SandboxWorkflow:
                 raise
             if not done or not isinstance(error, FailureError) or is_cancelled_exception(error):
                 return "The time of the sandbox was over, or the agent was stopped."
-            failure = cause(error)
+            failure = application_error(error)
             if failure is not None and failure.type == SANDBOX_LOST:
                 raise
             return failure.message if failure is not None else "It took longer than it may."
         return None
 
-    async def _close(self, ending: Ending) -> SandboxJobStatus:
+    async def _close(self, ending: JobResult) -> SandboxJobStatus:
         self.over = True
         await release_sandbox(self.id)
         await workflow.wait_condition(workflow.all_handlers_finished)
         close = CloseJob(job_id=self.id, ending=ending)
-        status = await instantly(SandboxJobs.close_sandbox_job, close)
-        show_end(status, ending.message)
+        status = await run_local(SandboxJobActivities.close_sandbox_job, close)
+        publish_result(status, ending.message)
         return status
 
     @workflow.update

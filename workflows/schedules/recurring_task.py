@@ -3,9 +3,9 @@
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from activities.schedules.recurring_tasks import Firing, RecurringTasks
+    from activities.schedules.recurring_tasks import Firing, RecurringTaskActivities
     from activities.schedules.temporal_schedule import FIRING_WORKFLOW
-    from kit.temporal import PERIODIC, SCHEDULED_FOR
+    from kit.temporal import SCHEDULED, SCHEDULED_FOR
 
 
 @workflow.defn(name=FIRING_WORKFLOW)
@@ -16,5 +16,5 @@ class RecurringTaskWorkflow:
         workflow.set_current_details(f"Starts the run that was due at {meant:%Y-%m-%d %H:%M} UTC.")
         firing = Firing(task_id=task_id, occurrence=meant)
         return await workflow.execute_activity_method(
-            RecurringTasks.fire, firing, **PERIODIC, summary="start the run"
+            RecurringTaskActivities.fire, firing, **SCHEDULED, summary="start the run"
         )

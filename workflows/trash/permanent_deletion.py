@@ -5,8 +5,8 @@ from temporalio import workflow
 with workflow.unsafe.imports_passed_through():
     from activities.trash.launch import PERMANENT_DELETION_WORKFLOW, Deletion
     from activities.trash.permanent_deletion import PermanentDeletion
-    from kit.temporal import PATIENT
-    from workflows.persistent_calls import persist
+    from kit.temporal import EXTERNAL
+    from workflows.persistent_calls import run_until_done
 
 STEPS = (
     ("end what is at work on it", PermanentDeletion.end_deleted_work),
@@ -22,4 +22,4 @@ class PermanentDeletionWorkflow:
     @workflow.run
     async def run(self, deletion: Deletion) -> None:
         for summary, step in STEPS:
-            await persist(step, deletion, PATIENT, summary=summary)
+            await run_until_done(step, deletion, EXTERNAL, summary=summary)

@@ -7,8 +7,8 @@ from temporalio import workflow
 with workflow.unsafe.imports_passed_through():
     from activities.trash.launch import PROJECT_DELETION_WORKFLOW
     from activities.trash.project_deletion import ProjectDeletion
-    from kit.temporal import LONG, PATIENT
-    from workflows.persistent_calls import persist
+    from kit.temporal import EXTERNAL, LONG_RUNNING
+    from workflows.persistent_calls import run_until_done
 
 STEPS = (
     ("stop its schedules", ProjectDeletion.stop_project_schedules),
@@ -19,7 +19,7 @@ STEPS = (
     ("delete its files", ProjectDeletion.delete_project_files),
 )
 """What a project has outside its rows, in the order in which it goes: each step takes the project's id."""
-PAUSE = timedelta(seconds=1)
+RETRY_PAUSE = timedelta(seconds=1)
 
 
 @workflow.defn(name=PROJECT_DELETION_WORKFLOW)
@@ -27,17 +27,19 @@ class ProjectDeletionWorkflow:
     @workflow.run
     async def run(self, project_id: str) -> None:
         while not await self._delete(project_id):
-            await workflow.sleep(PAUSE)
-        await persist(
+            await workflow.sleep(RETRY_PAUSE)
+        await run_until_done(
             ProjectDeletion.delete_project_histories,
             project_id,
-            PATIENT,
+            EXTERNAL,
             summary="delete what the engine remembers",
         )
 
     async def _delete(self, project_id: str) -> bool:
         """False when something was begun meanwhile, by a request that came before the deletion."""
         for summary, step in STEPS:
-            await persist(step, project_id, PATIENT, summary=summary)
-        done = await persist(ProjectDeletion.delete_project_rows, project_id, LONG, summary="delete its rows")
+            await run_until_done(step, project_id, EXTERNAL, summary=summary)
+        done = await run_until_done(
+            ProjectDeletion.delete_project_rows, project_id, LONG_RUNNING, summary="delete its rows"
+        )
         return done is True

@@ -3,19 +3,19 @@
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from activities.trash.retention import TrashKeeping
-    from kit.temporal import PERIODIC, QUICK
+    from activities.trash.retention import TrashRetention
+    from kit.temporal import SCHEDULED, SHORT
 
 
 @workflow.defn(name="TrashKeeping")
-class TrashKeepingWorkflow:
+class TrashRetentionWorkflow:
     @workflow.run
     async def run(self) -> int:
         workflow.set_current_details("Deletes what has expired; starts deletions that nobody started.")
         expired = await workflow.execute_activity_method(
-            TrashKeeping.purge_expired, **PERIODIC, summary="delete what has expired"
+            TrashRetention.purge_expired, **SCHEDULED, summary="delete what has expired"
         )
         started = await workflow.execute_activity_method(
-            TrashKeeping.start_deletions, **QUICK, summary="start what is to be deleted"
+            TrashRetention.start_deletions, **SHORT, summary="start what is to be deleted"
         )
         return expired + started

@@ -6,9 +6,9 @@ from temporalio.exceptions import FailureError
 from activities.runs.lifecycle import GatePlan
 from activities.verification.verifications import BeginVerification, EndVerification, Verifications
 from models.verification.verification import CommandResult, VerificationStatus
-from workflows.activity_calls import instantly
-from workflows.jobs.completion import ending_of
-from workflows.verification.fresh_command import run_afresh
+from workflows.activity_calls import run_local
+from workflows.jobs.completion import to_job_result
+from workflows.verification.fresh_command import run_fresh_command
 
 
 class Gate:
@@ -30,22 +30,22 @@ class Gate:
         self.number += 1
         workflow.set_current_details(f"The branch is pushed; verifying {commit_sha[:12]}.")
         begin = BeginVerification(run_id=self.run_id, number=self.number, commit_sha=commit_sha)
-        await instantly(Verifications.begin_verification, begin)
+        await run_local(Verifications.begin_verification, begin)
         result = await self._run(commit_sha)
         end = EndVerification(
             run_id=self.run_id, number=self.number, result=result, may_repair=self.may_repair
         )
-        await instantly(Verifications.end_verification, end)
+        await run_local(Verifications.end_verification, end)
         return result.status
 
     async def _run(self, commit_sha: str) -> CommandResult:
         """A sandbox that cannot be had is no failure of the change, and does not end the run."""
         try:
-            return await run_afresh(
+            return await run_fresh_command(
                 self.run_id, commit_sha, self.plan.command, self.plan.timeout_ms, reads_tests=True
             )
         except FailureError as error:
-            ending = ending_of(error)
+            ending = to_job_result(error)
             if ending.status == "cancelled":
                 raise
             reason = ending.message or "It could not be run."

@@ -13,17 +13,24 @@ from temporalio.common import Priority, RetryPolicy
 from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
-    from activities.webhooks.deliveries import Attempt, Look, Outlook, Webhooks
-    from activities.webhooks.waking import WAKE, WEBHOOK_WORKFLOW, WebhookInput
-    from workflows.activity_calls import cause, instantly
+    from activities.webhooks.deliveries import (
+        DeliveryAttempt,
+        DueDeliveries,
+        DueRequest,
+        WebhookDeliveryActivities,
+    )
+    from activities.webhooks.waking import WAKE_SIGNAL, WEBHOOK_WORKFLOW, WebhookInput
+    from workflows.activity_calls import application_error, run_local
 
 ATTEMPT_TIMEOUT: Final = timedelta(seconds=60)
 """An attempt itself is over within 30 seconds; the rest is the database's."""
 HEARTBEAT_TIMEOUT: Final = timedelta(seconds=6)
-RETRY: Final = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=1))
-IDLE: Final = timedelta(hours=6)
+ATTEMPT_RETRY_POLICY: Final = RetryPolicy(
+    initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=1)
+)
+MAX_SLEEP: Final = timedelta(hours=6)
 """How long it sleeps at most: whoever lost its endpoint unawares ends by then."""
-LONGEST_UNSETTLED_SECONDS: Final = 30.0
+MAX_UNSETTLED_SECONDS: Final = 30.0
 
 
 @workflow.defn(name=WEBHOOK_WORKFLOW)
@@ -53,21 +60,21 @@ class WebhookWorkflow:
             if not self.woken:
                 return
 
-    async def _look(self) -> Outlook:
+    async def _look(self) -> DueDeliveries:
         sending = sorted(self.sending)
-        look = Look(endpoint_id=self.input.endpoint_id, at=workflow.now(), sending=sending)
-        return await instantly(Webhooks.look_at_webhook, look)
+        look = DueRequest(endpoint_id=self.input.endpoint_id, at=workflow.now(), sending=sending)
+        return await run_local(WebhookDeliveryActivities.look_at_webhook, look)
 
-    async def _rest(self, outlook: Outlook) -> None:
+    async def _rest(self, outlook: DueDeliveries) -> None:
         """Until something is due, or somebody wakes it."""
         if outlook.is_behind:
             return
-        rest = IDLE
+        rest = MAX_SLEEP
         if outlook.next_at is not None:
             rest = min(rest, max(outlook.next_at - workflow.now(), timedelta(milliseconds=1)))
         self.unsettled = self.unsettled + 1 if outlook.is_unsettled else 0
         if self.unsettled:
-            seconds = min(LONGEST_UNSETTLED_SECONDS, 0.25 * 2 ** min(self.unsettled, 10))
+            seconds = min(MAX_UNSETTLED_SECONDS, 0.25 * 2 ** min(self.unsettled, 10))
             rest = min(rest, timedelta(seconds=seconds))
         try:
             await workflow.wait_condition(lambda: self.woken, timeout=rest)
@@ -75,27 +82,29 @@ class WebhookWorkflow:
             return
 
     async def _send(self, delivery_id: str) -> None:
-        attempt = Attempt(endpoint_id=self.input.endpoint_id, delivery_id=delivery_id, at=workflow.now())
+        attempt = DeliveryAttempt(
+            endpoint_id=self.input.endpoint_id, delivery_id=delivery_id, at=workflow.now()
+        )
         try:
             await workflow.execute_activity_method(
-                Webhooks.attempt_delivery,
+                WebhookDeliveryActivities.attempt_delivery,
                 attempt,
                 start_to_close_timeout=ATTEMPT_TIMEOUT,
                 heartbeat_timeout=HEARTBEAT_TIMEOUT,
-                retry_policy=RETRY,
+                retry_policy=ATTEMPT_RETRY_POLICY,
                 summary=f"send {delivery_id}",
                 priority=Priority(fairness_key=self.input.endpoint_id),
             )
         except ActivityError as error:
             if is_cancelled_exception(error):
                 raise
-            workflow.logger.warning("webhook.attempt_broken: %s: %s", delivery_id, cause(error))
-            await instantly(Webhooks.count_broken_attempt, attempt)
+            workflow.logger.warning("webhook.attempt_broken: %s: %s", delivery_id, application_error(error))
+            await run_local(WebhookDeliveryActivities.count_broken_attempt, attempt)
         finally:
             del self.sending[delivery_id]
             self.woken = True
 
-    @workflow.signal(name=WAKE)
+    @workflow.signal(name=WAKE_SIGNAL)
     def wake(self) -> None:
         """There may be something to do."""
         self.woken = True

@@ -2,16 +2,16 @@
 
 from fastapi import Request
 
-from api.after_commit import Session
-from api.auth import needs
+from api.after_commit import DbSession
+from api.auth import requires
 from api.http.router import Router
-from api.state import unit_of
+from api.state import unit_of_work_of
 from models.analytics.counters import Counters, count_project
 
 router = Router("/analytics", "Analytics")
 
 
-@router.get("/counters", needs("analytics:read"))
-async def get_analytics_counters(session: Session, request: Request) -> Counters:
+@router.get("/counters", requires("analytics:read"))
+async def get_analytics_counters(session: DbSession, request: Request) -> Counters:
     """Count what there is in the project right now: the same as the project's own counters."""
-    return await count_project(session, unit_of(request).key.project_id)
+    return await count_project(session, unit_of_work_of(request).key.project_id)

@@ -6,10 +6,10 @@ from typing import Annotated
 from fastapi import Query, Request
 from pydantic import Field
 
-from api.auth import needs
-from api.http.pagination import Cursors, Window
+from api.auth import requires
+from api.http.pagination import CursorCodec, PageQuery
 from api.http.router import Router
-from api.state import unit_of
+from api.state import unit_of_work_of
 from kit.schemas import Page
 from models.analytics.daily_stats import DailyStats, read_daily_stats
 from models.analytics.day_range import Day, Days, Zone, days_between
@@ -17,7 +17,7 @@ from models.analytics.day_range import Day, Days, Zone, days_between
 router = Router("/analytics", "Analytics")
 
 
-class DailyWindow(Window):
+class DailyWindow(PageQuery):
     """Which days."""
 
     limit: Annotated[int, Field(ge=1, le=100)] = 100
@@ -30,15 +30,15 @@ class DailyWindow(Window):
     """The IANA time zone whose days these are."""
 
 
-@router.get("/daily-stats", needs("analytics:read"))
+@router.get("/daily-stats", requires("analytics:read"))
 async def list_daily_stats(window: Annotated[DailyWindow, Query()], request: Request) -> Page[DailyStats]:
     """List the days of the project, newest first: what was started, how it ended, what it cost.
 
     The range has 30 days unless it is given, and 366 at most; days without any work are all zeros.
     """
-    unit = unit_of(request)
+    unit = unit_of_work_of(request)
     days = days_between(window.start_date, window.end_date, window.timezone)
-    cursors = Cursors(["daily-stats", unit.key.project_id, *map(str, days)], [int])
+    cursors = CursorCodec(["daily-stats", unit.key.project_id, *map(str, days)], [int])
     skipped = 0 if window.cursor is None else int(str(cursors.decode(window.cursor)[0]))
     last = days.last - timedelta(days=min(skipped, days.length - 1))
     first = max(days.first, last - timedelta(days=window.limit - 1))

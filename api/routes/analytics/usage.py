@@ -5,23 +5,23 @@ from typing import Annotated
 from fastapi import Query
 from pydantic import Field
 
-from api.auth import needs
-from api.http.pagination import Window
-from api.http.responses import Many, Summarised
+from api.auth import requires
+from api.http.pagination import PageQuery
+from api.http.responses import ItemPage, SummarizedPage
 from api.http.router import Router
-from api.http.rows import Rows, rows
-from api.state import Unit
+from api.http.rows import ProjectRows, project_rows
+from api.state import UnitOfWork
 from kit.errors import Invalid
-from models.analytics.day_range import FIRST, LAST, Day, Days, Zone, days_between
+from models.analytics.day_range import FIRST_DATE, LAST_DATE, Day, Days, Zone, days_between
 from models.analytics.usage_schemas import USAGE, UsageGrouping, UsagePage, UsageRead, UsageSummary
-from models.analytics.usage_summary import summarise
+from models.analytics.usage_summary import summarize_usage
 from models.budgets.usage import UsageRecord, UsageUnit
 
 router = Router("/analytics", "Analytics")
-Usage = Annotated[Rows[UsageRecord, UsageRead], rows(USAGE)]
+Usage = Annotated[ProjectRows[UsageRecord, UsageRead], project_rows(USAGE)]
 
 
-class UsageWindow(Window):
+class UsageWindow(PageQuery):
     """Records that fit every filter that is given."""
 
     start_date: Day | None = None
@@ -47,8 +47,8 @@ class UsageWindow(Window):
     def days(self) -> Days:
         """The days that are asked for, however many."""
         if self.start_date is None:
-            return Days(FIRST, self.end_date or LAST, self.timezone)
-        end = self.end_date or (None if self.group_by else LAST)
+            return Days(FIRST_DATE, self.end_date or LAST_DATE, self.timezone)
+        end = self.end_date or (None if self.group_by else LAST_DATE)
         return days_between(self.start_date, end, self.timezone, at_most=None)
 
     def attributes(self) -> dict[str, str]:
@@ -65,22 +65,24 @@ class UsageWindow(Window):
         return given
 
 
-@router.get("/usage", needs("analytics:read"))
-async def list_usage(usage: Usage, window: Annotated[UsageWindow, Query()]) -> UsagePage | Many[UsageRead]:
+@router.get("/usage", requires("analytics:read"))
+async def list_usage(
+    usage: Usage, window: Annotated[UsageWindow, Query()]
+) -> UsagePage | ItemPage[UsageRead]:
     """List what was used and what it cost, record by record, newest first.
 
     With `groupBy` the page also has a `summary`: what all records that fit come to, by day, service or unit.
     """
     page = usage.page(window)
-    return Summarised(
+    return SummarizedPage(
         page.view, page.where, page.window, beside={"summary": await _summary(usage.unit, window)}
     )
 
 
-async def _summary(unit: Unit, window: UsageWindow) -> UsageSummary | None:
+async def _summary(unit: UnitOfWork, window: UsageWindow) -> UsageSummary | None:
     if window.group_by is None:
         return None
     if window.start_date is None:
         raise Invalid("startDate: `groupBy` needs a first day.", field="startDate")
     days = days_between(window.start_date, window.end_date, window.timezone)
-    return await summarise(unit.fetch, unit.key.project_id, days, window.group_by, window.attributes())
+    return await summarize_usage(unit.fetch, unit.key.project_id, days, window.group_by, window.attributes())

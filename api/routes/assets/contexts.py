@@ -2,26 +2,26 @@
 
 from typing import Annotated
 
-from api.after_commit import Session
-from api.http.responses import One
+from api.after_commit import DbSession
+from api.http.responses import Item
 from api.http.router import Router
-from api.http.rows import Rows, rows
-from api.routes.assets.family import WRITE, Family, add_shared
-from api.trash.moves import Trash
+from api.http.rows import ProjectRows, project_rows
+from api.routes.assets.family import WRITE, AssetFamily, add_shared
+from api.trash.moves import TrashDep
 from models.assets.asset import Asset, AssetKind
-from models.assets.json_views import CONTEXTS, TEXT_VERSIONS, WHOLE_CONTEXTS
+from models.assets.json_views import CONTEXT_DETAILS, CONTEXTS, TEXT_VERSIONS
 from models.assets.schemas import ContextCreate, ContextRead, ContextSummary, ContextUpdate
 from models.trash.kinds import CONTEXT
 
 router = Router("/contexts", "Contexts")
-FAMILY = Family(AssetKind.context, CONTEXTS, WHOLE_CONTEXTS, TEXT_VERSIONS)
-Contexts = Annotated[Rows[Asset, ContextRead], rows(WHOLE_CONTEXTS)]
+FAMILY = AssetFamily(AssetKind.context, CONTEXTS, CONTEXT_DETAILS, TEXT_VERSIONS)
+Contexts = Annotated[ProjectRows[Asset, ContextRead], project_rows(CONTEXT_DETAILS)]
 
 add_shared(router, FAMILY, "context", "contexts", "content")
 
 
 @router.post("", WRITE, creates=True)
-async def create_context(body: ContextCreate, contexts: Contexts) -> One[ContextRead]:
+async def create_context(body: ContextCreate, contexts: Contexts) -> Item[ContextRead]:
     """Create a context.
 
     With content, its version 1 is published and active; without, agents get nothing of it until a `PUT`
@@ -32,8 +32,8 @@ async def create_context(body: ContextCreate, contexts: Contexts) -> One[Context
 
 @router.put("/{id}", WRITE)
 async def update_context(
-    id: str, body: ContextUpdate, contexts: Contexts, session: Session
-) -> One[ContextRead]:
+    id: str, body: ContextUpdate, contexts: Contexts, session: DbSession
+) -> Item[ContextRead]:
     """Change a context; content makes a new version, which is active at once.
 
     What is at work keeps the version it started with.
@@ -46,7 +46,7 @@ async def update_context(
 
 
 @router.delete("/{id}", WRITE)
-async def delete_context(id: str, contexts: Contexts, session: Session, trash: Trash) -> ContextSummary:
+async def delete_context(id: str, contexts: Contexts, session: DbSession, trash: TrashDep) -> ContextSummary:
     """Move a context to the trash, from where it can be restored with all its versions.
 
     What is at work keeps it. What names it and starts meanwhile is refused, with the step that names it.

@@ -12,21 +12,21 @@ from pydantic import BaseModel
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from api.after_commit import Session
-from api.auth import needs
-from api.http.pagination import Window
-from api.http.responses import Many, One
+from api.after_commit import DbSession
+from api.auth import requires
+from api.http.pagination import PageQuery
+from api.http.responses import Item, ItemPage
 from api.http.router import Router
-from api.http.rows import Rows, rows
+from api.http.rows import ProjectRows, project_rows
 from kit.errors import NotFound
 from kit.ids import new_id
 from models.assets.asset import PREFIXES, Asset, AssetKind, AssetVersion
-from models.assets.capacity import require_room
+from models.assets.capacity import require_capacity
 from models.assets.json_views import AssetView
 from models.assets.schemas import Activation, AssetSummary, VersionRead
-from models.json_view import View
+from models.json_view import JsonView
 
-READ, WRITE = needs("assets:read"), needs("assets:write")
+READ, WRITE = requires("assets:read"), requires("assets:write")
 S = TypeVar("S", bound=AssetSummary)
 R = TypeVar("R", bound=BaseModel)
 V = TypeVar("V", bound=VersionRead)
@@ -34,32 +34,32 @@ _NUMBER = re.compile(r"[1-9][0-9]{0,8}")
 
 
 @dataclass(frozen=True)
-class Family(Generic[S, R, V]):
+class AssetFamily(Generic[S, R, V]):
     """One kind of asset, as lists show it, as a whole, and its versions."""
 
     kind: AssetKind
     summaries: AssetView[S]
     wholes: AssetView[R]
-    versions: View[AssetVersion, V]
+    versions: JsonView[AssetVersion, V]
 
     async def create(
         self,
-        assets: Rows[Asset, R],
+        assets: ProjectRows[Asset, R],
         fields: dict[str, object],
         *,
         content: str | None = None,
         files: list[dict[str, str]] | None = None,
-    ) -> One[R]:
+    ) -> Item[R]:
         """Answer with a new asset; with content or files, its version 1 is published."""
         session = assets.unit.session
-        await require_room(session, assets.unit.key.project_id, self.kind)
+        await require_capacity(session, assets.unit.key.project_id, self.kind)
         asset = assets.add(id=new_id(PREFIXES[self.kind]), kind=self.kind, **fields)
         await session.flush()
         if content is not None or files is not None:
             session.add(asset.publish(assets.unit.key.member_id, content=content, files=files))
         return assets.one(asset.id)
 
-    async def change(self, assets: Rows[Asset, R], id: str, body: BaseModel) -> One[R]:
+    async def change(self, assets: ProjectRows[Asset, R], id: str, body: BaseModel) -> Item[R]:
         """Answer with the asset after a change of its name or description."""
         asset = await assets.get(id, lock=True)
         asset.change(**body.model_dump(exclude_unset=True))
@@ -67,17 +67,17 @@ class Family(Generic[S, R, V]):
 
     async def publish(
         self,
-        assets: Rows[Asset, R],
+        assets: ProjectRows[Asset, R],
         id: str,
         *,
         content: str | None = None,
         files: list[dict[str, str]] | None = None,
-    ) -> One[V]:
+    ) -> Item[V]:
         """Answer with a new version, which is active at once."""
         asset = await assets.get(id, lock=True)
         version = asset.publish(assets.unit.key.member_id, content=content, files=files)
         assets.unit.session.add(version)
-        return One(self.versions, {"asset_id": asset.id, "version": version.version})
+        return Item(self.versions, {"asset_id": asset.id, "version": version.version})
 
     async def summary(self, session: AsyncSession, asset: Asset) -> S:
         """The asset as lists show it, also when it is about to go."""
@@ -86,31 +86,36 @@ class Family(Generic[S, R, V]):
         return self.summaries.read.model_validate(fields)
 
 
-def add_shared(router: Router, family: Family[S, R, V], noun: str, plural: str, left_out: str) -> None:
+def add_shared(router: Router, family: AssetFamily[S, R, V], noun: str, plural: str, left_out: str) -> None:
     """Register what all kinds have; the names are of the operations and of their descriptions."""
     summary: Any = family.summaries.read
     whole: Any = family.wholes.read
     version: Any = family.versions.read
 
     async def list_assets(
-        assets: Annotated[Rows[Asset, S], rows(family.summaries)], window: Annotated[Window, Query()]
-    ) -> Many[summary]:
+        assets: Annotated[ProjectRows[Asset, S], project_rows(family.summaries)],
+        window: Annotated[PageQuery, Query()],
+    ) -> ItemPage[summary]:
         return assets.page(window, kind=family.kind)
 
-    async def get_asset(id: str, assets: Annotated[Rows[Asset, R], rows(family.wholes)]) -> One[whole]:
+    async def get_asset(
+        id: str, assets: Annotated[ProjectRows[Asset, R], project_rows(family.wholes)]
+    ) -> Item[whole]:
         return assets.one(id)
 
     async def list_versions(
-        id: str, assets: Annotated[Rows[Asset, R], rows(family.wholes)], window: Annotated[Window, Query()]
-    ) -> Many[version]:
+        id: str,
+        assets: Annotated[ProjectRows[Asset, R], project_rows(family.wholes)],
+        window: Annotated[PageQuery, Query()],
+    ) -> ItemPage[version]:
         asset = await assets.get(id)
-        return Many(family.versions, {"asset_id": asset.id}, window)
+        return ItemPage(family.versions, {"asset_id": asset.id}, window)
 
     async def activate_version(
         id: str,
         v: Annotated[str, Path(description="The number of the version.")],
-        assets: Annotated[Rows[Asset, R], rows(family.wholes)],
-        session: Session,
+        assets: Annotated[ProjectRows[Asset, R], project_rows(family.wholes)],
+        session: DbSession,
     ) -> Activation:
         asset = await assets.get(id, lock=True)
         number = int(v) if _NUMBER.fullmatch(v) else None
@@ -132,12 +137,12 @@ def add_shared(router: Router, family: Family[S, R, V], noun: str, plural: str, 
     router.put("/{id}/versions/{v}/activate", WRITE, name=f"activate_{noun}_version")(activate_version)
 
 
-def add_deletion(router: Router, family: Family[S, R, V], noun: str) -> None:
+def add_deletion(router: Router, family: AssetFamily[S, R, V], noun: str) -> None:
     """Register the deletion for good, with all versions."""
     summary: Any = family.summaries.read
 
     async def delete_asset(
-        id: str, assets: Annotated[Rows[Asset, R], rows(family.wholes)], session: Session
+        id: str, assets: Annotated[ProjectRows[Asset, R], project_rows(family.wholes)], session: DbSession
     ) -> summary:
         asset = await assets.get(id, lock=True)
         gone = await family.summary(session, asset)

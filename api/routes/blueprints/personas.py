@@ -4,11 +4,11 @@ from typing import Annotated
 
 from fastapi import Query
 
-from api.auth import needs
-from api.http.pagination import Window
-from api.http.responses import Many, One
+from api.auth import requires
+from api.http.pagination import PageQuery
+from api.http.responses import Item, ItemPage
 from api.http.router import Router
-from api.http.rows import Rows, rows
+from api.http.rows import ProjectRows, project_rows
 from kit.schemas import QueryFlag
 from models.assets.references import references_of, require_assets
 from models.base import now
@@ -16,11 +16,11 @@ from models.blueprints.persona import Persona, StepRole
 from models.blueprints.persona_schemas import PERSONAS, PersonaCreate, PersonaRead, PersonaUpdate
 
 router = Router("/personas", "Personas")
-READ, WRITE = needs("personas:read"), needs("personas:write")
-Personas = Annotated[Rows[Persona, PersonaRead], rows(PERSONAS)]
+READ, WRITE = requires("personas:read"), requires("personas:write")
+Personas = Annotated[ProjectRows[Persona, PersonaRead], project_rows(PERSONAS)]
 
 
-class PersonaList(Window):
+class PersonaList(PageQuery):
     type: StepRole | None = None
     """Personas for this role."""
     is_enabled: QueryFlag | None = None
@@ -29,19 +29,19 @@ class PersonaList(Window):
 
 @router.get("", READ, name="list_personas_legacy")
 @router.get("/list", READ)
-async def list_personas(personas: Personas, window: Annotated[PersonaList, Query()]) -> Many[PersonaRead]:
+async def list_personas(personas: Personas, window: Annotated[PersonaList, Query()]) -> ItemPage[PersonaRead]:
     """List the project's personas, newest first."""
     return personas.page(window)
 
 
 @router.get("/get", READ)
-async def get_persona(id: str, personas: Personas) -> One[PersonaRead]:
+async def get_persona(id: str, personas: Personas) -> Item[PersonaRead]:
     """Get one persona."""
     return personas.one(id)
 
 
 @router.post("/create", WRITE, creates=True)
-async def create_persona(body: PersonaCreate, personas: Personas) -> One[PersonaRead]:
+async def create_persona(body: PersonaCreate, personas: Personas) -> Item[PersonaRead]:
     """Create a persona; the assets that it names, by id or by name, have to exist."""
     persona = personas.add(**body.model_dump())
     await require_assets(
@@ -51,7 +51,7 @@ async def create_persona(body: PersonaCreate, personas: Personas) -> One[Persona
 
 
 @router.post("/update", WRITE)
-async def update_persona(body: PersonaUpdate, personas: Personas) -> One[PersonaRead]:
+async def update_persona(body: PersonaUpdate, personas: Personas) -> Item[PersonaRead]:
     """Change a persona; runs in flight keep the one they started with.
 
     The assets that are named anew, by id or by name, have to exist.

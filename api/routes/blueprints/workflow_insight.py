@@ -5,21 +5,21 @@ from typing import Annotated
 
 from fastapi import Query
 
-from api.after_commit import Session
-from api.auth import needs
-from api.http.responses import Many
+from api.after_commit import DbSession
+from api.auth import requires
+from api.http.responses import ItemPage
 from api.http.router import Router
 from api.routes.blueprints.workflows import Blueprints
 from api.routes.runs.runs import RunFilters, Runs
 from kit.errors import Invalid
 from kit.schemas import Wire
 from models.analytics.day_range import MAX_DAYS, Day, DayCount, Days, Zone, days_between, today
-from models.analytics.workflow_analytics import WorkflowAnalytics, analyse_workflow
+from models.analytics.workflow_analytics import WorkflowAnalytics, analyze_workflow
 from models.blueprints.related_objects import WorkflowRelated, find_related
 from models.runs.run_schemas import RunRead
 
 router = Router("/workflows", "Workflows")
-READ = needs("workflows:read")
+READ = requires("workflows:read")
 
 
 class WorkflowRuns(RunFilters):
@@ -62,7 +62,7 @@ class WorkflowRange(Wire):
 @router.get("/runs", READ)
 async def list_workflow_runs(
     blueprints: Blueprints, runs: Runs, window: Annotated[WorkflowRuns, Query()]
-) -> Many[RunRead]:
+) -> ItemPage[RunRead]:
     """List the runs of a workflow, newest first."""
     await blueprints.get(window.id)
     return await window.page(runs)
@@ -70,7 +70,7 @@ async def list_workflow_runs(
 
 @router.get("/analytics", READ)
 async def get_workflow_analytics(
-    blueprints: Blueprints, session: Session, window: Annotated[WorkflowRange, Query()]
+    blueprints: Blueprints, session: DbSession, window: Annotated[WorkflowRange, Query()]
 ) -> WorkflowAnalytics:
     """Get a workflow's runs in figures: how many, how they ended, what they cost, and all that by day.
 
@@ -78,10 +78,10 @@ async def get_workflow_analytics(
     `endDate` say otherwise, at most 366 days.
     """
     blueprint = await blueprints.get(window.id)
-    return await analyse_workflow(session, blueprint.project_id, blueprint.id, window.range)
+    return await analyze_workflow(session, blueprint.project_id, blueprint.id, window.range)
 
 
 @router.get("/related", READ)
-async def get_workflow_related(id: str, blueprints: Blueprints, session: Session) -> WorkflowRelated:
+async def get_workflow_related(id: str, blueprints: Blueprints, session: DbSession) -> WorkflowRelated:
     """Get what is related to a workflow: personas, issues, learning versions, recurring tasks and chains."""
     return await find_related(session, await blueprints.get(id))

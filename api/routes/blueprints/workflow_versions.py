@@ -5,10 +5,10 @@ from typing import Annotated
 from fastapi import Query
 from sqlmodel import col, select
 
-from api.after_commit import Session
-from api.auth import needs
-from api.http.pagination import Window
-from api.http.responses import Many, One
+from api.after_commit import DbSession
+from api.auth import requires
+from api.http.pagination import PageQuery
+from api.http.responses import Item, ItemPage
 from api.http.router import Router
 from api.routes.blueprints.workflows import Blueprints
 from kit.errors import Conflict, Invalid, NotFound
@@ -24,10 +24,10 @@ from models.blueprints.version_schemas import (
 )
 
 router = Router("/workflows", "Workflows")
-READ, WRITE = needs("workflows:read"), needs("workflows:write")
+READ, WRITE = requires("workflows:read"), requires("workflows:write")
 
 
-class VersionList(Window):
+class VersionList(PageQuery):
     """Of one workflow."""
 
     id: str
@@ -37,16 +37,16 @@ class VersionList(Window):
 @router.get("/versions", READ)
 async def list_workflow_versions(
     blueprints: Blueprints, window: Annotated[VersionList, Query()]
-) -> Many[WorkflowVersionRead]:
+) -> ItemPage[WorkflowVersionRead]:
     """List everything that a workflow ever said, newest version first, with who changed it."""
     blueprint = await blueprints.get(window.id)
-    return Many(WORKFLOW_VERSIONS, {"blueprint_id": blueprint.id}, window)
+    return ItemPage(WORKFLOW_VERSIONS, {"blueprint_id": blueprint.id}, window)
 
 
 @router.post("/revert", WRITE)
 async def revert_workflow(
-    body: WorkflowRevert, blueprints: Blueprints, session: Session
-) -> One[WorkflowRead]:
+    body: WorkflowRevert, blueprints: Blueprints, session: DbSession
+) -> Item[WorkflowRead]:
     """Have a workflow say again what an old version says, which makes a new version.
 
     The scripts that its steps named then have to exist.
@@ -69,8 +69,8 @@ async def revert_workflow(
 
 @router.post("/duplicate", WRITE, creates=True)
 async def duplicate_workflow(
-    body: WorkflowDuplicate, blueprints: Blueprints, session: Session
-) -> One[WorkflowRead]:
+    body: WorkflowDuplicate, blueprints: Blueprints, session: DbSession
+) -> Item[WorkflowRead]:
     """Copy a workflow as it is now; the copy begins with version 1."""
     copy = (await blueprints.get(body.workflow_id)).duplicate(body.name)
     session.add(copy)
@@ -81,8 +81,8 @@ async def duplicate_workflow(
 
 @router.post("/rename", WRITE)
 async def rename_workflow(
-    body: WorkflowRename, blueprints: Blueprints, session: Session
-) -> One[WorkflowRead]:
+    body: WorkflowRename, blueprints: Blueprints, session: DbSession
+) -> Item[WorkflowRead]:
     """Give a workflow another name, which makes a new version; runs keep the name that they started with."""
     blueprint = await blueprints.get(body.workflow_id, lock=True)
     session.add(blueprint.change(blueprints.unit.key.member_id, name=body.name))

@@ -5,13 +5,13 @@ from typing import Annotated
 from fastapi import Query
 from pydantic import Field
 
-from api.after_commit import Session
-from api.auth import needs
-from api.http.errors import refused
-from api.http.filters import Search, SearchWindow
-from api.http.responses import Many, One
+from api.after_commit import DbSession
+from api.auth import requires
+from api.http.errors import invalid_field
+from api.http.filters import Search, SearchQuery
+from api.http.responses import Item, ItemPage
 from api.http.router import Router
-from api.http.rows import Rows, rows
+from api.http.rows import ProjectRows, project_rows
 from models.assets.references import require_assets, script_references
 from models.base import JsonObject
 from models.blueprints.blueprint import Blueprint
@@ -21,17 +21,17 @@ from models.blueprints.blueprint_schemas import (
     WorkflowCreate,
     WorkflowRead,
     WorkflowUpdate,
-    documents,
+    blueprint_columns,
 )
 from models.blueprints.blueprint_summary_schemas import WORKFLOW_SUMMARIES, WorkflowSummary
 
 router = Router("/workflows", "Workflows")
-READ, WRITE = needs("workflows:read"), needs("workflows:write")
-Blueprints = Annotated[Rows[Blueprint, WorkflowRead], rows(WORKFLOWS)]
-Summaries = Annotated[Rows[Blueprint, WorkflowSummary], rows(WORKFLOW_SUMMARIES)]
+READ, WRITE = requires("workflows:read"), requires("workflows:write")
+Blueprints = Annotated[ProjectRows[Blueprint, WorkflowRead], project_rows(WORKFLOWS)]
+Summaries = Annotated[ProjectRows[Blueprint, WorkflowSummary], project_rows(WORKFLOW_SUMMARIES)]
 
 
-class WorkflowList(SearchWindow):
+class WorkflowList(SearchQuery):
     """Workflows that fit every filter that is given."""
 
     limit: Annotated[int, Field(ge=1, le=100)] = 50
@@ -44,21 +44,21 @@ class WorkflowList(SearchWindow):
 @router.get("/list", READ)
 async def list_workflows(
     summaries: Summaries, window: Annotated[WorkflowList, Query()]
-) -> Many[WorkflowSummary]:
+) -> ItemPage[WorkflowSummary]:
     """List the project's workflows, newest first, with the tools and models that do their steps."""
     return await summaries.search(window)
 
 
 @router.get("/get", READ)
-async def get_workflow(id: str, blueprints: Blueprints) -> One[WorkflowRead]:
+async def get_workflow(id: str, blueprints: Blueprints) -> Item[WorkflowRead]:
     """Get one workflow with its steps and configuration."""
     return blueprints.one(id)
 
 
 @router.post("/create", WRITE, creates=True)
 async def create_workflow(
-    body: WorkflowCreate, blueprints: Blueprints, session: Session
-) -> One[WorkflowRead]:
+    body: WorkflowCreate, blueprints: Blueprints, session: DbSession
+) -> Item[WorkflowRead]:
     """Create a workflow.
 
     Its name is enough: without steps it designs and checks until the check passes, at most three times.
@@ -73,8 +73,8 @@ async def create_workflow(
 
 @router.post("/update", WRITE)
 async def update_workflow(
-    body: WorkflowUpdate, blueprints: Blueprints, session: Session
-) -> One[WorkflowRead]:
+    body: WorkflowUpdate, blueprints: Blueprints, session: DbSession
+) -> Item[WorkflowRead]:
     """Change a workflow, which makes a new version; runs in flight keep the one they started with."""
     blueprint = await blueprints.get(body.workflow_id, lock=True)
     version = blueprint.change(blueprints.unit.key.member_id, **_documents(body, blueprint.config))
@@ -86,6 +86,6 @@ async def update_workflow(
 
 def _documents(body: WorkflowCreate | WorkflowUpdate, config: JsonObject) -> dict[str, object]:
     try:
-        return documents(body, config)
+        return blueprint_columns(body, config)
     except ValueError as error:
-        raise refused(error, "pipelineSteps") from None
+        raise invalid_field(error, "pipelineSteps") from None

@@ -10,11 +10,11 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio.client import Client
 from temporalio.service import RPCError
 
-from api.after_commit import Remembered, Session, Workflows
-from api.auth import needs
+from api.after_commit import AfterCommit, AfterCommitDep, DbSession
+from api.auth import requires
 from api.http.router import Router
-from api.http.rows import Rows, rows
-from api.state import unit_of
+from api.http.rows import ProjectRows, project_rows
+from api.state import unit_of_work_of
 from kit.errors import Conflict
 from models.budgets.schemas import BudgetChange, BudgetRead, read_budget
 from models.budgets.wait import change_cap
@@ -30,17 +30,17 @@ from models.runs.run import Run
 from models.runs.run_schemas import RUNS, RunRead
 
 router = Router("", "Budgets")
-Runs = Annotated[Rows[Run, RunRead], rows(RUNS)]
-SprintChains = Annotated[Rows[SprintChain, SprintChainRead], rows(SPRINT_CHAINS)]
-WorkChains = Annotated[Rows[WorkChain, WorkChainRead], rows(WORK_CHAINS)]
-MergeJobs = Annotated[Rows[MergeJob, MergeJobRead], rows(MERGE_JOBS)]
-SIGNAL = "budget_changed"
+Runs = Annotated[ProjectRows[Run, RunRead], project_rows(RUNS)]
+SprintChains = Annotated[ProjectRows[SprintChain, SprintChainRead], project_rows(SPRINT_CHAINS)]
+WorkChains = Annotated[ProjectRows[WorkChain, WorkChainRead], project_rows(WORK_CHAINS)]
+MergeJobs = Annotated[ProjectRows[MergeJob, MergeJobRead], project_rows(MERGE_JOBS)]
+BUDGET_CHANGED_SIGNAL = "budget_changed"
 """Of an agent session's workflow: what it waits for has changed."""
 
 
-@router.put("/runs/{id}/budget", needs("runs:write"))
+@router.put("/runs/{id}/budget", requires("runs:write"))
 async def set_run_budget(
-    id: str, body: BudgetChange, runs: Runs, session: Session, workflows: Workflows
+    id: str, body: BudgetChange, runs: Runs, session: DbSession, workflows: AfterCommitDep
 ) -> BudgetRead:
     """Set what a run may cost in all, or remove the limit.
 
@@ -50,38 +50,38 @@ async def set_run_budget(
     run = await runs.get(id, lock=True)
     if run.is_over:
         raise Conflict(f"Run {run.run_number} is {run.status}: it costs nothing any more.")
-    return await _change(session, workflows, run.project_id, run.id, body)
+    return await _change_cap(session, workflows, run.project_id, run.id, body)
 
 
-@router.put("/sprint-chains/{id}/budget", needs("chains:write"))
+@router.put("/sprint-chains/{id}/budget", requires("chains:write"))
 async def set_sprint_chain_budget(
-    id: str, body: BudgetChange, chains: SprintChains, session: Session, workflows: Workflows
+    id: str, body: BudgetChange, chains: SprintChains, session: DbSession, workflows: AfterCommitDep
 ) -> BudgetRead:
     """Set what all runs of a sprint chain may cost together, or remove the limit.
 
     A run of it that is paused because this budget is reached goes on at once.
     """
     chain = await chains.get(id, lock=True)
-    _must_go_on(chain)
-    return await _change(session, workflows, chain.project_id, chain.id, body)
+    _require_resumable(chain)
+    return await _change_cap(session, workflows, chain.project_id, chain.id, body)
 
 
-@router.put("/work-chains/{id}/budget", needs("chains:write"))
+@router.put("/work-chains/{id}/budget", requires("chains:write"))
 async def set_work_chain_budget(
-    id: str, body: BudgetChange, chains: WorkChains, session: Session, workflows: Workflows
+    id: str, body: BudgetChange, chains: WorkChains, session: DbSession, workflows: AfterCommitDep
 ) -> BudgetRead:
     """Set what all runs of a work chain may cost together, or remove the limit.
 
     A run of it that is paused because this budget is reached goes on at once.
     """
     chain = await chains.get(id, lock=True)
-    _must_go_on(chain)
-    return await _change(session, workflows, chain.project_id, chain.id, body)
+    _require_resumable(chain)
+    return await _change_cap(session, workflows, chain.project_id, chain.id, body)
 
 
-@router.put("/merging/{id}/budget", needs("github:write"))
+@router.put("/merging/{id}/budget", requires("github:write"))
 async def set_merge_budget(
-    id: str, body: BudgetChange, merge_jobs: MergeJobs, session: Session, workflows: Workflows
+    id: str, body: BudgetChange, merge_jobs: MergeJobs, session: DbSession, workflows: AfterCommitDep
 ) -> BudgetRead:
     """Set what the agents of a merge may cost in all, or remove the limit.
 
@@ -90,56 +90,56 @@ async def set_merge_budget(
     job = await merge_jobs.get(id, lock=True)
     if job.is_over:
         raise Conflict(f"The merge is {job.status}: it costs nothing any more.")
-    return await _change(session, workflows, job.project_id, job.id, body)
+    return await _change_cap(session, workflows, job.project_id, job.id, body)
 
 
-@router.get("/project/budget", needs("projects:read"))
-async def get_project_budget(session: Session, request: Request) -> BudgetRead:
+@router.get("/project/budget", requires("projects:read"))
+async def get_project_budget(session: DbSession, request: Request) -> BudgetRead:
     """Get what the whole project may spend on models in a calendar month (UTC), and has spent in this one."""
-    project_id = unit_of(request).key.project_id
+    project_id = unit_of_work_of(request).key.project_id
     return await read_budget(session, project_id, project_id)
 
 
-@router.put("/project/budget", needs("projects:write", Role.admin))
+@router.put("/project/budget", requires("projects:write", Role.admin))
 async def set_project_budget(
-    body: BudgetChange, session: Session, workflows: Workflows, request: Request
+    body: BudgetChange, session: DbSession, workflows: AfterCommitDep, request: Request
 ) -> BudgetRead:
     """Set what the whole project may spend on models in a calendar month (UTC), or remove the limit.
 
     Everything that waits because this budget is reached goes on at once, and with the new month too.
     """
-    project_id = unit_of(request).key.project_id
-    return await _change(session, workflows, project_id, project_id, body)
+    project_id = unit_of_work_of(request).key.project_id
+    return await _change_cap(session, workflows, project_id, project_id, body)
 
 
-def wake(workflows: Remembered, sessions: Sequence[str]) -> None:
+def wake_sessions(workflows: AfterCommit, sessions: Sequence[str]) -> None:
     """Tell agent sessions, after the commit, that what they wait for has changed.
 
     One that is not told, because Temporal cannot be reached, looks by itself within half an hour.
     """
 
     async def tell(client: Client) -> None:
-        await asyncio.gather(*(_tell(client, session_id) for session_id in sessions))
+        await asyncio.gather(*(_signal_session(client, session_id) for session_id in sessions))
 
     if sessions:
         workflows.tell(sessions[0], tell)
 
 
-async def _tell(client: Client, session_id: str) -> None:
+async def _signal_session(client: Client, session_id: str) -> None:
     with suppress(RPCError):  # it has ended meanwhile
-        await client.get_workflow_handle(session_id).signal(SIGNAL)
+        await client.get_workflow_handle(session_id).signal(BUDGET_CHANGED_SIGNAL)
 
 
-async def _change(
-    session: AsyncSession, workflows: Remembered, project_id: str, holder_id: str, body: BudgetChange
+async def _change_cap(
+    session: AsyncSession, workflows: AfterCommit, project_id: str, holder_id: str, body: BudgetChange
 ) -> BudgetRead:
     _, waiting = await change_cap(session, project_id, holder_id, body.max_cost_usd)
-    wake(workflows, waiting)
+    wake_sessions(workflows, waiting)
     await session.flush()
     return await read_budget(session, project_id, holder_id)
 
 
-def _must_go_on(chain: Chain) -> None:
+def _require_resumable(chain: Chain) -> None:
     """A failed chain may be tried again, and so may have another cap."""
     if chain.status in (ChainStatus.completed, ChainStatus.cancelled):
         raise Conflict(f"The chain is {chain.status}: it costs nothing any more.")

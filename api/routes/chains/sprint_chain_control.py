@@ -5,23 +5,23 @@ from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from activities.chains.lifecycle import CloseChain, end_chain
-from api.after_commit import Session, Workflows
-from api.auth import needs
-from api.http.responses import One
+from api.after_commit import AfterCommitDep, DbSession
+from api.auth import requires
+from api.http.responses import Item
 from api.http.router import Router
-from api.routes.chains.sprint_chains import Chains, must_be_within
-from api.workflow_start import hand_over
+from api.routes.chains.sprint_chains import Chains, require_sprint_index
+from api.workflow_start import start_after_commit
 from kit.errors import Conflict
 from models import Run, SprintChain
 from models.chains.chain import ChainStatus
 from models.chains.sprint_chain_schemas import SprintChainRead, SprintChainResume
 
 router = Router("/sprint-chains/{id}", "Sprint Chains")
-WRITE = needs("chains:write")
+WRITE = requires("chains:write")
 
 
 @router.post("/pause", WRITE)
-async def pause_sprint_chain(id: str, chains: Chains, workflows: Workflows) -> One[SprintChainRead]:
+async def pause_sprint_chain(id: str, chains: Chains, workflows: AfterCommitDep) -> Item[SprintChainRead]:
     """Pause a sprint chain: the active sprint finishes, then it holds for as long as wished."""
     chain = await chains.get(id)
     if chain.is_stopping:
@@ -36,10 +36,10 @@ async def pause_sprint_chain(id: str, chains: Chains, workflows: Workflows) -> O
 async def resume_sprint_chain(
     id: str,
     chains: Chains,
-    session: Session,
-    workflows: Workflows,
+    session: DbSession,
+    workflows: AfterCommitDep,
     body: SprintChainResume = SprintChainResume(),
-) -> One[SprintChainRead]:
+) -> Item[SprintChainRead]:
     """Let a paused sprint chain go on, or a failed one try again.
 
     `resumeFromSprint` is the index of the sprint to go on from; a failed chain goes on from the first that
@@ -48,17 +48,17 @@ async def resume_sprint_chain(
     """
     chain = await chains.get(id, lock=True)
     index = body.resume_from_sprint
-    must_be_within(chain, index)
+    require_sprint_index(chain, index)
     if chain.status is ChainStatus.paused:
         workflows.update(chain.engine_id, "resume", *([] if index is None else [index]))
     else:
         chain.try_again(index)
-        await _must_be_alone(session, chain)
-        hand_over(chain, workflows)
+        await _require_no_other_run(session, chain)
+        start_after_commit(chain, workflows)
     return chains.one(chain.id)
 
 
-async def _must_be_alone(session: AsyncSession, chain: SprintChain) -> None:
+async def _require_no_other_run(session: AsyncSession, chain: SprintChain) -> None:
     """No two runs of a chain work at the same time: only one of the sprint to begin with may be left."""
     statement = select(Run).where(
         col(Run.chain_id) == chain.id,
@@ -71,8 +71,8 @@ async def _must_be_alone(session: AsyncSession, chain: SprintChain) -> None:
 
 @router.delete("", WRITE)
 async def delete_sprint_chain(
-    id: str, chains: Chains, session: Session, workflows: Workflows
-) -> One[SprintChainRead]:
+    id: str, chains: Chains, session: DbSession, workflows: AfterCommitDep
+) -> Item[SprintChainRead]:
     """Cancel a sprint chain: the active sprint finishes, then it is cancelled; delete one that has ended.
 
     One that is told so during its last sprint completes: all of them are done then.

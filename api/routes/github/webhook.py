@@ -7,17 +7,17 @@ from fastapi import BackgroundTasks, Depends, Header, Path, Request
 from pydantic import ValidationError
 
 from api.github.webhook import (
-    Delivery,
-    Source,
+    WebhookEvent,
+    WebhookSource,
     find_source,
     operator_source,
     record_delivery,
     require_signature,
     send_follow_ups,
 )
-from api.http.errors import invalid
+from api.http.errors import invalid_request
 from api.http.router import Router
-from api.state import api_of
+from api.state import app_state_of
 from kit.errors import Invalid
 from kit.schemas import Wire
 from models.github.payloads import PAYLOADS
@@ -61,7 +61,7 @@ async def receive_github_webhook(request: Request, background: BackgroundTasks, 
     is merged, and whether the branch has left a verified commit. Everything else is ignored. It concerns
     every project. 404 as long as the server has no `GITHUB_WEBHOOK_SECRET`.
     """
-    return await _receive(request, background, operator_source(api_of(request)), headers)
+    return await _receive(request, background, operator_source(app_state_of(request)), headers)
 
 
 @router.post("/webhook/{id}", None)
@@ -76,11 +76,11 @@ async def receive_project_github_webhook(
     The same as `POST /github/webhook`, for the rows of the hook's project alone, whatever it says of others.
     `POST /api/v1/github/hooks` makes hooks. Choose the content type `application/json` on GitHub.
     """
-    return await _receive(request, background, await find_source(api_of(request), id), headers)
+    return await _receive(request, background, await find_source(app_state_of(request), id), headers)
 
 
 async def _receive(
-    request: Request, background: BackgroundTasks, source: Source, headers: DeliveryHeaders
+    request: Request, background: BackgroundTasks, source: WebhookSource, headers: DeliveryHeaders
 ) -> Received:
     body = await request.body()
     require_signature(source, body, headers.x_hub_signature_256)
@@ -92,9 +92,11 @@ async def _receive(
     try:
         payload = PAYLOADS[event].model_validate_json(body)
     except ValidationError as error:
-        raise invalid([{**fault, "loc": ("body", *fault["loc"])} for fault in error.errors()]) from None
-    api = api_of(request)
-    follow_ups = await record_delivery(api.database, Delivery(source, delivery_id, event, body), payload)
+        raise invalid_request(
+            [{**fault, "loc": ("body", *fault["loc"])} for fault in error.errors()]
+        ) from None
+    api = app_state_of(request)
+    follow_ups = await record_delivery(api.database, WebhookEvent(source, delivery_id, event, body), payload)
     if follow_ups is None:
         return Received(status="repeated")
     background.add_task(send_follow_ups, api.engine, follow_ups)

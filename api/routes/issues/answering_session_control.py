@@ -1,8 +1,8 @@
 """Answering sessions told to go on, and archived."""
 
-from api.after_commit import Workflows
-from api.auth import needs
-from api.http.responses import One
+from api.after_commit import AfterCommitDep
+from api.auth import requires
+from api.http.responses import Item
 from api.http.router import Router
 from api.routes.issues.answering_sessions import Sessions
 from kit.errors import Conflict
@@ -10,13 +10,13 @@ from models.issues.answering_session import AnsweringSession, AnsweringStatus
 from models.issues.answering_session_schemas import AnsweringSessionRead, AnsweringStatusUpdate
 
 router = Router("/answering-sessions/{id}", "Answering Sessions")
-WRITE = needs("issues:write")
+WRITE = requires("issues:write")
 
 
 @router.put("/status", WRITE)
 async def update_answering_status(
-    id: str, body: AnsweringStatusUpdate, sessions: Sessions, workflows: Workflows
-) -> One[AnsweringSessionRead] | AnsweringSessionRead:
+    id: str, body: AnsweringStatusUpdate, sessions: Sessions, workflows: AfterCommitDep
+) -> Item[AnsweringSessionRead] | AnsweringSessionRead:
     """Say that all is `reviewed`, so that the agent goes on; or archive the session.
 
     pending → active → reviewed → completed, and archived from anywhere. All other steps happen by themselves:
@@ -36,13 +36,13 @@ async def update_answering_status(
 
 @router.delete("", WRITE)
 async def archive_answering_session(
-    id: str, sessions: Sessions, workflows: Workflows
+    id: str, sessions: Sessions, workflows: AfterCommitDep
 ) -> AnsweringSessionRead:
     """Archive an answering session: it moves to the trash, and stops if it is at work."""
     return _archive(await sessions.get(id, lock=True), sessions, workflows)
 
 
-def _archive(row: AnsweringSession, sessions: Sessions, workflows: Workflows) -> AnsweringSessionRead:
+def _archive(row: AnsweringSession, sessions: Sessions, workflows: AfterCommitDep) -> AnsweringSessionRead:
     if not row.is_over:
         workflows.cancel(row.id, certain=False)
     row.archive(sessions.unit.key.member_id)

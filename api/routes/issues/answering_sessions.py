@@ -5,14 +5,14 @@ from typing import Annotated
 from fastapi import Query
 from sqlmodel import col, select
 
-from api.after_commit import Session, Workflows
-from api.auth import needs
-from api.http.pagination import Window
-from api.http.responses import Many, One
+from api.after_commit import AfterCommitDep, DbSession
+from api.auth import requires
+from api.http.pagination import PageQuery
+from api.http.responses import Item, ItemPage
 from api.http.router import Router
-from api.http.rows import Rows, rows
+from api.http.rows import ProjectRows, project_rows
 from api.routes.issues.issue_sessions import Sessions as IssueSessions
-from api.workflow_start import hand_over
+from api.workflow_start import start_after_commit
 from kit.errors import Conflict
 from models.issues.answering_session import AnsweringSession, AnsweringStatus
 from models.issues.answering_session_schemas import (
@@ -24,11 +24,11 @@ from models.issues.answering_session_start import create_answering_session
 from models.projects.project import Project
 
 router = Router("/answering-sessions", "Answering Sessions")
-READ, WRITE = needs("issues:read"), needs("issues:write")
-Sessions = Annotated[Rows[AnsweringSession, AnsweringSessionRead], rows(ANSWERING_SESSIONS)]
+READ, WRITE = requires("issues:read"), requires("issues:write")
+Sessions = Annotated[ProjectRows[AnsweringSession, AnsweringSessionRead], project_rows(ANSWERING_SESSIONS)]
 
 
-class AnsweringSessionList(Window):
+class AnsweringSessionList(PageQuery):
     issue_session_id: str | None = None
     """Only those of this issue session."""
     status: AnsweringStatus | None = None
@@ -38,13 +38,13 @@ class AnsweringSessionList(Window):
 @router.get("", READ)
 async def list_answering_sessions(
     sessions: Sessions, window: Annotated[AnsweringSessionList, Query()]
-) -> Many[AnsweringSessionRead]:
+) -> ItemPage[AnsweringSessionRead]:
     """List the project's answering sessions, newest first."""
     return sessions.page(window)
 
 
 @router.get("/{id}", READ)
-async def get_answering_session(id: str, sessions: Sessions) -> One[AnsweringSessionRead]:
+async def get_answering_session(id: str, sessions: Sessions) -> Item[AnsweringSessionRead]:
     """Get one answering session."""
     return sessions.one(id)
 
@@ -54,9 +54,9 @@ async def create_session_for_answers(
     body: AnsweringSessionCreate,
     sessions: Sessions,
     scans: IssueSessions,
-    session: Session,
-    workflows: Workflows,
-) -> One[AnsweringSessionRead]:
+    session: DbSession,
+    workflows: AfterCommitDep,
+) -> Item[AnsweringSessionRead]:
     """Create an answering session for an issue session: it asks, waits for reviews, and answers.
 
     It begins once the issue session has ended and is `pending` until its questions are there. An issue
@@ -71,5 +71,5 @@ async def create_session_for_answers(
     project = await session.get_one(Project, scan.project_id)
     model = sessions.unit.api.settings.default_model
     row = await create_answering_session(session, project, scan, default_model=model)
-    hand_over(row, workflows)
+    start_after_commit(row, workflows)
     return sessions.one(row.id)

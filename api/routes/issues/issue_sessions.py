@@ -4,16 +4,16 @@ from typing import Annotated
 
 from fastapi import Query
 
-from api.after_commit import Session, Workflows
-from api.auth import needs
-from api.github.repository_fields import repository
-from api.http.pagination import Window
-from api.http.responses import Many, One
+from api.after_commit import AfterCommitDep, DbSession
+from api.auth import requires
+from api.github.repository_fields import parse_repository_field
+from api.http.pagination import PageQuery
+from api.http.responses import Item, ItemPage
 from api.http.router import Router
-from api.http.rows import Rows, rows
-from api.workflow_start import hand_over
+from api.http.rows import ProjectRows, project_rows
+from api.workflow_start import start_after_commit
 from kit.errors import Conflict
-from models.event import EventType, append
+from models.event import EventType, append_event
 from models.issues.issue_session import IssueSession, IssueSessionStatus
 from models.issues.issue_session_schemas import (
     ISSUE_SESSIONS,
@@ -26,11 +26,11 @@ from models.issues.issue_session_start import create_issue_session
 from models.projects.project import Project
 
 router = Router("/issue-sessions", "Issue Sessions")
-READ, WRITE = needs("issues:read"), needs("issues:write")
-Sessions = Annotated[Rows[IssueSession, IssueSessionRead], rows(ISSUE_SESSIONS)]
+READ, WRITE = requires("issues:read"), requires("issues:write")
+Sessions = Annotated[ProjectRows[IssueSession, IssueSessionRead], project_rows(ISSUE_SESSIONS)]
 
 
-class IssueSessionList(Window):
+class IssueSessionList(PageQuery):
     status: IssueSessionStatus | None = None
     """Only issue sessions of this status."""
 
@@ -38,21 +38,21 @@ class IssueSessionList(Window):
 @router.get("/list", READ)
 async def list_issue_sessions(
     sessions: Sessions, window: Annotated[IssueSessionList, Query()]
-) -> Many[IssueSessionRead]:
+) -> ItemPage[IssueSessionRead]:
     """List the project's issue sessions, newest first."""
     return sessions.page(window)
 
 
 @router.get("/get", READ)
-async def get_issue_session(id: str, sessions: Sessions) -> One[IssueSessionRead]:
+async def get_issue_session(id: str, sessions: Sessions) -> Item[IssueSessionRead]:
     """Get one issue session."""
     return sessions.one(id)
 
 
 @router.post("/start", WRITE, creates=True)
 async def start_issue_session(
-    body: IssueSessionStartBody, sessions: Sessions, session: Session, workflows: Workflows
-) -> One[IssueSessionRead]:
+    body: IssueSessionStartBody, sessions: Sessions, session: DbSession, workflows: AfterCommitDep
+) -> Item[IssueSessionRead]:
     """Start an issue session: an agent reads the project's repository and reports the issues it finds.
 
     Issues appear while it works. `active` as soon as Temporal has it, `pending` when it cannot be reached
@@ -67,16 +67,16 @@ async def start_issue_session(
         session,
         project,
         body,
-        repository_slug=repository(project.github_repo_url, settings),
+        repository_slug=parse_repository_field(project.github_repo_url, settings),
         repository_url=project.github_repo_url,
         default_model=settings.default_model,
     )
-    hand_over(row, workflows)
+    start_after_commit(row, workflows)
     return sessions.one(row.id)
 
 
 @router.post("/rename", WRITE)
-async def rename_issue_session(body: IssueSessionRename, sessions: Sessions) -> One[IssueSessionRead]:
+async def rename_issue_session(body: IssueSessionRename, sessions: Sessions) -> Item[IssueSessionRead]:
     """Rename an issue session."""
     row = await sessions.get(body.session_id, lock=True)
     row.name = body.name
@@ -85,15 +85,15 @@ async def rename_issue_session(body: IssueSessionRename, sessions: Sessions) -> 
 
 @router.post("/cancel", WRITE)
 async def cancel_issue_session(
-    body: IssueSessionId, sessions: Sessions, session: Session, workflows: Workflows
-) -> One[IssueSessionRead]:
+    body: IssueSessionId, sessions: Sessions, session: DbSession, workflows: AfterCommitDep
+) -> Item[IssueSessionRead]:
     """Cancel an issue session: its agent stops, its sandbox is removed, the issues found so far stay."""
     row = await sessions.get(body.session_id, lock=True)
     if row.is_over:
         raise Conflict(f"The issue session is {row.status} and cannot be cancelled.")
     if row.status is IssueSessionStatus.pending:
         row.close(IssueSessionStatus.cancelled)
-        append(session, row, EventType.issue_session_ended, {"status": row.status})
+        append_event(session, row, EventType.issue_session_ended, {"status": row.status})
         workflows.cancel(row.id, certain=False)
     else:
         workflows.cancel(row.id)

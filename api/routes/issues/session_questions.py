@@ -4,12 +4,12 @@ from typing import Annotated
 
 from fastapi import Query
 
-from api.after_commit import Workflows
-from api.auth import needs
-from api.http.pagination import Window
-from api.http.responses import Many, One
+from api.after_commit import AfterCommitDep
+from api.auth import requires
+from api.http.pagination import PageQuery
+from api.http.responses import Item, ItemPage
 from api.http.router import Router
-from api.http.rows import Rows, rows
+from api.http.rows import ProjectRows, project_rows
 from api.routes.issues.answering_sessions import Sessions
 from kit.errors import Conflict
 from models.issues.answering_session import AnsweringStatus
@@ -22,11 +22,11 @@ from models.issues.session_question_schemas import (
 )
 
 router = Router("/session-questions", "Session Questions")
-READ, WRITE = needs("issues:read"), needs("issues:write")
-Questions = Annotated[Rows[SessionQuestion, SessionQuestionRead], rows(SESSION_QUESTIONS)]
+READ, WRITE = requires("issues:read"), requires("issues:write")
+Questions = Annotated[ProjectRows[SessionQuestion, SessionQuestionRead], project_rows(SESSION_QUESTIONS)]
 
 
-class SessionQuestionList(Window):
+class SessionQuestionList(PageQuery):
     answering_session_id: str
     """The answering session's id."""
 
@@ -34,7 +34,7 @@ class SessionQuestionList(Window):
 @router.get("", READ)
 async def list_session_questions(
     sessions: Sessions, questions: Questions, window: Annotated[SessionQuestionList, Query()]
-) -> Many[SessionQuestionRead]:
+) -> ItemPage[SessionQuestionRead]:
     """List the questions of an answering session, the most important first."""
     await sessions.get(window.answering_session_id)
     return questions.page(window, descending=False)
@@ -42,8 +42,8 @@ async def list_session_questions(
 
 @router.put("/{id}/review", WRITE)
 async def review_session_question(
-    id: str, body: QuestionReview, sessions: Sessions, questions: Questions, workflows: Workflows
-) -> One[SessionQuestionRead]:
+    id: str, body: QuestionReview, sessions: Sessions, questions: Questions, workflows: AfterCommitDep
+) -> Item[SessionQuestionRead]:
     """Approve the agent's assumption, or decline it with the right answer.
 
     A review is final: the same one again changes nothing, another one is refused with 409, and so is one that
@@ -65,7 +65,7 @@ async def review_session_question(
 @router.put("/{id}/assumption", WRITE)
 async def update_session_question_assumption(
     id: str, body: AssumptionUpdate, questions: Questions
-) -> One[SessionQuestionRead]:
+) -> Item[SessionQuestionRead]:
     """Change what the agent assumes, without reviewing it; 409 once the question is reviewed."""
     question = await questions.get(id, lock=True)
     question.assume(body.assumption)

@@ -4,12 +4,12 @@ from typing import Annotated
 
 from fastapi import Query
 
-from api.after_commit import Session
-from api.auth import needs
-from api.http.pagination import Window
-from api.http.responses import Many, One
+from api.after_commit import DbSession
+from api.auth import requires
+from api.http.pagination import PageQuery
+from api.http.responses import Item, ItemPage
 from api.http.router import Router
-from api.http.rows import Rows, rows
+from api.http.rows import ProjectRows, project_rows
 from api.routes.learnings.learnings import Versions
 from models.learnings.version import (
     LearningVersion,
@@ -25,14 +25,16 @@ from models.learnings.version_schemas import (
 )
 
 router = Router("/learning-versions", "Learning Versions")
-READ, WRITE = needs("learnings:read"), needs("learnings:write")
-Summaries = Annotated[Rows[LearningVersion, LearningVersionSummary], rows(LEARNING_VERSION_SUMMARIES)]
+READ, WRITE = requires("learnings:read"), requires("learnings:write")
+Summaries = Annotated[
+    ProjectRows[LearningVersion, LearningVersionSummary], project_rows(LEARNING_VERSION_SUMMARIES)
+]
 
 
 @router.get("/list", READ)
 async def list_learning_versions(
-    versions: Summaries, window: Annotated[Window, Query()]
-) -> Many[LearningVersionSummary]:
+    versions: Summaries, window: Annotated[PageQuery, Query()]
+) -> ItemPage[LearningVersionSummary]:
     """List the project's learning versions, newest first, without their documents."""
     return versions.page(window)
 
@@ -40,19 +42,19 @@ async def list_learning_versions(
 @router.get("/get", READ)
 async def get_learning_version(
     id: Annotated[str, Query(description="The version.")], versions: Versions
-) -> One[LearningVersionRead]:
+) -> Item[LearningVersionRead]:
     """Get one learning version with its document."""
     return versions.one(id)
 
 
 @router.get("/active", READ)
-async def get_active_learning_version(versions: Versions) -> One[LearningVersionRead]:
+async def get_active_learning_version(versions: Versions) -> Item[LearningVersionRead]:
     """Get the active learning version; 404 when none is active."""
     return versions.the(is_active=True)
 
 
 @router.post("/compile", WRITE, creates=True)
-async def compile_learning_version(versions: Versions, session: Session) -> One[LearningVersionRead]:
+async def compile_learning_version(versions: Versions, session: DbSession) -> Item[LearningVersionRead]:
     """Compile the approved learnings into a new version; 409 when none is approved.
 
     It is not active yet: activate it when it is to be told to agents.
@@ -63,8 +65,8 @@ async def compile_learning_version(versions: Versions, session: Session) -> One[
 
 @router.post("/activate", WRITE)
 async def activate_learning_version(
-    body: LearningVersionRef, versions: Versions, session: Session
-) -> One[LearningVersionRead]:
+    body: LearningVersionRef, versions: Versions, session: DbSession
+) -> Item[LearningVersionRead]:
     """Make a version the active one: agents of jobs that start from now on are told it.
 
     The one that was active before is not any more; what is at work keeps what it started with. Activating the
@@ -77,8 +79,8 @@ async def activate_learning_version(
 
 @router.post("/deactivate", WRITE)
 async def deactivate_learning_version(
-    body: LearningVersionRef, versions: Versions, session: Session
-) -> One[LearningVersionRead]:
+    body: LearningVersionRef, versions: Versions, session: DbSession
+) -> Item[LearningVersionRead]:
     """Deactivate the active version: jobs that start from now on are told no learnings.
 
     409 when it is not the active one.

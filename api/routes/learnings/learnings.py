@@ -5,12 +5,12 @@ from typing import Annotated
 from fastapi import Query
 from pydantic import Field
 
-from api.after_commit import Session
-from api.auth import needs
-from api.http.pagination import Window
-from api.http.responses import Many, One
+from api.after_commit import DbSession
+from api.auth import requires
+from api.http.pagination import PageQuery
+from api.http.responses import Item, ItemPage
 from api.http.router import Router
-from api.http.rows import Rows, rows
+from api.http.rows import ProjectRows, project_rows
 from kit.errors import Invalid
 from kit.schemas import QueryFlag
 from models.blueprints.persona import StepRole
@@ -41,14 +41,14 @@ from models.sandboxes.sandbox import Sandbox
 from models.sandboxes.sandbox_schemas import SANDBOXES, SandboxRead
 
 router = Router("/learnings", "Learnings")
-READ, WRITE = needs("learnings:read"), needs("learnings:write")
-Learnings = Annotated[Rows[Learning, LearningRead], rows(LEARNINGS)]
-Versions = Annotated[Rows[LearningVersion, LearningVersionRead], rows(LEARNING_VERSIONS)]
-Runs = Annotated[Rows[Run, RunRead], rows(RUNS)]
-Sandboxes = Annotated[Rows[Sandbox, SandboxRead], rows(SANDBOXES)]
+READ, WRITE = requires("learnings:read"), requires("learnings:write")
+Learnings = Annotated[ProjectRows[Learning, LearningRead], project_rows(LEARNINGS)]
+Versions = Annotated[ProjectRows[LearningVersion, LearningVersionRead], project_rows(LEARNING_VERSIONS)]
+Runs = Annotated[ProjectRows[Run, RunRead], project_rows(RUNS)]
+Sandboxes = Annotated[ProjectRows[Sandbox, SandboxRead], project_rows(SANDBOXES)]
 
 
-class LearningList(Window):
+class LearningList(PageQuery):
     status: LearningStatus | None = None
     """Only those with this status."""
     category: Annotated[str, Field(max_length=100)] | None = None
@@ -65,7 +65,7 @@ class LearningList(Window):
     """Only those that agents of this role are told: of this role, or of every role."""
 
 
-class SandboxLearnings(Window):
+class SandboxLearnings(PageQuery):
     sandbox_id: str
     """The sandbox."""
     status: LearningStatus | None = None
@@ -76,7 +76,7 @@ class SandboxLearnings(Window):
 @router.get("/list", READ)
 async def list_learnings(
     learnings: Learnings, window: Annotated[LearningList, Query()]
-) -> Many[LearningRead]:
+) -> ItemPage[LearningRead]:
     """List the project's learnings, newest first."""
     return learnings.page(window)
 
@@ -84,14 +84,14 @@ async def list_learnings(
 @router.get("/by-sandbox", READ)
 async def list_learnings_by_sandbox(
     learnings: Learnings, sandboxes: Sandboxes, window: Annotated[SandboxLearnings, Query()]
-) -> Many[LearningRead]:
+) -> ItemPage[LearningRead]:
     """List the learnings that a sandbox showed, newest first."""
     await sandboxes.get(window.sandbox_id)
     return learnings.page(window)
 
 
 @router.get("/stats", READ)
-async def get_learning_stats(learnings: Learnings, session: Session) -> LearningStats:
+async def get_learning_stats(learnings: Learnings, session: DbSession) -> LearningStats:
     """Count the project's learnings by status, severity and category."""
     return await count_learnings(session, learnings.unit.key.project_id)
 
@@ -99,7 +99,7 @@ async def get_learning_stats(learnings: Learnings, session: Session) -> Learning
 @router.get("/preview", READ)
 async def preview_learnings(
     versions: Versions,
-    session: Session,
+    session: DbSession,
     role: Annotated[
         StepRole | None, Query(description="The role whose part is shown; left out, the whole document.")
     ] = None,
@@ -129,8 +129,8 @@ async def preview_learnings(
 
 @router.post("/create", WRITE, creates=True)
 async def create_learning(
-    body: LearningCreate, learnings: Learnings, runs: Runs, sandboxes: Sandboxes, session: Session
-) -> One[LearningRead]:
+    body: LearningCreate, learnings: Learnings, runs: Runs, sandboxes: Sandboxes, session: DbSession
+) -> Item[LearningRead]:
     """Write down a learning; it is pending until it is approved."""
     if body.run_id is not None:
         await runs.get(body.run_id)
@@ -146,7 +146,7 @@ async def create_learning(
 
 
 @router.post("/update-status", WRITE)
-async def update_learning_status(body: LearningStatusUpdate, learnings: Learnings) -> One[LearningRead]:
+async def update_learning_status(body: LearningStatusUpdate, learnings: Learnings) -> Item[LearningRead]:
     """Approve a learning, reject it, or make it pending again.
 
     Approved ones are told to agents once they are compiled into a version and that is activated; versions
@@ -166,7 +166,7 @@ async def update_learning_statuses(body: LearningStatusesUpdate, learnings: Lear
 
 
 @router.post("/update-content", WRITE)
-async def update_learning_content(body: LearningContentUpdate, learnings: Learnings) -> One[LearningRead]:
+async def update_learning_content(body: LearningContentUpdate, learnings: Learnings) -> Item[LearningRead]:
     """Change what a learning says; an approved one whose words change is pending again."""
     learning = await learnings.get(body.learning_id, lock=True)
     learning.rewrite(**body.model_dump(exclude_unset=True, exclude={"learning_id"}))

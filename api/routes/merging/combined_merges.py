@@ -2,46 +2,50 @@
 
 from fastapi import Request
 
-from api.after_commit import Session, Workflows
-from api.auth import needs
-from api.github.repository_fields import repository
-from api.http.responses import One
+from api.after_commit import AfterCommitDep, DbSession
+from api.auth import requires
+from api.github.repository_fields import parse_repository_field
+from api.http.responses import Item
 from api.http.router import Router
 from api.routes.merging.merge_jobs import MergeJobs
-from api.state import unit_of
-from api.workflow_start import hand_over
+from api.state import unit_of_work_of
+from api.workflow_start import start_after_commit
 from gateways.github.client import parse_pull_request
 from kit.errors import Invalid
-from models.merging.combined_merge_start import create_merge
+from models.merging.combined_merge_start import create_combined_merge
 from models.merging.merge_job_schemas import MergeJobRead, MergeStartBody
 from models.projects.project import Project
 
 router = Router("/merging", "Merging")
-WRITE = needs("github:write")
+WRITE = requires("github:write")
 
 
 @router.post("/start", WRITE, creates=True)
 async def start_merge_of_pull_requests(
-    body: MergeStartBody, merge_jobs: MergeJobs, session: Session, workflows: Workflows, request: Request
-) -> One[MergeJobRead]:
+    body: MergeStartBody,
+    merge_jobs: MergeJobs,
+    session: DbSession,
+    workflows: AfterCommitDep,
+    request: Request,
+) -> Item[MergeJobRead]:
     """Merge several pull requests of one repository into one: one by one, conflicts solved by an agent.
 
     What cannot be merged, or breaks `config.checkCommand`, is left out and named in `conflicts`; the rest
     becomes one pull request. `running` as soon as Temporal has it, `pending` when it cannot be reached now.
     """
-    unit = unit_of(request)
+    unit = unit_of_work_of(request)
     project = await session.get_one(Project, unit.key.project_id)
     url = _repository_url(body)
-    job = await create_merge(
+    job = await create_combined_merge(
         session,
         project,
         unit.key.member_id,
         body,
-        repository_slug=repository(url, unit.api.settings, "pullRequests"),
+        repository_slug=parse_repository_field(url, unit.api.settings, "pullRequests"),
         repository_url=url,
         default_model=unit.api.settings.default_model,
     )
-    hand_over(job, workflows)
+    start_after_commit(job, workflows)
     return merge_jobs.one(job.id)
 
 

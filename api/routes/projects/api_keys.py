@@ -5,31 +5,31 @@ from typing import Annotated
 from fastapi import Query, Request
 from sqlmodel import col
 
-from api.after_commit import Session
-from api.auth import needs
-from api.http.pagination import Window
-from api.http.responses import Many, One
+from api.after_commit import DbSession
+from api.auth import requires
+from api.http.pagination import PageQuery
+from api.http.responses import Item, ItemPage
 from api.http.router import Router
-from api.http.rows import Rows, rows
-from api.state import unit_of
+from api.http.rows import ProjectRows, project_rows
+from api.state import unit_of_work_of
 from kit.errors import AuthInvalid, Invalid
 from models.base import now
-from models.projects.api_key import ApiKey, in_tree, revoke_keys
+from models.projects.api_key import ApiKey, key_tree_condition, revoke_keys
 from models.projects.api_key_schemas import API_KEYS, ApiKeyGenerate, ApiKeyRead, ApiKeyRevoke, NewApiKey
-from models.projects.members import Team
+from models.projects.members import ProjectMembers
 
 router = Router("/project/api-keys", "API Keys")
-ApiKeys = Annotated[Rows[ApiKey, ApiKeyRead], rows(API_KEYS)]
+ApiKeys = Annotated[ProjectRows[ApiKey, ApiKeyRead], project_rows(API_KEYS)]
 
 
-@router.get("", needs("projects:read"))
-async def list_api_keys(api_keys: ApiKeys, window: Annotated[Window, Query()]) -> Many[ApiKeyRead]:
+@router.get("", requires("projects:read"))
+async def list_api_keys(api_keys: ApiKeys, window: Annotated[PageQuery, Query()]) -> ItemPage[ApiKeyRead]:
     """List the project's API keys, revoked ones too, newest first."""
     return api_keys.page(window)
 
 
-@router.post("/generate", needs("api-keys:write"), creates=True)
-async def generate_api_key(body: ApiKeyGenerate, session: Session, request: Request) -> NewApiKey:
+@router.post("/generate", requires("api-keys:write"), creates=True)
+async def generate_api_key(body: ApiKeyGenerate, session: DbSession, request: Request) -> NewApiKey:
     """Make an API key; its secret is in this answer and nowhere else.
 
     A key can only grant scopes that it has itself and lasts no longer than the key that makes it, with which
@@ -37,10 +37,10 @@ async def generate_api_key(body: ApiKeyGenerate, session: Session, request: Requ
     member, who has joined with it; those of owners are made by owners. Repeated with the same
     `Idempotency-Key`, it is answered 409 `SECRET_SHOWN` with the id of the key that was made.
     """
-    caller = unit_of(request).key
+    caller = unit_of_work_of(request).key
     if body.expires_at is not None and body.expires_at <= now():
         raise Invalid("expiresAt: must be in the future.", field="expiresAt")
-    team = await Team.lock(session, caller.project_id)
+    team = await ProjectMembers.lock(session, caller.project_id)
     member_id = body.member_id or caller.member_id
     if member_id != caller.member_id:
         await team.accept(team.ruled_by(caller.member_id, member_id))
@@ -54,8 +54,8 @@ async def generate_api_key(body: ApiKeyGenerate, session: Session, request: Requ
     return NewApiKey(**key.model_dump(exclude={"hash", "project_id"}), key=secret)
 
 
-@router.post("/revoke", needs("api-keys:write"))
-async def revoke_api_key(body: ApiKeyRevoke, api_keys: ApiKeys, session: Session) -> One[ApiKeyRead]:
+@router.post("/revoke", requires("api-keys:write"))
+async def revoke_api_key(body: ApiKeyRevoke, api_keys: ApiKeys, session: DbSession) -> Item[ApiKeyRead]:
     """Revoke an API key and all that were made with it: they are refused from now on, everywhere.
 
     What was made with a key that was made with it goes, too, whoever's it is; `keepMade` revokes this key
@@ -63,12 +63,12 @@ async def revoke_api_key(body: ApiKeyRevoke, api_keys: ApiKeys, session: Session
     Revoked again, a key stays as it is, and what it made is revoked unless it is to be kept.
     """
     caller = api_keys.unit.key
-    team = await Team.lock(session, caller.project_id)
+    team = await ProjectMembers.lock(session, caller.project_id)
     key = await api_keys.get(body.key_id, lock=True)
     team.may_revoke(caller.member_id, key.member_id)
     if body.keep_made:
         key.revoke()
     else:
-        await revoke_keys(session, in_tree(col(ApiKey.id) == key.id))
+        await revoke_keys(session, key_tree_condition(col(ApiKey.id) == key.id))
     api_keys.unit.after.append(api_keys.unit.api.keys.spread)
     return api_keys.one(key.id)

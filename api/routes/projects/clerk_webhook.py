@@ -3,11 +3,11 @@
 from fastapi import Request
 from pydantic import ValidationError
 
-from api.http.errors import invalid
+from api.http.errors import invalid_request
 from api.http.router import Router
-from api.projects.clerk_webhook import USER_DELETED, forget, must_be_signed
+from api.projects.clerk_webhook import USER_DELETED, anonymize_user, require_signature
 from api.routes.github.webhook import Received
-from api.state import api_of
+from api.state import app_state_of
 from kit.errors import NotFound
 from models.projects.clerk_payloads import ClerkEvent, UserDeleted
 
@@ -23,18 +23,20 @@ async def receive_clerk_webhook(request: Request) -> Received:
     The keys are refused at once. Everything else is ignored. 404 as long as the server has no
     `CLERK_WEBHOOK_SECRET`.
     """
-    api = api_of(request)
+    api = app_state_of(request)
     if api.settings.clerk_webhook_secret is None:
         raise NotFound("No webhooks are taken here: CLERK_WEBHOOK_SECRET is not set.")
     body = await request.body()
-    delivery = must_be_signed(api.settings.clerk_webhook_secret.get_secret_value(), body, request.headers)
+    delivery = require_signature(api.settings.clerk_webhook_secret.get_secret_value(), body, request.headers)
     try:
         if ClerkEvent.model_validate_json(body).type != USER_DELETED:
             return Received(status="ignored")
         user = UserDeleted.model_validate_json(body).data
     except ValidationError as error:
-        raise invalid([{**fault, "loc": ("body", *fault["loc"])} for fault in error.errors()]) from None
-    if not await forget(api.database, delivery, user):
+        raise invalid_request(
+            [{**fault, "loc": ("body", *fault["loc"])} for fault in error.errors()]
+        ) from None
+    if not await anonymize_user(api.database, delivery, user):
         return Received(status="repeated")
     await api.keys.spread()
     return Received(status="accepted")

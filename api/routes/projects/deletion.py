@@ -7,10 +7,10 @@ from sqlalchemy import func, select
 
 from activities.trash.launch import project_deletion_id, start_project_deletion
 from api import auth
-from api.after_commit import Session, Workflows
-from api.auth import needs
+from api.after_commit import AfterCommitDep, DbSession
+from api.auth import requires
 from api.http.router import Router
-from api.state import unit_of
+from api.state import unit_of_work_of
 from kit.errors import Invalid
 from models.projects.deletion_schemas import ProjectDelete, ProjectDeletionRead
 from models.projects.project import Project, Role
@@ -18,16 +18,16 @@ from models.projects.project import Project, Role
 router = Router("/project", "Project Management")
 
 
-@router.post("/delete", needs("projects:write", role=Role.owner))
+@router.post("/delete", requires("projects:write", role=Role.owner))
 async def delete_project(
-    body: ProjectDelete, session: Session, workflows: Workflows, request: Request
+    body: ProjectDelete, session: DbSession, workflows: AfterCommitDep, request: Request
 ) -> ProjectDeletionRead:
     """Delete the key's project, for good and with everything in it.
 
     All its keys are refused from now on. What is at work is ended, then schedules, sandboxes, checkpoints and
     every row are deleted, which may take a while; branches and pull requests stay.
     """
-    unit = unit_of(request)
+    unit = unit_of_work_of(request)
     project = await session.get_one(Project, unit.key.project_id, with_for_update=True)
     if body.slug != project.slug:
         raise Invalid("slug: it is not the slug of the key's project; nothing was deleted.", field="slug")

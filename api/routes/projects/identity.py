@@ -7,12 +7,12 @@ from fastapi import Request
 
 from api.auth import ANY_KEY
 from api.http.router import Router
-from api.state import api_of, unit_of
+from api.state import app_state_of, unit_of_work_of
 from kit.errors import Unavailable
-from kit.schemas import Moment, Wire
+from kit.schemas import UtcTimestamp, Wire
 from models.json_view import example
 from models.projects.api_key_schemas import WhoAmI
-from models.reconcile.sweep import last_good_sweep
+from models.reconcile.sweep import last_successful_sweep
 
 TEMPORAL_SECONDS = 1.0
 """How long a probe waits for Temporal."""
@@ -38,7 +38,7 @@ class Readiness(Wire):
     """Always `ok`; anything else is an error."""
     temporal: Literal["reachable", "unreachable"]
     """Whether Temporal answers. Without it what is accepted stays pending, and commands are refused."""
-    last_good_sweep_at: Moment | None = None
+    last_good_sweep_at: UtcTimestamp | None = None
     """Since when the sweeps, which start what is pending and repair what does not agree, are known to have
     succeeded; null if one of them never did."""
 
@@ -46,7 +46,7 @@ class Readiness(Wire):
 @router.get("/whoami", ANY_KEY)
 async def whoami(request: Request) -> WhoAmI:
     """Tell which key this is and what it may do."""
-    key = unit_of(request).key
+    key = unit_of_work_of(request).key
     return WhoAmI(
         id=key.id,
         convex_id=key.id,
@@ -73,9 +73,9 @@ async def readyz(request: Request) -> Readiness:
 
     Without Temporal it accepts runs and serves reads, so that is only told.
     """
-    api = api_of(request)
+    api = app_state_of(request)
     async with api.database.reading() as session:
-        swept = await last_good_sweep(session)
+        swept = await last_successful_sweep(session)
     try:
         async with asyncio.timeout(TEMPORAL_SECONDS):
             await api.engine.reachable()

@@ -4,36 +4,36 @@ from typing import Annotated
 
 from fastapi import Query
 
-from api.auth import needs
-from api.http.pagination import Window
-from api.http.responses import Many, One
+from api.auth import requires
+from api.http.pagination import PageQuery
+from api.http.responses import Item, ItemPage
 from api.http.router import Router
-from api.http.rows import Rows, rows
+from api.http.rows import ProjectRows, project_rows
 from models.projects.member_schemas import (
     MEMBERS,
-    MadeKey,
+    DerivedKey,
     MemberInvite,
     MemberRead,
     MemberRemove,
     MemberRemoved,
     MemberRoleUpdate,
 )
-from models.projects.members import Team
+from models.projects.members import ProjectMembers
 from models.projects.project import Member, Role
 
 router = Router("/project/members", "Members")
 SCOPE = "projects:write"
-Members = Annotated[Rows[Member, MemberRead], rows(MEMBERS)]
+Members = Annotated[ProjectRows[Member, MemberRead], project_rows(MEMBERS)]
 
 
-@router.get("", needs("projects:read"))
-async def list_members(members: Members, window: Annotated[Window, Query()]) -> Many[MemberRead]:
+@router.get("", requires("projects:read"))
+async def list_members(members: Members, window: Annotated[PageQuery, Query()]) -> ItemPage[MemberRead]:
     """List the members: owners, admins, members, then those who are invited."""
     return members.page(window, descending=False, present=True)
 
 
-@router.post("/invite", needs(SCOPE, Role.admin), creates=True)
-async def invite_member(body: MemberInvite, members: Members) -> One[MemberRead]:
+@router.post("/invite", requires(SCOPE, Role.admin), creates=True)
+async def invite_member(body: MemberInvite, members: Members) -> Item[MemberRead]:
     """Invite somebody to the project.
 
     The member is `pending` until an admin makes a key for it (`POST /project/api-keys/generate` with its
@@ -41,11 +41,11 @@ async def invite_member(body: MemberInvite, members: Members) -> One[MemberRead]
     or invited already.
     """
     key = members.unit.key
-    team = await Team.lock(members.unit.session, key.project_id)
+    team = await ProjectMembers.lock(members.unit.session, key.project_id)
     return members.one(team.invite(key.member_id, body.email, body.name, body.role).id)
 
 
-@router.post("/remove", needs(SCOPE))
+@router.post("/remove", requires(SCOPE))
 async def remove_member(body: MemberRemove, members: Members) -> MemberRemoved:
     """Remove a member, cancel an invitation, or leave the project.
 
@@ -55,10 +55,10 @@ async def remove_member(body: MemberRemove, members: Members) -> MemberRemoved:
     else needs an admin, removing an owner an owner. The last owner cannot be removed: 403.
     """
     unit = members.unit
-    team = await Team.lock(unit.session, unit.key.project_id)
+    team = await ProjectMembers.lock(unit.session, unit.key.project_id)
     member, made = await team.remove(unit.key.member_id, body.member_id, revoke_made=body.revoke_made)
     unit.after.append(unit.api.keys.spread)
-    keys = [MadeKey.model_validate(key) for key in made]
+    keys = [DerivedKey.model_validate(key) for key in made]
     return MemberRemoved(
         **member.model_dump(),
         status="pending" if member.is_pending else "accepted",
@@ -67,14 +67,14 @@ async def remove_member(body: MemberRemove, members: Members) -> MemberRemoved:
     )
 
 
-@router.post("/update-role", needs(SCOPE, Role.owner))
-async def update_member_role(body: MemberRoleUpdate, members: Members) -> One[MemberRead]:
+@router.post("/update-role", requires(SCOPE, Role.owner))
+async def update_member_role(body: MemberRoleUpdate, members: Members) -> Item[MemberRead]:
     """Change the role of a member; its keys have the new one from now on.
 
     The last owner keeps the role: 403. Who has not accepted the invitation cannot become an owner: 409.
     """
     unit = members.unit
-    team = await Team.lock(unit.session, unit.key.project_id)
+    team = await ProjectMembers.lock(unit.session, unit.key.project_id)
     member = team.change_role(unit.key.member_id, body.member_id, body.role)
     unit.after.append(unit.api.keys.spread)
     return members.one(member.id)

@@ -4,35 +4,35 @@ from typing import Annotated
 
 from fastapi import Path, Query, Request
 
-from activities.runs.files import object_store
-from api.after_commit import Session
-from api.auth import needs
+from activities.runs.files import build_object_store
+from api.after_commit import DbSession
+from api.auth import requires
 from api.http.router import PREFIX, Router
-from api.runs.uploads import must_have_room, take_upload, upload_token
-from api.state import api_of, unit_of
+from api.runs.uploads import receive_upload, require_capacity, upload_token
+from api.state import app_state_of, unit_of_work_of
 from models import Project, UploadedFile
-from models.runs.uploaded_file import SIGNATURES, UPLOAD_TIME
+from models.runs.uploaded_file import SIGNATURES, UPLOAD_TIMEOUT
 from models.runs.uploaded_file_schemas import FileUploadBody, FileUploadRead, UploadedFileRead
 
 router = Router("/files", "Files")
 
 
-@router.post("/upload-url", needs("runs:write"), creates=True)
-async def create_upload_url(body: FileUploadBody, session: Session, request: Request) -> FileUploadRead:
+@router.post("/upload-url", requires("runs:write"), creates=True)
+async def create_upload_url(body: FileUploadBody, session: DbSession, request: Request) -> FileUploadRead:
     """Ask where to upload a reference image for runs: PNG, JPEG, GIF or WebP, at most 5 MiB.
 
     The address is good for 15 minutes and for one upload, with the method and the headers that are answered.
     The content is checked against what is announced here. A file that no run uses is removed after a day.
     """
-    unit = unit_of(request)
+    unit = unit_of_work_of(request)
     api, project_id = unit.api, unit.key.project_id
     await session.get_one(Project, project_id, with_for_update={"key_share": True})  # one at a time
-    await must_have_room(session, project_id)
-    store = object_store(api.settings)
+    await require_capacity(session, project_id)
+    store = build_object_store(api.settings)
     file = UploadedFile(project_id=project_id, is_outside=store is not None, **body.model_dump())
     session.add(file)
     if store is not None:
-        url = await store.sign_upload(file.key, UPLOAD_TIME)
+        url = await store.sign_upload(file.key, UPLOAD_TIMEOUT)
     else:
         base = str(request.base_url).rstrip("/")
         url = f"{base}{PREFIX}/files/{file.id}/content?token={upload_token(api, file)}"
@@ -56,7 +56,7 @@ async def upload_file_content(
     The body is the file itself, with its `Content-Type`. 401 for an address that is unknown or has expired,
     409 for a file that was uploaded already, 400 for content that is not what was announced, 413 for more.
     """
-    file = await take_upload(api_of(request), id, token, request)
+    file = await receive_upload(app_state_of(request), id, token, request)
     return UploadedFileRead.model_validate(file)
 
 

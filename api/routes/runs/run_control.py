@@ -2,30 +2,30 @@
 
 from typing import Annotated
 
-from api.after_commit import Session, Workflows
+from api.after_commit import AfterCommitDep, DbSession
 from api.agent.messages import queue_message
-from api.auth import needs
-from api.http.responses import One
+from api.auth import requires
+from api.http.responses import Item
 from api.http.router import Router
-from api.http.rows import Rows, rows
-from api.routes.budgets.caps import wake
-from api.workflow_start import hand_over
+from api.http.rows import ProjectRows, project_rows
+from api.routes.budgets.caps import wake_sessions
+from api.workflow_start import start_after_commit
 from kit.errors import Conflict
 from models.agent.session import FollowUp
-from models.budgets.shortage import shortage
+from models.budgets.shortage import load_shortage
 from models.runs.run import Run, RunStatus
-from models.runs.run_completion import announce
+from models.runs.run_completion import publish_completion
 from models.runs.run_schemas import RUN_MESSAGES, RUNS, RunMessage, RunMessageRead, RunRead, RunRestart
 from models.runs.run_start import restart_run
 
 router = Router("/runs/{id}", "Runs (lifecycle actions)")
-WRITE, CANCEL = needs("runs:write"), needs("runs:cancel")
-Runs = Annotated[Rows[Run, RunRead], rows(RUNS)]
-Messages = Annotated[Rows[FollowUp, RunMessageRead], rows(RUN_MESSAGES)]
+WRITE, CANCEL = requires("runs:write"), requires("runs:cancel")
+Runs = Annotated[ProjectRows[Run, RunRead], project_rows(RUNS)]
+Messages = Annotated[ProjectRows[FollowUp, RunMessageRead], project_rows(RUN_MESSAGES)]
 
 
 @router.post("/cancel", CANCEL)
-async def cancel_run(id: str, runs: Runs, session: Session, workflows: Workflows) -> One[RunRead]:
+async def cancel_run(id: str, runs: Runs, session: DbSession, workflows: AfterCommitDep) -> Item[RunRead]:
     """Cancel a run: its agent stops, its sandbox is removed, and nothing is pushed any more.
 
     A pending run, queued or not, is cancelled at once; a running one within seconds.
@@ -33,59 +33,59 @@ async def cancel_run(id: str, runs: Runs, session: Session, workflows: Workflows
     run = await runs.get(id, lock=True)
     if run.status is RunStatus.pending:
         run.close(RunStatus.cancelled)
-        await announce(session, run)
+        await publish_completion(session, run)
         workflows.cancel(run.id, certain=False)
     else:
-        _must_be(run, "cancelled", RunStatus.running, RunStatus.paused)
+        _require_active(run, "cancelled", RunStatus.running, RunStatus.paused)
         workflows.cancel(run.id)
     return runs.one(run.id)
 
 
 @router.post("/pause", WRITE)
-async def pause_run(id: str, runs: Runs, workflows: Workflows) -> One[RunRead]:
+async def pause_run(id: str, runs: Runs, workflows: AfterCommitDep) -> Item[RunRead]:
     """Pause a run after the turn in hand, for as long as wished.
 
     A run that is paused because its budget is reached then stays paused when there is money again.
     """
     run = await runs.get(id)
     if not run.waits_for_money or run.paused_at is not None:
-        _must_be(run, "paused", RunStatus.running, RunStatus.pending)
+        _require_active(run, "paused", RunStatus.running, RunStatus.pending)
     workflows.update(run.id, "pause")
     return runs.one(run.id)
 
 
 @router.post("/resume", WRITE)
-async def resume_run(id: str, runs: Runs, session: Session, workflows: Workflows) -> One[RunRead]:
+async def resume_run(id: str, runs: Runs, session: DbSession, workflows: AfterCommitDep) -> Item[RunRead]:
     """Let a paused run go on.
 
     One that is paused because its budget is reached goes on when there is enough by now; 409 when there is
     not, with how to raise it.
     """
     run = await runs.get(id)
-    _must_be(run, "resumed", RunStatus.paused)
+    _require_active(run, "resumed", RunStatus.paused)
     if run.paused_at is not None or not run.waits_for_money:
         workflows.update(run.id, "resume")
         return runs.one(run.id)
-    sessions, missing = await shortage(session, run.id)
+    sessions, missing = await load_shortage(session, run.id)
     if missing:
         raise Conflict(" ".join(missing))
-    wake(workflows, sessions)
+    wake_sessions(workflows, sessions)
     return runs.one(run.id)
 
 
 @router.post("/graceful-stop", CANCEL)
-async def stop_run_gracefully(id: str, runs: Runs, workflows: Workflows) -> One[RunRead]:
+async def stop_run_gracefully(id: str, runs: Runs, workflows: AfterCommitDep) -> Item[RunRead]:
     """Stop a run after the turn in hand and keep what was done so far."""
     run = await runs.get(id)
-    _must_be(run, "stopped", RunStatus.running, RunStatus.paused)
+    _require_active(run, "stopped", RunStatus.running, RunStatus.paused)
     workflows.update(run.id, "graceful_stop")
     return runs.one(run.id)
 
 
 @router.post("/restart", WRITE, creates=True, name="restart_run")
 async def restart(
-    id: str, runs: Runs, session: Session, workflows: Workflows, body: RunRestart = RunRestart()
-) -> One[RunRead]:
+    id: str, runs: Runs, session: DbSession, workflows: AfterCommitDep, body: RunRestart = RunRestart()
+) -> Item[RunRead]:
     """Start a new run that does the same work as an ended one was asked for.
 
     The new one goes on from what a failed or stopped run had pushed, or from the last checkpoint of a lost
@@ -93,23 +93,23 @@ async def restart(
     again. `fromScratch` does all of it again.
     """
     old = await runs.get(id)
-    _must_be(old, "restarted", RunStatus.completed, RunStatus.failed, RunStatus.cancelled)
+    _require_active(old, "restarted", RunStatus.completed, RunStatus.failed, RunStatus.cancelled)
     run = await restart_run(session, old, from_scratch=body.from_scratch)
-    hand_over(run, workflows)
+    start_after_commit(run, workflows)
     return runs.one(run.id)
 
 
 @router.post("/messages", WRITE, creates=True)
 async def send_run_message(
-    id: str, body: RunMessage, runs: Runs, messages: Messages, workflows: Workflows
-) -> One[RunMessageRead]:
+    id: str, body: RunMessage, runs: Runs, messages: Messages, workflows: AfterCommitDep
+) -> Item[RunMessageRead]:
     """Send a message to the agent of a live run; it is told before its next turn."""
     run = await runs.get(id)
-    _must_be(run, "sent a message", RunStatus.pending, RunStatus.running, RunStatus.paused)
+    _require_active(run, "sent a message", RunStatus.pending, RunStatus.running, RunStatus.paused)
     message = await queue_message(runs.unit, workflows, run, body.content)
     return messages.one(message.id)
 
 
-def _must_be(run: Run, verb: str, *allowed: RunStatus) -> None:
+def _require_active(run: Run, verb: str, *allowed: RunStatus) -> None:
     if run.status not in allowed:
         raise Conflict(f"Run {run.run_number} is {run.status} and cannot be {verb}.")

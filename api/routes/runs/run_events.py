@@ -5,25 +5,25 @@ from typing import Annotated
 from fastapi import Header, Query, Request
 from pydantic import Field
 
-from api.auth import needs
-from api.http.pagination import LARGEST_INTEGER, Window
-from api.http.responses import Many
+from api.auth import requires
+from api.http.pagination import MAX_INTEGER, PageQuery
+from api.http.responses import ItemPage
 from api.http.router import Router
-from api.http.rows import Rows, rows
-from api.realtime.event_stream import EventStream, follow
+from api.http.rows import ProjectRows, project_rows
+from api.realtime.event_stream import EventStream, follow_log
 from api.runs.run_log import RunLog
-from api.state import unit_of
+from api.state import unit_of_work_of
 from kit.schemas import QueryFlag
 from models.runs.run import Run
 from models.runs.run_schemas import RUNS, RunRead
 from models.sandboxes.sandbox_schemas import EVENTS, EventRead
 
 router = Router("/runs/{id}", "Runs (lifecycle actions)")
-Runs = Annotated[Rows[Run, RunRead], rows(RUNS)]
-Seq = Annotated[int, Field(ge=0, le=LARGEST_INTEGER)]
+Runs = Annotated[ProjectRows[Run, RunRead], project_rows(RUNS)]
+Seq = Annotated[int, Field(ge=0, le=MAX_INTEGER)]
 
 
-class EventList(Window):
+class EventList(PageQuery):
     """Where in a run's log to begin, and how to read it."""
 
     after: Seq = 0
@@ -32,7 +32,7 @@ class EventList(Window):
     """Whether to follow the log as server-sent events; `false` answers it in pages."""
 
 
-@router.get("/events", needs("runs:read"))
+@router.get("/events", requires("runs:read"))
 async def follow_run_events(
     id: str,
     runs: Runs,
@@ -41,7 +41,7 @@ async def follow_run_events(
     last_event_id: Annotated[
         Seq | None, Header(description="The sequence of the last event received; goes before `after`.")
     ] = None,
-) -> Many[EventRead] | EventStream:
+) -> ItemPage[EventRead] | EventStream:
     """Follow a run's log as server-sent events, from its beginning or from any point, until the run ends.
 
     Each event has `id:` (its sequence), `event:` (its type) and `data:` (`{"seq", "type", "createdAt",
@@ -56,9 +56,9 @@ async def follow_run_events(
     run = await runs.get(id)
     after = window.after if last_event_id is None else last_event_id
     if not window.follow or request.scope.get("head"):
-        return Many(EVENTS, {"subject_id": run.id}, window, descending=False, after=[after])
-    unit = unit_of(request)
+        return ItemPage(EVENTS, {"subject_id": run.id}, window, descending=False, after=[after])
+    unit = unit_of_work_of(request)
     api, key = unit.api, request.headers.get("authorization")
     log = RunLog(unit.reads, run.id, after)
-    chunks = follow(api.events, log, lambda: api.keys.check(key))
+    chunks = follow_log(api.events, log, lambda: api.keys.check(key))
     return EventStream(chunks, api.rate_limits.streaming(run.project_id))

@@ -1,18 +1,18 @@
 """Sandboxes of one's own: created, renamed, and talked to."""
 
-from api.after_commit import Session, Workflows
+from api.after_commit import AfterCommitDep, DbSession
 from api.agent.messages import queue_message
-from api.auth import needs
-from api.github.repository_fields import must_be_branch_name, repository
-from api.http.responses import One
+from api.auth import requires
+from api.github.repository_fields import parse_repository_field, require_branch_name
+from api.http.responses import Item
 from api.http.router import Router
 from api.routes.sandboxes.sandboxes import Sandboxes
-from api.sandboxes.live import must_live
-from api.workflow_start import hand_over
+from api.sandboxes.live import require_live
+from api.workflow_start import start_after_commit
 from kit.errors import Conflict, Invalid
 from models import Project, Run, SandboxJob
 from models.jobs.job import Job
-from models.jobs.job_lookup import job_of
+from models.jobs.job_lookup import get_job
 from models.runs.run import RunStatus
 from models.sandboxes.live_sandbox_schemas import (
     SandboxCreateBody,
@@ -24,13 +24,13 @@ from models.sandboxes.sandbox_create import create_sandbox
 from models.sandboxes.sandbox_schemas import SandboxRead
 
 router = Router("/sandboxes", "Sandboxes")
-WRITE = needs("sandboxes:write")
+WRITE = requires("sandboxes:write")
 
 
 @router.post("/create", WRITE, creates=True, name="create_sandbox")
 async def create(
-    body: SandboxCreateBody, sandboxes: Sandboxes, session: Session, workflows: Workflows
-) -> One[SandboxRead]:
+    body: SandboxCreateBody, sandboxes: Sandboxes, session: DbSession, workflows: AfterCommitDep
+) -> Item[SandboxRead]:
     """Create a sandbox of one's own with a repository in it.
 
     `creating` as soon as it is safe: it is made, cloned into and filled in the background, and kept for
@@ -42,23 +42,23 @@ async def create(
     url = body.github_repo_url or project.github_repo_url
     if url is None:
         raise Invalid("Give githubRepoUrl, or set the project's repository.", field="githubRepoUrl")
-    must_be_branch_name(body.branch_name)
-    must_be_branch_name(body.base_branch, "baseBranch")
+    require_branch_name(body.branch_name)
+    require_branch_name(body.base_branch, "baseBranch")
     job, sandbox = await create_sandbox(
         session,
         project,
         body,
-        repository_slug=repository(url, settings),
+        repository_slug=parse_repository_field(url, settings),
         repository_url=url,
         default_model=settings.default_model,
         most=settings.own_sandboxes_per_project,
     )
-    hand_over(job, workflows)
+    start_after_commit(job, workflows)
     return sandboxes.one(sandbox.id)
 
 
 @router.post("/rename", WRITE)
-async def rename_sandbox(body: SandboxRename, sandboxes: Sandboxes) -> One[SandboxRead]:
+async def rename_sandbox(body: SandboxRename, sandboxes: Sandboxes) -> Item[SandboxRead]:
     """Rename a sandbox."""
     row = await sandboxes.get(body.sandbox_id, lock=True)
     row.name = body.name
@@ -67,7 +67,7 @@ async def rename_sandbox(body: SandboxRename, sandboxes: Sandboxes) -> One[Sandb
 
 @router.post("/send-message", WRITE, creates=True)
 async def send_sandbox_message(
-    body: SandboxMessage, sandboxes: Sandboxes, session: Session, workflows: Workflows
+    body: SandboxMessage, sandboxes: Sandboxes, session: DbSession, workflows: AfterCommitDep
 ) -> SandboxMessageRead:
     """Send a message to the agent in a sandbox; it is told before its next turn.
 
@@ -76,9 +76,9 @@ async def send_sandbox_message(
     read with `GET /sandboxes/messages`. 409 when nobody is there who could be told.
     """
     sandbox = await sandboxes.get(body.sandbox_id)
-    must_live(sandbox.status)
-    job = await job_of(session, sandbox.job_id)
-    _must_listen(job)
+    require_live(sandbox.status)
+    job = await get_job(session, sandbox.job_id)
+    _require_listening(job)
     message = await queue_message(sandboxes.unit, workflows, job, body.content)
     return SandboxMessageRead(
         id=message.id,
@@ -90,7 +90,7 @@ async def send_sandbox_message(
     )
 
 
-def _must_listen(job: Job) -> None:
+def _require_listening(job: Job) -> None:
     match job:
         case Run(status=RunStatus.pending | RunStatus.running | RunStatus.paused):
             return

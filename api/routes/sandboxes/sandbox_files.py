@@ -9,13 +9,13 @@ import orjson
 from fastapi import Query, Request
 from pydantic import Field
 
-from api.auth import needs
-from api.http.pagination import Window
+from api.auth import requires
+from api.http.pagination import PageQuery
 from api.http.router import Router
-from api.sandboxes.live import Live, base_of, live
-from api.sandboxes.masking import masked
-from api.state import Unit, unit_of
-from gateways.sandboxes.inspection import MARGIN, MOST_BYTES, MOST_PATCH
+from api.sandboxes.live import LiveSandbox, load_base_sha, open_live_sandbox
+from api.sandboxes.masking import redact_content
+from api.state import UnitOfWork, unit_of_work_of
+from gateways.sandboxes.inspection import MAX_FILE_BYTES, MAX_PATCH_BYTES, SECRET_MARGIN_BYTES
 from gateways.sandboxes.inspection_program import HOME, PRIVATE, REPOSITORY
 from kit.crypto import digest
 from kit.errors import Internal, Invalid
@@ -28,11 +28,11 @@ from models.sandboxes.live_sandbox_schemas import (
 )
 
 router = Router("/sandboxes", "Sandboxes", upstream=True)
-READ = needs("sandboxes:read")
-PathWord = Annotated[str, Field(min_length=1, max_length=4_096)]
+READ = requires("sandboxes:read")
+SandboxPath = Annotated[str, Field(min_length=1, max_length=4_096)]
 
 
-class SandboxFileList(Window):
+class SandboxFileList(PageQuery):
     """Which directory of which sandbox."""
 
     limit: Annotated[int, Field(ge=1, le=100)] = 100
@@ -41,7 +41,7 @@ class SandboxFileList(Window):
     """`nextCursor` of the page before; without it the list begins."""
     id: str
     """The sandbox's id."""
-    path: PathWord = REPOSITORY
+    path: SandboxPath = REPOSITORY
     """The directory: from the repository's root, or a whole path in the home directory."""
 
 
@@ -50,7 +50,7 @@ class SandboxFile(Wire):
 
     id: str
     """The sandbox's id."""
-    path: PathWord
+    path: SandboxPath
     """The file: from the repository's root, or a whole path in the home directory."""
 
 
@@ -74,9 +74,9 @@ async def list_sandbox_files(
 
     Only the home directory is shown. 409 when the sandbox is gone or not ready.
     """
-    unit, path = unit_of(request), place_of(window.path)
+    unit, path = unit_of_work_of(request), resolve_path(window.path)
     after = _after(unit, window.cursor, window.id, path)
-    async with live(unit, window.id) as found:
+    async with open_live_sandbox(unit, window.id) as found:
         listing = await found.inspection.files(path, window.limit, after)
         entries = [
             FileEntryRead(
@@ -99,12 +99,16 @@ async def read_sandbox_file(request: Request, query: Annotated[SandboxFile, Quer
     Only what is in the home directory can be read, wherever links lead. Secrets of the project are masked.
     409 when the sandbox is gone or not ready.
     """
-    path = place_of(query.path)
-    async with live(unit_of(request), query.id) as found:
+    path = resolve_path(query.path)
+    async with open_live_sandbox(unit_of_work_of(request), query.id) as found:
         file = await found.inspection.read(path)
         data = file.content
         whole = await asyncio.to_thread(
-            masked, data, found.credentials.redactor, MOST_BYTES, goes_on=len(data) >= MOST_BYTES + MARGIN
+            redact_content,
+            data,
+            found.credentials.redactor,
+            MAX_FILE_BYTES,
+            goes_on=len(data) >= MAX_FILE_BYTES + SECRET_MARGIN_BYTES,
         )
         return FileContentRead(
             path=found.clean(path),
@@ -123,20 +127,20 @@ async def get_sandbox_diff(request: Request, query: Annotated[SandboxDiff, Query
     The base is the commit that the work started from unless another one, or a branch, is named. Secrets of
     the project are masked. 409 when the sandbox is gone or not ready.
     """
-    unit = unit_of(request)
-    async with live(unit, query.id) as found:
-        changes = await found.inspection.changes(query.base or await base_of(unit, found.job_id))
+    unit = unit_of_work_of(request)
+    async with open_live_sandbox(unit, query.id) as found:
+        changes = await found.inspection.changes(query.base or await load_base_sha(unit, found.job_id))
         patch = await asyncio.to_thread(
-            masked,
+            redact_content,
             changes.patch.replace(b"\0", b""),
             found.credentials.redactor,
-            MOST_PATCH,
-            goes_on=len(changes.patch) >= MOST_PATCH + MARGIN,
+            MAX_PATCH_BYTES,
+            goes_on=len(changes.patch) >= MAX_PATCH_BYTES + SECRET_MARGIN_BYTES,
         )
         text = (
             patch.content
             if patch.encoding == "utf-8"
-            else await asyncio.to_thread(_lossy, changes.patch, found)
+            else await asyncio.to_thread(_decode_patch, changes.patch, found)
         )
         return SandboxDiffRead(
             base=changes.base,
@@ -154,7 +158,7 @@ async def get_sandbox_diff(request: Request, query: Annotated[SandboxDiff, Query
         )
 
 
-def place_of(path: str) -> str:
+def resolve_path(path: str) -> str:
     """A whole path in the home directory; Invalid for one that leads out of it, or to what is private."""
     whole = posixpath.normpath(posixpath.join(REPOSITORY, path))
     if "\0" in whole or not (whole == HOME or whole.startswith(f"{HOME}/")):
@@ -164,12 +168,12 @@ def place_of(path: str) -> str:
     return whole
 
 
-def _cursor(unit: Unit, sandbox_id: str, path: str, name: str) -> str:
+def _cursor(unit: UnitOfWork, sandbox_id: str, path: str, name: str) -> str:
     """The place after a name; sealed, as names may hold what is masked in the list."""
     return unit.api.vault.seal(orjson.dumps([_directory(sandbox_id, path), name]).decode())
 
 
-def _after(unit: Unit, cursor: str | None, sandbox_id: str, path: str) -> str:
+def _after(unit: UnitOfWork, cursor: str | None, sandbox_id: str, path: str) -> str:
     if cursor is None:
         return ""
     try:
@@ -188,10 +192,12 @@ def _directory(sandbox_id: str, path: str) -> str:
     return digest(f"{sandbox_id}\n{path}")
 
 
-def _lossy(patch: bytes, found: Live) -> str:
+def _decode_patch(patch: bytes, found: LiveSandbox) -> str:
     """A diff of files that are no UTF-8, with what is none replaced."""
     whole = found.clean(patch.decode(errors="replace").replace("\0", "�"))
-    return (whole[:-MARGIN] if len(patch) >= MOST_PATCH + MARGIN else whole)[:MOST_PATCH]
+    return (whole[:-SECRET_MARGIN_BYTES] if len(patch) >= MAX_PATCH_BYTES + SECRET_MARGIN_BYTES else whole)[
+        :MAX_PATCH_BYTES
+    ]
 
 
 def _moment(seconds: float) -> datetime:

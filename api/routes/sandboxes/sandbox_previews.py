@@ -4,17 +4,17 @@ from datetime import UTC, datetime
 
 from fastapi import Request
 
-from activities.jobs.snapshots import snapshot_of
-from api.auth import needs
+from activities.jobs.snapshots import load_snapshot
+from api.auth import requires
 from api.http.router import Router
-from api.sandboxes.live import Live, live
-from api.state import unit_of
+from api.sandboxes.live import LiveSandbox, open_live_sandbox
+from api.state import unit_of_work_of
 from gateways.sandboxes.inspection import PreviewFacts
 from models.sandboxes.live_sandbox_schemas import PreviewRead, PreviewStart, SandboxId
 
 router = Router("/sandboxes", "Sandboxes", upstream=True)
-READ, WRITE = needs("sandboxes:read"), needs("sandboxes:write")
-SHOWN_LINES = 100
+READ, WRITE = requires("sandboxes:read"), requires("sandboxes:write")
+MAX_OUTPUT_LINES = 100
 
 
 @router.get("/preview", READ)
@@ -23,7 +23,7 @@ async def get_sandbox_preview(id: str, request: Request) -> PreviewRead:
 
     409 when the sandbox is gone or not ready.
     """
-    async with live(unit_of(request), id) as found:
+    async with open_live_sandbox(unit_of_work_of(request), id) as found:
         return _read(found, await found.inspection.preview())
 
 
@@ -35,9 +35,9 @@ async def start_sandbox_preview(body: PreviewStart, request: Request) -> Preview
     a step of the job names the `secrets` that it is given. 409 when another server runs there, or when the
     sandbox is gone or not ready.
     """
-    unit = unit_of(request)
-    async with live(unit, body.sandbox_id) as found:
-        snapshot = await snapshot_of(unit.database, found.job_id)
+    unit = unit_of_work_of(request)
+    async with open_live_sandbox(unit, body.sandbox_id) as found:
+        snapshot = await load_snapshot(unit.database, found.job_id)
         environment = found.credentials.environment_for(snapshot.secrets_beside_steps)
         return _read(found, await found.inspection.start_preview(body.command, body.port, environment))
 
@@ -45,11 +45,11 @@ async def start_sandbox_preview(body: PreviewStart, request: Request) -> Preview
 @router.post("/preview/stop", WRITE)
 async def stop_sandbox_preview(body: SandboxId, request: Request) -> PreviewRead:
     """Stop the preview server of a live sandbox; none, or one that has ended, is fine."""
-    async with live(unit_of(request), body.sandbox_id) as found:
+    async with open_live_sandbox(unit_of_work_of(request), body.sandbox_id) as found:
         return _read(found, await found.inspection.stop_preview())
 
 
-def _read(found: Live, facts: PreviewFacts) -> PreviewRead:
+def _read(found: LiveSandbox, facts: PreviewFacts) -> PreviewRead:
     port = facts.port if facts.port is not None and 0 < facts.port < 65_536 else None
     is_up = facts.state in ("starting", "running")
     return PreviewRead(
@@ -60,7 +60,7 @@ def _read(found: Live, facts: PreviewFacts) -> PreviewRead:
         url=found.sandboxes.preview_url(found.handle, port) if port is not None and is_up else None,
         exit_code=facts.exit,
         started_at=_moment(facts.at),
-        output=found.clean(facts.output.replace("\0", "")).splitlines()[-SHOWN_LINES:],
+        output=found.clean(facts.output.replace("\0", "")).splitlines()[-MAX_OUTPUT_LINES:],
     )
 
 

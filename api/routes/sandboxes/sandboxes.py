@@ -4,11 +4,11 @@ from typing import Annotated, Literal
 
 from fastapi import Query
 
-from api.auth import needs
-from api.http.pagination import Window
-from api.http.responses import Many, One
+from api.auth import requires
+from api.http.pagination import PageQuery
+from api.http.responses import Item, ItemPage
 from api.http.router import Router
-from api.http.rows import Rows, rows
+from api.http.rows import ProjectRows, project_rows
 from kit.schemas import QueryFlag
 from models.sandboxes.sandbox import Sandbox, SandboxStatus
 from models.sandboxes.sandbox_schemas import (
@@ -22,18 +22,18 @@ from models.sandboxes.sandbox_schemas import (
 )
 
 router = Router("/sandboxes", "Sandboxes")
-READ = needs("sandboxes:read")
-Sandboxes = Annotated[Rows[Sandbox, SandboxRead], rows(SANDBOXES)]
+READ = requires("sandboxes:read")
+Sandboxes = Annotated[ProjectRows[Sandbox, SandboxRead], project_rows(SANDBOXES)]
 
 
-class SandboxList(Window):
+class SandboxList(PageQuery):
     run_id: str | None = None
     """Only sandboxes of this run."""
     status: SandboxStatus | None = None
     """Only sandboxes of this status."""
 
 
-class SandboxEventList(Window):
+class SandboxEventList(PageQuery):
     id: str
     """The sandbox's id."""
     order: Literal["asc", "desc"] = "asc"
@@ -47,13 +47,15 @@ class MessageList(SandboxEventList):
 
 @router.get("", READ, name="list_sandboxes_legacy")
 @router.get("/list", READ)
-async def list_sandboxes(sandboxes: Sandboxes, window: Annotated[SandboxList, Query()]) -> Many[SandboxRead]:
+async def list_sandboxes(
+    sandboxes: Sandboxes, window: Annotated[SandboxList, Query()]
+) -> ItemPage[SandboxRead]:
     """List the project's sandboxes, or those of one run, newest first."""
     return sandboxes.page(window)
 
 
 @router.get("/get", READ)
-async def get_sandbox(id: str, sandboxes: Sandboxes) -> One[SandboxRead]:
+async def get_sandbox(id: str, sandboxes: Sandboxes) -> Item[SandboxRead]:
     """Get one sandbox."""
     return sandboxes.one(id)
 
@@ -61,17 +63,17 @@ async def get_sandbox(id: str, sandboxes: Sandboxes) -> One[SandboxRead]:
 @router.get("/events", READ)
 async def list_sandbox_events(
     sandboxes: Sandboxes, window: Annotated[SandboxEventList, Query()]
-) -> Many[SandboxEventRead]:
+) -> ItemPage[SandboxEventRead]:
     """List what happened to a sandbox: created, cloned, installed, scripts and agents run; oldest first."""
     sandbox = await sandboxes.get(window.id)
-    return Many(SANDBOX_EVENTS, {"sandbox_id": sandbox.id}, window, descending=window.order == "desc")
+    return ItemPage(SANDBOX_EVENTS, {"sandbox_id": sandbox.id}, window, descending=window.order == "desc")
 
 
 @router.get("/messages", READ)
 async def list_sandbox_messages(
     sandboxes: Sandboxes, window: Annotated[MessageList, Query()]
-) -> Many[MessageRead]:
+) -> ItemPage[MessageRead]:
     """List the conversations with the agents in a sandbox, oldest message first."""
     sandbox = await sandboxes.get(window.id)
     view = MESSAGES if window.include_transcript_events else BRIEF_MESSAGES
-    return Many(view, {"sandbox_id": sandbox.id}, window, descending=window.order == "desc")
+    return ItemPage(view, {"sandbox_id": sandbox.id}, window, descending=window.order == "desc")

@@ -4,13 +4,13 @@ from typing import Annotated
 
 from fastapi import Query
 
-from api.after_commit import Session, Workflows
-from api.auth import needs
-from api.http.pagination import Window
-from api.http.responses import Many, One
+from api.after_commit import AfterCommitDep, DbSession
+from api.auth import requires
+from api.http.pagination import PageQuery
+from api.http.responses import Item, ItemPage
 from api.http.router import Router
-from api.http.rows import Rows, found, rows
-from api.routes.schedules.schedule_sync import keep
+from api.http.rows import ProjectRows, path_row, project_rows
+from api.routes.schedules.schedule_sync import sync_schedule
 from kit.errors import Conflict
 from models.base import now
 from models.blueprints.blueprint import Blueprint
@@ -25,25 +25,27 @@ from models.schedules.recurring_task_schemas import (
 )
 
 router = Router("/recurring-tasks", "Recurring Tasks")
-READ, WRITE = needs("recurring-tasks:read"), needs("recurring-tasks:write")
-Tasks = Annotated[Rows[RecurringTask, RecurringTaskRead], rows(RECURRING_TASKS)]
-Task = Annotated[RecurringTask, found(RECURRING_TASKS, lock=True)]
-Blueprints = Annotated[Rows[Blueprint, WorkflowRead], rows(WORKFLOWS)]
+READ, WRITE = requires("recurring-tasks:read"), requires("recurring-tasks:write")
+Tasks = Annotated[ProjectRows[RecurringTask, RecurringTaskRead], project_rows(RECURRING_TASKS)]
+Task = Annotated[RecurringTask, path_row(RECURRING_TASKS, lock=True)]
+Blueprints = Annotated[ProjectRows[Blueprint, WorkflowRead], project_rows(WORKFLOWS)]
 
 
-class TaskList(Window):
+class TaskList(PageQuery):
     is_active: bool | None = None
     """Only active tasks, or only inactive ones; both when it is left out."""
 
 
 @router.get("", READ)
-async def list_recurring_tasks(tasks: Tasks, window: Annotated[TaskList, Query()]) -> Many[RecurringTaskRead]:
+async def list_recurring_tasks(
+    tasks: Tasks, window: Annotated[TaskList, Query()]
+) -> ItemPage[RecurringTaskRead]:
     """List the project's recurring tasks, newest first."""
     return tasks.page(window)
 
 
 @router.get("/{id}", READ)
-async def get_recurring_task(id: str, tasks: Tasks) -> One[RecurringTaskRead]:
+async def get_recurring_task(id: str, tasks: Tasks) -> Item[RecurringTaskRead]:
     """Get one recurring task."""
     return tasks.one(id)
 
@@ -51,8 +53,12 @@ async def get_recurring_task(id: str, tasks: Tasks) -> One[RecurringTaskRead]:
 @router.post("", WRITE, creates=True)
 @router.post("/create", WRITE, creates=True, name="create_recurring_task_legacy")
 async def create_recurring_task(
-    body: RecurringTaskCreate, tasks: Tasks, blueprints: Blueprints, session: Session, workflows: Workflows
-) -> One[RecurringTaskRead]:
+    body: RecurringTaskCreate,
+    tasks: Tasks,
+    blueprints: Blueprints,
+    session: DbSession,
+    workflows: AfterCommitDep,
+) -> Item[RecurringTaskRead]:
     """Create a recurring task, which is active at once and works on the project's repository.
 
     `weekly` and `biweekly` keep the weekday of creation and `monthly` its day (the last one of shorter
@@ -64,26 +70,28 @@ async def create_recurring_task(
         raise Conflict("Set the project's repository first: POST /api/v1/project/update with githubRepoUrl.")
     task = tasks.add(**body.model_dump())
     task.plan(now())
-    keep(task, workflows)
+    sync_schedule(task, workflows)
     return tasks.one(task.id)
 
 
 @router.put("/{id}", WRITE)
 async def update_recurring_task(
-    id: str, body: RecurringTaskUpdate, tasks: Tasks, blueprints: Blueprints, workflows: Workflows
-) -> One[RecurringTaskRead]:
+    id: str, body: RecurringTaskUpdate, tasks: Tasks, blueprints: Blueprints, workflows: AfterCommitDep
+) -> Item[RecurringTaskRead]:
     """Change a recurring task; its next firing is found anew, from now."""
     task = await tasks.get(id, lock=True)
     if "target_workflow_id" in body.model_fields_set:
         await blueprints.get(body.target_workflow_id)
     task.change(**body.model_dump(exclude_unset=True))
-    keep(task, workflows)
+    sync_schedule(task, workflows)
     return tasks.one(task.id)
 
 
 @router.delete("/{id}", WRITE)
-async def delete_recurring_task(task: Task, session: Session, workflows: Workflows) -> RecurringTaskRead:
+async def delete_recurring_task(
+    task: Task, session: DbSession, workflows: AfterCommitDep
+) -> RecurringTaskRead:
     """Delete a recurring task for good; runs that it started go on."""
     await session.delete(task)
-    keep(task, workflows)
+    sync_schedule(task, workflows)
     return RecurringTaskRead.model_validate(task)

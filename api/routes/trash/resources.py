@@ -1,7 +1,7 @@
 """The trash verbs of the resources that have them."""
 
 from api.http.router import Router
-from api.routes.trash.verbs import Verbs
+from api.routes.trash.verbs import TrashVerbs
 from models.blueprints.blueprint_schemas import WORKFLOWS
 from models.blueprints.persona_schemas import PERSONAS
 from models.issues.issue_session_schemas import ISSUE_SESSIONS, IssueSessionId, IssueSessionIds
@@ -20,7 +20,7 @@ from models.trash.reference_schemas import (
 )
 
 runs = Router("/runs", "Runs")
-_runs = Verbs(runs, kinds.RUN, RUNS, RunRef)
+_runs = TrashVerbs(runs, kinds.RUN, RUNS, RunRef)
 _OF_RUNS = "One at work has to be cancelled first, and a chain that it belongs to has to be over: 409."
 _runs.delete(f"Its number is never used again. {_OF_RUNS}")
 _runs.restore()
@@ -31,7 +31,7 @@ _runs.permanent_delete(
 _runs.bulk_delete(RunRefs, _OF_RUNS)
 
 sandboxes = Router("/sandboxes", "Sandboxes")
-_sandboxes = Verbs(sandboxes, kinds.SANDBOX, SANDBOXES, SandboxRef)
+_sandboxes = TrashVerbs(sandboxes, kinds.SANDBOX, SANDBOXES, SandboxRef)
 _OF_SANDBOXES = "A live one in which a job is at work: 409."
 _sandboxes.delete(f"A live one that no job needs is killed soon afterwards. {_OF_SANDBOXES}")
 _sandboxes.restore()
@@ -40,7 +40,7 @@ _sandboxes.permanent_delete(
 )
 
 workflows = Router("/workflows", "Workflows")
-_workflows = Verbs(workflows, kinds.WORKFLOW, WORKFLOWS, WorkflowRef)
+_workflows = TrashVerbs(workflows, kinds.WORKFLOW, WORKFLOWS, WorkflowRef)
 _OF_WORKFLOWS = "One that an active recurring task or a chain at work uses: 409, which names it."
 _workflows.delete(f"Runs in flight go on. {_OF_WORKFLOWS}")
 _workflows.restore()
@@ -48,13 +48,13 @@ _workflows.permanent_delete(f"Its versions go with it; its runs stay and keep it
 _workflows.bulk_delete(WorkflowRefs, _OF_WORKFLOWS)
 
 personas = Router("/personas", "Personas")
-_personas = Verbs(personas, kinds.PERSONA, PERSONAS, PersonaRef)
+_personas = TrashVerbs(personas, kinds.PERSONA, PERSONAS, PersonaRef)
 _OF_PERSONAS = "Runs in flight keep it; a workflow that names it cannot start until it names another one."
 _personas.delete(_OF_PERSONAS)
 _personas.bulk_delete(PersonaRefs, _OF_PERSONAS)
 
 issue_sessions = Router("/issue-sessions", "Issue Sessions")
-_issue_sessions = Verbs(issue_sessions, kinds.ISSUE_SESSION, ISSUE_SESSIONS, IssueSessionId)
+_issue_sessions = TrashVerbs(issue_sessions, kinds.ISSUE_SESSION, ISSUE_SESSIONS, IssueSessionId)
 _OF_SCANS = "One at work, or with an answering session at work on it: 409."
 _issue_sessions.delete(f"Its issues stay. {_OF_SCANS}")
 _issue_sessions.restore()
@@ -64,7 +64,7 @@ _issue_sessions.permanent_delete(
 _issue_sessions.bulk_delete(IssueSessionIds, _OF_SCANS)
 
 learnings = Router("/learnings", "Learnings")
-_learnings = Verbs(learnings, kinds.LEARNING, LEARNINGS, LearningRef)
+_learnings = TrashVerbs(learnings, kinds.LEARNING, LEARNINGS, LearningRef)
 _OF_LEARNINGS = "Versions that hold it do not change; the next one is compiled without it."
 _learnings.delete(_OF_LEARNINGS)
 _learnings.restore()

@@ -6,13 +6,13 @@ from typing import Annotated, Any, Generic, TypeVar
 
 from pydantic import BaseModel
 
-from api.auth import needs
-from api.http.responses import One
+from api.auth import requires
+from api.http.responses import Item
 from api.http.router import Router
-from api.http.rows import Rows, rows
-from api.trash.moves import Trash
+from api.http.rows import ProjectRows, project_rows
+from api.trash.moves import TrashDep
 from models.issues.issue_schemas import DeletedCount
-from models.json_view import View
+from models.json_view import JsonView
 from models.trash.kinds import TrashKind
 from models.trash.reference_schemas import Ref, Refs
 from models.trash.trashable import Trashable
@@ -22,17 +22,17 @@ R = TypeVar("R", bound=BaseModel)
 
 
 @dataclass(frozen=True)
-class Verbs(Generic[T, R]):
+class TrashVerbs(Generic[T, R]):
     """Adds the verbs of one kind to its resource's router; a `note` ends the description."""
 
     router: Router
     kind: TrashKind[T]
-    view: View[T, R]
+    view: JsonView[T, R]
     ref: type[BaseModel]
     """The body that names one: a `Ref`."""
 
     def delete(self, note: str) -> None:
-        async def delete(body: Ref, found: Rows[T, R], trash: Trash) -> One[R]:
+        async def delete(body: Ref, found: ProjectRows[T, R], trash: TrashDep) -> Item[R]:
             row = await found.get(body.id, lock=True)
             await trash.trash(self.kind, row)
             return found.trashed(row.id)
@@ -41,7 +41,7 @@ class Verbs(Generic[T, R]):
         self._add("/delete", delete, f"delete_{self._name}", f"{what}\n\n{note}")
 
     def restore(self) -> None:
-        async def restore(body: Ref, found: Rows[T, R], trash: Trash) -> One[R]:
+        async def restore(body: Ref, found: ProjectRows[T, R], trash: TrashDep) -> Item[R]:
             row = await found.get(body.id, lock=True, trashed=None)
             await trash.restore(self.kind, row)
             return found.one(row.id)
@@ -50,7 +50,7 @@ class Verbs(Generic[T, R]):
         self._add("/restore", restore, f"restore_{self._name}", what, deletes=False)
 
     def permanent_delete(self, note: str) -> None:
-        async def permanent_delete(body: Ref, found: Rows[T, R], trash: Trash) -> One[R]:
+        async def permanent_delete(body: Ref, found: ProjectRows[T, R], trash: TrashDep) -> Item[R]:
             row = await found.get(body.id, lock=True, trashed=None)
             await trash.purge(self.kind, row)
             return found.trashed(row.id)
@@ -64,7 +64,7 @@ class Verbs(Generic[T, R]):
     def bulk_delete(self, refs: type[BaseModel], note: str) -> None:
         """`refs`: the body that names several, a `Refs`."""
 
-        async def bulk_delete(body: Refs, found: Rows[T, R], trash: Trash) -> DeletedCount:
+        async def bulk_delete(body: Refs, found: ProjectRows[T, R], trash: TrashDep) -> DeletedCount:
             there = await found.those(body.ids)
             for row in there:
                 await trash.trash(self.kind, row)
@@ -93,9 +93,9 @@ class Verbs(Generic[T, R]):
     ) -> None:
         """Register a handler with the types and the description of this kind."""
         handler.__doc__ = words
-        found = Annotated[Rows[Any, Any], rows(self.view)]
+        found = Annotated[ProjectRows[Any, Any], project_rows(self.view)]
         handler.__annotations__ |= {"body": body or self.ref, "found": found}
         if body is None:
-            handler.__annotations__["return"] = One.__class_getitem__(self.view.read)  # type: ignore[attr-defined]
-        access = needs(self.kind.scope, self.kind.role) if deletes else needs(self.kind.scope)
+            handler.__annotations__["return"] = Item.__class_getitem__(self.view.read)  # type: ignore[attr-defined]
+        access = requires(self.kind.scope, self.kind.role) if deletes else requires(self.kind.scope)
         self.router.post(path, access, name=name)(handler)

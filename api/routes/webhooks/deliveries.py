@@ -1,9 +1,9 @@
 """Deliveries of webhooks, one by one."""
 
-from api.after_commit import Session, Workflows
-from api.http.responses import One
+from api.after_commit import AfterCommitDep, DbSession
+from api.http.responses import Item
 from api.http.router import Router
-from api.routes.webhooks.endpoints import READ, WRITE, Deliveries, must_be_enabled, wake_later
+from api.routes.webhooks.endpoints import READ, WRITE, Deliveries, require_enabled, wake_after_commit
 from kit.errors import NotFound
 from models.webhooks.endpoint import WebhookEndpoint
 from models.webhooks.schemas import WebhookDeliveryRead
@@ -12,15 +12,15 @@ router = Router("/webhooks/deliveries/{id}", "Webhooks")
 
 
 @router.get("", READ)
-async def get_webhook_delivery(id: str, deliveries: Deliveries) -> One[WebhookDeliveryRead]:
+async def get_webhook_delivery(id: str, deliveries: Deliveries) -> Item[WebhookDeliveryRead]:
     """Get one delivery, with every attempt."""
     return deliveries.one(id)
 
 
 @router.post("/resend", WRITE)
 async def resend_webhook_delivery(
-    id: str, deliveries: Deliveries, session: Session, workflows: Workflows
-) -> One[WebhookDeliveryRead]:
+    id: str, deliveries: Deliveries, session: DbSession, workflows: AfterCommitDep
+) -> Item[WebhookDeliveryRead]:
     """Send a delivery now, whatever came of it before.
 
     It keeps its `webhook-id` and has the whole schedule of attempts before it again.
@@ -30,9 +30,9 @@ async def resend_webhook_delivery(
     endpoint = await session.get(WebhookEndpoint, seen.endpoint_id, with_for_update=True)
     if endpoint is None:
         raise NotFound("Webhook endpoint not found.")
-    must_be_enabled(endpoint)
+    require_enabled(endpoint)
     session.expire(seen)
     delivery = await deliveries.get(id, lock=True)
     delivery.resend()
-    wake_later(workflows, endpoint)
+    wake_after_commit(workflows, endpoint)
     return deliveries.one(delivery.id)

@@ -6,16 +6,16 @@ from decimal import Decimal
 from sqlmodel import col, select
 
 from activities.reconcile.abandoned_reservations import AbandonedReservations
-from activities.reconcile.findings import PAGE
+from activities.reconcile.findings import PAGE_SIZE
 from gateways.anthropic.conversation import Usage
 from kit.database import Database
 from kit.ids import new_id
 from models import AgentSession, Budget, BudgetWait, CostRate, OpenCall, Run
-from models.agent.session import answer_place
+from models.agent.session import turn_sequence
 from models.base import now
-from models.budgets.budget import shared_budget_id
-from models.budgets.money_code import MoneyCode
-from models.budgets.reservation import LEASE
+from models.budgets.budget import quota_budget_id
+from models.budgets.money_code import BudgetWaitCode
+from models.budgets.reservation import LEASE_DURATION
 from models.runs.run import RunStatus
 from tests.models.budgets.test_budget_rules import SONNET
 from tests.models.budgets.test_reservations import a_bench
@@ -31,14 +31,14 @@ async def test_the_oldest_are_looked_at_first(database: Database) -> None:
             session_id=session_id,
             budget_id=f"of_{place}",
             job_id=job_id,
-            code=MoneyCode.reached,
+            code=BudgetWaitCode.reached,
             needs_usd=Decimal(1),
             model=living.model,
             since=at - age,
         )
 
     async with database.transaction() as session:
-        session.add_all(waits(living.id, living.job_id, place, timedelta(0)) for place in range(PAGE))
+        session.add_all(waits(living.id, living.job_id, place, timedelta(0)) for place in range(PAGE_SIZE))
         await session.flush()
         session.add(waits(dead.id, dead.job_id, 0, timedelta(days=1)))
         run = await session.get_one(Run, dead.job_id)
@@ -60,7 +60,7 @@ def left_by(agent: AgentSession, age: timedelta, *, counts_for_quota: bool = Fal
         session_id=agent.id,
         project_id=agent.project_id,
         job_id=agent.job_id,
-        sequence=answer_place(1),
+        sequence=turn_sequence(1),
         model="claude-sonnet-5",
         usage=USAGE.model_dump(),
         counts_for_quota=counts_for_quota,
@@ -71,7 +71,7 @@ def left_by(agent: AgentSession, age: timedelta, *, counts_for_quota: bool = Fal
 async def test_a_call_that_died_while_it_was_answered_is_charged_once(database: Database) -> None:
     bench = await a_bench(database, 2)
     [dead, living] = bench.sessions
-    calls = [left_by(dead, timedelta(0)), left_by(living, timedelta(0)), left_by(living, LEASE)]
+    calls = [left_by(dead, timedelta(0)), left_by(living, timedelta(0)), left_by(living, LEASE_DURATION)]
     async with database.transaction() as session:
         rate = SONNET.model_dump(exclude={"id", "project_id"})
         session.add(CostRate(project_id=bench.project.id, **rate))
@@ -103,12 +103,14 @@ async def test_a_lost_call_counts_for_the_quota_that_it_was_made_under(database:
     own = {"project_id": bench.project.id, "model_prefix": "claude-sonnet-5", **free}
     async with database.transaction() as session:
         session.add(CostRate.model_validate(own))
-        session.add_all([left_by(counted, LEASE, counts_for_quota=True), left_by(other, LEASE)])
+        session.add_all(
+            [left_by(counted, LEASE_DURATION, counts_for_quota=True), left_by(other, LEASE_DURATION)]
+        )
     check = AbandonedReservations(database)
     for finding in [finding async for finding in check.find() if finding.id in {counted.id, other.id}]:
         assert await check.repair(finding) == "charged"
     async with database.reading() as session:
         costs = [(await session.get_one(Run, agent.job_id)).cost_usd for agent in (counted, other)]
-        shared = await session.get_one(Budget, shared_budget_id(bench.project.id))
+        shared = await session.get_one(Budget, quota_budget_id(bench.project.id))
     assert costs[0] > costs[1] == 0
     assert shared.spent_usd == costs[0]

@@ -3,12 +3,17 @@
 import pytest
 
 from activities.agent.conversation import Conversation
-from activities.budgets.token_bounds import IMAGE_TOKENS, bound_of, bound_of_count, last_count
+from activities.budgets.token_bounds import (
+    MAX_IMAGE_TOKENS,
+    last_usage_of,
+    max_input_tokens,
+    max_tokens_of_count,
+)
 from gateways.anthropic.client import TurnRequest
 from gateways.anthropic.conversation import Block, Message, Usage, text_block
 from local.model.requests import CountRequest
 from local.model.usage import input_tokens
-from models.agent.session import MessageRole, addition_place, answer_place, compaction_place
+from models.agent.session import MessageRole, addition_sequence, compaction_sequence, turn_sequence
 from models.agent.transcript import StoredMessage
 
 TEXTS = ["", "a", "Ünïcødé 漢字 💥 " * 40, '"\\\n\t\x01' * 300, "plain words " * 5_000]
@@ -41,7 +46,7 @@ def counted(request: TurnRequest) -> int:
 @pytest.mark.parametrize("text", TEXTS)
 def test_what_was_never_counted_is_taken_by_its_bytes(text: str) -> None:
     request = a_request(user(text_block(f"Do {text}")))
-    assert bound_of(request, None) >= max(counted(request), len(text.encode()))
+    assert max_input_tokens(request, None) >= max(counted(request), len(text.encode()))
 
 
 @pytest.mark.parametrize("text", TEXTS)
@@ -52,9 +57,9 @@ def test_what_was_counted_is_not_estimated_again(text: str) -> None:
     answer: Message = {"role": "assistant", "content": [call]}
     usage = Usage(cache_write_5m=counted(a_request(first)), output=40)
     request = a_request(first, answer, user(result))
-    bound = bound_of(request, usage)
+    bound = max_input_tokens(request, usage)
     assert bound >= counted(request)
-    assert bound < bound_of(request, None)
+    assert bound < max_input_tokens(request, None)
     assert bound <= usage.context + 2 * len(f"{text}".encode()) + 2_500
 
 
@@ -64,28 +69,28 @@ def test_an_image_has_a_weight_of_its_own() -> None:
         "source": {"type": "base64", "media_type": "image/png", "data": "A" * 10**6},
     }
     nested: Block = {"type": "tool_result", "tool_use_id": "t", "content": [image]}
-    plain = bound_of(a_request(user(text_block("Look."))), None)
+    plain = max_input_tokens(a_request(user(text_block("Look."))), None)
     for block in (image, nested):
-        bound = bound_of(a_request(user(text_block("Look."), block)), None)
-        assert IMAGE_TOKENS <= bound - plain < IMAGE_TOKENS + 200
+        bound = max_input_tokens(a_request(user(text_block("Look."), block)), None)
+        assert MAX_IMAGE_TOKENS <= bound - plain < MAX_IMAGE_TOKENS + 200
 
 
 def test_a_count_is_taken_with_a_margin() -> None:
-    assert bound_of_count(0) > 0
-    assert bound_of_count(100_000) >= 101_000
+    assert max_tokens_of_count(0) > 0
+    assert max_tokens_of_count(100_000) >= 101_000
 
 
 def test_a_compaction_makes_the_last_count_void() -> None:
     usage = {"input": 5, "output": 7, "cache_read": 0, "cache_write_5m": 0, "cache_write_1h": 0}
-    answer = StoredMessage(answer_place(1), MessageRole.assistant, [], None, "tool_use", usage)
-    added = StoredMessage(addition_place(2), MessageRole.user, [{"type": "text", "text": "More."}])
+    answer = StoredMessage(turn_sequence(1), MessageRole.assistant, [], None, "tool_use", usage)
+    added = StoredMessage(addition_sequence(2), MessageRole.user, [{"type": "text", "text": "More."}])
     summary = StoredMessage(
-        compaction_place(2), MessageRole.compaction, [{"type": "text", "text": "So far."}], 1
+        compaction_sequence(2), MessageRole.compaction, [{"type": "text", "text": "So far."}], 1
     )
 
     def conversation(*messages: StoredMessage) -> Conversation:
         return Conversation({each.sequence: each for each in messages}, [], False)
 
-    assert last_count(conversation()) is None
-    assert last_count(conversation(answer, added)) == Usage(input=5, output=7)
-    assert last_count(conversation(answer, summary, added)) is None
+    assert last_usage_of(conversation()) is None
+    assert last_usage_of(conversation(answer, added)) == Usage(input=5, output=7)
+    assert last_usage_of(conversation(answer, summary, added)) is None

@@ -13,11 +13,11 @@ from pydantic import SecretStr
 from sqlmodel import col, select
 from temporalio.exceptions import ApplicationError
 
-from activities.agent.conversation import Speaker
-from activities.agent.model_caller import Asking
-from activities.agent.turn_store import StoredAnswer, store_answer
-from activities.budgets.call_reservations import MAX_CUTS, Paying
-from activities.gateway_factory import Outside
+from activities.agent.conversation import SessionContext
+from activities.agent.model_caller import ModelCaller
+from activities.agent.turn_store import SavedTurn, store_turn
+from activities.budgets.call_reservations import MAX_CONSECUTIVE_CUTS, CallReservations
+from activities.gateway_factory import GatewayFactory
 from gateways.anthropic.client import ContextTooLong, TurnCut, TurnRequest
 from kit.database import Database
 from kit.errors import Unavailable
@@ -25,8 +25,8 @@ from kit.redaction import Redactor
 from kit.settings import Settings
 from kit.sql_pool import SqlPool
 from models import AgentSession, CostRate, OpenCall, Run
-from models.agent.session import answer_place
-from models.agent.turn import Turn, save_turn
+from models.agent.session import turn_sequence
+from models.agent.turn import TurnRecord, save_turn
 from models.base import now
 from tests.gateways.webhooks.receiver import Behaviour, Received, Receiver, answering, receiving
 from tests.models.budgets.test_budget_rules import SONNET
@@ -55,12 +55,12 @@ async def test_a_call_that_fails_while_it_is_counted_leaves_nothing_set_aside(
         reached = settings.model_copy(
             update={"anthropic_base_url": model.url(""), "anthropic_api_key": SecretStr("sk-ant-a-test")}
         )
-        outside = Outside(reached, database)
-        paying = Paying(database, Asking(database, outside))
+        outside = GatewayFactory(reached, database)
+        paying = CallReservations(database, ModelCaller(database, outside))
         credentials = await outside.credentials(agent.project_id)
-        speaker = Speaker(agent, None, bench.chain_id)
+        speaker = SessionContext(agent, None, bench.chain_id)
         with pytest.raises(ContextTooLong):
-            async with paying.pay(credentials, speaker, answer_place(1), request):
+            async with paying.pay(credentials, speaker, turn_sequence(1), request):
                 raise AssertionError("it was counted first, as there is money for a shorter answer only")
         await (await outside.agent(credentials)).close()
     assert [each.path for each in model.got] == ["/v1/messages/count_tokens"]
@@ -99,8 +99,8 @@ class Asked:
     """One turn of a session, asked for as its activity does."""
 
     bench: Bench
-    paying: Paying
-    model: Asking
+    paying: CallReservations
+    model: ModelCaller
     got: list[Received]
     """What the model was asked for."""
 
@@ -108,20 +108,20 @@ class Asked:
         [agent] = self.bench.sessions
         request = a_request(agent)
         credentials = await self.model.outside.credentials(agent.project_id)
-        speaker = Speaker(agent, None, self.bench.chain_id, agent.job_id)
-        async with self.paying.pay(credentials, speaker, answer_place(1), request) as paid:
+        speaker = SessionContext(agent, None, self.bench.chain_id, agent.job_id)
+        async with self.paying.pay(credentials, speaker, turn_sequence(1), request) as paid:
             await self.model.ask(credentials, paid.request, paid.meter)
 
-    async def stored_turn(self) -> StoredAnswer | None:
+    async def stored_turn(self) -> SavedTurn | None:
         """The same, and its answer stored."""
         [agent] = self.bench.sessions
         request = a_request(agent)
         credentials = await self.model.outside.credentials(agent.project_id)
-        speaker = Speaker(agent, None, self.bench.chain_id, agent.job_id)
-        place = answer_place(1)
+        speaker = SessionContext(agent, None, self.bench.chain_id, agent.job_id)
+        place = turn_sequence(1)
         async with self.paying.pay(credentials, speaker, place, request) as paid:
             answer = await self.model.ask(credentials, paid.request, paid.meter)
-            stored = await store_answer(
+            stored = await store_turn(
                 self.bench.database,
                 speaker,
                 place,
@@ -156,13 +156,13 @@ async def asking(database: Database, settings: Settings, behaviour: Behaviour) -
         reached = settings.model_copy(
             update={"anthropic_base_url": model.url(""), "anthropic_api_key": SecretStr("sk-ant-a-test")}
         )
-        outside = Outside(reached, database)
-        asked = Asking(database, outside)
+        outside = GatewayFactory(reached, database)
+        asked = ModelCaller(database, outside)
         async with database.transaction() as session:
             session.add(
                 CostRate(project_id=bench.project.id, **SONNET.model_dump(exclude={"id", "project_id"}))
             )
-        yield Asked(bench, Paying(database, asked), asked, model.got)
+        yield Asked(bench, CallReservations(database, asked), asked, model.got)
         credentials = await outside.credentials(bench.project.id)
         await (await outside.agent(credentials)).close()
 
@@ -183,7 +183,7 @@ async def test_an_answer_whose_record_is_not_heard_of_is_paid_for_once(
     """The statement was committed, and the connection broke before it said so."""
     lost = 0
 
-    async def save_unheard(sql: SqlPool, turn: Turn) -> float | None:
+    async def save_unheard(sql: SqlPool, turn: TurnRecord) -> float | None:
         nonlocal lost
         saved = await save_turn(sql, turn)
         if saved is None:
@@ -192,7 +192,7 @@ async def test_an_answer_whose_record_is_not_heard_of_is_paid_for_once(
         raise Unavailable("The database cannot be reached just now.")
 
     monkeypatch.setattr("activities.agent.turn_store.save_turn", save_unheard)
-    monkeypatch.setattr("activities.agent.turn_store.WRITE_PAUSES", (0.0,))
+    monkeypatch.setattr("activities.agent.turn_store.WRITE_RETRY_SECONDS", (0.0,))
     whole = answering(200, a_stream(*WHOLE), content_type="text/event-stream")
     async with asking(database, settings, whole) as asked:
         assert await asked.stored_turn() is None, "it was there already"
@@ -207,7 +207,7 @@ async def test_an_answer_waits_for_the_database(
 ) -> None:
     refusals = 2
 
-    async def save_later(sql: SqlPool, turn: Turn) -> float | None:
+    async def save_later(sql: SqlPool, turn: TurnRecord) -> float | None:
         nonlocal refusals
         if refusals:
             refusals -= 1
@@ -215,7 +215,7 @@ async def test_an_answer_waits_for_the_database(
         return await save_turn(sql, turn)
 
     monkeypatch.setattr("activities.agent.turn_store.save_turn", save_later)
-    monkeypatch.setattr("activities.agent.turn_store.WRITE_PAUSES", (0.0, 0.0))
+    monkeypatch.setattr("activities.agent.turn_store.WRITE_RETRY_SECONDS", (0.0, 0.0))
     whole = answering(200, a_stream(*WHOLE), content_type="text/event-stream")
     async with asking(database, settings, whole) as asked:
         assert await asked.stored_turn() is not None
@@ -242,7 +242,7 @@ async def test_an_answer_that_is_cut_off_is_paid_for(database: Database, setting
 async def test_a_session_gives_up_after_many_cuts_in_a_row(database: Database, settings: Settings) -> None:
     cut = answering(200, a_stream(STARTED), content_type="text/event-stream")
     async with asking(database, settings, cut) as asked:
-        for _ in range(MAX_CUTS - 1):
+        for _ in range(MAX_CONSECUTIVE_CUTS - 1):
             with pytest.raises(TurnCut):
                 await asked.turn()
         with pytest.raises(ApplicationError, match="10 times in a row") as gave_up:

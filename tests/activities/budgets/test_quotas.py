@@ -7,21 +7,21 @@ from decimal import Decimal
 import pytest
 from pydantic import SecretStr
 
-from activities.agent.conversation import Speaker
-from activities.agent.model_caller import Asking
-from activities.budgets.call_reservations import Paying
-from activities.budgets.quotas import LOOK_AGAIN_SECONDS, SOON_SECONDS
-from activities.budgets.spending import spending_of
-from activities.gateway_factory import Outside
+from activities.agent.conversation import SessionContext
+from activities.agent.model_caller import ModelCaller
+from activities.budgets.call_reservations import CallReservations
+from activities.budgets.quotas import QUOTA_RECHECK_SECONDS, SHORT_RECHECK_SECONDS
+from activities.budgets.spending import build_spending
+from activities.gateway_factory import GatewayFactory
 from gateways.anthropic.conversation import Usage
 from gateways.errors import ProviderLimit
 from kit.crypto import last_four
 from kit.database import Database
 from kit.settings import Settings
 from models import Budget, CostRate, Message, Project, ProviderKey
-from models.agent.session import MessageRole, answer_place
-from models.agent.turn import Turn, record_turn, save_turn
-from models.budgets.budget import shared_budget_id
+from models.agent.session import MessageRole, turn_sequence
+from models.agent.turn import TurnRecord, record_turn, save_turn
+from models.budgets.budget import quota_budget_id
 from models.budgets.quota import Quota, QuotaKind, set_quota
 from models.event import EventType
 from models.projects.provider_key import Provider
@@ -32,9 +32,9 @@ from tests.models.budgets.test_reservations import Bench, a_bench
 USAGE = Usage(input=1_000, output=100_000, cache_read=0, cache_write_5m=0, cache_write_1h=0)
 
 
-def outside_of(settings: Settings, database: Database, **update: object) -> Outside:
+def outside_of(settings: Settings, database: Database, **update: object) -> GatewayFactory:
     given = {"anthropic_api_key": SecretStr("sk-ant-servers"), **update}
-    return Outside(settings.model_copy(update=given), database)
+    return GatewayFactory(settings.model_copy(update=given), database)
 
 
 @dataclass
@@ -42,7 +42,7 @@ class Asker:
     """Asks for turns of a bench's sessions, as their activities do, until their calls would be made."""
 
     bench: Bench
-    asking: Asking
+    asking: ModelCaller
 
     async def ask(self, index: int, answered: asyncio.Event | None = None) -> Quota:
         """Pay for a call that lasts until it is answered, and then fails; the quota that it was under.
@@ -51,16 +51,16 @@ class Asker:
         """
         agent = self.bench.sessions[index]
         credentials = await self.asking.allowed(agent)
-        paying = Paying(self.bench.database, self.asking)
-        speaker = Speaker(agent, None, self.bench.chain_id, agent.job_id)
-        async with paying.pay(credentials, speaker, answer_place(1), a_request(agent)):
+        paying = CallReservations(self.bench.database, self.asking)
+        speaker = SessionContext(agent, None, self.bench.chain_id, agent.job_id)
+        async with paying.pay(credentials, speaker, turn_sequence(1), a_request(agent)):
             if answered is not None:
                 await answered.wait()
         return credentials.quota
 
 
 def asker(bench: Bench, settings: Settings, **update: object) -> Asker:
-    return Asker(bench, Asking(bench.database, outside_of(settings, bench.database, **update)))
+    return Asker(bench, ModelCaller(bench.database, outside_of(settings, bench.database, **update)))
 
 
 async def limit(bench: Bench, usd: str | None) -> None:
@@ -73,9 +73,9 @@ async def spend(bench: Bench, index: int, sequence: int, *, plainly: bool = True
     """Record an answer that the server's key paid for; its price."""
     agent = bench.sessions[index]
     message = Message(session_id=agent.id, sequence=sequence, role=MessageRole.assistant, content=[])
-    speaker = Speaker(agent, None, bench.chain_id)
-    spending = spending_of(speaker, USAGE, SONNET, message.id, sequence, counts_for_quota=True)
-    turn = Turn(agent, spending, message, [(EventType.turn_completed, {})])
+    speaker = SessionContext(agent, None, bench.chain_id)
+    spending = build_spending(speaker, USAGE, SONNET, message.id, sequence, counts_for_quota=True)
+    turn = TurnRecord(agent, spending, message, [(EventType.turn_completed, {})])
     if plainly:
         await save_turn(bench.database.sql, turn)
     else:
@@ -93,10 +93,10 @@ async def test_a_project_that_has_spent_its_quota_waits(settings: Settings, data
     assert 1 < spent < 2
     await server.ask(1)
     await spend(bench, 1, 2, plainly=False)
-    assert (await bench.budget(shared_budget_id(bench.project.id))).spent_usd == 2 * spent
+    assert (await bench.budget(quota_budget_id(bench.project.id))).spent_usd == 2 * spent
     with pytest.raises(ProviderLimit) as refused:
         await server.ask(0)
-    assert refused.value.retry_after == LOOK_AGAIN_SECONDS
+    assert refused.value.retry_after == QUOTA_RECHECK_SECONDS
     assert f"{2 * spent:.2f} of the 2.00 USD" in refused.value.message
     assert "codecourier projects quota" in refused.value.message
     await asker(await a_bench(database, 1), settings).ask(0)
@@ -112,7 +112,7 @@ async def test_what_is_reserved_for_others_holds_up_for_a_moment(
     assert await bench.reserved() > Decimal("0.40")
     with pytest.raises(ProviderLimit) as refused:
         await server.ask(1)
-    assert refused.value.retry_after == SOON_SECONDS
+    assert refused.value.retry_after == SHORT_RECHECK_SECONDS
     await server.ask(0)  # its own, which an attempt that died has left
 
 
@@ -180,4 +180,4 @@ async def test_without_a_quota_nothing_is_counted_apart(settings: Settings, data
     bench = await a_bench(database, 1)
     await asker(bench, settings).ask(0)
     async with database.transaction() as session:
-        assert await session.get(Budget, shared_budget_id(bench.project.id)) is None
+        assert await session.get(Budget, quota_budget_id(bench.project.id)) is None

@@ -7,13 +7,13 @@ import pytest
 from pydantic import JsonValue
 from sqlmodel import col, select
 
-from activities.jobs.lifecycle import CloseJob, Ending
-from activities.learnings.extractions import LearningExtractions
+from activities.jobs.lifecycle import CloseJob, JobResult
+from activities.learnings.extractions import ExtractionActivities
 from activities.learnings.prompts import ROLE
 from activities.learnings.reports import report_learning
 from activities.runs.lifecycle import RunActivities
 from gateways.learnings.report import ReportLearning
-from gateways.tools.definitions import Fault, definitions, parse
+from gateways.tools.definitions import InvalidCall, definitions, parse
 from gateways.tools.finish_schemas import Finish
 from kit.database import Database
 from kit.settings import Settings
@@ -30,14 +30,14 @@ from models import (
     Run,
     ToolCall,
 )
-from models.agent.sections import plain
+from models.agent.sections import escape_section_tags
 from models.agent.session import MessageRole
 from models.agent.session_kind import SessionKind
 from models.assets.asset import AssetKind
 from models.base import JsonObject, now
 from models.blueprints.persona import StepRole, ThinkingEffort
 from models.event import EventType
-from models.jobs.job_registry import KINDS, unstarted_rows
+from models.jobs.job_registry import JOB_KINDS, unstarted_rows
 from models.learnings.extraction import ExtractionStatus
 from models.learnings.learning import LearningStatus
 from models.trash.job_removal import remove_job
@@ -70,7 +70,7 @@ async def ended(
         if cap is not None:
             cap_usd, spent_usd = Decimal(cap), row.cost_usd
             session.add(Budget(id=run.id, project_id=run.project_id, cap_usd=cap_usd, spent_usd=spent_usd))
-    ending = Ending.model_validate({"status": status, "code": "X" if status == "failed" else None})
+    ending = JobResult.model_validate({"status": status, "code": "X" if status == "failed" else None})
     await RunActivities(database).close_run(CloseJob(job_id=run.id, ending=ending))
     return await extraction_of(database, run)
 
@@ -115,7 +115,7 @@ async def begun(database: Database, settings: Settings, run: Run) -> LearningExt
         session.add_all(rows)
     extraction = await ended(database, run)
     assert extraction is not None
-    activities = LearningExtractions(database, settings)
+    activities = ExtractionActivities(database, settings)
     for _ in range(2):
         assert await activities.begin_extraction(extraction.id) is not None
     opened = await asyncio.gather(*(activities.open_extractor(extraction.id) for _ in range(3)))
@@ -152,7 +152,7 @@ async def test_a_run_that_ended_wants_an_extraction_within_its_budget(database: 
     async with database.transaction() as session:
         events = (await session.exec(select(Event).where(col(Event.subject_id) == run.id))).all()
         assert [event.type for event in events] == [EventType.run_failed], "nothing follows the last event"
-        pending = await unstarted_rows(session, KINDS["lx"], now(), "")
+        pending = await unstarted_rows(session, JOB_KINDS["lx"], now(), "")
         assert wanted.id in [row.id for row in pending], "the sweep finds what was not started"
 
 
@@ -185,7 +185,13 @@ async def test_the_transcript_cannot_end_its_section(
     prompt = str(first.content[0]["text"])
     assert prompt.endswith("\n</transcript>")
     assert prompt.count("</transcript>") == 1
-    for words in (plain(TOLD), "called bash", "make test", "failed: no database", "characters left out"):
+    for words in (
+        escape_section_tags(TOLD),
+        "called bash",
+        "make test",
+        "failed: no database",
+        "characters left out",
+    ):
         assert words in prompt.split("<transcript>")[1]
 
 
@@ -200,10 +206,10 @@ async def test_a_call_that_is_carried_out_twice_reports_once(
     assert first == f"Kept as {learning.id}."
     assert (learning.status, learning.source, learning.occurrences) == ("pending", "extracted", 1)
     assert (learning.run_id, learning.applicable_roles) == (run.id, ["checker"])
-    activities = LearningExtractions(database, settings)
-    close = CloseJob(job_id=extraction.id, ending=Ending(status="completed"))
+    activities = ExtractionActivities(database, settings)
+    close = CloseJob(job_id=extraction.id, ending=JobResult(status="completed"))
     assert await activities.close_extraction(close) is ExtractionStatus.completed
-    lost = CloseJob(job_id=extraction.id, ending=Ending(status="failed", code="WORKFLOW_LOST"))
+    lost = CloseJob(job_id=extraction.id, ending=JobResult(status="failed", code="WORKFLOW_LOST"))
     assert await activities.close_extraction(lost) is ExtractionStatus.completed, "the first ending stays"
     assert await activities.begin_extraction(extraction.id) is None
     closed = await extraction_of(database, run)
@@ -266,11 +272,11 @@ def test_an_extractor_has_no_tool_that_needs_a_sandbox() -> None:
     assert [tool["name"] for tool in definitions(kind)] == ["report_learning", "finish"]
     for name, given in (("bash", {"command": "id"}), ("search", {"pattern": "x"}), ("report_issue", {})):
         asked: dict[str, JsonValue] = dict(given)
-        assert isinstance(parse(kind, name, asked), Fault)
-    assert isinstance(parse(SessionKind.worker, "report_learning", REPORT.model_dump()), Fault)
+        assert isinstance(parse(kind, name, asked), InvalidCall)
+    assert isinstance(parse(SessionKind.worker, "report_learning", REPORT.model_dump()), InvalidCall)
     assert parse(kind, "report_learning", REPORT.model_dump(mode="json")) == REPORT
     blank = {**REPORT.model_dump(mode="json"), "description": " "}
-    assert isinstance(parse(kind, "report_learning", blank), Fault)
+    assert isinstance(parse(kind, "report_learning", blank), InvalidCall)
 
 
 @pytest.mark.parametrize(("task", "reports"), [("Add a --shout flag to the greeting", 1), ("Anything", 0)])

@@ -10,7 +10,7 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 from activities.trash.launch import Deletion, project_deletion_id
-from activities.trash.retention import TrashKeeping
+from activities.trash.retention import TrashRetention
 from kit.database import Database
 from kit.ids import lowest_id
 from kit.settings import Settings
@@ -31,7 +31,7 @@ from models.event import Event
 from models.notifications.notification import Notification, NotificationType
 from models.runs.run import Run, RunStatus
 from models.schedules.recurrence import Frequency
-from models.trash.kinds import KINDS, TrashType
+from models.trash.kinds import TRASH_KINDS, TrashType
 from models.trash.trashable import Trashable
 from models.webhooks.delivery import RETENTION, DeliveryStatus
 from tests.api.trash.test_trash import add, one_of_each, trash_all
@@ -39,18 +39,18 @@ from tests.conftest import TestProject, make_project
 
 
 @pytest.fixture
-def keeping(database: Database, engine: Client, settings: Settings) -> TrashKeeping:
-    return TrashKeeping(database, engine, settings)
+def keeping(database: Database, engine: Client, settings: Settings) -> TrashRetention:
+    return TrashRetention(database, engine, settings)
 
 
 async def row_of(database: Database, kind: TrashType, object_id: str) -> Trashable:
     async with database.transaction() as session:
-        row: Trashable = await session.get_one(KINDS[kind].table, object_id)
+        row: Trashable = await session.get_one(TRASH_KINDS[kind].table, object_id)
     return row
 
 
 async def test_what_expired_is_purged_and_nothing_else(
-    keeping: TrashKeeping, database: Database, project: TestProject
+    keeping: TrashRetention, database: Database, project: TestProject
 ) -> None:
     expired = await one_of_each(database, project.id)
     young = await one_of_each(database, (await make_project(database)).id)
@@ -68,7 +68,7 @@ async def test_what_expired_is_purged_and_nothing_else(
 
 
 async def test_answers_that_nobody_is_given_any_more_are_removed(
-    keeping: TrashKeeping, database: Database, project: TestProject
+    keeping: TrashRetention, database: Database, project: TestProject
 ) -> None:
     """Also of projects that make no request any more."""
     ages = {"old": timedelta(hours=25), "young": timedelta(hours=23)}
@@ -87,7 +87,7 @@ async def test_answers_that_nobody_is_given_any_more_are_removed(
 
 
 async def test_one_that_cannot_go_keeps_no_other(
-    keeping: TrashKeeping, database: Database, project: TestProject
+    keeping: TrashRetention, database: Database, project: TestProject
 ) -> None:
     """A workflow that a recurring task came to use meanwhile; another that the user is just restoring."""
     blueprints = [
@@ -117,7 +117,7 @@ async def test_one_that_cannot_go_keeps_no_other(
 
 
 async def test_what_nobody_started_is_started(
-    keeping: TrashKeeping, database: Database, project: TestProject, engine: Client
+    keeping: TrashRetention, database: Database, project: TestProject, engine: Client
 ) -> None:
     """Of a project on its way out, only its own deletion."""
     persona = Persona(project_id=project.id, name="Ann", type=StepRole.designer)
@@ -141,7 +141,7 @@ async def test_what_nobody_started_is_started(
 
 
 async def test_deliveries_that_are_over_are_pruned_after_their_retention(
-    keeping: TrashKeeping, database: Database, project: TestProject
+    keeping: TrashRetention, database: Database, project: TestProject
 ) -> None:
     endpoint = WebhookEndpoint(
         project_id=project.id, url="https://example.com", secret="sealed", xact_id=0, position=0
@@ -263,7 +263,7 @@ async def test_events_and_transcripts_are_pruned_at_their_age(
     days = {"event_retention_days": 40, "transcript_retention_days": 40}
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr("activities.trash.retention.PRUNE_BATCH_ROWS", 2)
-        await TrashKeeping(database, engine, settings.model_copy(update=days)).purge_expired()
+        await TrashRetention(database, engine, settings.model_copy(update=days)).purge_expired()
     assert [await left_of(database, each) for each in (old, *many)] == [set()] * 4
     assert await left_of(database, young) == ALL
     assert await left_of(database, at_work) == ALL - {"Notification"}
@@ -280,8 +280,8 @@ async def test_events_and_transcripts_are_not_pruned_when_retention_is_off(
     await add(database, *old.rows)
     for forgets, left in (("event", {"Message", "ToolCall"}), ("transcript", set[str]())):
         days = {"event_retention_days": None, "transcript_retention_days": None}
-        await TrashKeeping(database, engine, settings.model_copy(update=days)).purge_expired()
+        await TrashRetention(database, engine, settings.model_copy(update=days)).purge_expired()
         assert await left_of(database, old) == (ALL if forgets == "event" else {"Message", "ToolCall"})
         days[f"{forgets}_retention_days"] = 400  # type: ignore[assignment]
-        await TrashKeeping(database, engine, settings.model_copy(update=days)).purge_expired()
+        await TrashRetention(database, engine, settings.model_copy(update=days)).purge_expired()
         assert await left_of(database, old) == left

@@ -7,8 +7,8 @@ from datetime import timedelta
 import pytest
 from cryptography.fernet import Fernet
 
-from activities.gateway_factory import Outside
-from activities.webhooks.deliveries import Attempt, Webhooks
+from activities.gateway_factory import GatewayFactory
+from activities.webhooks.deliveries import DeliveryAttempt, WebhookDeliveryActivities
 from kit.crypto import Vault
 from kit.database import Database
 from kit.errors import Internal
@@ -29,12 +29,14 @@ async def receiver() -> AsyncIterator[Receiver]:
 
 
 @pytest.fixture
-def webhooks(database: Database, settings: Settings) -> Webhooks:
+def webhooks(database: Database, settings: Settings) -> WebhookDeliveryActivities:
     private = settings.model_copy(update={"webhook_allow_private": True})
-    return Webhooks(database, private, Outside(private, database))
+    return WebhookDeliveryActivities(database, private, GatewayFactory(private, database))
 
 
-async def a_ping(database: Database, webhooks: Webhooks, project: TestProject, url: str) -> Attempt:
+async def a_ping(
+    database: Database, webhooks: WebhookDeliveryActivities, project: TestProject, url: str
+) -> DeliveryAttempt:
     endpoint = WebhookEndpoint(
         project_id=project.id,
         url=url,
@@ -47,11 +49,11 @@ async def a_ping(database: Database, webhooks: Webhooks, project: TestProject, u
         session.add(endpoint)
         await session.flush()
         session.add(delivery)
-    return Attempt(endpoint_id=endpoint.id, delivery_id=delivery.id, at=now())
+    return DeliveryAttempt(endpoint_id=endpoint.id, delivery_id=delivery.id, at=now())
 
 
 async def test_what_an_old_address_answers_says_nothing_of_the_new_one(
-    database: Database, webhooks: Webhooks, project: TestProject, receiver: Receiver
+    database: Database, webhooks: WebhookDeliveryActivities, project: TestProject, receiver: Receiver
 ) -> None:
     """An endpoint is moved because the old address is gone, while a delivery is on its way there."""
     attempt = await a_ping(database, webhooks, project, receiver.url("/old"))
@@ -74,7 +76,7 @@ async def test_what_an_old_address_answers_says_nothing_of_the_new_one(
 
 
 async def test_nothing_is_sent_that_could_not_be_recorded(
-    database: Database, webhooks: Webhooks, project: TestProject, receiver: Receiver
+    database: Database, webhooks: WebhookDeliveryActivities, project: TestProject, receiver: Receiver
 ) -> None:
     """An answer is masked with the project's keys: when they cannot be opened, that is known before."""
     attempt = await a_ping(database, webhooks, project, receiver.url())

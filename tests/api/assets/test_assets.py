@@ -9,7 +9,7 @@ import pytest
 from kit.database import Database
 from models import Asset
 from models.assets.asset import AssetKind
-from models.assets.capacity import MOST
+from models.assets.capacity import MAX_ASSETS_PER_KIND
 from tests.api.checked import BY_ID, Checked
 from tests.conftest import TestProject
 
@@ -213,7 +213,7 @@ async def test_a_project_has_a_bounded_number(
     client: httpx.AsyncClient, project: TestProject, database: Database
 ) -> None:
     async with database.transaction() as session:
-        for number in range(MOST):
+        for number in range(MAX_ASSETS_PER_KIND):
             name = f"c-{number}"
             session.add(Asset.of(AssetKind.command, project_id=project.id, name=name))
     refused = await client.post("/commands", json={"name": "one-more"})

@@ -243,7 +243,7 @@ async def test_a_run_brings_no_more_along_than_fits(
     for name in ("one", "two"):
         await post(client, "/commands", {"name": name, "content": "x" * 600})
     workflow = await post(client, "/workflows/create", {"name": "W"})
-    monkeypatch.setattr("models.jobs.snapshot_builder.MAX_CHARS", 1_000)
+    monkeypatch.setattr("models.jobs.snapshot_builder.MAX_SNAPSHOT_CHARS", 1_000)
     body = {
         "workflowId": workflow["id"],
         "githubRepoUrl": "https://github.com/org/repo",

@@ -13,8 +13,8 @@ from models import AgentSession, ApiKey, Budget, BudgetWait, Member, Reservation
 from models.agent.session_kind import SessionKind
 from models.base import now
 from models.blueprints.persona import ThinkingEffort
-from models.budgets.money_code import MoneyCode
-from models.budgets.reservation import LEASE
+from models.budgets.money_code import BudgetWaitCode
+from models.budgets.reservation import LEASE_DURATION
 from models.projects.api_key import SCOPES
 from models.projects.project import Role
 from tests.api.checked import Checked
@@ -76,7 +76,7 @@ async def hold(database: Database, agent: AgentSession, needs: str, budget_id: s
                 session_id=agent.id,
                 budget_id=budget_id,
                 job_id=run.id,
-                code=MoneyCode.reached,
+                code=BudgetWaitCode.reached,
                 needs_usd=Decimal(needs),
                 model=agent.model,
             )
@@ -103,7 +103,7 @@ async def test_a_run_shows_its_budget_and_takes_another(
                 job_id=run["id"],
                 owner="x",
                 amount_usd=Decimal("0.5"),
-                leased_until=now() + LEASE,
+                leased_until=now() + LEASE_DURATION,
             )
         )
     shown = (await get(client, run["id"]))["budget"]

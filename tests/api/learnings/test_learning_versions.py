@@ -9,7 +9,7 @@ from activities.agent.prompts import system_prompt
 from kit.database import Database
 from models.blueprints.blueprint import SandboxConfig
 from models.blueprints.persona import StepRole, ThinkingEffort
-from models.jobs.snapshot import StepSnapshot, snapshot_for
+from models.jobs.snapshot import StepSnapshot, agents_snapshot
 from models.learnings.version import active_learnings
 from models.projects.project import Project
 from tests.api.checked import Checked
@@ -114,7 +114,7 @@ async def test_preview_equals_the_injected_text(
             instructions="i",
             max_turns=1,
         )
-        snapshot = snapshot_for(owner, [step], "p", SandboxConfig())
+        snapshot = agents_snapshot(owner, [step], "p", SandboxConfig())
         told = system_prompt(snapshot.model_copy(update={"learnings": learnings}), step)
         shown = await preview(client, role=role.value)
         assert told == f"{system_prompt(snapshot, step)}\n\n{shown['document']}"

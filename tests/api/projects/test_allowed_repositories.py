@@ -15,7 +15,7 @@ from sqlmodel import SQLModel, select
 from kit.database import Database
 from local.forge.seed import seed
 from models import AllowedRepository, MergeJob, Project, Run, SprintChain, WorkChain
-from models.jobs.job_registry import KINDS
+from models.jobs.job_registry import JOB_KINDS
 from models.projects.allowed_repository import repository_pattern
 from models.runs.run import PrStatus, RunStatus
 from tests.api.conftest import client_of
@@ -101,7 +101,7 @@ async def test_no_request_names_anothers_repository(
     await set_directly(database, attacker, url)
     assert code(await attack.post("/runs/start", json={"workflowId": workflow, "prompt": "p"})) == REFUSED
     assert code(await attack.post("/issue-sessions/start", json={"prompt": "Look"})) == REFUSED
-    for table in (SprintChain, WorkChain, *(kind.table for kind in KINDS.values())):
+    for table in (SprintChain, WorkChain, *(kind.table for kind in JOB_KINDS.values())):
         assert await rows(database, table, attacker) == 0, table
 
 

@@ -5,11 +5,11 @@ from decimal import Decimal
 import httpx
 import pytest
 
-from activities.agent.model_caller import Asking
-from activities.gateway_factory import Outside
+from activities.agent.model_caller import ModelCaller
+from activities.gateway_factory import GatewayFactory
 from kit.database import Database
 from kit.settings import Settings
-from models.budgets.usage import rate_of
+from models.budgets.usage import find_cost_rate
 from tests.api.checked import Checked
 from tests.api.projects.teams import outcome
 from tests.conftest import TestProject, make_project
@@ -21,7 +21,7 @@ MODEL = "claude-sonnet-5-5"
 
 async def price(database: Database, project_id: str, model: str = MODEL) -> Decimal | None:
     async with database.reading() as session:
-        rate = await rate_of(session, model, project_id)
+        rate = await find_cost_rate(session, model, project_id)
     return rate.input if rate else None
 
 
@@ -62,7 +62,7 @@ async def test_a_turn_is_priced_for_its_project(
 ) -> None:
     assert (await client.post("/cost-rates/upsert", json=SONNET)).status_code == 200
     other = await make_project(database)
-    asking = Asking(database, Outside(settings, database))
+    asking = ModelCaller(database, GatewayFactory(settings, database))
     rates = [await asking.rate(MODEL, project_id) for project_id in (project.id, other.id, project.id)]
     assert [rate and rate.input for rate in rates] == [Decimal("1.5"), Decimal(3), Decimal("1.5")]
 

@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from kit.database import Database
 from kit.ids import new_id
 from models import ApiKey
-from models.projects.members import Team
+from models.projects.members import ProjectMembers
 from models.projects.project import Role
 from tests.api.checked import Checked
 from tests.api.conftest import client_of
@@ -133,7 +133,7 @@ async def test_no_key_is_made_while_its_tree_is_revoked(
     async with using(app, child) as two:
         assert (await two.get("/whoami")).status_code == 200
         async with database.transaction() as session:
-            await Team.lock(session, project.id)
+            await ProjectMembers.lock(session, project.id)
             revoking = asyncio.create_task(revoke(client, parent))
             await waiting(database, 1)
             making = asyncio.create_task(two.post(GENERATE, json={"name": "n", "scopes": SCOPES}))

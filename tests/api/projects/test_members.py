@@ -14,7 +14,7 @@ from kit.database import Database
 from kit.ids import new_id
 from kit.settings import Settings
 from models import Event, Member
-from models.projects.members import Team
+from models.projects.members import ProjectMembers
 from models.projects.project import Role
 from tests.activities.rows_held import until_they_wait
 from tests.api.checked import Checked
@@ -194,12 +194,12 @@ async def test_an_owner_is_always_left(
     assert "last owner" in alone.json()["error"]["message"]
     async with person(app, database, project, Role.owner) as other:
         async with database.transaction() as session:
-            await Team.lock(session, project.id)
+            await ProjectMembers.lock(session, project.id)
             answers = asyncio.gather(act(client, other.id), act(other.client, project.member_id))
             await waiting(database, 2)
         assert sorted(answer.status_code for answer in await answers) == [200, 403]
         async with database.transaction() as session:
-            team = await Team.lock(session, project.id)
+            team = await ProjectMembers.lock(session, project.id)
         assert [one.role for one in team.members].count(Role.owner) == 1
 
 

@@ -16,7 +16,7 @@ from kit.database import Database
 from kit.settings import Settings
 from models import FileContent, JobFile, Run, UploadedFile
 from models.base import now
-from models.runs.uploaded_file import MOST_BYTES, MOST_UNUSED
+from models.runs.uploaded_file import MAX_FILE_BYTES, MAX_UNUSED_FILES
 from models.trash.job_removal import remove_job
 from tests.api.checked import Checked
 from tests.api.conftest import client_of
@@ -92,7 +92,7 @@ async def test_an_address_is_good_for_one_upload(client: httpx.AsyncClient, data
 async def test_what_is_announced_has_bounds(client: httpx.AsyncClient) -> None:
     body = {"fileName": "a.png", "contentType": "image/png", "sizeBytes": 10}
     for field, value in (
-        ("sizeBytes", MOST_BYTES + 1),
+        ("sizeBytes", MAX_FILE_BYTES + 1),
         ("sizeBytes", 0),
         ("sizeBytes", "10"),
         ("fileName", " "),
@@ -113,7 +113,7 @@ async def test_images_that_cannot_be_used_are_named(
     assert error_of(await client.post("/runs/start", json=body), 400)["field"] == "referenceImages"
     large = [await upload(client) for _ in range(5)]
     for each in large:
-        await change(database, each, size_bytes=MOST_BYTES)
+        await change(database, each, size_bytes=MAX_FILE_BYTES)
     body = {**run_body, "referenceImages": large}
     assert "20 MiB" in error_of(await client.post("/runs/start", json=body), 400)["message"]
 
@@ -142,7 +142,7 @@ async def test_a_project_has_so_many_unused_files(
     client: httpx.AsyncClient, database: Database, project: TestProject
 ) -> None:
     async with database.transaction() as session:
-        for _ in range(MOST_UNUSED):
+        for _ in range(MAX_UNUSED_FILES):
             session.add(
                 UploadedFile(project_id=project.id, file_name="a", content_type="image/png", size_bytes=1)
             )

@@ -2,10 +2,10 @@
 
 from fastapi import FastAPI
 
-from api.after_commit import Remembered
-from api.auth import Key
+from api.after_commit import AfterCommit
+from api.auth import AuthenticatedKey
 from api.sandboxes.sandbox_end import end_sandbox
-from api.state import Unit
+from api.state import UnitOfWork
 from models import Sandbox
 from models.base import now
 from models.projects.project import Role
@@ -14,11 +14,13 @@ from tests.conftest import TestProject
 
 async def end(app: FastAPI, project: TestProject, sandbox_id: str) -> None:
     """What the handler does, its commit, and what follows that."""
-    key = Key(project.key_id, project.id, project.member_id, "test", (), now(), None, None, Role.owner)
-    unit = Unit(app.state.api, key)
+    key = AuthenticatedKey(
+        project.key_id, project.id, project.member_id, "test", (), now(), None, None, Role.owner
+    )
+    unit = UnitOfWork(app.state.api, key)
     try:
         sandbox = await unit.session.get_one(Sandbox, sandbox_id, with_for_update=True)
-        await end_sandbox(unit.session, Remembered(unit), sandbox)
+        await end_sandbox(unit.session, AfterCommit(unit), sandbox)
         await unit.commit()
     finally:
         await unit.close()

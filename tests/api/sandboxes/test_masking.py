@@ -2,8 +2,8 @@
 
 import pytest
 
-from api.sandboxes.masking import masked
-from gateways.sandboxes.inspection import MARGIN, MOST_BYTES
+from api.sandboxes.masking import redact_content
+from gateways.sandboxes.inspection import MAX_FILE_BYTES, SECRET_MARGIN_BYTES
 from kit.redaction import Redactor
 
 SECRET = "".join(chr(33 + index * 7919 % 90) for index in range(32_768))
@@ -11,8 +11,10 @@ SECRET = "".join(chr(33 + index * 7919 % 90) for index in range(32_768))
 
 @pytest.mark.parametrize("shown", [SECRET, SECRET.encode().hex()])
 def test_the_longest_secret_across_the_limit_is_masked(shown: str) -> None:
-    file = b"x" * (MOST_BYTES - 1_000) + shown.encode() + b"y" * MOST_BYTES
-    found = masked(file[: MOST_BYTES + MARGIN], Redactor([SECRET]), MOST_BYTES, goes_on=True)
+    file = b"x" * (MAX_FILE_BYTES - 1_000) + shown.encode() + b"y" * MAX_FILE_BYTES
+    found = redact_content(
+        file[: MAX_FILE_BYTES + SECRET_MARGIN_BYTES], Redactor([SECRET]), MAX_FILE_BYTES, goes_on=True
+    )
     assert found.truncated
     assert shown[:20] not in found.content
-    assert len(found.content) > MOST_BYTES // 2
+    assert len(found.content) > MAX_FILE_BYTES // 2

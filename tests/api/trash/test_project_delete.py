@@ -8,7 +8,7 @@ from fastapi import FastAPI
 from temporalio.client import Client
 
 from activities.trash.launch import project_deletion_id
-from api.auth import SPREAD_SECONDS
+from api.auth import PROPAGATION_SECONDS
 from kit.database import Database
 from kit.settings import Settings
 from kit.temporal import connect
@@ -38,7 +38,7 @@ async def test_its_keys_die_at_once_in_every_process(
         assert (await other.get("/project")).status_code == 200
         gone = await Checked(client)("deleteProject", {"slug": await slug_of(database, project)})
         assert (gone["id"], gone["status"]) == (project.id, "deleting")
-        await asyncio.sleep(SPREAD_SECONDS)
+        await asyncio.sleep(PROPAGATION_SECONDS)
         for each in (client, other):
             assert code(await each.get("/project")) == (401, "AUTH_INVALID")
     engine: Client = await connect(api_settings)

@@ -40,7 +40,7 @@ from models.projects.api_key import SCOPES
 from models.projects.project import Role
 from models.runs.run import RunStatus
 from models.sandboxes.sandbox import SandboxStatus
-from models.trash.kinds import CONTEXT, KINDS, SANDBOX, TrashType
+from models.trash.kinds import CONTEXT, SANDBOX, TRASH_KINDS, TrashType
 from models.trash.moves import remove
 from models.trash.trashable import Trashable
 from tests.api.checked import Checked
@@ -104,7 +104,7 @@ async def one_of_each(database: Database, project_id: str) -> dict[TrashType, st
 async def trash_all(database: Database, ids: Mapping[TrashType, str], *, days_ago: float = 0) -> None:
     async with database.transaction() as session:
         for step, (kind, object_id) in enumerate(ids.items()):
-            row = await session.get_one(KINDS[kind].table, object_id)
+            row = await session.get_one(TRASH_KINDS[kind].table, object_id)
             row.trash("user_1")
             row.deleted_at = now() - timedelta(days=days_ago, seconds=len(ids) - step)
 
@@ -488,7 +488,7 @@ async def test_each_kind_asks_for_its_own_scope(
     there = await one_of_each(database, project.id)
     await trash_all(database, there)
     for kind, object_id in there.items():
-        scope = KINDS[kind].scope
+        scope = TRASH_KINDS[kind].scope
         async with client_of(app, await another(database, project, Role.owner, without=scope)) as client:
             for verb, rest in itertools.product(("restore", "permanent-delete"), (True, False)):
                 answer = await move(client, verb, kind, object_id, rest=rest)
@@ -496,7 +496,7 @@ async def test_each_kind_asks_for_its_own_scope(
                 assert f"'{scope}'" in answer.json()["error"]["message"]
     async with database.transaction() as session:
         for kind, object_id in there.items():
-            row = await session.get_one(KINDS[kind].table, object_id)
+            row = await session.get_one(TRASH_KINDS[kind].table, object_id)
             assert (row.deleted_at is not None, row.purged_at) == (True, None)
 
 

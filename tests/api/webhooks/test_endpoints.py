@@ -11,7 +11,7 @@ from sqlmodel import col, select
 from kit.crypto import Vault
 from kit.database import Database
 from kit.ids import new_id
-from kit.schemas import iso
+from kit.schemas import format_timestamp
 from kit.settings import Settings
 from models import Member, WebhookDelivery, WebhookEndpoint
 from models.base import now
@@ -69,7 +69,11 @@ async def test_an_endpoint_from_its_making_to_its_end(
     assert [vault.open(sealed) for sealed in row.valid_secrets] == [rotated["secret"], created["secret"]]
     shown = await call("getWebhookEndpoint", path=endpoint_id)
     assert shown["oldSecretsUntil"] == rotated["oldSecretsUntil"]
-    assert iso(now() + timedelta(hours=23)) < shown["oldSecretsUntil"] < iso(now() + timedelta(hours=25))
+    assert (
+        format_timestamp(now() + timedelta(hours=23))
+        < shown["oldSecretsUntil"]
+        < format_timestamp(now() + timedelta(hours=25))
+    )
 
     ping = await call("testWebhookEndpoint", path=endpoint_id)
     assert (ping["eventType"], ping["payload"]["type"], ping["status"]) == ("ping", "ping", "pending")
@@ -119,7 +123,7 @@ async def test_a_range_is_sent_again(call: Checked, endpoint: dict[str, Any], da
         ping = await call("testWebhookEndpoint", path=endpoint["id"])
         await ended(database, ping["id"], status, age)
         ids.append(ping["id"])
-    body = {"after": iso(now() - timedelta(days=1)), "before": iso(now())}
+    body = {"after": format_timestamp(now() - timedelta(days=1)), "before": format_timestamp(now())}
     assert await call("resendWebhookDeliveries", body, path=endpoint["id"]) == {"count": 2}
     found = {each["id"]: each["status"] for each in await call("listWebhookDeliveries", path=endpoint["id"])}
     assert [found[each] for each in ids] == ["pending", "pending", "delivered", "failed"]
@@ -200,7 +204,7 @@ async def test_other_projects_and_lower_roles(
     member = await make_project(database)
     async with database.transaction() as session:
         (await session.get_one(Member, member.member_id)).role = Role.member
-    since = {"after": iso(now() - timedelta(days=1)), "before": iso(now())}
+    since = {"after": format_timestamp(now() - timedelta(days=1)), "before": format_timestamp(now())}
     writes: list[tuple[str, str, Any]] = [
         ("POST", "endpoints", {"url": URL}),
         ("PATCH", f"endpoints/{endpoint['id']}", {"isEnabled": False}),
@@ -254,7 +258,7 @@ async def test_a_change_of_what_has_changed_meanwhile_is_refused(
 async def test_a_project_has_a_limited_number_of_endpoints(
     client: httpx.AsyncClient, endpoint: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("api.routes.webhooks.endpoints.MOST_ENDPOINTS", 1)
+    monkeypatch.setattr("api.routes.webhooks.endpoints.MAX_ENDPOINTS", 1)
     refused = await client.post("/webhooks/endpoints", json={"url": URL})
     assert (refused.status_code, refused.json()["error"]["code"]) == (409, "CONFLICT")
 

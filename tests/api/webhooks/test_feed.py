@@ -9,11 +9,11 @@ import pytest
 from fastapi import FastAPI
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from api.webhooks.feed import ProjectFeed, Selection
+from api.webhooks.feed import FeedSelection, ProjectFeed
 from kit.database import Database
 from models import Issue
-from models.event import EventType, append
-from models.webhooks.feed import START, Position
+from models.event import EventType, append_event
+from models.webhooks.feed import FEED_START, FeedPosition
 from tests.api.checked import Checked
 from tests.api.serving import serving
 from tests.api.test_run_events import chunks
@@ -31,7 +31,7 @@ async def an_issue(database: Database, project: TestProject) -> str:
 async def happen(session: AsyncSession, issue_id: str, *kinds: EventType) -> None:
     issue = await session.get_one(Issue, issue_id, with_for_update=True)
     for kind in kinds:
-        append(session, issue, kind, {"text": kind.value})
+        append_event(session, issue, kind, {"text": kind.value})
 
 
 async def read(client: httpx.AsyncClient, **query: Any) -> list[dict[str, Any]]:
@@ -66,7 +66,7 @@ async def test_an_event_that_commits_late_is_missed_by_nobody(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The first to write is the last to commit; in between, who reads what is there must not pass it by."""
-    monkeypatch.setattr("api.realtime.event_stream.LOOK_SECONDS", 3_600)
+    monkeypatch.setattr("api.realtime.event_stream.POLL_SECONDS", 3_600)
     first, second = await an_issue(database, project), await an_issue(database, project)
     followed: list[dict[str, Any]] = []
 
@@ -159,7 +159,7 @@ async def test_a_follower_passes_over_once_what_it_does_not_want(
 ) -> None:
     """Else each news of a busy project would have it read the whole past again."""
     issue = await an_issue(database, project)
-    feed = ProjectFeed(database.sql, Selection(project.id, types=["issue.failed"]), START)
+    feed = ProjectFeed(database.sql, FeedSelection(project.id, types=["issue.failed"]), FEED_START)
 
     async def happening(*kinds: EventType) -> list[bytes]:
         async with database.transaction() as session:
@@ -174,7 +174,7 @@ async def test_a_follower_passes_over_once_what_it_does_not_want(
 
     assert await happening(EventType.issue_created, EventType.issue_running) == []
     last = (await read(client))[-1]
-    assert feed.after > Position.parse(last["position"])
+    assert feed.after > FeedPosition.parse(last["position"])
     [chunk] = await happening(EventType.issue_failed, EventType.issue_running)
     assert b"event: issue.failed" in chunk
     assert await happening(EventType.issue_running) == []
@@ -208,7 +208,7 @@ async def test_a_stream_resumes_after_the_last_event_it_had(
     project: TestProject,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("api.realtime.event_stream.LOOK_SECONDS", 3_600)
+    monkeypatch.setattr("api.realtime.event_stream.POLL_SECONDS", 3_600)
     issue = await an_issue(database, project)
     async with database.transaction() as session:
         await happen(session, issue, EventType.issue_created, EventType.issue_running)

@@ -15,7 +15,7 @@ from kit.settings import Settings
 from models import GithubHook, Run
 from models.base import now
 from models.github.hint import PULL_REQUEST, find_hints
-from models.github.hook import MOST_HOOKS
+from models.github.hook import MAX_HOOKS
 from models.runs.run import PrStatus
 from tests.api.checked import Checked
 from tests.api.conftest import SHA, client_of
@@ -170,7 +170,7 @@ async def test_a_hook_that_is_not_there(app: FastAPI, hook_id: str) -> None:
 
 
 async def test_a_project_has_so_many_hooks(client: httpx.AsyncClient) -> None:
-    for _ in range(MOST_HOOKS):
+    for _ in range(MAX_HOOKS):
         await a_hook(client)
     answer = await client.post("/github/hooks", json={})
     assert (answer.status_code, answer.json()["error"]["code"]) == (409, "CONFLICT")

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 from sqlmodel import col
 
-from api.routes.budgets.caps import SIGNAL
+from api.routes.budgets.caps import BUDGET_CHANGED_SIGNAL
 from models import Budget, Run, UsageRecord
 from models.base import now
 from models.budgets.wait import change_cap
@@ -41,7 +41,7 @@ async def budget_edge(stage: Stage) -> None:
     async with stage.site.database.transaction() as session:
         _, waiting = await change_cap(session, stage.project.id, stage.project.id, Decimal(100))
     for session_id in waiting:  # as the API does after its commit; else they look after half an hour
-        await stage.site.client.get_workflow_handle(session_id).signal(SIGNAL)
+        await stage.site.client.get_workflow_handle(session_id).signal(BUDGET_CHANGED_SIGNAL)
 
 
 async def spending(stage: Stage) -> Decimal:

@@ -10,8 +10,8 @@ import psutil
 import pytest
 
 from gateways.git.cache import CloneCache
-from gateways.git.repository import Cloned, Repository
-from gateways.sandboxes.control import Sandboxes
+from gateways.git.repository import CloneBase, Repository
+from gateways.sandboxes.control import SandboxProvider
 from local.forge.seed import seed
 from tests.gateways.git.made import WHO
 from tests.gateways.servers import FORGE_TOKEN, Server
@@ -52,10 +52,10 @@ async def url(forge: Server) -> str:
 
 @pytest.mark.soak
 async def test_a_large_repository_is_cloned_changed_and_pushed(
-    url: str, sandboxes: Sandboxes, cache: CloneCache, capsys: pytest.CaptureFixture[str]
+    url: str, sandboxes: SandboxProvider, cache: CloneCache, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The worker hardly grows; how long each part takes is printed: no machine can promise it."""
-    seconds, cloned = [], Cloned("main", "")
+    seconds, cloned = [], CloneBase("main", "")
     marker = {"test": uuid4().hex}
     before = psutil.Process().memory_info().rss
     for number in range(2):

@@ -13,18 +13,18 @@ import pytest
 from gateways.git.cache import CloneCache
 from gateways.git.errors import GitAuthenticationRefused
 from gateways.git.locks import acquire
-from gateways.git.mirror import KEPT_EXPORTS, Mirror
+from gateways.git.mirror import MAX_EXPORTS, Mirror
 from gateways.git.process import DiskFull, Git, GitUnusable, token_config
 from gateways.git.remote import Remote
 from gateways.git.repository import Repository
-from gateways.sandboxes.control import Sandboxes, SandboxHandle
+from gateways.sandboxes.control import SandboxHandle, SandboxProvider
 from local.forge.seed import seed
 from tests.gateways.git.made import Workshop
 from tests.gateways.servers import FORGE_TOKEN, Server
 
 
 @pytest.fixture
-async def second(sandboxes: Sandboxes) -> AsyncIterator[SandboxHandle]:
+async def second(sandboxes: SandboxProvider) -> AsyncIterator[SandboxHandle]:
     marker = {"test": uuid4().hex}
     yield await sandboxes.ensure(marker, template="base", timeout_seconds=300)
     await sandboxes.kill_all(marker)
@@ -112,16 +112,16 @@ async def test_a_base_that_moved_on_is_sent_as_what_is_new(
 async def test_an_increment_that_grew_becomes_an_export(
     remote: Remote, mirror: Mirror, base: str, workshop: Workshop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gateways.git.mirror.SMALL_BYTES", 0)
+    monkeypatch.setattr("gateways.git.mirror.MIN_REEXPORT_BYTES", 0)
     sha = base
-    for number in range(KEPT_EXPORTS + 1):
+    for number in range(MAX_EXPORTS + 1):
         blob = workshop.blob(os.urandom(20_000))
         sha = workshop.commit(workshop.tree({f"{number}": ("100644", blob)}), sha)
         await push(workshop, remote, sha, "refs/heads/main")
         await mirror.fetch(remote, ["refs/heads/main"])
         async with mirror.packs(sha, []) as sent:
             assert [pack.pack.stem for pack in sent] == [sha]
-    assert len(list((mirror.directory / "exports").glob("*.pack"))) == KEPT_EXPORTS
+    assert len(list((mirror.directory / "exports").glob("*.pack"))) == MAX_EXPORTS
 
 
 @pytest.mark.parametrize("what", ["repository/objects/pack/*.pack", "exports/*.pack", "repository/HEAD"])
@@ -156,7 +156,7 @@ async def test_a_damaged_cache_stops_no_push(
 
 
 async def test_workers_of_one_host_share_a_mirror(
-    cache: CloneCache, forge: Server, sandboxes: Sandboxes, handle: SandboxHandle, second: SandboxHandle
+    cache: CloneCache, forge: Server, sandboxes: SandboxProvider, handle: SandboxHandle, second: SandboxHandle
 ) -> None:
     """Both begin with nothing at the same moment; one fetches, and both have all of it."""
     name = f"repo-{uuid4().hex[:12]}"

@@ -114,7 +114,7 @@ def test_a_worker_that_is_not_root_runs_git_in_a_namespace_of_its_own() -> None:
 
 
 async def test_work_waits_for_its_turn(mirror: Mirror, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(process, "AT_ONCE", 1)
+    monkeypatch.setattr(process, "MAX_CONCURRENT_PROCESSES", 1)
     git, seen = Git(), []
 
     async def one() -> None:

@@ -8,9 +8,9 @@ import pytest
 
 from gateways.git import quarantine as quarantines
 from gateways.git.mirror import Mirror
-from gateways.git.protected_paths import ProtectedPath, must_leave_alone
+from gateways.git.protected_paths import ProtectedPath, require_untouched
 from gateways.git.quarantine import ChangeMalformed, ChangeTooLarge, Quarantine
-from gateways.git.secret_scan import SecretInChange, must_hold_no_secret
+from gateways.git.secret_scan import SecretInChange, require_no_secrets
 from kit.redaction import Redactor
 from tests.gateways.git.made import Workshop
 
@@ -175,7 +175,7 @@ async def test_too_many_objects_are_refused(
 async def _holds_secret(taken: Quarantine, sha: str, base: str) -> bool:
     await taken.verify(sha, [base])
     try:
-        await must_hold_no_secret(taken, Redactor([SECRET]))
+        await require_no_secrets(taken, Redactor([SECRET]))
     except SecretInChange:
         return True
     return False
@@ -226,7 +226,7 @@ async def test_a_secret_behind_noise_and_across_pieces_is_found(
 
 async def _protected(taken: Quarantine, sha: str, *allowed: str) -> list[str]:
     try:
-        await must_leave_alone(taken, PROTECTED, sha, allowed)
+        await require_untouched(taken, PROTECTED, sha, allowed)
     except ProtectedPath as refusal:
         return refusal.paths
     return []

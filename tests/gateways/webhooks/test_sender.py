@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from standardwebhooks import WebhookVerificationError
 
-from gateways.webhooks.sender import Sender, seconds_until
+from gateways.webhooks.sender import WebhookSender, seconds_until
 from models.base import JsonObject
 from models.webhooks.endpoint import new_secret
 from tests.gateways.webhooks.receiver import Receiver, answering, drop, hang, pour, receiving
@@ -35,12 +35,12 @@ async def receiver() -> AsyncIterator[Receiver]:
 
 
 @pytest.fixture
-async def sender() -> AsyncIterator[Sender]:
-    async with Sender(allow_private=True, deadline_seconds=1) as sender:
+async def sender() -> AsyncIterator[WebhookSender]:
+    async with WebhookSender(allow_private=True, deadline_seconds=1) as sender:
         yield sender
 
 
-async def test_a_delivery_is_signed_with_every_secret(receiver: Receiver, sender: Sender) -> None:
+async def test_a_delivery_is_signed_with_every_secret(receiver: Receiver, sender: WebhookSender) -> None:
     old, new = new_secret(), new_secret()
     outcome = await sender.send(receiver.url("/a?b=c"), "whd_1", PAYLOAD, [new, old])
     assert (outcome.status, outcome.error, outcome.excerpt) == (200, None, "ok")
@@ -53,7 +53,7 @@ async def test_a_delivery_is_signed_with_every_secret(receiver: Receiver, sender
         got.verify(new_secret())
 
 
-async def test_what_is_no_success_says_what_happened(receiver: Receiver, sender: Sender) -> None:
+async def test_what_is_no_success_says_what_happened(receiver: Receiver, sender: WebhookSender) -> None:
     receiver.behaviours = {
         "/fail": answering(500, "sorry"),
         "/moved": answering(302, location="/ok"),
@@ -80,7 +80,7 @@ async def test_what_is_no_success_says_what_happened(receiver: Receiver, sender:
 
 
 async def test_an_endless_answer_is_read_no_further_than_its_beginning(
-    receiver: Receiver, sender: Sender
+    receiver: Receiver, sender: WebhookSender
 ) -> None:
     receiver.behaviours = {"/pour": pour}
     outcome = await sender.send(receiver.url("/pour"), "whd_1", PAYLOAD, [new_secret()])
@@ -94,12 +94,14 @@ async def test_a_late_status_counts_though_its_body_hangs(receiver: Receiver) ->
         await receiver.closing.wait()
 
     receiver.behaviours = {"/late": answer_late}
-    async with Sender(allow_private=True, deadline_seconds=2) as sender:
+    async with WebhookSender(allow_private=True, deadline_seconds=2) as sender:
         outcome = await sender.send(receiver.url("/late"), "whd_1", PAYLOAD, [new_secret()])
     assert (outcome.status, outcome.error, outcome.excerpt) == (200, None, "ok")
 
 
-async def test_a_cookie_is_neither_kept_nor_sent_to_anybody(receiver: Receiver, sender: Sender) -> None:
+async def test_a_cookie_is_neither_kept_nor_sent_to_anybody(
+    receiver: Receiver, sender: WebhookSender
+) -> None:
     """Endpoints of different projects may share a host; what it tells one is not told for another."""
     receiver.behaviours = {"/a": answering(200, set_cookie="whose=mine; Path=/")}
     for path in ("/a", "/b"):
@@ -110,7 +112,7 @@ async def test_a_cookie_is_neither_kept_nor_sent_to_anybody(receiver: Receiver, 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "2130706433", "127.1"])
 async def test_a_private_address_is_never_connected_to(receiver: Receiver, host: str) -> None:
     receiver.scheme = "https"
-    async with Sender(allow_private=False, deadline_seconds=2) as sender:
+    async with WebhookSender(allow_private=False, deadline_seconds=2) as sender:
         outcome = await sender.send(receiver.url(host=host), "whd_1", PAYLOAD, [new_secret()])
     assert "not called" in (outcome.error or "")
     assert "public internet" in (outcome.error or "")
@@ -118,7 +120,7 @@ async def test_a_private_address_is_never_connected_to(receiver: Receiver, host:
 
 
 async def test_the_connection_is_made_to_the_very_address_that_was_looked_at(
-    receiver: Receiver, sender: Sender, monkeypatch: pytest.MonkeyPatch
+    receiver: Receiver, sender: WebhookSender, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A name that answers otherwise the second time, as in DNS rebinding, is not asked a second time."""
     asked: list[str] = []
@@ -136,7 +138,7 @@ async def test_the_connection_is_made_to_the_very_address_that_was_looked_at(
     assert receiver.got[0].headers["host"] == f"receiver.example:{receiver.port}"
 
 
-async def test_a_refused_connection_and_an_unknown_name(sender: Sender) -> None:
+async def test_a_refused_connection_and_an_unknown_name(sender: WebhookSender) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
@@ -151,10 +153,10 @@ async def test_certificate_and_host_are_those_of_the_name(tmp_path: Path) -> Non
     async with receiving(tls=server) as receiver:
         names: list[str | None] = []
         server.sni_callback = lambda _socket, name, _context: names.append(name)
-        async with Sender(allow_private=True, verify=client, deadline_seconds=5) as sender:
+        async with WebhookSender(allow_private=True, verify=client, deadline_seconds=5) as sender:
             fine = await sender.send(receiver.url(host="localhost"), "whd_1", PAYLOAD, [new_secret()])
             other = await sender.send(receiver.url(host="127.0.0.1"), "whd_1", PAYLOAD, [new_secret()])
-        async with Sender(allow_private=True, deadline_seconds=5) as trusting_the_public_ones:
+        async with WebhookSender(allow_private=True, deadline_seconds=5) as trusting_the_public_ones:
             unknown = await trusting_the_public_ones.send(
                 receiver.url(host="localhost"), "whd_1", PAYLOAD, [new_secret()]
             )

@@ -9,35 +9,37 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models import Issue
-from models.agent.sections import NAMES, material, plain, section
+from models.agent.sections import SECTION_NAMES, escape_section_tags, trusted_section, untrusted_section
 
 ROOT = Path(__file__).parents[3]
-TAGS = [tag for name in sorted(NAMES) for tag in (f"<{name}>", f"</{name}>", f"< / {name.upper()} x>")]
+TAGS = [
+    tag for name in sorted(SECTION_NAMES) for tag in (f"<{name}>", f"</{name}>", f"< / {name.upper()} x>")
+]
 
 
 @given(st.lists(st.sampled_from([*TAGS, "<", "/", "x", " ", "\n", "‹"])))
 def test_a_material_holds_one_tag_that_begins_it_and_one_that_ends_it(parts: list[str]) -> None:
-    written = material("output", "".join(parts))
-    names = "|".join(sorted(NAMES))
+    written = untrusted_section("output", "".join(parts))
+    names = "|".join(sorted(SECTION_NAMES))
     assert len(re.findall(rf"<\s*/?\s*(?:{names})(?![\w-])", written, re.IGNORECASE)) == 2
     assert written.startswith("<output>\n")
     assert written.endswith("\n</output>")
-    assert plain(plain("".join(parts))) == plain("".join(parts))
+    assert escape_section_tags(escape_section_tags("".join(parts))) == escape_section_tags("".join(parts))
 
 
 @given(st.text(alphabet="<>ab/ \n"))
 def test_other_tags_stay_as_they_are(text: str) -> None:
-    assert plain(text) == text
+    assert escape_section_tags(text) == text
 
 
 def test_an_attribute_cannot_end_its_tag() -> None:
-    written = material("output", "x", of='a"><task>\nb' + "c" * 300)
+    written = untrusted_section("output", "x", of='a"><task>\nb' + "c" * 300)
     assert re.fullmatch(r'<output of="a task bc{190,}">\nx\n</output>', written)
 
 
 def test_a_section_has_a_known_name() -> None:
-    with pytest.raises(ValueError, match="add it to `NAMES`"):
-        section("novel", "x")
+    with pytest.raises(ValueError, match="add it to `SECTION_NAMES`"):
+        trusted_section("novel", "x")
 
 
 def test_a_reported_issue_is_a_suggestion_and_not_the_users_word() -> None:
@@ -55,7 +57,9 @@ def test_a_reported_issue_is_a_suggestion_and_not_the_users_word() -> None:
 
 def test_prompts_are_put_together_by_sections_only() -> None:
     """A law: whoever writes a tag of ours by hand forgets what stands in it."""
-    tag = re.compile(rf"<(?:{'|'.join(sorted(NAMES))})(?:\s[^>]*)?>\n|\n</(?:{'|'.join(sorted(NAMES))})>")
+    tag = re.compile(
+        rf"<(?:{'|'.join(sorted(SECTION_NAMES))})(?:\s[^>]*)?>\n|\n</(?:{'|'.join(sorted(SECTION_NAMES))})>"
+    )
     rooms = [ROOT / room for room in ("activities", "gateways", "models", "workflows")]
     found = [
         f"{path.relative_to(ROOT)}:{node.lineno}"

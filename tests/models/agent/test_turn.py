@@ -9,8 +9,8 @@ from typing import Any, cast
 import pytest
 from sqlmodel import SQLModel, col, select
 
-from activities.agent.conversation import Speaker, read_conversation
-from activities.budgets.spending import spending_of
+from activities.agent.conversation import SessionContext, load_conversation
+from activities.budgets.spending import build_spending
 from gateways.anthropic.conversation import Usage
 from kit.database import Database
 from models import (
@@ -25,13 +25,13 @@ from models import (
     ToolCall,
     UsageRecord,
 )
-from models.agent.session import MessageRole, addition_place, answer_place, compaction_place
+from models.agent.session import MessageRole, addition_sequence, compaction_sequence, turn_sequence
 from models.agent.tool_result import save_tool_result
-from models.agent.transcript import StoredMessage, StoredResult, read_transcript
-from models.agent.turn import Turn, record_turn, save_turn
+from models.agent.transcript import StoredMessage, StoredResult, load_transcript
+from models.agent.turn import TurnRecord, record_turn, save_turn
 from models.base import JsonObject, now
-from models.budgets.reservation import Call, reserve
-from models.event import EventType, append
+from models.budgets.reservation import ModelCall, reserve
+from models.event import EventType, append_event
 from models.runs.run import RunStatus
 from tests.activities.rows import run_at_work, session_in, step_at_work
 from tests.conftest import TestProject
@@ -49,14 +49,14 @@ TURN: tuple[EventType, JsonObject] = (EventType.turn_completed, {"turn": 1})
 OWN = {"id", "leased_until", "run_number", "name", "source_id", "position", "xact_id", "key"}
 """Columns in which rows differ that say the same."""
 
-Save = Callable[[Database, Turn], Coroutine[Any, Any, float | None]]
+Save = Callable[[Database, TurnRecord], Coroutine[Any, Any, float | None]]
 
 
-async def by_statement(database: Database, turn: Turn) -> float | None:
+async def by_statement(database: Database, turn: TurnRecord) -> float | None:
     return await save_turn(database.sql, turn)
 
 
-async def by_rules(database: Database, turn: Turn) -> float | None:
+async def by_rules(database: Database, turn: TurnRecord) -> float | None:
     async with database.transaction() as session:
         return await record_turn(session, turn)
 
@@ -67,7 +67,7 @@ class Bench:
     project: TestProject
     made: int = 0
 
-    async def speaker(self) -> Speaker:
+    async def speaker(self) -> SessionContext:
         """A session in the middle of a run of its own, with money set aside for its first turn."""
         self.made += 1
         blueprint, run, sandbox = run_at_work(self.project)
@@ -80,15 +80,15 @@ class Bench:
             for row in (blueprint, run, sandbox, step, agent):
                 session.add(row)
                 await session.flush()
-            call = Call(agent.id, answer_place(1), self.project.id, None, run.id, "first")
+            call = ModelCall(agent.id, turn_sequence(1), self.project.id, None, run.id, "first")
             await reserve(session, call, "m", RATE, 10, 10)
-        return Speaker(agent, step, None, run.id)
+        return SessionContext(agent, step, None, run.id)
 
-    async def change(self, speaker: Speaker, change: Callable[[Run], object]) -> None:
+    async def change(self, speaker: SessionContext, change: Callable[[Run], object]) -> None:
         async with self.database.transaction() as session:
             change(await session.get_one(Run, speaker.agent.job_id))
 
-    async def rows(self, speaker: Speaker) -> dict[str, list[JsonObject]]:
+    async def rows(self, speaker: SessionContext) -> dict[str, list[JsonObject]]:
         """All that a turn may change, by table, without what differs between rows that say the same."""
         agent = speaker.agent
         of_job = {
@@ -124,20 +124,20 @@ def bench(database: Database, project: TestProject) -> Bench:
     return Bench(database, project)
 
 
-def a_turn(speaker: Speaker, **more: Any) -> Turn:
+def a_turn(speaker: SessionContext, **more: Any) -> TurnRecord:
     message = Message(
         session_id=speaker.agent.id,
-        sequence=answer_place(1),
+        sequence=turn_sequence(1),
         role=MessageRole.assistant,
         content=[{"type": "tool_use", "id": "call_0", "name": "bash", "input": {"b": 1, "a": "é"}}],
         usage=USAGE.model_dump(),
         stop_reason="tool_use",
         model="m",
     )
-    spending = spending_of(speaker, USAGE, RATE, message.id, message.sequence, counts_for_quota=False)
+    spending = build_spending(speaker, USAGE, RATE, message.id, message.sequence, counts_for_quota=False)
     message.cost_usd = spending.cost_usd
     given = {"events": [TURN], "progress": "Work: turn 1", **more}
-    return Turn(speaker.agent, spending, message, **given)
+    return TurnRecord(speaker.agent, spending, message, **given)
 
 
 @pytest.mark.parametrize("over", [False, True])
@@ -180,17 +180,17 @@ async def test_of_many_that_save_one_turn_one_does(bench: Bench) -> None:
 
 async def test_a_turn_without_a_message_is_paid_for_once(bench: Bench) -> None:
     speaker = await bench.speaker()
-    spending = spending_of(
-        speaker, USAGE, RATE, "msg_" + "0" * 32, compaction_place(1), counts_for_quota=False
+    spending = build_spending(
+        speaker, USAGE, RATE, "msg_" + "0" * 32, compaction_sequence(1), counts_for_quota=False
     )
-    turn = Turn(speaker.agent, spending, None)
+    turn = TurnRecord(speaker.agent, spending, None)
     assert await by_rules(bench.database, turn) == 10.5
     assert await by_rules(bench.database, turn) is None
     rows = await bench.rows(speaker)
     assert (rows["Run"][0]["cost_usd"], rows["Event"], len(rows["UsageRecord"])) == ("10.50000000", [], 4)
 
 
-def a_call(speaker: Speaker, sequence: int, result: str = "fine") -> ToolCall:
+def a_call(speaker: SessionContext, sequence: int, result: str = "fine") -> ToolCall:
     return ToolCall(
         session_id=speaker.agent.id,
         sequence=sequence,
@@ -202,13 +202,13 @@ def a_call(speaker: Speaker, sequence: int, result: str = "fine") -> ToolCall:
     )
 
 
-async def result_by_rules(database: Database, call: ToolCall, speaker: Speaker) -> None:
+async def result_by_rules(database: Database, call: ToolCall, speaker: SessionContext) -> None:
     async with database.transaction() as session:
         session.add(call)
         run = await session.get_one(Run, speaker.agent.job_id, with_for_update=True)
         if not run.is_over:
             run.progress(f"Work: {call.name}")
-            append(session, run, EventType.tool_completed, {"name": call.name})
+            append_event(session, run, EventType.tool_completed, {"name": call.name})
 
 
 @pytest.mark.parametrize("over", [False, True])
@@ -219,7 +219,7 @@ async def test_the_statement_saves_a_tool_result_as_the_rules_say(bench: Bench, 
         await bench.change(speaker, lambda run: run.begin_step("Work", 1))
         if over:
             await bench.change(speaker, lambda run: run.close(RunStatus.cancelled))
-        call = a_call(speaker, answer_place(1))
+        call = a_call(speaker, turn_sequence(1))
         if by_rule:
             await result_by_rules(bench.database, call, speaker)
         else:
@@ -239,15 +239,15 @@ async def test_an_id_may_be_used_again_in_a_later_message(bench: Bench) -> None:
             session.add(
                 Message(
                     session_id=speaker.agent.id,
-                    sequence=answer_place(turn),
+                    sequence=turn_sequence(turn),
                     role=MessageRole.assistant,
                     content=[block],
                 )
             )
-        call = a_call(speaker, answer_place(turn), text)
+        call = a_call(speaker, turn_sequence(turn), text)
         await save_tool_result(bench.database.sql, speaker.agent.job_id, call, {})
-    conversation = await read_conversation(bench.database, speaker.agent)
-    assert conversation.answered(answer_place(1)) == conversation.answered(answer_place(2)) == {"call_0"}
+    conversation = await load_conversation(bench.database, speaker.agent)
+    assert conversation.answered(turn_sequence(1)) == conversation.answered(turn_sequence(2)) == {"call_0"}
     assert [each.result for each in conversation.results] == ["first", "second"]
 
 
@@ -255,13 +255,13 @@ async def test_the_statement_reads_what_the_rows_hold(bench: Bench) -> None:
     speaker = await bench.speaker()
     agent = speaker.agent
     await by_statement(bench.database, a_turn(speaker))
-    await save_tool_result(bench.database.sql, agent.job_id, a_call(speaker, answer_place(1)), {})
+    await save_tool_result(bench.database.sql, agent.job_id, a_call(speaker, turn_sequence(1)), {})
     async with bench.database.transaction() as session:
         told: list[JsonObject] = [{"type": "text", "text": "More."}]
         session.add(
             Message(
                 session_id=agent.id,
-                sequence=addition_place(2),
+                sequence=addition_sequence(2),
                 role=MessageRole.user,
                 content=told,
                 started_at=now(),
@@ -273,7 +273,7 @@ async def test_the_statement_reads_what_the_rows_hold(bench: Bench) -> None:
         )
         messages = (await session.exec(of_session)).all()
         calls = (await session.exec(select(ToolCall).where(col(ToolCall.session_id) == agent.id))).all()
-    transcript = await read_transcript(bench.database.sql, agent)
+    transcript = await load_transcript(bench.database.sql, agent)
     assert transcript.messages == [
         StoredMessage(
             each.sequence, each.role, each.content, each.compaction_point, each.stop_reason, each.usage

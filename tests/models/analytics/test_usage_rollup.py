@@ -14,7 +14,7 @@ from kit.ids import new_id
 from models import Project, UsageRecord
 from models.analytics.day_range import Days
 from models.analytics.usage_schemas import UsageGrouping
-from models.analytics.usage_summary import sum_up
+from models.analytics.usage_summary import sum_usage
 from models.budgets.usage import UsageUnit
 from tests.conftest import TestProject
 from tests.patience import PATIENCE
@@ -165,7 +165,7 @@ async def test_sums_of_days_are_those_of_their_records(
     days = Days(date(2026, 3, 29), date(2026, 4, 5), zone)
     fetch = database.sql.fetch
     for grouping in UsageGrouping:
-        rolled_up = await sum_up(fetch, project.id, days, grouping, {})
-        counted = await sum_up(fetch, project.id, days, grouping, {"run_id": "r"})
+        rolled_up = await sum_usage(fetch, project.id, days, grouping, {})
+        counted = await sum_usage(fetch, project.id, days, grouping, {"run_id": "r"})
         assert sorted(rolled_up) == sorted(counted)
         assert sum(each.records for each in counted) > 300

@@ -5,10 +5,10 @@ from decimal import Decimal
 
 import pytest
 
-from models.budgets.budget import Budget, Scope
-from models.budgets.money_code import MoneyCode
-from models.budgets.reservation import affordable, price_of, refuse
-from models.budgets.usage import CostRate, Tokens, cost
+from models.budgets.budget import Budget, BudgetScope
+from models.budgets.money_code import BudgetWaitCode
+from models.budgets.reservation import affordable_tokens, max_price, refusal_code
+from models.budgets.usage import CostRate, Tokens, price_usage
 from models.runs.run import RunStatus
 from tests.models.test_rules import a_run
 
@@ -28,7 +28,7 @@ ODD = CostRate(
     cache_read=Decimal("0.11111111"),
     output=Decimal("7.77777777"),
 )
-NOTHING = dict.fromkeys(Scope, Decimal(0))
+NOTHING = dict.fromkeys(BudgetScope, Decimal(0))
 
 
 def a_budget(cap: str | None, spent: str = "0", month: dt.date | None = None) -> Budget:
@@ -46,24 +46,24 @@ def a_budget(cap: str | None, spent: str = "0", month: dt.date | None = None) ->
 @pytest.mark.parametrize(("question", "answer"), [(1, 1), (777, 13), (123_457, 31_999)])
 def test_a_bound_is_never_below_the_price(rate: CostRate, kind: str, question: int, answer: int) -> None:
     tokens = Tokens(**{**dict.fromkeys(Tokens._fields, 0), kind: question, "output": answer})
-    paid = sum((usd for _, usd in cost(rate, tokens).values()), Decimal(0))
-    assert price_of(rate, question, answer) >= paid
+    paid = sum((usd for _, usd in price_usage(rate, tokens).values()), Decimal(0))
+    assert max_price(rate, question, answer) >= paid
 
 
 @pytest.mark.parametrize("room", ["0.1", "0.00000001", "0", "-3", "12.34567891"])
 @pytest.mark.parametrize("rate", [SONNET, ODD])
 def test_what_is_affordable_costs_no_more_than_there_is(rate: CostRate, room: str) -> None:
-    tokens = affordable(rate, 4_321, Decimal(room))
-    assert tokens == 0 or price_of(rate, 4_321, tokens) <= Decimal(room)
-    assert price_of(rate, 4_321, tokens + 2) > Decimal(room)
+    tokens = affordable_tokens(rate, 4_321, Decimal(room))
+    assert tokens == 0 or max_price(rate, 4_321, tokens) <= Decimal(room)
+    assert max_price(rate, 4_321, tokens + 2) > Decimal(room)
 
 
 def test_a_refusal_tells_a_cap_from_reservations() -> None:
     budget = a_budget("10", "9.90")
-    reserved = {**NOTHING, Scope.project: Decimal("0.05")}
-    assert refuse([budget], reserved, Decimal("0.05")) is None
-    assert refuse([budget], reserved, Decimal("0.05000001")) is MoneyCode.reserved
-    assert refuse([budget], reserved, Decimal("0.10000001")) is MoneyCode.reached
+    reserved = {**NOTHING, BudgetScope.project: Decimal("0.05")}
+    assert refusal_code([budget], reserved, Decimal("0.05")) is None
+    assert refusal_code([budget], reserved, Decimal("0.05000001")) is BudgetWaitCode.reserved
+    assert refusal_code([budget], reserved, Decimal("0.10000001")) is BudgetWaitCode.reached
 
 
 def test_a_month_turns_once_and_never_back() -> None:

@@ -8,19 +8,19 @@ from pydantic import ValidationError
 
 from kit.database import Database
 from models import CostRate, Project, Sandbox
-from models.budgets.budget import lock_budgets, shared_budget_id
+from models.budgets.budget import lock_budgets, quota_budget_id
 from models.budgets.quota import (
     Quota,
     QuotaInput,
     QuotaKind,
-    busy_jobs,
-    jobs_before,
-    quota_of,
-    read_shared,
+    count_busy_jobs,
+    count_jobs_ahead,
+    load_quota,
+    load_quota_spending,
+    reset_quota,
     set_quota,
-    unset_quota,
 )
-from models.budgets.usage import rate_of
+from models.budgets.usage import find_cost_rate
 from models.sandboxes.sandbox import SandboxPurpose, SandboxStatus
 from tests.activities.rows import run_at_work
 from tests.conftest import TestProject
@@ -32,15 +32,15 @@ DEFAULT = Quota(Decimal(5), 3)
 async def test_an_operators_quota_goes_before_the_settings(database: Database, project: TestProject) -> None:
     async with database.transaction() as session:
         row = await session.get_one(Project, project.id)
-        assert await quota_of(session, row.id, DEFAULT) == DEFAULT
+        assert await load_quota(session, row.id, DEFAULT) == DEFAULT
         await set_quota(session, row, QuotaKind.model_usd, Decimal(20))
-        assert await quota_of(session, row.id, DEFAULT) == Quota(Decimal(20), 3)
+        assert await load_quota(session, row.id, DEFAULT) == Quota(Decimal(20), 3)
         await set_quota(session, row, QuotaKind.sandboxes, None)
         await set_quota(session, row, QuotaKind.model_usd, Decimal("0.5"))
-        assert await quota_of(session, row.id, DEFAULT) == Quota(Decimal("0.5"), None)
+        assert await load_quota(session, row.id, DEFAULT) == Quota(Decimal("0.5"), None)
         await set_quota(session, row, QuotaKind.sandboxes, Decimal(1))
-        await unset_quota(session, row, QuotaKind.model_usd)
-        assert await quota_of(session, row.id, DEFAULT) == Quota(Decimal(5), 1)
+        await reset_quota(session, row, QuotaKind.model_usd)
+        assert await load_quota(session, row.id, DEFAULT) == Quota(Decimal(5), 1)
 
 
 @pytest.mark.parametrize(
@@ -52,17 +52,17 @@ def test_a_limit_is_a_number_that_makes_sense(wrong: dict[str, str]) -> None:
 
 
 async def test_a_month_begins_with_nothing_spent(database: Database, project: TestProject) -> None:
-    ids = [shared_budget_id(project.id)]
+    ids = [quota_budget_id(project.id)]
     async with database.transaction() as session:
-        assert await read_shared(session, project.id) == 0
+        assert await load_quota_spending(session, project.id) == 0
         [budget] = await lock_budgets(session, project.id, ids)
         assert budget.spent_usd == 0
         budget.spend(Decimal("1.5"))
         await session.flush()
-        assert await read_shared(session, project.id) == Decimal("1.5")
+        assert await load_quota_spending(session, project.id) == Decimal("1.5")
         budget.month = dt.date(2020, 2, 1)
         await session.flush()
-        assert await read_shared(session, project.id) == 0
+        assert await load_quota_spending(session, project.id) == 0
         assert [each.spent_usd for each in await lock_budgets(session, project.id, ids)] == [0]
 
 
@@ -78,12 +78,12 @@ async def test_sandboxes_come_in_the_order_in_which_they_were_asked_for(
                 session.add(row)
                 await session.flush()
             boxes.append(sandbox)
-        assert [await jobs_before(session, box) for box in boxes] == [0, 1, 2, 3]
-        assert await busy_jobs(session, project.id) == 4
+        assert [await count_jobs_ahead(session, box) for box in boxes] == [0, 1, 2, 3]
+        assert await count_busy_jobs(session, project.id) == 4
         boxes[0].status, boxes[1].status = SandboxStatus.killed, SandboxStatus.error
         boxes[2].status = SandboxStatus.paused
         await session.flush()
-        assert [await jobs_before(session, box) for box in boxes[2:]] == [0, 1]
+        assert [await count_jobs_ahead(session, box) for box in boxes[2:]] == [0, 1]
         second = Sandbox(
             project_id=project.id,
             job_id=boxes[3].job_id,
@@ -94,8 +94,8 @@ async def test_sandboxes_come_in_the_order_in_which_they_were_asked_for(
         )
         session.add(second)
         await session.flush()
-        assert await jobs_before(session, second) == 0, "a job that has one waits for nobody"
-        assert await busy_jobs(session, project.id) == 2
+        assert await count_jobs_ahead(session, second) == 0, "a job that has one waits for nobody"
+        assert await count_busy_jobs(session, project.id) == 2
 
 
 async def test_the_installations_price_counts_where_its_key_pays(
@@ -110,9 +110,11 @@ async def test_the_installations_price_counts_where_its_key_pays(
     async with database.transaction() as session:
         session.add(own)
         await session.flush()
-        theirs = await rate_of(session, "claude-sonnet-5-5", project.id)
+        theirs = await find_cost_rate(session, "claude-sonnet-5-5", project.id)
         assert theirs is not None
         assert theirs.project_id == project.id
-        installations = await rate_of(session, "claude-sonnet-5-5", project.id, installations_first=True)
+        installations = await find_cost_rate(
+            session, "claude-sonnet-5-5", project.id, installations_first=True
+        )
         assert installations is not None
         assert installations.project_id is None

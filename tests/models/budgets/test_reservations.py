@@ -9,21 +9,28 @@ from decimal import Decimal
 import pytest
 from sqlmodel import col, func, select
 
-from activities.agent.conversation import Speaker
-from activities.budgets.spending import spending_of
-from activities.budgets.waits import NO_MESSAGE
+from activities.agent.conversation import SessionContext
+from activities.budgets.spending import build_spending
+from activities.budgets.waits import NO_SEQUENCE
 from gateways.anthropic.conversation import Usage
 from kit.database import Database
 from kit.ids import new_id
 from models import AgentSession, Budget, Message, Reservation, UsageRecord
-from models.agent.session import MessageRole, answer_place
-from models.agent.turn import Turn, save_turn
+from models.agent.session import MessageRole, turn_sequence
+from models.agent.turn import TurnRecord, save_turn
 from models.base import now
 from models.budgets.budget import open_budget
-from models.budgets.quota import QuotaUse
-from models.budgets.reservation import Call, Granted, Refusal, price_of, release, reserve
+from models.budgets.quota import QuotaUsage
+from models.budgets.reservation import (
+    ModelCall,
+    ReservationGrant,
+    ReservationRefusal,
+    max_price,
+    release,
+    reserve,
+)
 from models.budgets.usage import CostRate, UsageUnit
-from models.budgets.wait import change_cap, hold
+from models.budgets.wait import change_cap, wait_for_budget
 from models.event import EventType
 from models.runs.run import Run
 from tests.activities.rows import run_at_work, session_in
@@ -32,7 +39,7 @@ from tests.models.budgets.test_budget_rules import SONNET
 
 QUESTION, ANSWER = 3_000, 32_000
 LONG_AGO = dt.date(2020, 2, 1)
-LEAST = price_of(SONNET, QUESTION, 4_096)
+LEAST = max_price(SONNET, QUESTION, 4_096)
 
 
 @dataclass
@@ -44,31 +51,31 @@ class Bench:
     chain_id: str
     sessions: list[AgentSession]
 
-    def call(self, index: int, turn: int = 1, owner: str = "first") -> Call:
+    def call(self, index: int, turn: int = 1, owner: str = "first") -> ModelCall:
         agent = self.sessions[index]
-        return Call(agent.id, answer_place(turn), agent.project_id, self.chain_id, agent.job_id, owner)
+        return ModelCall(agent.id, turn_sequence(turn), agent.project_id, self.chain_id, agent.job_id, owner)
 
     async def cap(self, holder_id: str, usd: str | None) -> None:
         async with self.database.transaction() as session:
             await change_cap(session, self.project.id, holder_id, None if usd is None else Decimal(usd))
 
     async def ask(
-        self, call: Call, *, rate: CostRate | None = SONNET, model: str = "claude-sonnet-5"
-    ) -> Granted | Refusal:
+        self, call: ModelCall, *, rate: CostRate | None = SONNET, model: str = "claude-sonnet-5"
+    ) -> ReservationGrant | ReservationRefusal:
         async with self.database.transaction() as session:
             asked = await reserve(session, call, model, rate, QUESTION, ANSWER)
-        assert not isinstance(asked, QuotaUse)
+        assert not isinstance(asked, QuotaUsage)
         return asked
 
-    async def ask_within(self, quota_usd: str, call: Call) -> Granted | QuotaUse:
+    async def ask_within(self, quota_usd: str, call: ModelCall) -> ReservationGrant | QuotaUsage:
         """A call that the server's key pays for, of which the project has a quota."""
         async with self.database.transaction() as session:
             counted = call._replace(quota_usd=Decimal(quota_usd))
             asked = await reserve(session, counted, "claude-sonnet-5", SONNET, QUESTION, ANSWER)
-        assert not isinstance(asked, Refusal)
+        assert not isinstance(asked, ReservationRefusal)
         return asked
 
-    async def settle(self, call: Call, usage: Usage) -> Decimal:
+    async def settle(self, call: ModelCall, usage: Usage) -> Decimal:
         """Record an answer; its price."""
         agent = next(each for each in self.sessions if each.id == call.session_id)
         message = Message(
@@ -79,11 +86,11 @@ class Bench:
             usage=usage.model_dump(),
             stop_reason="end_turn",
         )
-        speaker = Speaker(agent, None, self.chain_id)
-        spending = spending_of(
+        speaker = SessionContext(agent, None, self.chain_id)
+        spending = build_spending(
             speaker, usage, SONNET, message.id, call.sequence, counts_for_quota=call.counts_for_quota
         )
-        turn = Turn(agent, spending, message, [(EventType.turn_completed, {})])
+        turn = TurnRecord(agent, spending, message, [(EventType.turn_completed, {})])
         await save_turn(self.database.sql, turn)
         return spending.cost_usd
 
@@ -129,7 +136,7 @@ async def test_twenty_runs_that_ask_at_once_never_exceed_a_cap(database: Databas
         for turn in range(1, 5):
             call = bench.call(index, turn, owner=f"{index}.{turn}")
             asked = await bench.ask(call)
-            if isinstance(asked, Refusal):
+            if isinstance(asked, ReservationRefusal):
                 refusals.update(asked.budgets)
                 continue
             await check()
@@ -138,13 +145,13 @@ async def test_twenty_runs_that_ask_at_once_never_exceed_a_cap(database: Databas
                     await release_of(call)
                 case 1:  # its worker dies, and another attempt goes on
                     again = call._replace(owner="second")
-                    if isinstance(taken := await bench.ask(again), Granted):
+                    if isinstance(taken := await bench.ask(again), ReservationGrant):
                         await bench.settle(again, _usage(chance, taken))
                 case _:
                     await bench.settle(call, _usage(chance, asked))
             await check()
 
-    async def release_of(call: Call) -> None:
+    async def release_of(call: ModelCall) -> None:
         async with database.transaction() as session:
             await release(session, call)
 
@@ -172,22 +179,22 @@ async def test_twenty_runs_that_ask_at_once_never_exceed_a_cap(database: Databas
         assert runs.one() == chain.spent_usd - Decimal("9.80")
 
 
-def _usage(chance: random.Random, asked: Granted) -> Usage:
+def _usage(chance: random.Random, asked: ReservationGrant) -> Usage:
     return Usage(cache_write_1h=chance.randrange(QUESTION), output=chance.randrange(asked.max_tokens))
 
 
 async def test_calls_that_are_made_at_once_go_past_a_quota_by_one_at_most(database: Database) -> None:
     bench = await a_bench(database, 12)
 
-    async def all_ask() -> list[Granted | QuotaUse]:
+    async def all_ask() -> list[ReservationGrant | QuotaUsage]:
         return await asyncio.gather(*(bench.ask_within("2.20", bench.call(each)) for each in range(12)))
 
     asked = await all_ask()
-    granted = [index for index, each in enumerate(asked) if isinstance(each, Granted)]
+    granted = [index for index, each in enumerate(asked) if isinstance(each, ReservationGrant)]
     one = await bench.reserved() / len(granted)
     assert (len(granted) - 1) * one < Decimal("2.20") <= len(granted) * one
     assert 1 < len(granted) < 12
-    refused = [each for each in asked if isinstance(each, QuotaUse)]
+    refused = [each for each in asked if isinstance(each, QuotaUsage)]
     assert {(each.most_usd, each.spent_usd) for each in refused} == {(Decimal("2.20"), Decimal(0))}
     assert all(each.reserved_usd == len(granted) * one for each in refused), "it is held by those in flight"
     assert [await bench.ask_within("2.20", bench.call(each)) for each in granted] == [
@@ -197,13 +204,13 @@ async def test_calls_that_are_made_at_once_go_past_a_quota_by_one_at_most(databa
 
 async def test_a_repeated_attempt_takes_over_what_the_killed_one_has_set_aside(database: Database) -> None:
     bench = await a_bench(database, 2)
-    whole = price_of(SONNET, QUESTION, ANSWER)
+    whole = max_price(SONNET, QUESTION, ANSWER)
     await bench.cap(bench.project.id, str(whole))
-    assert await bench.ask(bench.call(0)) == Granted(ANSWER)
+    assert await bench.ask(bench.call(0)) == ReservationGrant(ANSWER)
     refused = await bench.ask(bench.call(1))
-    assert isinstance(refused, Refusal)
+    assert isinstance(refused, ReservationRefusal)
     assert (refused.code, refused.budgets) == ("BUDGET_RESERVED", [bench.project.id])
-    assert await bench.ask(bench.call(0, owner="second")) == Granted(ANSWER)
+    assert await bench.ask(bench.call(0, owner="second")) == ReservationGrant(ANSWER)
     assert await bench.reserved() == whole
     async with database.transaction() as session:
         await release(session, bench.call(0))  # the first attempt, dying late, gives up nothing of the second
@@ -211,7 +218,7 @@ async def test_a_repeated_attempt_takes_over_what_the_killed_one_has_set_aside(d
     async with database.transaction() as session:
         await release(session, bench.call(0, owner="second"))
     assert await bench.reserved() == 0
-    assert await bench.ask(bench.call(1)) == Granted(ANSWER)
+    assert await bench.ask(bench.call(1)) == ReservationGrant(ANSWER)
 
 
 async def test_a_session_does_not_wait_for_what_its_own_dead_attempt_has_set_aside(
@@ -219,21 +226,21 @@ async def test_a_session_does_not_wait_for_what_its_own_dead_attempt_has_set_asi
 ) -> None:
     """Refused while others held the rest, it would wait until the lease of the dead one ends."""
     bench = await a_bench(database, 2)
-    await bench.cap(bench.project.id, str(price_of(SONNET, QUESTION, ANSWER)))
-    assert await bench.ask(bench.call(0)) == Granted(ANSWER)
+    await bench.cap(bench.project.id, str(max_price(SONNET, QUESTION, ANSWER)))
+    assert await bench.ask(bench.call(0)) == ReservationGrant(ANSWER)
     refused = await bench.ask(bench.call(1))
-    assert isinstance(refused, Refusal)
+    assert isinstance(refused, ReservationRefusal)
     for call, goes_on in ((bench.call(0), True), (bench.call(1), False)):
         async with database.transaction() as session:
-            held = await hold(session, call._replace(sequence=NO_MESSAGE, owner=""), refused)
+            held = await wait_for_budget(session, call._replace(sequence=NO_SEQUENCE, owner=""), refused)
         assert (held is None) is goes_on
-    assert await bench.ask(bench.call(0, turn=2)) == Granted(ANSWER)
+    assert await bench.ask(bench.call(0, turn=2)) == ReservationGrant(ANSWER)
 
 
 async def test_an_answer_recorded_twice_is_charged_once(database: Database) -> None:
     bench = await a_bench(database, 1)
     usage = Usage(input=1_000, output=1_000)
-    assert isinstance(await bench.ask(bench.call(0)), Granted)
+    assert isinstance(await bench.ask(bench.call(0)), ReservationGrant)
     price = await bench.settle(bench.call(0), usage)
     await bench.settle(bench.call(0), usage)
     for holder in (bench.project.id, bench.chain_id, bench.sessions[0].job_id):
@@ -246,14 +253,14 @@ async def test_an_answer_is_shortened_before_a_call_is_refused(database: Databas
     run_id = bench.sessions[0].job_id
     await bench.cap(run_id, "0.10")
     asked = await bench.ask(bench.call(0))
-    assert isinstance(asked, Granted)
+    assert isinstance(asked, ReservationGrant)
     assert 4_096 <= asked.max_tokens < ANSWER
     assert await bench.reserved() <= Decimal("0.10")
     await bench.cap(run_id, str(LEAST))
-    assert isinstance(await bench.ask(bench.call(0)), Granted)
+    assert isinstance(await bench.ask(bench.call(0)), ReservationGrant)
     await bench.cap(run_id, str(LEAST - Decimal("0.00000001")))
     refused = await bench.ask(bench.call(0))
-    assert refused == Refusal(
+    assert refused == ReservationRefusal(
         code="BUDGET_REACHED", needs_usd=LEAST, budgets=[run_id], model="claude-sonnet-5"
     )
 
@@ -264,10 +271,10 @@ async def test_a_model_without_a_price_is_refused_only_under_a_cap(database: Dat
     await bench.cap(bench.chain_id, "5" if capped else None)
     asked = await bench.ask(bench.call(0), rate=None, model="gpt-x")
     if capped:
-        assert isinstance(asked, Refusal)
+        assert isinstance(asked, ReservationRefusal)
         assert (asked.code, asked.budgets, asked.model) == ("MODEL_WITHOUT_PRICE", [bench.chain_id], "gpt-x")
     else:
-        assert asked == Granted(ANSWER)
+        assert asked == ReservationGrant(ANSWER)
     assert await bench.reserved() == 0
 
 
@@ -302,7 +309,7 @@ async def test_a_projects_month_turns_with_its_first_call(database: Database) ->
     async with database.transaction() as session:
         budget = await session.get_one(Budget, bench.project.id)
         budget.spent_usd, budget.month = Decimal(1), LONG_AGO
-    assert isinstance(await bench.ask(bench.call(0)), Granted)
+    assert isinstance(await bench.ask(bench.call(0)), ReservationGrant)
     price = await bench.settle(bench.call(0), Usage(output=10))
     budget = await bench.budget(bench.project.id)
     assert (budget.spent_usd, budget.month) == (price, now().date().replace(day=1))
@@ -310,7 +317,7 @@ async def test_a_projects_month_turns_with_its_first_call(database: Database) ->
 
 async def test_a_settlement_turns_the_month_too(database: Database) -> None:
     bench = await a_bench(database, 1)
-    assert isinstance(await bench.ask(bench.call(0)), Granted)
+    assert isinstance(await bench.ask(bench.call(0)), ReservationGrant)
     async with database.transaction() as session:
         budget = await session.get_one(Budget, bench.project.id)
         budget.spent_usd, budget.month = Decimal(7), LONG_AGO
@@ -324,5 +331,5 @@ async def test_a_holder_is_opened_with_its_cap(database: Database) -> None:
     async with database.transaction() as session:
         await open_budget(session, bench.project.id, bench.chain_id, Decimal("0.01"))
     asked = await bench.ask(bench.call(0))
-    assert isinstance(asked, Refusal)
+    assert isinstance(asked, ReservationRefusal)
     assert asked.budgets == [bench.chain_id]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from models.learnings.similarity import SAME, similarity, words
+from models.learnings.similarity import MIN_SIMILARITY, significant_words, similarity
 
 KNOWN = "Tests need the database: start it with `make postgres` before running them."
 
@@ -19,9 +19,9 @@ KNOWN = "Tests need the database: start it with `make postgres` before running t
     ],
 )
 def test_near_duplicates_share_most_of_their_words(text: str, is_same: bool) -> None:
-    assert (similarity(words(KNOWN), words(text)) >= SAME) is is_same
+    assert (similarity(significant_words(KNOWN), significant_words(text)) >= MIN_SIMILARITY) is is_same
 
 
 def test_words_of_other_scripts_and_short_ones_count() -> None:
-    assert words("数据库 要先启动") == words("要先启动 数据库")
-    assert similarity(words("a b"), words("c d")) == 0
+    assert significant_words("数据库 要先启动") == significant_words("要先启动 数据库")
+    assert similarity(significant_words("a b"), significant_words("c d")) == 0

@@ -4,7 +4,7 @@ from sqlalchemy import text
 
 from kit.database import Database
 from models import Issue
-from models.event import EventType, append
+from models.event import EventType, append_event
 from models.webhooks.event_polling import NEW_EVENTS, EventOwner, EventPoller
 from tests.conftest import TestProject
 
@@ -19,7 +19,7 @@ async def an_issue(database: Database, project: TestProject) -> EventOwner:
 async def happen(database: Database, issue: EventOwner) -> None:
     async with database.transaction() as session:
         row = await session.get_one(Issue, issue.subject_id, with_for_update=True)
-        append(session, row, EventType.issue_created)
+        append_event(session, row, EventType.issue_created)
 
 
 async def test_new_event_is_found_once(database: Database, project: TestProject) -> None:
@@ -42,7 +42,7 @@ async def test_late_commit_is_found_and_earlier_ones_are_not_found_again(
     poller = EventPoller(database.sql.fetch)
     async with database.transaction() as session:
         row = await session.get_one(Issue, late.subject_id, with_for_update=True)
-        append(session, row, EventType.issue_created)
+        append_event(session, row, EventType.issue_created)
         await session.flush()
         await poller.start()
         await happen(database, quick)

@@ -20,48 +20,52 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
-from activities.agent.outcomes import TurnOutcome
+from activities.agent.outcomes import TurnResult
 from activities.agent.turns import TurnInput
-from activities.budgets.waits import Held, HoldSession, LetGo
+from activities.budgets.waits import BudgetHold, EndBudgetWait, StartBudgetWait
 from kit.ids import new_id
-from kit.temporal import AGENTS_QUEUE, CONVERTER
-from models.budgets.money_code import MoneyCode
-from models.budgets.reservation import Refusal
+from kit.temporal import AGENTS_QUEUE, DATA_CONVERTER
+from models.budgets.money_code import BudgetWaitCode
+from models.budgets.reservation import ReservationRefusal
 from tests.patience import PATIENCE
 from tests.runs.anew import suggested_after
-from workflows.agent.limits import SessionInput, SessionOutcome
+from workflows.agent.limits import SessionInput, SessionResult
 from workflows.agent.session import AgentSessionWorkflow
-from workflows.budgets.waiting import LOOK_AGAIN
+from workflows.budgets.waiting import RECHECK_INTERVAL
 
 SERVER = shutil.which("temporal-test-server", path=str(Path(sys.executable).parent))
-REFUSED = Refusal(code=MoneyCode.reached, needs_usd=Decimal("0.08"), budgets=["prj_1"], model="m")
+REFUSED = ReservationRefusal(
+    code=BudgetWaitCode.reached, needs_usd=Decimal("0.08"), budgets=["prj_1"], model="m"
+)
 TIME_LIMIT = 600
 
 
 class Purse:
     """Answers for the rows: `held` says what holds the session up at its n-th look, if anything does."""
 
-    def __init__(self, engine: WorkflowEnvironment, held: Callable[[int, datetime], Held | None]) -> None:
+    def __init__(
+        self, engine: WorkflowEnvironment, held: Callable[[int, datetime], BudgetHold | None]
+    ) -> None:
         self.engine, self.held = engine, held
         self.looks: list[datetime] = []
         self.asked = 0
         self.let_go: list[bool] = []
 
     @activity.defn(name="model_turn")
-    async def model_turn(self, ask: TurnInput) -> TurnOutcome:
+    async def model_turn(self, ask: TurnInput) -> TurnResult:
         self.asked += 1
         if self.asked == 1:
             refusal = REFUSED.model_dump(mode="json")
             raise ApplicationError("No money.", refusal, type=REFUSED.code, non_retryable=True)
-        return TurnOutcome(next="finished")
+        return TurnResult(next="finished")
 
     @activity.defn(name="hold_session")
-    async def hold_session(self, ask: HoldSession) -> Held | None:
+    async def hold_session(self, ask: StartBudgetWait) -> BudgetHold | None:
         self.looks.append(await self.engine.get_current_time())
         return self.held(len(self.looks), self.looks[-1])
 
     @activity.defn(name="let_session_go")
-    async def let_session_go(self, ask: LetGo) -> None:
+    async def let_session_go(self, ask: EndBudgetWait) -> None:
         self.let_go.append(ask.goes_on)
 
 
@@ -69,13 +73,13 @@ class Purse:
 async def engine() -> AsyncIterator[WorkflowEnvironment]:
     assert SERVER is not None
     async with await WorkflowEnvironment.start_time_skipping(
-        test_server_existing_path=SERVER, data_converter=CONVERTER
+        test_server_existing_path=SERVER, data_converter=DATA_CONVERTER
     ) as engine:
         yield engine
 
 
 @asynccontextmanager
-async def waiting(purse: Purse) -> AsyncIterator[WorkflowHandle[AgentSessionWorkflow, SessionOutcome]]:
+async def waiting(purse: Purse) -> AsyncIterator[WorkflowHandle[AgentSessionWorkflow, SessionResult]]:
     """A session that has ten minutes, and no money for its first turn."""
     engine = purse.engine
     async with Worker(
@@ -108,14 +112,14 @@ async def first_look(purse: Purse) -> None:
 async def test_a_lost_word_delays_it_by_half_an_hour(engine: WorkflowEnvironment) -> None:
     weeks = timedelta(weeks=2)
     began = await engine.get_current_time()
-    reached = Held(code=MoneyCode.reached)
+    reached = BudgetHold(code=BudgetWaitCode.reached)
     purse = Purse(engine, lambda _, at: reached if at - began < weeks else None)
     async with waiting(purse) as session:
         outcome = await session.result()
     assert outcome.finished, "two weeks without money are no part of ten minutes"
     assert outcome.active_seconds == 0
     pauses = [after - before for before, after in zip(purse.looks, purse.looks[1:], strict=False)]
-    assert all(LOOK_AGAIN <= pause < LOOK_AGAIN + timedelta(minutes=1) for pause in pauses)
+    assert all(RECHECK_INTERVAL <= pause < RECHECK_INTERVAL + timedelta(minutes=1) for pause in pauses)
     assert purse.asked == 2, "the model is asked again when there is money, not before"
 
 
@@ -123,7 +127,7 @@ async def test_a_long_wait_goes_on_in_a_new_history(
     engine: WorkflowEnvironment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     suggested_after(30, monkeypatch)
-    reached = Held(code=MoneyCode.reached)
+    reached = BudgetHold(code=BudgetWaitCode.reached)
     purse = Purse(engine, lambda look, _: reached if look < 40 else None)
     async with waiting(purse) as session:
         first = (await session.describe()).run_id
@@ -137,7 +141,9 @@ async def test_a_long_wait_goes_on_in_a_new_history(
 async def test_a_new_month_is_not_missed(engine: WorkflowEnvironment) -> None:
     """Looked at within the month's first minute, not within half an hour."""
     turn = await engine.get_current_time() + timedelta(minutes=12)
-    purse = Purse(engine, lambda _, at: Held(code=MoneyCode.reached, until=turn) if at < turn else None)
+    purse = Purse(
+        engine, lambda _, at: BudgetHold(code=BudgetWaitCode.reached, until=turn) if at < turn else None
+    )
     async with waiting(purse) as session:
         assert (await session.result()).finished
     assert len(purse.looks) == 2
@@ -145,7 +151,7 @@ async def test_a_new_month_is_not_missed(engine: WorkflowEnvironment) -> None:
 
 
 async def test_a_raised_cap_is_looked_at_at_once(engine: WorkflowEnvironment) -> None:
-    purse = Purse(engine, lambda look, _: Held(code=MoneyCode.reached) if look == 1 else None)
+    purse = Purse(engine, lambda look, _: BudgetHold(code=BudgetWaitCode.reached) if look == 1 else None)
     with engine.auto_time_skipping_disabled():
         async with waiting(purse) as session, asyncio.timeout(PATIENCE):
             await first_look(purse)
@@ -155,7 +161,7 @@ async def test_a_raised_cap_is_looked_at_at_once(engine: WorkflowEnvironment) ->
 
 
 async def test_reservations_of_others_are_waited_for_in_seconds(engine: WorkflowEnvironment) -> None:
-    purse = Purse(engine, lambda look, _: Held(code=MoneyCode.reserved) if look < 6 else None)
+    purse = Purse(engine, lambda look, _: BudgetHold(code=BudgetWaitCode.reserved) if look < 6 else None)
     async with waiting(purse) as session:
         assert (await session.result()).finished
     assert purse.looks[-1] - purse.looks[0] < timedelta(minutes=1)
@@ -163,7 +169,7 @@ async def test_reservations_of_others_are_waited_for_in_seconds(engine: Workflow
 
 async def test_a_pause_besides_outlasts_the_wait(engine: WorkflowEnvironment) -> None:
     """Paused by a person for the second half of a wait of eight minutes, and for twelve minutes after it."""
-    purse = Purse(engine, lambda look, _: Held(code=MoneyCode.reached) if look == 1 else None)
+    purse = Purse(engine, lambda look, _: BudgetHold(code=BudgetWaitCode.reached) if look == 1 else None)
     async with waiting(purse) as session:
         with engine.auto_time_skipping_disabled():
             await first_look(purse)
@@ -180,7 +186,7 @@ async def test_a_pause_besides_outlasts_the_wait(engine: WorkflowEnvironment) ->
 
 async def test_it_is_stopped_and_cancelled_while_it_waits(engine: WorkflowEnvironment) -> None:
     for command, goes_on in (("stop", True), ("cancel", False)):
-        purse = Purse(engine, lambda _, __: Held(code=MoneyCode.reached))
+        purse = Purse(engine, lambda _, __: BudgetHold(code=BudgetWaitCode.reached))
         with engine.auto_time_skipping_disabled():
             async with waiting(purse) as session, asyncio.timeout(PATIENCE):
                 await first_look(purse)

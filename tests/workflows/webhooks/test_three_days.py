@@ -12,10 +12,10 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
-from activities.webhooks.waking import WebhookInput, wake
+from activities.webhooks.waking import WebhookInput, wake_endpoint
 from models import WebhookDelivery, WebhookEndpoint
 from models.notifications.notification import NotificationType
-from models.webhooks.delivery import SCHEDULE, DeliveryStatus
+from models.webhooks.delivery import RETRY_DELAYS, DeliveryStatus
 from tests.gateways.webhooks.receiver import answering
 from tests.runs.parts import Parts
 from tests.runs.site import eventually, opened
@@ -23,14 +23,14 @@ from tests.runs.test_answering_weeks import register, working
 from tests.runs.webhooks import Hooks, hooked
 
 SERVER = shutil.which("temporal-test-server", path=str(Path(sys.executable).parent))
-AWAY = [sum(SCHEDULE[:count], timedelta()) for count in range(1, len(SCHEDULE) + 1)]
+AWAY = [sum(RETRY_DELAYS[:count], timedelta()) for count in range(1, len(RETRY_DELAYS) + 1)]
 """When each attempt is made, counted from the event."""
 
 
 async def look(client: Client, *endpoints: WebhookEndpoint) -> None:
     """Nobody dispatches here: the test wakes."""
     for endpoint in endpoints:
-        await wake(client, WebhookInput.of(endpoint))
+        await wake_endpoint(client, WebhookInput.of(endpoint))
 
 
 async def have_been_tried(hooks: Hooks, endpoint: WebhookEndpoint, count: int, times: int) -> None:
@@ -94,7 +94,7 @@ async def test_receivers_away_for_three_days_and_for_ever(
             assert [row.status for row in back] == [DeliveryStatus.delivered] * 2
             assert (await hooks.read(away)).failing_since is None
             for row in back[:1]:
-                assert row.attempt_count == len(SCHEDULE)
+                assert row.attempt_count == len(RETRY_DELAYS)
                 for gap, planned in zip(gaps(row), AWAY, strict=True):
                     assert abs(gap - planned.total_seconds()) < 120
 
