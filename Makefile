@@ -45,7 +45,7 @@ check: sbom  ## Format, lint, types, imports, migrations, OpenAPI, SBOM
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
-	@$(BIN)/python -m tests.check_migrations
+	@$(BIN)/python -m tests.support.check_migrations
 	@$(BIN)/python -m api.openapi --check
 
 # The same bytes for the same lock.  The tool's own validation against the schema takes ten times as long.
@@ -61,10 +61,10 @@ openapi: $(DEVELOPING)  ## Write docs/openapi.json anew
 	@$(BIN)/python -m api.openapi
 
 histories: $(DEVELOPING)  ## Record the histories of this version anew
-	@$(BIN)/python -m tests.workflows.record
+	@$(BIN)/python -m tests.support.histories.record
 
 seal: $(DEVELOPING)  ## Close the histories of this version, when it is released
-	@$(BIN)/python -m tests.workflows.histories
+	@$(BIN)/python -m tests.support.histories.versions
 
 clean:  ## Remove what was installed and made here
 	@rm -rf $(VENV) .codecourier .sbom .mypy_cache .ruff_cache .pytest_cache *.egg-info build

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from cli.console import err, fail, out
 from kit.tenancy import DatabaseRole
-from local.process import StartError
+from local.stack.process import StartError
 
 if TYPE_CHECKING:
     from sqlmodel.ext.asyncio.session import AsyncSession

@@ -6,10 +6,10 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from kit.settings import Settings
-from local.parts import database_url
-from local.process import StartError
-from local.stack import make_plan
-from local.state import StackFile
+from local.stack.parts import database_url
+from local.stack.process import StartError
+from local.stack.state import StackFile
+from local.stack.supervisor import make_plan
 
 
 def environment_of(directory: Path) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """How rows look on the wire: PostgreSQL itself writes the JSON, once, and nobody parses it on the way out.
 
 A view names a wire schema and a table.  A wire field is the column of the same name unless the view gives SQL
-for it.  `tests/api` proves that what comes out equals the documented schema.
+for it.  `tests/unit/api` proves that what comes out equals the documented schema.
 """
 
 from collections.abc import Iterable, Mapping

@@ -7,9 +7,11 @@ its own project and nothing cleans up.
 import asyncio
 import gc
 import os
+from collections import defaultdict
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import pytest
 from cryptography.fernet import Fernet
@@ -23,15 +25,15 @@ from kit.ids import new_id
 from kit.settings import Settings
 from kit.temporal import connect
 from kit.tenancy import DatabaseRole
-from local import ports
-from local.ports import free_ports
-from local.postgres import Postgres
-from local.temporal import NAMESPACE, Temporal
+from local.stack import ports
+from local.stack.ports import free_ports
+from local.stack.postgres import Postgres
+from local.stack.temporal import NAMESPACE, Temporal
 from models import AllowedRepository, ApiKey, Member, Project
 from models.projects.allowed_repository import EVERY_REPOSITORY
 from models.projects.api_key import SCOPES
 from models.projects.project import Role
-from tests.runs.fixtures import parts, site
+from tests.support.fixtures import parts, site
 
 __all__ = ["parts", "site"]
 
@@ -41,8 +43,18 @@ SQLMODEL_PREFERS_EXEC = r"ignore:\s*.*You probably want to use .session.exec:Dep
 
 FIRST_PORT, PORTS_EACH = 7_000, 2_000
 """Below those that the commands choose from which these tests start."""
-ON_THE_STACK = ("tests/tutorial/", "tests/stack/test_idle_connections.py", "tests/stack/test_isolation.py")
+ON_THE_STACK: Final = "tests/integration/stack/"
 """What shares the one running stack."""
+FIXTURE_WEIGHTS: Final = {
+    "site": 10.0,
+    "parts": 10.0,
+    "stack": 10.0,
+    "handle": 3.0,
+    "sandbox": 3.0,
+    "forge": 2.0,
+}
+"""What a test costs that asks for one, roughly, in seconds."""
+ITEM_WEIGHT: Final = 0.02
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -63,6 +75,17 @@ class Together(LoadScopeScheduling):  # type: ignore[misc]  # xdist tells no typ
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Together:
     return Together(config, log)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whole files, the most expensive first; the order within a file stays."""
+    weights: defaultdict[Path, float] = defaultdict(float)
+    for item in items:
+        fixtures: list[str] = getattr(item, "fixturenames", [])
+        weights[item.path] += max((FIXTURE_WEIGHTS.get(name, 0) for name in fixtures), default=0)
+        weights[item.path] += ITEM_WEIGHT
+    items.sort(key=lambda item: (-weights[item.path], str(item.path)))
 
 
 def pytest_collection_finish() -> None:

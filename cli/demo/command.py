@@ -21,8 +21,8 @@ from cli.demo.run_follower import follow_run
 from cli.demo.stack import running_stack
 from cli.signals import cancel_on_signals
 from cli.stack.addresses import is_scripted
-from local.process import StartError
-from local.state import StackFile
+from local.stack.process import StartError
+from local.stack.state import StackFile
 
 WORKFLOW = "Build and check"
 

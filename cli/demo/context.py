@@ -15,7 +15,7 @@ from rich.text import Text
 from cli.console import out
 from cli.demo.client import Client, Json
 from cli.demo.run_follower import follow_run
-from local.state import StackFile
+from local.stack.state import StackFile
 
 PRINTED_EVENTS = (
     "step.started",

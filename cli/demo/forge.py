@@ -6,7 +6,7 @@ from base64 import b64encode
 import httpx
 
 from cli.demo.client import ApiError
-from local.state import StackFile
+from local.stack.state import StackFile
 
 
 def forge_client(file: StackFile) -> httpx.AsyncClient:

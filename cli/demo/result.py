@@ -11,7 +11,7 @@ from cli.demo.client import Client, Json
 from cli.demo.event_lines import format_tool_call, shorten
 from cli.demo.forge import forge_client
 from cli.stack.addresses import is_scripted
-from local.state import StackFile
+from local.stack.state import StackFile
 
 
 async def print_result(client: Client, file: StackFile, run_id: str) -> None:

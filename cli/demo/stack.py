@@ -9,8 +9,8 @@ from cli.console import Progress, out
 from cli.stack.addresses import supervised_stack
 from cli.stack.down import stop
 from cli.stack.prepare import prepare
-from local.stack import Stack, make_plan
-from local.state import StackFile, locked
+from local.stack.state import StackFile, locked
+from local.stack.supervisor import Stack, make_plan
 
 
 @asynccontextmanager

@@ -117,7 +117,7 @@ def _print_secret(data: DataDirectory, act: "Callable[[AsyncSession, str], Await
 def _vault(data: DataDirectory) -> "Vault":
     from cli.target import environment_of
     from kit.crypto import Vault
-    from local.process import StartError
+    from local.stack.process import StartError
 
     try:
         keys = environment_of(data.absolute()).get("ENCRYPTION_KEYS")

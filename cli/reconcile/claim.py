@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from cli.console import DEFAULT_DATA, DataDirectory, fail, out
-from local.process import StartError
+from local.stack.process import StartError
 
 command = typer.Typer()
 

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from cli.console import DEFAULT_DATA, DataDirectory, fail
-from local.process import StartError
+from local.stack.process import StartError
 
 command = typer.Typer()
 

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from cli.console import out
-from local.process import StartError
-from local.state import StackFile, State
+from local.stack.process import StartError
+from local.stack.state import StackFile, State
 
 
 def is_scripted(file: StackFile) -> bool:

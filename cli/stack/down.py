@@ -9,9 +9,9 @@ from pathlib import Path
 import typer
 
 from cli.console import DEFAULT_DATA, DataDirectory, Progress, fail, out
-from local.process import StartError
-from local.stack import Report, Stack, make_plan
-from local.state import State, locked
+from local.stack.process import StartError
+from local.stack.state import State, locked
+from local.stack.supervisor import Report, Stack, make_plan
 
 STOP_TIMEOUT_SECONDS = 90.0
 """Seconds for a foreground `up` to stop what it started."""

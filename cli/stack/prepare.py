@@ -3,9 +3,9 @@
 import asyncio
 
 from kit.tenancy import DatabaseRole
-from local.parts import login_password
-from local.plan import Plan
-from local.stack import Prepared
+from local.stack.parts import login_password
+from local.stack.plan import Plan
+from local.stack.supervisor import Prepared
 
 
 async def prepare(plan: Plan, database_url: str) -> Prepared:

@@ -10,7 +10,7 @@ from kit.crypto import digest
 from kit.database import Database, driver_url
 from kit.tenancy import DatabaseRole
 from local.forge.seed import seed as seed_repository
-from local.plan import Plan
+from local.stack.plan import Plan
 from models.blueprints.blueprint import DEFAULT_STEPS, Blueprint, BlueprintConfig
 from models.projects.allowed_repository import EVERY_REPOSITORY, allow_repository
 from models.projects.api_key import KEY_PREFIX, SCOPES, SHOWN_PREFIX_CHARS, ApiKey

@@ -10,9 +10,9 @@ from rich.text import Text
 from cli.console import DEFAULT_DATA, STYLES, DataDirectory, fail, out
 from cli.reconcile.sweeps import print_sweeps
 from cli.stack.addresses import print_addresses
-from local.plan import PARTS
-from local.process import StartError
-from local.state import Restarts, StackFile, State
+from local.stack.plan import PARTS
+from local.stack.process import StartError
+from local.stack.state import Restarts, StackFile, State
 
 command = typer.Typer()
 

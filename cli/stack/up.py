@@ -11,9 +11,9 @@ from cli.console import DEFAULT_DATA, DataDirectory, Progress, fail, out
 from cli.signals import cancel_on_signals
 from cli.stack.addresses import print_addresses, supervised_stack
 from cli.stack.prepare import prepare
-from local.process import StartError
-from local.stack import Stack, make_plan
-from local.state import locked
+from local.stack.process import StartError
+from local.stack.state import locked
+from local.stack.supervisor import Stack, make_plan
 
 command = typer.Typer()
 

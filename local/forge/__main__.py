@@ -15,7 +15,7 @@ import uvicorn
 
 from local.forge.app import Forge, create_app
 from local.forge.github_app import App
-from local.forge.repositories import OWNER
+from local.forge.store.repositories import OWNER
 
 SHORTEST_TOKEN = 16
 INSTALLED_PERMISSIONS = {

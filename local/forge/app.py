@@ -16,17 +16,19 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from local.forge import hooks, pages
-from local.forge.access import Keeper
-from local.forge.courier import Courier
+from local.forge.authentication import Keeper
 from local.forge.errors import ApiError, problem
-from local.forge.following import follow
+from local.forge.git.push_rules import write_hooks
+from local.forge.git.smart_http import SmartHttp
 from local.forge.github_app import App
-from local.forge.push_rules import write_hooks
-from local.forge.repositories import Store
-from local.forge.routes import graphql, router
-from local.forge.site import API
-from local.forge.smart_http import SmartHttp
+from local.forge.graphql import routes as graphql
+from local.forge.html import pages
+from local.forge.rest.router import router
+from local.forge.store.pull_request_sync import follow
+from local.forge.store.repositories import Store
+from local.forge.viewer import API
+from local.forge.webhooks import hooks
+from local.forge.webhooks.sender import Courier
 
 RATE_LIMIT = 1_000_000  # counted and told as GitHub does, never enforced
 WINDOW = 3600

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from local.forge.errors import AlreadyExists, NotFound
-from local.forge.repositories import NewRepository, Store
+from local.forge.store.repositories import NewRepository, Store
 
 
 async def seed(

@@ -21,13 +21,13 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from local.model.answers import Answer, answer
-from local.model.names import MODELS
+from local.model.model_ids import MODELS
 from local.model.requests import ApiError, MessagesRequest, invalid, parse_request
+from local.model.responses import Answer, answer
 from local.model.rules import check
 from local.model.scenarios import Fault, Scenario, ScenarioError, StatusFault
 from local.model.stream import Event, EventStream, Usage, cut_short, events, message
-from local.model.usage import PromptCache, input_tokens
+from local.model.token_usage import PromptCache, input_tokens
 
 ERROR_TYPES = {
     401: "authentication_error",

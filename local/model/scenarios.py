@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, field_validator
 from pydantic.alias_generators import to_camel
 
-BUILT_IN = Path(__file__).parent.parent / "scenarios"
+BUILT_IN = Path(__file__).parent / "scenario_files"
 PLACEHOLDERS = {"prompt", "task", "slug", "images"}
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pydantic import JsonValue
 from starlette.types import Receive, Scope, Send
 
-from local.model.answers import LABEL, Answer, ContentBlock
+from local.model.responses import LABEL, Answer, ContentBlock
 
 DELTA_CHARACTERS = 48
 PING_SECONDS = 5.0

@@ -20,15 +20,15 @@ from typing import NoReturn
 import uvicorn
 from starlette.applications import Starlette
 
-from local.sandboxes import cgroups, runtime, trial
-from local.sandboxes.box import House
-from local.sandboxes.control import ApiKey, Control
-from local.sandboxes.disk import LOOK_SECONDS, DiskWatch
-from local.sandboxes.egress import LOOPBACK
+from local.sandboxes.control_plane import ApiKey, Control
+from local.sandboxes.data_plane import Gateway
 from local.sandboxes.fleet import Fleet
-from local.sandboxes.gateway import Gateway
-from local.sandboxes.size import DISK_MB
-from local.sandboxes.usage import watch_memory
+from local.sandboxes.isolation import cgroups, runtime, self_test
+from local.sandboxes.limits.disk import LOOK_SECONDS, DiskWatch
+from local.sandboxes.limits.memory import watch_memory
+from local.sandboxes.limits.size import DISK_MB
+from local.sandboxes.network.egress import LOOPBACK
+from local.sandboxes.sandbox import House
 
 log = logging.getLogger("local.sandboxes")
 
@@ -130,8 +130,8 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))  # a few per sandbox and two per connection
     runtime.prepare()
     try:
-        trial.run()
-    except trial.NoWalls as error:
+        self_test.run()
+    except self_test.NoWalls as error:
         sys.exit(str(error))
     groups = cgroups.parent()
     log.info(

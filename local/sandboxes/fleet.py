@@ -9,11 +9,11 @@ from typing import NoReturn
 
 from pydantic import BaseModel, Field
 
-from local.sandboxes import users
-from local.sandboxes.box import BootFailed, Box, Gone, House
 from local.sandboxes.faults import NewFaults
-from local.sandboxes.reach import Network, reach_of
+from local.sandboxes.isolation import users
+from local.sandboxes.network.policy import Network, reach_of
 from local.sandboxes.records import TRASH, Record, load, remove_tree
+from local.sandboxes.sandbox import BootFailed, Box, Gone, House
 
 log = logging.getLogger(__name__)
 

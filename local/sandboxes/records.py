@@ -11,7 +11,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field, ValidationError
 
-from local.sandboxes.reach import Reach
+from local.sandboxes.network.policy import Reach
 
 log = logging.getLogger(__name__)
 

@@ -1,7 +1,7 @@
 """A turn of an agent: the model's answer, what it used and cost, and what it means for the session's job.
 
 `record_turn` says what is written, in terms of the rows' own rules.  `save_turn` writes the same as one
-statement for the turn that is met most, an answer that asks for tools; `tests/models/agent/test_turn.py`
+statement for the turn that is met most, an answer that asks for tools; `tests/unit/models/agent/test_turn.py`
 holds the two against each other.
 """
 

@@ -15,8 +15,8 @@ from pathlib import Path
 import psycopg
 
 from cli.deployment.migrate import upgrade
-from local.ports import free_ports
-from local.postgres import Postgres
+from local.stack.ports import free_ports
+from local.stack.postgres import Postgres
 from tests.bench.bench_api import measure, seed, serving
 
 RUNS = 100_000

@@ -23,11 +23,11 @@ import psycopg
 from cryptography.fernet import Fernet
 
 from cli.deployment.migrate import upgrade
-from local.ports import free_ports
-from local.postgres import Postgres
+from local.stack.ports import free_ports
+from local.stack.postgres import Postgres
 from models.projects.api_key import SCOPES, ApiKey
+from tests.support.checkout import ROOT
 
-ROOT = Path(__file__).parents[2]
 ROWS = 1_000_000
 PAGE = 50
 DEEP = 1_000

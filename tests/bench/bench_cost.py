@@ -25,8 +25,9 @@ import httpx
 import psutil
 from temporalio.client import Client
 
-from local.state import StackFile
+from local.stack.state import StackFile
 from tests.bench.bench_runs import SCENARIOS, Bench, codecourier
+from tests.support.checkout import ROOT
 
 WARMING, ALONE, AT_ONCE = 3, 5, 20
 SETTLING_SECONDS = 3.0
@@ -163,7 +164,7 @@ def _say(name: str, alone: ByPart, crowd: ByPart, held: ByPart) -> None:
 
 
 def main() -> None:
-    here = Path(__file__).parents[2]
+    here = ROOT
     against = next((word.split("=", 1)[1] for word in sys.argv if word.startswith("--against=")), None)
     before = {} if against is None else {"before": Path(against).resolve()}
     asyncio.run(measure({**before, "now": here}))

@@ -23,10 +23,10 @@ from activities.reconcile.checks import checks
 from activities.trash.retention import TrashRetention
 from kit.ids import lowest_id
 from models.base import now
-from tests.runs.outcome import outcome_of
-from tests.runs.parts import running
-from tests.runs.scenarios import bash, create, finish, scripted
-from tests.runs.site import Site, opened
+from tests.support.installation import Site, opened
+from tests.support.outcomes import outcome_of
+from tests.support.scenarios import bash, create, finish, scripted
+from tests.support.stack import running
 
 DAYS: Final = 37
 RUNS_A_DAY: Final = 1_000

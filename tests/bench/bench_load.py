@@ -28,10 +28,10 @@ from models.blueprints.blueprint import BlueprintConfig
 from models.chains.chain import ChainStatus
 from models.projects.project import Project
 from models.runs.run import RunStatus
-from tests.runs import test_sprint_chains as chains
-from tests.runs.parts import running
-from tests.runs.scenarios import bash, finish, scripted
-from tests.runs.site import Site, opened
+from tests.integration.chains import test_sprint_chains as chains
+from tests.support.installation import Site, opened
+from tests.support.scenarios import bash, finish, scripted
+from tests.support.stack import running
 
 RUNS, CHAINS, SPRINTS = 100, 20, 2
 FLOOD, FEW = 300, 10

@@ -22,7 +22,7 @@ from typing import Final
 import uvloop
 
 from api.http.protocol import REQUEST_TIMEOUT_SECONDS
-from local.ports import LOOPBACK
+from local.stack.ports import LOOPBACK
 from tests.bench.http_client import ask, get
 from tests.bench.serving import RUNS, Served, served
 

@@ -30,8 +30,9 @@ import psutil
 from temporalio.client import Client
 from temporalio.worker import Worker
 
-from local.state import StackFile
+from local.stack.state import StackFile
 from tests.bench.bare_workflow import WAITED, WAITS, Bare, nothing
+from tests.support.checkout import ROOT
 
 SCENARIOS = Path(__file__).parent / "scenarios"
 WARMING, ALONE, AT_ONCE = 3, 21, 50
@@ -210,9 +211,6 @@ def _against(which: str, runs: list[Measured], bare: list[float]) -> str:
 
 def _overhead(runs: list[Measured]) -> float:
     return statistics.median(run.overhead for run in runs)
-
-
-ROOT = Path(__file__).parents[2]
 
 
 def codecourier(*words: str, checkout: Path = ROOT) -> None:

@@ -17,7 +17,7 @@ from typing import Final
 import psycopg
 import uvloop
 
-from local.ports import LOOPBACK
+from local.stack.ports import LOOPBACK
 from tests.bench.http_client import get
 from tests.bench.serving import Served, served
 

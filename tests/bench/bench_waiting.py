@@ -31,9 +31,9 @@ from models import AnsweringSession, Event, Project, Run, SprintChain
 from models.event import EventType
 from models.issues.answering_session import AnsweringStatus
 from models.jobs.job_registry import JOB_KINDS
-from tests.runs import test_answering_sessions as answering
-from tests.runs.parts import running
-from tests.runs.site import Site, opened
+from tests.integration.issues import test_answering_sessions as answering
+from tests.support.installation import Site, opened
+from tests.support.stack import running
 
 JOBS: Final = 10_000
 SESSIONS = SAMPLES = 100

@@ -14,9 +14,10 @@ import httpx
 from cryptography.fernet import Fernet
 
 from cli.deployment.migrate import upgrade
-from local.ports import LOOPBACK, free_ports
-from local.postgres import Postgres
-from tests.bench.bench_api import ROOT, seed
+from local.stack.ports import LOOPBACK, free_ports
+from local.stack.postgres import Postgres
+from tests.bench.bench_api import seed
+from tests.support.checkout import ROOT
 
 RUNS: Final = 100_000
 

@@ -30,9 +30,9 @@ from pathlib import Path
 from rich.console import Console
 
 from cli.signals import cancel_on_signals
-from tests.chaos import faults, show
-from tests.chaos.table import Results, Scope, Table, chosen
-from tests.runs.parts import running
+from tests.chaos import faults, report
+from tests.chaos.fault_table import Results, Scope, Table, chosen
+from tests.support.stack import running
 
 BEGIN, END = "<!-- the table: make chaos -->", "<!-- the end of the table -->"
 """Between them `--write` puts the table."""
@@ -75,7 +75,7 @@ def arguments() -> argparse.Namespace:
 def main() -> int:
     options = arguments()
     if options.list:
-        print(*show.catalogue(), sep="\n")
+        print(*report.catalogue(), sep="\n")
         return 0
     try:
         scope = Scope(
@@ -100,7 +100,7 @@ def main() -> int:
     with suppress(asyncio.CancelledError):
         asyncio.run(play(scope, results, options.results))
     if options.write:
-        write(options.write, show.markdown(results))
+        write(options.write, report.markdown(results))
     return 0 if results.is_clean else 1
 
 
@@ -119,7 +119,7 @@ async def play(scope: Scope, results: Results, file: Path | None) -> None:
     with tempfile.TemporaryDirectory(prefix="chaos-") as name:
         directory = Path(name)
         async with running(directory / "parts") as parts:
-            with show.Show(Console(highlight=False), results, scope.faults) as shown:
+            with report.Show(Console(highlight=False), results, scope.faults) as shown:
                 table = Table(
                     parts,
                     scope,

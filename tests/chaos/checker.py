@@ -22,8 +22,8 @@ from models.agent.session import MessageRole
 from models.event import EventType
 from models.runs.run import RunStatus
 from models.sandboxes.sandbox import SandboxStatus
-from tests.chaos.stage import Accepted, Expected, Stage, is_delivered
-from tests.runs.outcome import Finding, Harm, Outcome, broken_laws, look_at
+from tests.chaos.environment import Accepted, Expected, Stage, is_delivered
+from tests.support.outcomes import Finding, Harm, Outcome, broken_laws, look_at
 
 
 class Asked(NamedTuple):

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
-from tests.chaos.stage import Expected, Stage
+from tests.chaos.environment import Expected, Stage
 
 Play = Callable[[Stage], Awaitable[None]]
 

@@ -19,9 +19,9 @@ from models import IdempotencyRecord, Run
 from models.event import EventType
 from models.runs.run import PrStatus, RunStatus
 from tests.conftest import TestProject, make_project
-from tests.runs.outcome import Outcome, outcome_of
-from tests.runs.scenarios import create, finish, scripted
-from tests.runs.site import Site, eventually
+from tests.support.installation import Site, eventually
+from tests.support.outcomes import Outcome, outcome_of
+from tests.support.scenarios import create, finish, scripted
 
 pytestmark = pytest.mark.soak
 

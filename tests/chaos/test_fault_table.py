@@ -7,9 +7,9 @@ import pytest
 
 from tests.chaos import faults
 from tests.chaos.fault import FAULTS
-from tests.chaos.show import catalogue, markdown
-from tests.chaos.table import Results, Row, Scope, Table, chosen
-from tests.runs.parts import Parts
+from tests.chaos.fault_table import Results, Row, Scope, Table, chosen
+from tests.chaos.report import catalogue, markdown
+from tests.support.stack import Parts
 
 assert faults.__name__  # their import fills the table
 MINUTES = 3.0

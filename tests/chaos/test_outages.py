@@ -7,17 +7,17 @@ from datetime import timedelta
 
 import pytest
 
-from local.state import State
+from local.stack.state import State
 from models import Run
 from models.blueprints.blueprint import PipelineStep
 from models.blueprints.persona import StepRole
 from models.event import EventType
 from models.runs.run import PrStatus, RunStatus
 from models.sandboxes.sandbox import SandboxStatus
-from tests.runs.outcome import outcome_of
-from tests.runs.parts import Parts
-from tests.runs.scenarios import bash, create, delayed, finish, scripted
-from tests.runs.site import Site, opened
+from tests.support.installation import Site, opened
+from tests.support.outcomes import outcome_of
+from tests.support.scenarios import bash, create, delayed, finish, scripted
+from tests.support.stack import Parts
 
 pytestmark = pytest.mark.soak
 

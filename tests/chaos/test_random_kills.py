@@ -16,17 +16,18 @@ from models import Event, MergeJob, Notification, Run, Sandbox
 from models.chains.chain import ChainStatus
 from models.issues.answering_session import AnsweringStatus
 from models.runs.run import PrStatus, RunStatus
-from tests.patience import PATIENCE
-from tests.runs import chains, merges, test_recurring
-from tests.runs import test_answering_sessions as answers
-from tests.runs import test_issue_sessions as scans
-from tests.runs import test_merges_of_several as several
-from tests.runs import test_sprint_chains as sprints
-from tests.runs import test_work_chains as works
-from tests.runs.github import Api, serving_api
-from tests.runs.parts import Parts
-from tests.runs.site import Site, eventually, opened
-from tests.runs.test_merging_with_ci import is_merged
+from tests.integration.chains import test_sprint_chains as sprints
+from tests.integration.chains import test_work_chains as works
+from tests.integration.issues import test_answering_sessions as answers
+from tests.integration.issues import test_issue_sessions as scans
+from tests.integration.merging import test_combined_merge as several
+from tests.integration.merging.test_pull_request_ci import is_merged
+from tests.integration.schedules import test_recurring_tasks
+from tests.support import chains, pull_requests
+from tests.support.github import Api, serving_api
+from tests.support.installation import Site, eventually, opened
+from tests.support.stack import Parts
+from tests.support.waiting import PATIENCE
 
 KILLS = 20
 BETWEEN = (0.5, 5.0)
@@ -89,15 +90,15 @@ async def sprint_chain(site: Site) -> None:
 
 
 async def recurring_task(site: Site) -> None:
-    task = await test_recurring.a_task(site)
+    task = await test_recurring_tasks.a_task(site)
     await sync_temporal_schedule(site.database, site.client, task.id)
     await site.client.get_schedule_handle(task.id).trigger()
 
     async def has_fired() -> bool:
-        return await test_recurring.runs_of(site, task) != []
+        return await test_recurring_tasks.runs_of(site, task) != []
 
     await eventually(has_fired, "the schedule fires", PATIENCE)
-    [run] = await test_recurring.runs_of(site, task)
+    [run] = await test_recurring_tasks.runs_of(site, task)
     ended = await site.ended(run, PATIENCE)
     assert (ended.status, ended.pr_status) == (RunStatus.completed, PrStatus.created)
 
@@ -111,7 +112,7 @@ async def merge_of_six(site: Site) -> None:
 
 
 async def merge_with_ci(site: Site, api: Api) -> None:
-    pull = await merges.a_pull(site, api)
+    pull = await pull_requests.a_pull(site, api)
     check = await pull.github.begin_check(pull.sha)
     job_id = await pull.merge()
 

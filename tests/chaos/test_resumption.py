@@ -6,10 +6,10 @@ import pytest
 
 from models.event import Event, EventType
 from models.runs.run import RunStatus
-from tests.runs.outcome import Outcome, outcome_of
-from tests.runs.parts import Parts
-from tests.runs.scenarios import bash, delayed, faulty, finish, scripted
-from tests.runs.site import Site, opened
+from tests.support.installation import Site, opened
+from tests.support.outcomes import Outcome, outcome_of
+from tests.support.scenarios import bash, delayed, faulty, finish, scripted
+from tests.support.stack import Parts
 
 pytestmark = pytest.mark.soak
 

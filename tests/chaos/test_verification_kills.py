@@ -14,11 +14,11 @@ from models.event import EventType
 from models.runs.run import PrStatus, RunStatus
 from models.sandboxes.sandbox import SandboxPurpose, SandboxStatus
 from models.verification.verification import VerificationStatus
-from tests.patience import PATIENCE
-from tests.runs.outcome import Outcome, outcome_of
-from tests.runs.parts import Parts
-from tests.runs.scenarios import create, finish, scripted
-from tests.runs.site import Site, opened
+from tests.support.installation import Site, opened
+from tests.support.outcomes import Outcome, outcome_of
+from tests.support.scenarios import create, finish, scripted
+from tests.support.stack import Parts
+from tests.support.waiting import PATIENCE
 
 pytestmark = pytest.mark.soak
 

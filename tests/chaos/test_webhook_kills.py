@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from models.webhooks.delivery import DeliveryStatus
-from tests.patience import PATIENCE
-from tests.runs.parts import Parts
-from tests.runs.site import opened
-from tests.runs.webhooks import hooked
+from tests.support.installation import opened
+from tests.support.stack import Parts
+from tests.support.waiting import PATIENCE
+from tests.support.webhooks import hooked
 
 pytestmark = pytest.mark.soak
 

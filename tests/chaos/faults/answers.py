@@ -2,8 +2,8 @@
 
 from typing import Final, NamedTuple
 
+from tests.chaos.environment import Server, Stage
 from tests.chaos.fault import fault
-from tests.chaos.stage import Server, Stage
 
 
 class Effect(NamedTuple):

@@ -6,9 +6,9 @@ from uuid import uuid4
 from sqlmodel import col
 
 from models import Run
+from tests.chaos.environment import SMALL, Stage
 from tests.chaos.fault import fault
-from tests.chaos.stage import SMALL, Stage
-from tests.runs.outcome import Harm
+from tests.support.outcomes import Harm
 
 SEAMS = ["commit", "committed", "start", "started"]
 """Before and after the commit, and before and after the start that follows it."""

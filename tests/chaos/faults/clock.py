@@ -1,9 +1,9 @@
 """Clocks of hosts that are stepped."""
 
-from tests.chaos.clock import CLOCK_SHIFT
+from tests.chaos.environment import Stage
 from tests.chaos.fault import fault
 from tests.chaos.faults.workers import SLOW
-from tests.chaos.stage import Stage
+from tests.support.fault_injection.clock import CLOCK_SHIFT
 
 HOURS = 3_600
 

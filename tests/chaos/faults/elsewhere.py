@@ -8,9 +8,9 @@ from temporalio.service import RPCError
 from kit.ids import new_id
 from models import Run
 from models.event import EventType
+from tests.chaos.environment import Stage
 from tests.chaos.fault import fault
 from tests.chaos.faults.workers import SLOW
-from tests.chaos.stage import Stage
 
 SWEEPS = 70.0
 """Seconds for the stranger to look twice at everything that it might take for lost."""

@@ -2,11 +2,11 @@
 
 from typing import Final, NamedTuple
 
+from tests.chaos.environment import SMALL, Expected, Stage
 from tests.chaos.fault import fault
-from tests.chaos.links import response
-from tests.chaos.stage import SMALL, Expected, Stage
-from tests.runs import test_merges_of_several as several
-from tests.runs.outcome import Harm
+from tests.chaos.network_links import response
+from tests.integration.merging import test_combined_merge as several
+from tests.support.outcomes import Harm
 
 OPEN: Final = rb"POST /api/v3/repos/\S+/pulls "
 LONG: Final = 3_600.0

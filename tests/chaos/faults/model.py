@@ -2,10 +2,10 @@
 
 from typing import Final
 
+from tests.chaos.environment import SMALL, Expected, Stage
 from tests.chaos.fault import fault
-from tests.chaos.links import response
-from tests.chaos.stage import SMALL, Expected, Stage
-from tests.runs.scenarios import bash, faulty, finish, scripted
+from tests.chaos.network_links import response
+from tests.support.scenarios import bash, faulty, finish, scripted
 
 FAULTS: Final[dict[str, tuple[str, list[object]]]] = {
     "429": ("The model's rate limit is reached, twice a turn.", [{"status": 429, "retryAfter": 1}] * 2),

@@ -8,10 +8,10 @@ from api.routes.budgets.caps import BUDGET_CHANGED_SIGNAL
 from models import Budget, Run, UsageRecord
 from models.base import now
 from models.budgets.wait import change_cap
+from tests.chaos.environment import Stage
 from tests.chaos.fault import fault
-from tests.chaos.stage import Stage
-from tests.runs.outcome import Harm
-from tests.runs.scenarios import Turn, bash, finish, scripted
+from tests.support.outcomes import Harm
+from tests.support.scenarios import Turn, bash, finish, scripted
 
 CAP = Decimal("0.12")
 """Dollars: some turns of the runs are within it, and not all."""

@@ -1,8 +1,8 @@
 """The fault that is none: what the others are compared with."""
 
+from tests.chaos.environment import Stage
 from tests.chaos.fault import fault
-from tests.chaos.stage import Stage
-from tests.chaos.table import BASELINE
+from tests.chaos.fault_table import BASELINE
 
 
 @fault(BASELINE, "Nothing happens: delays are counted from how long these runs take.")

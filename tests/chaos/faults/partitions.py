@@ -1,10 +1,10 @@
 """Partitions: between two parts nothing passes, in one way or in both, for a while."""
 
 from models.event import EventType
+from tests.chaos.environment import LINKS, Server, Side, Stage
 from tests.chaos.fault import fault
 from tests.chaos.faults.workers import SLOW
-from tests.chaos.links import Direction
-from tests.chaos.stage import LINKS, Server, Side, Stage
+from tests.chaos.network_links import Direction
 
 WAYS = ((Direction.there,), (Direction.back,), (Direction.there, Direction.back))
 SECONDS = 30.0

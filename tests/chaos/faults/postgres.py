@@ -6,10 +6,10 @@ import signal
 import psycopg
 from psycopg import sql
 
-from local.parts import database_url
+from local.stack.parts import database_url
+from tests.chaos.environment import SIDES, Stage
 from tests.chaos.fault import fault
 from tests.chaos.faults.workers import SLOW
-from tests.chaos.stage import SIDES, Stage
 
 STOPS = 4
 

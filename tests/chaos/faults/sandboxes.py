@@ -4,10 +4,10 @@ import asyncio
 import shutil
 from collections.abc import Awaitable, Callable
 
+from tests.chaos.environment import Expected, Stage
 from tests.chaos.fault import fault
-from tests.chaos.links import response
-from tests.chaos.stage import Expected, Stage
-from tests.runs.scenarios import Turn, bash, delayed, finish, scripted
+from tests.chaos.network_links import response
+from tests.support.scenarios import Turn, bash, delayed, finish, scripted
 
 CALLS = ["clone", "cloned", "turn", "answered", "tool-call", "within-a-tool-call", "called", "push", "pushed"]
 """Where a worker is held while something happens to the sandbox."""

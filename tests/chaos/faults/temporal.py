@@ -5,9 +5,9 @@ from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest
 from temporalio.service import RPCError
 
 from models.event import EventType
+from tests.chaos.environment import SIDES, Expected, Stage
 from tests.chaos.fault import fault
 from tests.chaos.faults.workers import SLOW
-from tests.chaos.stage import SIDES, Expected, Stage
 
 
 @fault("temporal-restarted", "Temporal is killed and started again, twice.", alone=True)

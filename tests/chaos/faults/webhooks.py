@@ -3,9 +3,9 @@
 import asyncio
 from typing import Any
 
+from tests.chaos.environment import SMALL, Accepted, Stage
 from tests.chaos.fault import fault
-from tests.chaos.stage import SMALL, Accepted, Stage
-from tests.runs.github import CI, Api, GitHub
+from tests.support.github import CI, Api, GitHub
 
 
 @fault(

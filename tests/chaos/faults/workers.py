@@ -4,9 +4,9 @@ import asyncio
 import signal
 
 from models.event import EventType
+from tests.chaos.environment import SMALL, Accepted, Stage
 from tests.chaos.fault import fault
-from tests.chaos.stage import SMALL, Accepted, Stage
-from tests.runs.scenarios import bash, delayed, finish, scripted
+from tests.support.scenarios import bash, delayed, finish, scripted
 
 SEAMS = [
     "sandbox-wanted",
@@ -27,7 +27,7 @@ SEAMS = [
     "kill-sandbox",
     "sandbox-killed",
 ]
-"""Before, within and after every effect outside; `tests.chaos.worker` lays them."""
+"""Before, within and after every effect outside; `tests.support.fault_injection.worker` lays them."""
 SLOW = scripted(
     "slowly", delayed(bash("sleep 4; echo once >> once.txt"), 4), finish("Wrote once.txt, slowly.")
 )

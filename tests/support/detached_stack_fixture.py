@@ -1,0 +1,14 @@
+"""One running stack for all tests that only use it: a plugin, so that several directories share it."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.detached_stack import DetachedStack, running
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DetachedStack]:
+    """A stack in the background, with what `codecourier up` seeds."""
+    with running(tmp_path_factory.mktemp("stack") / "data") as stack:
+        yield stack

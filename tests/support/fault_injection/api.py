@@ -1,0 +1,37 @@
+"""The API with traps: it kills itself at the seams for which a test has laid a file.
+
+`commit`: the handler has done its work and nothing of it is committed.  `start`: the run is committed and the
+engine was not told.  `started`: the engine has the run and the API has not recorded that.
+"""
+
+import functools
+import os
+import signal
+from collections.abc import Awaitable, Callable
+
+import api.workflow_start
+from api.state import UnitOfWork
+from tests.support.fault_injection.traps import springs, trap
+
+
+def seam(name: str) -> None:
+    if "TRAPS" in os.environ and springs(trap(name), "kill"):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def trapped(owner: object, name: str, before: str, after: str) -> None:
+    """Put a seam before and after what `owner` calls by this name."""
+    original: Callable[..., Awaitable[None]] = getattr(owner, name)
+
+    @functools.wraps(original)
+    async def wrapped(*arguments: object) -> None:
+        seam(before)
+        await original(*arguments)
+        seam(after)
+
+    setattr(owner, name, wrapped)
+
+
+def lay() -> None:
+    trapped(UnitOfWork, "commit", "commit", "committed")
+    trapped(api.workflow_start, "start_row", "start", "started")

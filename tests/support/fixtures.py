@@ -1,0 +1,34 @@
+"""One set of parts for every test of runs, and the site that most of them share.
+
+What they need is imported when they are first asked for: most tests can do without.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.support.installation import Site
+    from tests.support.stack import Parts
+
+
+@pytest.fixture(scope="session")
+async def parts(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Parts]:
+    """The servers that runs need, with every scenario that the collected tests have written."""
+    from tests.support.stack import running
+
+    async with running(tmp_path_factory.mktemp("parts")) as parts:
+        yield parts
+
+
+@pytest.fixture(scope="session")
+async def site(parts: Parts, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
+    """A site whose worker is never killed."""
+    from tests.support.installation import opened
+
+    async with opened(parts, "site", tmp_path_factory.mktemp("sites") / "site") as site:
+        await site.start_worker()
+        yield site
