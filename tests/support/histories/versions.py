@@ -1,8 +1,8 @@
 """Recorded histories, a directory for each version: those of a released one never change again.
 
-`python -m tests.support.histories.versions` seals the directory of this version, as a part of its release: its
-files are listed with their checksums, nothing may be recorded into it any more, and the next version gets one
-of its own.  All of them are replayed for ever (ADR 26).
+`python -m tests.support.histories.versions` seals the directory of this version, as a part of its release:
+its files are listed with their checksums, nothing may be recorded into it any more, and the next version gets
+one of its own.  All of them are replayed for ever (ADR 26).
 """
 
 import hashlib
