@@ -41,9 +41,9 @@ SQLMODEL_PREFERS_EXEC = r"ignore:\s*.*You probably want to use .session.exec:Dep
 """`exec` takes neither every statement nor text; SQLAlchemy's own `execute` is what we mean."""
 
 
-FIRST_PORT, PORTS_EACH = 7_000, 2_000
+FIRST_TEST_PORT, PORTS_PER_WORKER = 7_000, 2_000
 """Below those that the commands choose from which these tests start."""
-ON_THE_STACK: Final = "tests/integration/stack/"
+SHARED_STACK_DIRECTORY: Final = "tests/integration/stack/"
 """What shares the one running stack."""
 FIXTURE_WEIGHTS: Final = {
     "site": 10.0,
@@ -60,21 +60,21 @@ ITEM_WEIGHT: Final = 0.02
 def pytest_configure(config: pytest.Config) -> None:
     """Tests that run beside others choose their ports from a range of their own."""
     if worker := os.environ.get("PYTEST_XDIST_WORKER"):
-        first = FIRST_PORT + int(worker.removeprefix("gw")) * PORTS_EACH
-        ports.RANGE = range(first, first + PORTS_EACH)
+        first = FIRST_TEST_PORT + int(worker.removeprefix("gw")) * PORTS_PER_WORKER
+        ports.PORT_RANGE = range(first, first + PORTS_PER_WORKER)
     config.addinivalue_line("filterwarnings", SQLMODEL_PREFERS_EXEC)
     gc.disable()  # until all is imported: it finds nothing in it, and looks for long
 
 
-class Together(LoadScopeScheduling):  # type: ignore[misc]  # xdist tells no types
+class FileScheduling(LoadScopeScheduling):  # type: ignore[misc]  # xdist tells no types
     """Whole files to one process each, and all that share a stack to the same one."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return "stack" if nodeid.startswith(ON_THE_STACK) else nodeid.split("::")[0]
+        return "stack" if nodeid.startswith(SHARED_STACK_DIRECTORY) else nodeid.split("::")[0]
 
 
-def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Together:
-    return Together(config, log)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> FileScheduling:
+    return FileScheduling(config, log)
 
 
 @pytest.hookimpl(trylast=True)
@@ -94,7 +94,7 @@ def pytest_collection_finish() -> None:
 
 
 @dataclass(frozen=True)
-class TestProject:
+class ProjectKey:
     """A project with one member and one key."""
 
     __test__ = False
@@ -168,7 +168,7 @@ async def engine(settings: Settings) -> Client:
 
 async def make_project(
     database: Database, *, scopes: list[str] | None = None, repository: str | None = EVERY_REPOSITORY
-) -> TestProject:
+) -> ProjectKey:
     """A new project whose key has the scopes, all of them unless given; nothing is learned from its runs.
 
     repository: what is allowed to it; None for nothing.
@@ -186,9 +186,9 @@ async def make_project(
             await session.flush()
         if repository is not None:
             session.add(AllowedRepository(project_id=project.id, pattern=repository))
-    return TestProject(project.id, member.id, key.id, secret)
+    return ProjectKey(project.id, member.id, key.id, secret)
 
 
 @pytest.fixture
-async def project(database: Database) -> TestProject:
+async def project(database: Database) -> ProjectKey:
     return await make_project(database)

@@ -4,10 +4,10 @@ from models import AgentSession, Blueprint, Run, RunStep, Sandbox
 from models.agent.session_kind import SessionKind
 from models.blueprints.persona import StepRole, ThinkingEffort
 from models.runs.run import RunStatus
-from tests.conftest import TestProject
+from tests.conftest import ProjectKey
 
 
-def run_at_work(project: TestProject) -> tuple[Blueprint, Run, Sandbox]:
+def make_running_run(project: ProjectKey) -> tuple[Blueprint, Run, Sandbox]:
     """A run with its blueprint and its sandbox, to be added in this order."""
     blueprint = Blueprint(project_id=project.id, name="b", pipeline_steps=[], config={})
     run = Run(
@@ -25,7 +25,7 @@ def run_at_work(project: TestProject) -> tuple[Blueprint, Run, Sandbox]:
     return blueprint, run, sandbox
 
 
-def step_at_work(run: Run) -> RunStep:
+def make_step(run: Run) -> RunStep:
     """The first step of a run."""
     return RunStep(
         project_id=run.project_id,
@@ -39,7 +39,9 @@ def step_at_work(run: Run) -> RunStep:
     )
 
 
-def session_in(run: Run, sandbox: Sandbox, step: RunStep | None = None, model: str = "m") -> AgentSession:
+def make_agent_session(
+    run: Run, sandbox: Sandbox, step: RunStep | None = None, model: str = "m"
+) -> AgentSession:
     """An agent's session of a run, in its sandbox."""
     return AgentSession(
         project_id=run.project_id,

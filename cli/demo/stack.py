@@ -9,7 +9,7 @@ from cli.console import Progress, out
 from cli.stack.addresses import supervised_stack
 from cli.stack.down import stop
 from cli.stack.prepare import prepare
-from local.stack.state import StackFile, locked
+from local.stack.state import StackFile, lock_stack
 from local.stack.supervisor import Stack, make_plan
 
 
@@ -32,7 +32,7 @@ async def running_stack(directory: Path, *, keep: bool) -> AsyncIterator[StackFi
 
 async def _started(directory: Path) -> tuple[bool, StackFile]:
     """Whether the stack had to be started, and where it is."""
-    with locked(directory) as is_mine:
+    with lock_stack(directory) as is_mine:
         if not is_mine:
             return False, supervised_stack(directory)
         progress = Progress()

@@ -10,8 +10,8 @@ import typer
 
 from cli.console import DEFAULT_DATA, DataDirectory, Progress, fail, out
 from local.stack.process import StartError
-from local.stack.state import State, locked
-from local.stack.supervisor import Report, Stack, make_plan
+from local.stack.state import State, lock_stack
+from local.stack.supervisor import ProgressCallback, Stack, make_plan
 
 STOP_TIMEOUT_SECONDS = 90.0
 """Seconds for a foreground `up` to stop what it started."""
@@ -34,11 +34,11 @@ def down(data: DataDirectory = DEFAULT_DATA) -> None:
     out.print("Nothing is running.")
 
 
-async def stop(directory: Path, report: Report) -> None:
+async def stop(directory: Path, report: ProgressCallback) -> None:
     """Stop the stack, or have the command that watches over it do so.  Raises `StartError` if it does not."""
     deadline = time.monotonic() + STOP_TIMEOUT_SECONDS
     while time.monotonic() < deadline:
-        with locked(directory) as is_mine:
+        with lock_stack(directory) as is_mine:
             if is_mine:
                 await Stack(make_plan(directory, {}, os.environ), None, report).stop()
                 return

@@ -5,10 +5,10 @@ import asyncio
 from kit.tenancy import DatabaseRole
 from local.stack.parts import login_password
 from local.stack.plan import Plan
-from local.stack.supervisor import Prepared
+from local.stack.supervisor import PreparedProject
 
 
-async def prepare(plan: Plan, database_url: str) -> Prepared:
+async def prepare(plan: Plan, database_url: str) -> PreparedProject:
     """Bring the database up to date and seed it; both are harmless when done before."""
     # Imported here: they are slow to import, and the other parts are starting meanwhile.
     from cli.deployment.migrate import upgrade
@@ -17,4 +17,4 @@ async def prepare(plan: Plan, database_url: str) -> Prepared:
     passwords = {role: login_password(plan, role) for role in DatabaseRole}
     await asyncio.to_thread(upgrade, database_url, passwords if plan.is_embedded("postgres") else None)
     seeded = await seed_demo(plan, database_url, plan.key("api_key"))
-    return Prepared(seeded.project_id, seeded.api_key)
+    return PreparedProject(seeded.project_id, seeded.api_key)

@@ -12,7 +12,7 @@ from cli.signals import cancel_on_signals
 from cli.stack.addresses import print_addresses, supervised_stack
 from cli.stack.prepare import prepare
 from local.stack.process import StartError
-from local.stack.state import locked
+from local.stack.state import lock_stack
 from local.stack.supervisor import Stack, make_plan
 
 command = typer.Typer()
@@ -60,7 +60,7 @@ def up(
     }
     given = {name: port for name, port in ports.items() if port is not None}
     directory = data.absolute()
-    with locked(directory) as is_mine:
+    with lock_stack(directory) as is_mine:
         try:
             if not is_mine:
                 file = supervised_stack(directory)

@@ -17,7 +17,7 @@ from local.forge.app import Forge, create_app
 from local.forge.github_app import App
 from local.forge.store.repositories import OWNER
 
-SHORTEST_TOKEN = 16
+MIN_TOKEN_CHARS = 16
 INSTALLED_PERMISSIONS = {
     "actions": "write",
     "checks": "write",
@@ -41,9 +41,9 @@ def main() -> None:
     parser.add_argument("--app", help="id of the GitHub App of FORGE_APP_PUBLIC_KEY")
     parser.add_argument("--installed", action="append", default=[], help="an owner who has that App")
     flags = parser.parse_args()
-    tokens = {flags.login: token("FORGE_TOKEN")}
+    tokens = {flags.login: take_token("FORGE_TOKEN")}
     if os.environ.get("FORGE_REVIEWER_TOKEN"):
-        tokens[flags.reviewer] = token("FORGE_REVIEWER_TOKEN")
+        tokens[flags.reviewer] = take_token("FORGE_REVIEWER_TOKEN")
     for login in tokens:
         if not OWNER.fullmatch(login):
             sys.exit(f"{login!r} is not a user name: use letters, digits and single dashes.")
@@ -79,11 +79,11 @@ def main() -> None:
         )
 
 
-def token(variable: str) -> str:
+def take_token(variable: str) -> str:
     """What the environment gives, and takes no further: git and its hooks inherit nothing of it."""
     value = os.environ.pop(variable, "")
-    if len(value) < SHORTEST_TOKEN:
-        sys.exit(f"{variable} must be set to at least {SHORTEST_TOKEN} characters: it is what callers send.")
+    if len(value) < MIN_TOKEN_CHARS:
+        sys.exit(f"{variable} must be set to at least {MIN_TOKEN_CHARS} characters: it is what callers send.")
     return value
 
 

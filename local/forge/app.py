@@ -16,24 +16,24 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from local.forge.authentication import Keeper
-from local.forge.errors import ApiError, problem
+from local.forge.authentication import Authenticator
+from local.forge.errors import ApiError, error_body
 from local.forge.git.push_rules import write_hooks
 from local.forge.git.smart_http import SmartHttp
 from local.forge.github_app import App
 from local.forge.graphql import routes as graphql
 from local.forge.html import pages
 from local.forge.rest.router import router
-from local.forge.store.pull_request_sync import follow
+from local.forge.store.pull_request_sync import sync_pull_requests
 from local.forge.store.repositories import Store
 from local.forge.viewer import API
 from local.forge.webhooks import hooks
-from local.forge.webhooks.sender import Courier
+from local.forge.webhooks.sender import WebhookSender
 
 RATE_LIMIT = 1_000_000  # counted and told as GitHub does, never enforced
-WINDOW = 3600
-APIS = (API, "/graphql", "/api/graphql")
-LARGEST_BODY = 10 * 2**20  # bytes of JSON; pushes are not limited
+RATE_LIMIT_WINDOW_SECONDS = 3600
+API_PREFIXES = (API, "/graphql", "/api/graphql")
+MAX_BODY_BYTES = 10 * 2**20  # bytes of JSON; pushes are not limited
 
 
 @dataclass(frozen=True)
@@ -56,15 +56,17 @@ class Forge:
 
 def create_app(forge: Forge) -> FastAPI:
     """The application of a forge."""
-    store, keeper = Store(forge.data, forge.login), Keeper(forge.tokens, forge.app)
+    store, keeper = Store(forge.data, forge.login), Authenticator(forge.tokens, forge.app)
     write_hooks(store.hooks)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        await hooks.install(store.db, forge.webhook_url, forge.webhook_secret, forge.login)
+        await hooks.configure_app_hook(store.db, forge.webhook_url, forge.webhook_secret, forge.login)
         for repo in await store.all():
-            await follow(repo, forge.login)  # what a crash left between a push and its pull request
-        async with Courier(store, forge.root).running():
+            await sync_pull_requests(
+                repo, forge.login
+            )  # what a crash left between a push and its pull request
+        async with WebhookSender(store, forge.root).running():
             yield
         store.close()
 
@@ -73,8 +75,8 @@ def create_app(forge: Forge) -> FastAPI:
     )
     app.state.store, app.state.keeper = store, keeper
     app.add_api_route("/health", health, status_code=204)
-    app.include_router(router, prefix=API, max_body_size=LARGEST_BODY)
-    app.include_router(graphql.router, max_body_size=LARGEST_BODY)
+    app.include_router(router, prefix=API, max_body_size=MAX_BODY_BYTES)
+    app.include_router(graphql.router, max_body_size=MAX_BODY_BYTES)
     git = SmartHttp(store, keeper)
     app.router.routes += [
         Route("/{owner}/{repo}/info/refs", git, methods=["GET"]),
@@ -82,11 +84,11 @@ def create_app(forge: Forge) -> FastAPI:
         Route("/{owner}/{repo}/git-receive-pack", git, methods=["POST"]),
     ]
     app.include_router(pages.router)
-    app.add_exception_handler(ApiError, refused)
-    app.add_exception_handler(RequestValidationError, misunderstood)
-    app.add_exception_handler(HTTPException, unrouted)
-    app.add_middleware(Conditional)
-    app.add_middleware(Headers)
+    app.add_exception_handler(ApiError, handle_api_error)
+    app.add_exception_handler(RequestValidationError, handle_validation_error)
+    app.add_exception_handler(HTTPException, handle_http_exception)
+    app.add_middleware(ETagMiddleware)
+    app.add_middleware(ApiHeadersMiddleware)
     return app
 
 
@@ -94,20 +96,20 @@ async def health() -> None:
     """Nothing to say: the database is open and the routes are there."""
 
 
-async def refused(_: Request, error: Exception) -> JSONResponse:
+async def handle_api_error(_: Request, error: Exception) -> JSONResponse:
     """Our own refusals."""
     assert isinstance(error, ApiError)
     return JSONResponse(error.body(), error.status)
 
 
-async def misunderstood(request: Request, error: Exception) -> JSONResponse:
+async def handle_validation_error(request: Request, error: Exception) -> JSONResponse:
     """Input that does not fit: 404 for an address, 400 for no JSON, 422 for wrong fields."""
     assert isinstance(error, RequestValidationError)
     faults = error.errors()
     if any(fault["loc"][0] == "path" for fault in faults):
-        return JSONResponse(problem(404, "Not Found"), 404)
+        return JSONResponse(error_body(404, "Not Found"), 404)
     if any(fault["type"] == "json_invalid" for fault in faults):
-        return JSONResponse(problem(400, "Problems parsing JSON"), 400)
+        return JSONResponse(error_body(400, "Problems parsing JSON"), 400)
     errors = [
         {
             "resource": request.url.path.rsplit("/", 1)[-1],
@@ -117,18 +119,18 @@ async def misunderstood(request: Request, error: Exception) -> JSONResponse:
         }
         for fault in faults
     ]
-    return JSONResponse(problem(422, "Validation Failed", errors), 422)
+    return JSONResponse(error_body(422, "Validation Failed", errors), 422)
 
 
-async def unrouted(_: Request, error: Exception) -> JSONResponse:
+async def handle_http_exception(_: Request, error: Exception) -> JSONResponse:
     """Addresses and methods that do not exist."""
     assert isinstance(error, HTTPException)
     message = "Not Found" if error.status_code in {404, 405} else error.detail
     status = 404 if error.status_code == 405 else error.status_code
-    return JSONResponse(problem(status, message), status, headers=error.headers)
+    return JSONResponse(error_body(status, message), status, headers=error.headers)
 
 
-class Conditional:
+class ETagMiddleware:
     """Gives answers of the API an ETag; what a client names as known (`If-None-Match`) is answered 304."""
 
     def __init__(self, app: ASGIApp) -> None:
@@ -162,7 +164,7 @@ class Conditional:
         await self._app(scope, receive, hold)
 
 
-class Headers:
+class ApiHeadersMiddleware:
     """Reads every body of the API as JSON; adds request id and rate-limit headers to every answer.
 
     As on GitHub, a 304 counts to no limit.
@@ -174,7 +176,7 @@ class Headers:
         self._used = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not scope["path"].startswith(APIS):
+        if scope["type"] != "http" or not scope["path"].startswith(API_PREFIXES):
             await self._app(scope, receive, send)
             return
         MutableHeaders(scope=scope)["Content-Type"] = "application/json"  # whatever `curl -d` says
@@ -188,7 +190,7 @@ class Headers:
         await self._app(scope, receive, with_headers)
 
     def _counted(self, status: int, resource: str) -> dict[str, str]:
-        window = int(time.time()) // WINDOW
+        window = int(time.time()) // RATE_LIMIT_WINDOW_SECONDS
         if window != self._window:
             self._window, self._used = window, 0
         self._used += status != 304
@@ -198,6 +200,6 @@ class Headers:
             "X-RateLimit-Limit": str(RATE_LIMIT),
             "X-RateLimit-Used": str(self._used),
             "X-RateLimit-Remaining": str(max(0, RATE_LIMIT - self._used)),
-            "X-RateLimit-Reset": str((window + 1) * WINDOW),
+            "X-RateLimit-Reset": str((window + 1) * RATE_LIMIT_WINDOW_SECONDS),
             "X-RateLimit-Resource": resource,
         }

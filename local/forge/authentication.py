@@ -9,19 +9,19 @@ from collections.abc import Mapping
 from starlette.requests import HTTPConnection
 
 from local.forge.errors import BadCredentials
-from local.forge.github_app import PREFIX, App, Grant
+from local.forge.github_app import INSTALLATION_PREFIX, App, Grant
 
 CHALLENGE = {"WWW-Authenticate": 'Basic realm="forge", charset="UTF-8"'}
 
 
-class Keeper:
+class Authenticator:
     """Knows each user's token (its digest) and tells whose a request carries.
 
     app: the App whose installations' tokens it knows, too.
     """
 
     def __init__(self, tokens: Mapping[str, str], app: App | None = None) -> None:
-        self._digests = {login: digest(token) for login, token in tokens.items()}
+        self._digests = {login: token_digest(token) for login, token in tokens.items()}
         self.app = app
 
     def caller(self, request: HTTPConnection) -> str | Grant | None:
@@ -32,30 +32,30 @@ class Keeper:
         scheme, _, value = request.headers.get("authorization", "").partition(" ")
         if not scheme:
             return None
-        given = {"token": value, "bearer": value, "basic": password(value)}.get(scheme.lower())
+        given = {"token": value, "bearer": value, "basic": basic_password(value)}.get(scheme.lower())
         if given is None:
             raise BadCredentials
-        if self.app is not None and given.startswith(PREFIX):
+        if self.app is not None and given.startswith(INSTALLATION_PREFIX):
             return self.app.grant(given.strip())
-        found = digest(given.strip())
+        found = token_digest(given.strip())
         for login, known in self._digests.items():
             if hmac.compare_digest(found, known):
                 return login
         raise BadCredentials
 
 
-def bearer(request: HTTPConnection) -> str | None:
+def bearer_token(request: HTTPConnection) -> str | None:
     """The token of the scheme that Apps sign requests with; None without it."""
     scheme, _, value = request.headers.get("authorization", "").partition(" ")
     return value.strip() if scheme.lower() == "bearer" else None
 
 
-def digest(token: str) -> bytes:
+def token_digest(token: str) -> bytes:
     """Equal lengths for every comparison."""
     return hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()
 
 
-def password(credentials: str) -> str | None:
+def basic_password(credentials: str) -> str | None:
     """The password of Basic credentials; the user name (`x-access-token`) says nothing."""
     try:
         return base64.b64decode(credentials, validate=True).decode().partition(":")[2]

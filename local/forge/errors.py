@@ -29,7 +29,7 @@ class ApiError(Exception):
 
     def body(self) -> dict[str, object]:
         """`{message, errors?, documentation_url, status}`."""
-        return problem(self.status, self.message, self.errors)
+        return error_body(self.status, self.message, self.errors)
 
 
 class BadCredentials(ApiError):
@@ -66,7 +66,7 @@ class NotMergeable(ApiError):
         super().__init__(message)
 
 
-class Modified(ApiError):
+class HeadModified(ApiError):
     status = 409
 
 
@@ -99,7 +99,7 @@ class Unprocessable(Invalid):
         return super().body() | {"errors": [self.words]}
 
 
-def problem(status: int, message: str, errors: Sequence[Mapping[str, str]] = ()) -> dict[str, object]:
+def error_body(status: int, message: str, errors: Sequence[Mapping[str, str]] = ()) -> dict[str, object]:
     """GitHub's error body."""
     body: dict[str, object] = {"message": message}
     if errors:

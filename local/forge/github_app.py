@@ -15,12 +15,12 @@ import jwt
 
 from local.forge.errors import BadCredentials, Forbidden, Invalid
 
-PREFIX: Final = "ghs_"
-LIFETIME: Final = timedelta(hours=1)
-LONGEST_JWT: Final = timedelta(minutes=10)
+INSTALLATION_PREFIX: Final = "ghs_"
+TOKEN_LIFETIME: Final = timedelta(hours=1)
+MAX_JWT_LIFETIME: Final = timedelta(minutes=10)
 CLOCK_SKEW: Final = timedelta(seconds=60)
 LEVELS: Final = ("read", "write", "admin")
-NOUNS: Final = {
+PERMISSIONS_BY_NOUN: Final = {
     "actions": ("actions",),
     "check-runs": ("checks",),
     "check-suites": ("checks",),
@@ -32,7 +32,7 @@ NOUNS: Final = {
     "statuses": ("statuses",),
 }
 """Which permission opens what of a repository; everything else belongs to its contents."""
-DEEP: Final = {"branches", "commits"}
+NOUNS_WITH_SLASHES: Final = {"branches", "commits"}
 """What has other nouns below its name."""
 _REPOSITORY: Final = re.compile(r"/api/v3/repos/[^/]+/[^/]+(?:/(?P<rest>.+))?\Z")
 Permissions = Mapping[str, str]
@@ -63,8 +63,8 @@ class Grant:
         if found is None:
             raise Forbidden("Resource not accessible by integration")
         first, *others = (found["rest"] or "").split("/")
-        noun = others[-1] if first in DEEP and others else first
-        wanted = NOUNS.get(noun, ("contents",))
+        noun = others[-1] if first in NOUNS_WITH_SLASHES and others else first
+        wanted = PERMISSIONS_BY_NOUN.get(noun, ("contents",))
         is_shape = first == "" and level == "read"  # metadata, which every token reads
         if not is_shape and not any(self.allows(each, level) for each in wanted):
             raise Forbidden("Resource not accessible by integration")
@@ -101,7 +101,7 @@ class App:
         except jwt.InvalidTokenError:
             raise BadCredentials from None
         left = claims["exp"] - datetime.now(UTC).timestamp()
-        if left > (LONGEST_JWT + CLOCK_SKEW).total_seconds():
+        if left > (MAX_JWT_LIFETIME + CLOCK_SKEW).total_seconds():
             raise BadCredentials
 
     def installation(self, owner: str) -> int | None:
@@ -122,18 +122,18 @@ class App:
             if level not in LEVELS or _level(self.permissions.get(name)) < _level(level):
                 raise Invalid("The permissions requested are not granted to this installation.")
         granted = permissions or self.permissions
-        ends = datetime.now(UTC).replace(microsecond=0) + LIFETIME
+        ends = datetime.now(UTC).replace(microsecond=0) + TOKEN_LIFETIME
         claims = {
             "owner": owner,
             "repositories": None if repositories is None else list(repositories),
             "permissions": dict(granted),
             "exp": int(ends.timestamp()),
         }
-        return PREFIX + jwt.encode(claims, self.secret, algorithm="HS256"), ends, granted
+        return INSTALLATION_PREFIX + jwt.encode(claims, self.secret, algorithm="HS256"), ends, granted
 
     def grant(self, token: str) -> Grant:
         """What a token of `mint` opens; `BadCredentials` for another, and once it has ended."""
-        own = token.removeprefix(PREFIX)
+        own = token.removeprefix(INSTALLATION_PREFIX)
         try:
             claims = jwt.decode(own, self.secret, algorithms=["HS256"], options={"require": ["exp"]})
         except jwt.InvalidTokenError:

@@ -25,14 +25,16 @@ async def seed(
     try:
         await store.find(owner, name)
     except NotFound:
-        return await created(store, NewRepository(owner, name, private, files=files, message=message))
+        return await create_unless_exists(
+            store, NewRepository(owner, name, private, files=files, message=message)
+        )
     else:
         return False
     finally:
         store.close()
 
 
-async def created(store: Store, new: NewRepository) -> bool:
+async def create_unless_exists(store: Store, new: NewRepository) -> bool:
     """False if someone else made it in the same moment."""
     try:
         await store.create(new)

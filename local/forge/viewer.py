@@ -11,19 +11,19 @@ from local.forge.store.repositories import Repository
 
 Json = dict[str, object]
 API = "/api/v3"
-MERGES = ("merge_commit", "squash_merge", "rebase_merge")
-ABSENT = (
+ALLOWED_MERGE_METHODS = ("merge_commit", "squash_merge", "rebase_merge")
+DISABLED_FEATURES = (
     *("archived", "disabled", "is_template", "delete_branch_on_merge", "allow_auto_merge", "allow_forking"),
     *("has_projects", "has_wiki", "has_pages", "has_downloads", "has_discussions"),
 )
-UNCOUNTED = (
+ZERO_COUNTS = (
     *("forks", "forks_count", "stargazers_count", "watchers", "watchers_count"),
     *("open_issues", "open_issues_count", "network_count", "subscribers_count"),
 )
 
 
 @dataclass(frozen=True)
-class Site:
+class Viewer:
     """Where the caller reached the forge, without a final slash; links in answers start with it.
 
     The address is the caller's own because a sandbox may reach the forge by another one than its operator.
@@ -98,9 +98,9 @@ class Site:
             "license": None,
             "topics": [],
             "size": 0,
-            **dict.fromkeys(ABSENT, False),
-            **dict.fromkeys(UNCOUNTED, 0),
-            **dict.fromkeys(("has_issues", *(f"allow_{way}" for way in MERGES)), True),
+            **dict.fromkeys(DISABLED_FEATURES, False),
+            **dict.fromkeys(ZERO_COUNTS, 0),
+            **dict.fromkeys(("has_issues", *(f"allow_{way}" for way in ALLOWED_MERGE_METHODS)), True),
             "permissions": dict.fromkeys(("admin", "maintain", "push", "triage"), self.authenticated)
             | {"pull": True},
             "created_at": repo.created_at,
@@ -114,7 +114,7 @@ def node_id(kind: str, key: int | str) -> str:
     return base64.b64encode(f"{kind}:{key}".encode()).decode()
 
 
-def node_key(given: str) -> tuple[str, str]:
+def parse_node_id(given: str) -> tuple[str, str]:
     """What a `node_id` was made of; two empty words for what is none."""
     try:
         kind, _, key = base64.b64decode(given, validate=True).decode().partition(":")
@@ -123,6 +123,6 @@ def node_key(given: str) -> tuple[str, str]:
     return kind, key
 
 
-def in_path(text: str) -> str:
+def quote_path(text: str) -> str:
     """Text as part of an address; slashes stay, as in branch names and file paths."""
     return quote(text, safe="/")

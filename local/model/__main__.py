@@ -8,7 +8,7 @@ from pathlib import Path
 import uvicorn
 
 from local.model.app import ScriptedModel
-from local.model.scenarios import BUILT_IN, ScenarioError, load
+from local.model.scenarios import BUILT_IN_SCENARIOS, ScenarioError, load
 
 
 def main() -> None:
@@ -28,7 +28,7 @@ def main() -> None:
     if not api_key:
         sys.exit("ANTHROPIC_API_KEY is not set: choose the key that clients of this scripted model must send")
     try:
-        scenarios = load([*options.scenarios, BUILT_IN])
+        scenarios = load([*options.scenarios, BUILT_IN_SCENARIOS])
     except ScenarioError as error:
         sys.exit(str(error))
     uvicorn.run(

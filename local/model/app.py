@@ -23,10 +23,10 @@ from starlette.types import ASGIApp
 
 from local.model.model_ids import MODELS
 from local.model.requests import ApiError, MessagesRequest, invalid, parse_request
-from local.model.responses import Answer, answer
+from local.model.responses import ScriptedResponse, respond
 from local.model.rules import check
 from local.model.scenarios import Fault, Scenario, ScenarioError, StatusFault
-from local.model.stream import Event, EventStream, Usage, cut_short, events, message
+from local.model.stream import Event, EventStream, Usage, events, message, truncate_response
 from local.model.token_usage import PromptCache, input_tokens
 
 ERROR_TYPES = {
@@ -66,7 +66,7 @@ class ScriptedModel:
         assert isinstance(request, MessagesRequest)
         check(request, MODELS)
         try:
-            reply = answer(request, self._scenarios)
+            reply = respond(request, self._scenarios)
         except ScenarioError as error:
             raise invalid(str(error)) from error
         fault = self._next_fault(reply)
@@ -76,7 +76,7 @@ class ScriptedModel:
                 fault.status, ERROR_TYPES.get(fault.status, "api_error"), words, retry_after=fault.retry_after
             )
         if fault in ("refusal", "maxTokens"):
-            reply, fault = cut_short(reply, fault), None
+            reply, fault = truncate_response(reply, fault), None
         tokens = self._cache.count(request)
         usage: Usage = {
             "input_tokens": tokens.fresh,
@@ -84,7 +84,7 @@ class ScriptedModel:
             "cache_read_input_tokens": tokens.cache_read,
             "output_tokens": reply.output_tokens,
         }
-        note(request, reply, tokens.all + reply.output_tokens)
+        log_request(request, reply, tokens.all + reply.output_tokens)
         delay = reply.turn.delay_ms / 1000
         if request.stream:
             return EventStream([*events(reply, request.model, usage)], _request_id(), delay, fault)
@@ -122,7 +122,7 @@ class ScriptedModel:
         if "anthropic-version" not in http.headers:
             raise invalid("anthropic-version: header is required")
 
-    def _next_fault(self, reply: Answer) -> Fault | None:
+    def _next_fault(self, reply: ScriptedResponse) -> Fault | None:
         given = self._faults_given[reply.conversation]
         if given >= len(reply.turn.faults):
             return None
@@ -130,7 +130,7 @@ class ScriptedModel:
         return reply.turn.faults[given]
 
 
-def note(request: MessagesRequest, reply: Answer, tokens: int) -> None:
+def log_request(request: MessagesRequest, reply: ScriptedResponse, tokens: int) -> None:
     """Write down what is charged for: a line of JSON for each answer, whether or not its client gets it.
 
     `conversation` is the digest of its opening, `turn` counts the answers before this one.

@@ -18,7 +18,7 @@ def invalid(message: str) -> ApiError:
     return ApiError(400, "invalid_request_error", message)
 
 
-class Cacheable(BaseModel):
+class CacheableBlock(BaseModel):
     """What may carry a mark that says: keep the prompt up to here."""
 
     model_config = ConfigDict(extra="allow")
@@ -46,7 +46,7 @@ class ImageSource(BaseModel):
         return f"{self.media_type} {hashlib.sha256(self.bytes or b'').hexdigest()[:16]}"
 
 
-class Block(Cacheable):
+class Block(CacheableBlock):
     """One content block of a message, a system prompt or a tool's result; fields by `type`."""
 
     type: str
@@ -89,13 +89,13 @@ class IncomingMessage(BaseModel):
     content: str | list[Block]
 
 
-class Tool(Cacheable):
+class Tool(CacheableBlock):
     name: str = Field(pattern=r"^[a-zA-Z0-9_-]{1,128}$")
     type: str = "custom"
     input_schema: dict[str, JsonValue] | None = None
 
 
-class Setting(BaseModel):
+class ToolChoiceOrThinking(BaseModel):
     """`thinking` or `tool_choice`: a type with a few options."""
 
     model_config = ConfigDict(extra="allow")
@@ -112,8 +112,8 @@ class CountRequest(BaseModel):
     messages: list[IncomingMessage]
     system: str | list[Block] = ""
     tools: list[Tool] = []
-    tool_choice: Setting | None = None
-    thinking: Setting | None = None
+    tool_choice: ToolChoiceOrThinking | None = None
+    thinking: ToolChoiceOrThinking | None = None
     cache_control: dict[str, JsonValue] | None = None
 
     @property

@@ -10,7 +10,7 @@ from pydantic import JsonValue
 
 from local.model.requests import CountRequest, invalid
 from local.model.rules import signature
-from local.model.scenarios import Scenario, StopReason, Turn, choose
+from local.model.scenarios import Scenario, StopReason, Turn, find_scenario
 from local.model.token_usage import count_tokens
 
 LABEL = "[scripted model]"
@@ -19,7 +19,7 @@ ContentBlock = dict[str, JsonValue]
 
 
 @dataclass(frozen=True)
-class Answer:
+class ScriptedResponse:
     id: str
     content: list[ContentBlock]
     stop_reason: StopReason
@@ -32,13 +32,13 @@ class Answer:
         return sum(count_tokens(json.dumps(block)) for block in self.content)
 
 
-def answer(request: CountRequest, scenarios: Sequence[Scenario]) -> Answer:
+def respond(request: CountRequest, scenarios: Sequence[Scenario]) -> ScriptedResponse:
     """Play the turn that is due.  All it takes is read from the request: nothing is remembered."""
     number = sum(turn.role == "assistant" for turn in request.turns)
     prompt = request.first_prompt
     system = request.system_text
-    scenario = choose(scenarios, role_of(system), prompt, request.offered_tools, system)
-    turn = _forced(request, scenario) or scenario.turn(number)
+    scenario = find_scenario(scenarios, role_of(system), prompt, request.offered_tools, system)
+    turn = _forced_turn(request, scenario) or scenario.turn(number)
     conversation = _digest(request.system_text, request.opening, scenario.name, str(number))
     told = [each for past in request.turns for each in past.ids("tool_use")]
     identity = _digest(conversation, *told)  # of its own again where a conversation goes on from its summary
@@ -50,17 +50,17 @@ def answer(request: CountRequest, scenarios: Sequence[Scenario]) -> Answer:
     }
     content: list[ContentBlock] = []
     if turn.thinking and request.thinks:
-        thinking = _labelled(_fill(turn.thinking, values))
+        thinking = _add_label(_fill_placeholders(turn.thinking, values))
         shown = "" if request.thinking and request.thinking.display == "omitted" else thinking
         content.append({"type": "thinking", "thinking": shown, "signature": signature(shown)})
     if turn.text:
-        content.append({"type": "text", "text": _labelled(_fill(turn.text, values))})
+        content.append({"type": "text", "text": _add_label(_fill_placeholders(turn.text, values))})
     for index, call in enumerate(turn.tool_calls):
         use_id = f"toolu_{_digest(identity, str(index))[:24]}"
         filled = _fill_all(dict(call.input), values)
         content.append({"type": "tool_use", "id": use_id, "name": call.name, "input": filled})
     stop_reason = turn.stop_reason or ("tool_use" if turn.tool_calls else "end_turn")
-    return Answer(f"msg_{_digest(identity)[:24]}", content, stop_reason, turn, conversation)
+    return ScriptedResponse(f"msg_{_digest(identity)[:24]}", content, stop_reason, turn, conversation)
 
 
 def role_of(system: str) -> str:
@@ -85,7 +85,7 @@ def slug(line: str) -> str:
     return "-".join(words[:6])[:48].strip("-") or "task"
 
 
-def _forced(request: CountRequest, scenario: Scenario) -> Turn | None:
+def _forced_turn(request: CountRequest, scenario: Scenario) -> Turn | None:
     """With `tool_choice` naming a tool, the last turn that calls it."""
     if request.tool_choice is None or request.tool_choice.type != "tool":
         return None
@@ -96,17 +96,17 @@ def _forced(request: CountRequest, scenario: Scenario) -> Turn | None:
     raise invalid(f"tool_choice: the scripted scenario '{scenario.name}' never calls '{name}'")
 
 
-def _labelled(text: str) -> str:
+def _add_label(text: str) -> str:
     return text if LABEL in text else f"{LABEL} {text}"
 
 
-def _fill(text: str, values: dict[str, str]) -> str:
+def _fill_placeholders(text: str, values: dict[str, str]) -> str:
     return re.sub(r"\{\{\s*(\w+)\s*\}\}", lambda match: values[match.group(1)], text)
 
 
 def _fill_all(value: JsonValue, values: dict[str, str]) -> JsonValue:
     if isinstance(value, str):
-        return _fill(value, values)
+        return _fill_placeholders(value, values)
     if isinstance(value, list):
         return [_fill_all(item, values) for item in value]
     if isinstance(value, dict):

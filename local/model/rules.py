@@ -3,11 +3,16 @@
 import hashlib
 from collections.abc import Callable, Collection
 
-from local.model.requests import ApiError, Cacheable, CountRequest, Message, MessagesRequest, invalid
+from local.model.requests import ApiError, CacheableBlock, CountRequest, Message, MessagesRequest, invalid
 
 ROLES = {"user", "assistant", "system"}
-IMAGES = {"image/jpeg": b"\xff\xd8\xff", "image/png": b"\x89PNG", "image/gif": b"GIF8", "image/webp": b"RIFF"}
-LARGEST_IMAGE = 5 * 1024 * 1024
+IMAGE_SIGNATURES = {
+    "image/jpeg": b"\xff\xd8\xff",
+    "image/png": b"\x89PNG",
+    "image/gif": b"GIF8",
+    "image/webp": b"RIFF",
+}
+MAX_IMAGE_BYTES = 5 * 1024 * 1024
 ANTHROPIC_TOOL_NAMES = {
     "bash_20250124": "bash",
     "text_editor_20250124": "str_replace_editor",
@@ -65,15 +70,15 @@ def _images(request: CountRequest) -> None:
                 continue
             if block.source is None or block.source.type != "base64":
                 raise invalid(f"{where}: Field required")
-            if block.source.media_type not in IMAGES:
-                allowed = ", ".join(f"'{kind}'" for kind in IMAGES)
+            if block.source.media_type not in IMAGE_SIGNATURES:
+                allowed = ", ".join(f"'{kind}'" for kind in IMAGE_SIGNATURES)
                 raise invalid(f"{where}.base64.media_type: Input should be {allowed}")
             data = block.source.bytes
             if not data:
                 raise invalid(f"{where}.base64.data: Input should be a valid base64 string")
-            if len(data) > LARGEST_IMAGE:
+            if len(data) > MAX_IMAGE_BYTES:
                 raise invalid(f"{where}.base64: image exceeds 5 MB maximum: {len(data)} bytes")
-            if not data.startswith(IMAGES[block.source.media_type]):
+            if not data.startswith(IMAGE_SIGNATURES[block.source.media_type]):
                 raise invalid(f"{where}.base64.data: The image does not match its media type")
 
 
@@ -136,7 +141,7 @@ def _thinking(request: CountRequest) -> None:
 
 
 def _cache_marks(request: CountRequest) -> None:
-    blocks: list[Cacheable] = [
+    blocks: list[CacheableBlock] = [
         *request.tools,
         *request.system_blocks,
         *(block for turn in request.turns for block in turn.content),

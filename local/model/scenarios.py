@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, field_validator
 from pydantic.alias_generators import to_camel
 
-BUILT_IN = Path(__file__).parent / "scenario_files"
+BUILT_IN_SCENARIOS = Path(__file__).parent / "scenario_files"
 PLACEHOLDERS = {"prompt", "task", "slug", "images"}
 
 
@@ -117,7 +117,7 @@ def load(directories: Iterable[Path]) -> list[Scenario]:
     return scenarios
 
 
-def choose(
+def find_scenario(
     scenarios: Sequence[Scenario], role: str, prompt: str, offered_tools: set[str], system: str = ""
 ) -> Scenario:
     """The first scenario that fits.  Raises `ScenarioError` when none does (a built-in one always does)."""

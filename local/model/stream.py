@@ -8,7 +8,7 @@ from dataclasses import replace
 from pydantic import JsonValue
 from starlette.types import Receive, Scope, Send
 
-from local.model.responses import LABEL, Answer, ContentBlock
+from local.model.responses import LABEL, ContentBlock, ScriptedResponse
 
 DELTA_CHARACTERS = 48
 PING_SECONDS = 5.0
@@ -24,7 +24,7 @@ Event = dict[str, JsonValue]
 Usage = dict[str, JsonValue]
 
 
-def message(answer: Answer, model: str, usage: Usage) -> Event:
+def message(answer: ScriptedResponse, model: str, usage: Usage) -> Event:
     """The whole answer, as a request without `stream` gets it."""
     return {
         "id": answer.id,
@@ -38,7 +38,7 @@ def message(answer: Answer, model: str, usage: Usage) -> Event:
     }
 
 
-def cut_short(answer: Answer, fault: str) -> Answer:
+def truncate_response(answer: ScriptedResponse, fault: str) -> ScriptedResponse:
     """The answer ended by a `refusal`, or by `maxTokens`: streamed, its last block stops half way."""
     if fault == "refusal":
         content: list[ContentBlock] = [{"type": "text", "text": f"{LABEL} I cannot help with this."}]
@@ -46,7 +46,7 @@ def cut_short(answer: Answer, fault: str) -> Answer:
     return replace(answer, stop_reason="max_tokens")
 
 
-def events(answer: Answer, model: str, usage: Usage) -> Iterator[Event]:
+def events(answer: ScriptedResponse, model: str, usage: Usage) -> Iterator[Event]:
     """Every event of a stream in order; one output token is counted at the start, all of them at the end."""
     start = {**message(answer, model, {**usage, "output_tokens": 1}), "content": [], "stop_reason": None}
     yield {"type": "message_start", "message": start}
@@ -74,15 +74,15 @@ def _block_events(index: int, block: ContentBlock, is_cut: bool) -> Iterator[Eve
 def _deltas(block: ContentBlock) -> list[Event]:
     kind = str(block["type"])
     if kind == "tool_use":
-        pieces = ["", *_pieces(json.dumps(block["input"]))]
+        pieces = ["", *_text_deltas(json.dumps(block["input"]))]
         return [{"type": "input_json_delta", "partial_json": piece} for piece in pieces]
-    deltas: list[Event] = [{"type": f"{kind}_delta", kind: piece} for piece in _pieces(str(block[kind]))]
+    deltas: list[Event] = [{"type": f"{kind}_delta", kind: piece} for piece in _text_deltas(str(block[kind]))]
     if kind == "thinking":
         deltas.append({"type": "signature_delta", "signature": block["signature"]})
     return deltas
 
 
-def _pieces(text: str) -> Iterator[str]:
+def _text_deltas(text: str) -> Iterator[str]:
     return (text[start : start + DELTA_CHARACTERS] for start in range(0, len(text), DELTA_CHARACTERS))
 
 

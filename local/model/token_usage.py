@@ -4,10 +4,10 @@ import hashlib
 from collections import OrderedDict
 from dataclasses import dataclass
 
-from local.model.requests import Cacheable, CountRequest
+from local.model.requests import CacheableBlock, CountRequest
 
 CHARACTERS_PER_TOKEN = 4
-REMEMBERED_PREFIXES = 20_000
+MAX_CACHED_PREFIXES = 20_000
 IMAGE_TOKENS = 1_600
 """Of an image, whatever its size: the largest that is not scaled down takes about as many."""
 
@@ -50,7 +50,7 @@ class PromptCache:
         for prefix in marked:
             self._kept[prefix] = None
             self._kept.move_to_end(prefix)
-        while len(self._kept) > REMEMBERED_PREFIXES:
+        while len(self._kept) > MAX_CACHED_PREFIXES:
             self._kept.popitem(last=False)
         return InputTokens(
             fresh=tokens - max(written, read), cache_read=read, cache_creation=max(written - read, 0)
@@ -72,7 +72,7 @@ def _count(part: str) -> int:
 def _parts(request: CountRequest) -> list[tuple[str, bool]]:
     """Every part of the prompt in cache order, with whether a `cache_control` mark ends there."""
     blocks = [*request.system_blocks, *(block for turn in request.turns for block in turn.content)]
-    items: list[Cacheable] = [*request.tools, *blocks]
+    items: list[CacheableBlock] = [*request.tools, *blocks]
     marks = [item.cache_control is not None for item in items]
     texts = [item.model_dump_json(exclude={"cache_control"}, exclude_none=True) for item in items]
     return list(zip(texts, marks, strict=True))

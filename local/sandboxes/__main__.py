@@ -20,15 +20,15 @@ from typing import NoReturn
 import uvicorn
 from starlette.applications import Starlette
 
-from local.sandboxes.control_plane import ApiKey, Control
-from local.sandboxes.data_plane import Gateway
+from local.sandboxes.control_plane import ApiKey, ControlPlane
+from local.sandboxes.data_plane import DataPlane
 from local.sandboxes.fleet import Fleet
 from local.sandboxes.isolation import cgroups, runtime, self_test
-from local.sandboxes.limits.disk import LOOK_SECONDS, DiskWatch
-from local.sandboxes.limits.memory import watch_memory
+from local.sandboxes.limits.disk import COUNT_TIMEOUT_SECONDS, DiskWatch
+from local.sandboxes.limits.memory import enforce_memory_limits
 from local.sandboxes.limits.size import DISK_MB
 from local.sandboxes.network.egress import LOOPBACK
-from local.sandboxes.sandbox import House
+from local.sandboxes.sandbox import SandboxDefaults
 
 log = logging.getLogger("local.sandboxes")
 
@@ -41,7 +41,7 @@ def allowed_port(text: str) -> int:
     return int(port)
 
 
-def arguments() -> argparse.Namespace:
+def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m local.sandboxes", description="E2B's protocol over bubblewrap."
     )
@@ -53,13 +53,13 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--disk-look-seconds",
         type=int,
-        default=LOOK_SECONDS,
+        default=COUNT_TIMEOUT_SECONDS,
         help="how long counting the files of one sandbox may take; a slow disk needs more",
     )
     return parser.parse_args()
 
 
-def enter(data: Path) -> int:
+def lock_data_directory(data: Path) -> int:
     """Change into the data directory and hold its lock; returns its descriptor. Exits if it is taken."""
     data.mkdir(mode=0o700, parents=True, exist_ok=True)
     os.chdir(data)
@@ -72,7 +72,7 @@ def enter(data: Path) -> int:
     return lock
 
 
-def leave_terminal() -> None:
+def detach_terminal() -> None:
     """Give up the terminal this was started from: a program in a sandbox could type into it."""
     try:
         terminal = os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY)
@@ -84,15 +84,15 @@ def leave_terminal() -> None:
     os.close(terminal)
 
 
-def app(fleet: Fleet, api_key: str, disk: DiskWatch, *, limits_memory: bool) -> Gateway:
+def app(fleet: Fleet, api_key: str, disk: DiskWatch, *, limits_memory: bool) -> DataPlane:
     """`limits_memory`: whether control groups do."""
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         await fleet.restore()
-        watches = [_watch("clock", fleet.watch_the_clock()), _watch("disk", disk.run())]
+        watches = [_start_watch("clock", fleet.watch_the_clock()), _start_watch("disk", disk.run())]
         if not limits_memory:
-            watches.append(_watch("memory", watch_memory(fleet.boxes)))
+            watches.append(_start_watch("memory", enforce_memory_limits(fleet.boxes)))
         try:
             yield
         finally:
@@ -100,23 +100,23 @@ def app(fleet: Fleet, api_key: str, disk: DiskWatch, *, limits_memory: bool) -> 
                 watch.cancel()
             await fleet.halt()
 
-    return Gateway(ApiKey(Control(fleet).app(lifespan), api_key), fleet)
+    return DataPlane(ApiKey(ControlPlane(fleet).app(lifespan), api_key), fleet)
 
 
-def _watch(name: str, watching: Coroutine[object, object, NoReturn]) -> asyncio.Task[NoReturn]:
+def _start_watch(name: str, watching: Coroutine[object, object, NoReturn]) -> asyncio.Task[NoReturn]:
     """A watch at work, which has no end but a fault of ours."""
     task = asyncio.create_task(watching, name=f"the watch on the {name}")
-    task.add_done_callback(_report_end)
+    task.add_done_callback(_log_watch_failure)
     return task
 
 
-def _report_end(watch: asyncio.Task[NoReturn]) -> None:
+def _log_watch_failure(watch: asyncio.Task[NoReturn]) -> None:
     if not watch.cancelled():
         log.critical("%s has failed: restart the server", watch.get_name(), exc_info=watch.exception())
 
 
 def main() -> None:
-    options = arguments()
+    options = parse_arguments()
     api_key = os.environ.pop("E2B_API_KEY", "")
     if not api_key:
         sys.exit("E2B_API_KEY is not set: give the API key that clients of this server will use")
@@ -124,23 +124,23 @@ def main() -> None:
         level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr
     )
     logging.getLogger("httpx").setLevel(logging.WARNING)
-    leave_terminal()
-    enter(options.data)
+    detach_terminal()
+    lock_data_directory(options.data)
     files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))  # a few per sandbox and two per connection
     runtime.prepare()
     try:
         self_test.run()
-    except self_test.NoWalls as error:
+    except self_test.IsolationUnavailable as error:
         sys.exit(str(error))
-    groups = cgroups.parent()
+    groups = cgroups.find_parent()
     log.info(
         "limits of sandboxes: %s",
         f"control groups below {groups}"
         if groups
         else "no control group is writable: by process, and a watch",
     )
-    fleet = Fleet(House(options.allow, options.disk_mb, groups))
+    fleet = Fleet(SandboxDefaults(options.allow, options.disk_mb, groups))
     disk = DiskWatch(fleet.boxes, options.disk_look_seconds)
     uvicorn.run(
         app(fleet, api_key, disk, limits_memory=groups is not None),

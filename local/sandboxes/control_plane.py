@@ -14,7 +14,7 @@ from local.sandboxes.faults import NewFaults
 from local.sandboxes.fleet import Fleet, NewSandbox, SandboxNotFound
 from local.sandboxes.limits.size import size_of
 from local.sandboxes.records import Record, iso
-from local.sandboxes.sandbox import BootFailed, Gone
+from local.sandboxes.sandbox import BootFailed, SandboxGone
 
 ENVD_VERSION = "0.6.4"  # the protocol envd speaks; the SDK decides by it what it may ask for
 _NO_CONTENT = Response(status_code=204)
@@ -59,7 +59,7 @@ class ApiKey:
         await self._app(scope, receive, send)
 
 
-class Control:
+class ControlPlane:
     def __init__(self, fleet: Fleet) -> None:
         self._fleet = fleet
 
@@ -79,7 +79,7 @@ class Control:
             ],
             exception_handlers={
                 SandboxNotFound: lambda _, error: _error(404, str(error)),
-                Gone: lambda _, error: _error(404, "the sandbox was killed meanwhile"),
+                SandboxGone: lambda _, error: _error(404, "the sandbox was killed meanwhile"),
                 BootFailed: lambda _, error: _error(500, str(error)),
                 ValidationError: lambda _, error: _error(400, str(error)),
             },
@@ -91,7 +91,7 @@ class Control:
     async def create(self, request: Request) -> Response:
         new = NewSandbox.model_validate_json(await request.body())
         record = await self._fleet.create(new, request.headers.get("idempotency-key"))
-        return JSONResponse(_created(record), 201)
+        return JSONResponse(_created_shape(record), 201)
 
     async def list(self, request: Request) -> Response:
         """Pages by offset: a sandbox created or killed between two pages shifts the next one."""
@@ -121,7 +121,7 @@ class Control:
         box.record.extend(wish.timeout, shorten=resumed)
         box.record.save()
         await box.transport()
-        return JSONResponse(_created(box.record), 201 if resumed else 200)
+        return JSONResponse(_created_shape(box.record), 201 if resumed else 200)
 
     async def kill(self, request: Request) -> Response:
         await self._fleet.delete(request.path_params["id"])
@@ -149,7 +149,7 @@ class Control:
     def _detail(self, record: Record) -> dict[str, object]:
         size = size_of(record.metadata, self._fleet.disk_mb)
         return {
-            **_created(record),
+            **_created_shape(record),
             "startedAt": iso(record.started_at),
             "endAt": iso(record.end_at),
             "state": record.state,
@@ -161,7 +161,7 @@ class Control:
         }
 
 
-def _created(record: Record) -> dict[str, str | None]:
+def _created_shape(record: Record) -> dict[str, str | None]:
     return {
         "templateID": record.template_id,
         "sandboxID": record.sandbox_id,

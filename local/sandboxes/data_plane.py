@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from local.sandboxes.fleet import Fleet, SandboxNotFound
-from local.sandboxes.sandbox import BootFailed, Box, Gone
+from local.sandboxes.sandbox import BootFailed, Sandbox, SandboxGone
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +23,7 @@ _PREVIEW = re.compile(r"(\d{1,5})-([A-Za-z0-9_]+)\.")
 _HOP_BY_HOP = frozenset({b"connection", b"keep-alive", b"transfer-encoding", b"host"})
 
 
-class Gateway:
+class DataPlane:
     """Sends requests for a sandbox to it, and every other to the control plane."""
 
     def __init__(self, control: ASGIApp, fleet: Fleet) -> None:
@@ -67,21 +67,21 @@ class Gateway:
             if box.faults.is_unreachable:
                 return _unavailable(sandbox_id, "The sandbox is running but port is not open")
             incoming = await _send(box, outgoing)
-        except (SandboxNotFound, Gone):
+        except (SandboxNotFound, SandboxGone):
             return _unavailable(sandbox_id, "The sandbox was not found")
         except ClientDisconnect:
             return Response(status_code=499)
         except (BootFailed, httpx.TransportError) as error:
             return _unavailable(sandbox_id, f"The sandbox did not answer: {error}")
         headers = [(name, value) for name, value in incoming.headers.raw if name.lower() not in _HOP_BY_HOP]
-        return _Relayed(incoming, headers)
+        return _ProxiedResponse(incoming, headers)
 
 
-class _Relayed(StreamingResponse):
+class _ProxiedResponse(StreamingResponse):
     """Passes a response on as it comes. When the sandbox goes away in the middle, so does the connection."""
 
     def __init__(self, incoming: httpx.Response, headers: list[tuple[bytes, bytes]]) -> None:
-        super().__init__(_body(incoming), incoming.status_code)
+        super().__init__(_stream_body(incoming), incoming.status_code)
         self.raw_headers = headers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -91,7 +91,7 @@ class _Relayed(StreamingResponse):
             log.info("a stream was cut, its sandbox went away: %s", error)
 
 
-async def _body(incoming: httpx.Response) -> AsyncIterator[bytes]:
+async def _stream_body(incoming: httpx.Response) -> AsyncIterator[bytes]:
     try:
         async for chunk in incoming.aiter_raw():
             yield chunk
@@ -99,7 +99,7 @@ async def _body(incoming: httpx.Response) -> AsyncIterator[bytes]:
         await incoming.aclose()
 
 
-async def _send(box: Box, request: httpx.Request) -> httpx.Response:
+async def _send(box: Sandbox, request: httpx.Request) -> httpx.Response:
     """Send to envd; once more where it has just died, so that nothing of the request has left yet."""
     transport = await box.transport()
     try:

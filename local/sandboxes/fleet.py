@@ -11,13 +11,13 @@ from pydantic import BaseModel, Field
 
 from local.sandboxes.faults import NewFaults
 from local.sandboxes.isolation import users
-from local.sandboxes.network.policy import Network, reach_of
-from local.sandboxes.records import TRASH, Record, load, remove_tree
-from local.sandboxes.sandbox import BootFailed, Box, Gone, House
+from local.sandboxes.network.policy import Network, policy_of
+from local.sandboxes.records import TRASH, Record, load_records, remove_tree
+from local.sandboxes.sandbox import BootFailed, Sandbox, SandboxDefaults, SandboxGone
 
 log = logging.getLogger(__name__)
 
-_TICK = 0.25  # seconds between two looks at the clock
+_EXPIRY_CHECK_SECONDS = 0.25  # seconds between two looks at the clock
 
 
 class NewSandbox(BaseModel):
@@ -39,10 +39,10 @@ class SandboxNotFound(Exception):
 
 
 class Fleet:
-    def __init__(self, house: House) -> None:
+    def __init__(self, house: SandboxDefaults) -> None:
         self._house = house
-        self._boxes: dict[str, Box] = {}
-        self._dying: dict[str, Box] = {}
+        self._boxes: dict[str, Sandbox] = {}
+        self._dying: dict[str, Sandbox] = {}
         """Killed, but not dead yet (see `faults`)."""
         self._ending: set[asyncio.Task[None]] = set()
 
@@ -55,8 +55,8 @@ class Fleet:
         """Bring back what an earlier server left. Each boots with the first request to it, from its files."""
         for leftover in TRASH.glob("*"):
             await remove_tree(leftover)
-        for record in load():
-            self._boxes[record.sandbox_id] = Box(record, self._house)
+        for record in load_records():
+            self._boxes[record.sandbox_id] = Sandbox(record, self._house)
         log.info("%d sandboxes restored", len(self._boxes))
 
     async def create(self, new: NewSandbox, idempotency_key: str | None) -> Record:
@@ -71,7 +71,7 @@ class Fleet:
         )
         if box is None:
             uid = users.free_id({it.record.uid for it in self.boxes()})
-            box = Box(_record(new, idempotency_key, uid), self._house)
+            box = Sandbox(_record(new, idempotency_key, uid), self._house)
             box.furnish()
             self._boxes[box.record.sandbox_id] = box
         try:
@@ -81,25 +81,25 @@ class Fleet:
             raise
         return box.record
 
-    def find(self, sandbox_id: str) -> Box:
+    def find(self, sandbox_id: str) -> Sandbox:
         """Raises SandboxNotFound."""
         try:
             return self._boxes[sandbox_id]
         except KeyError:
             raise SandboxNotFound(sandbox_id) from None
 
-    def look_up(self, sandbox_id: str) -> Box:
+    def look_up(self, sandbox_id: str) -> Sandbox:
         """The same for the control plane, where a fault may hide it."""
         box = self.find(sandbox_id)
         if box.faults.hides():
             raise SandboxNotFound(sandbox_id)
         return box
 
-    def reach(self, sandbox_id: str) -> Box:
+    def reach(self, sandbox_id: str) -> Sandbox:
         """The same for the data plane, which reaches it until it is dead."""
         return self._dying.get(sandbox_id) or self.find(sandbox_id)
 
-    def boxes(self) -> list[Box]:
+    def boxes(self) -> list[Sandbox]:
         """All of them, also those that are dying."""
         return [*self._boxes.values(), *self._dying.values()]
 
@@ -124,7 +124,7 @@ class Fleet:
     async def watch_the_clock(self) -> NoReturn:
         """End or pause each sandbox when its time is over."""
         while True:
-            await asyncio.sleep(_TICK)
+            await asyncio.sleep(_EXPIRY_CHECK_SECONDS)
             now = time.time()
             for box in [
                 it for it in self._boxes.values() if it.record.state == "running" and it.record.end_at <= now
@@ -137,7 +137,7 @@ class Fleet:
         dying = [box.delete() for box in self._dying.values()]
         await asyncio.gather(*halting, *dying)
 
-    async def _expire(self, box: Box) -> None:
+    async def _expire(self, box: Sandbox) -> None:
         try:
             if box.record.auto_pause:
                 await box.pause(memory=box.record.auto_pause_memory)
@@ -145,7 +145,7 @@ class Fleet:
                 await self._drop(box)
         except OSError:
             log.exception("sandbox %s could not be ended", box.record.sandbox_id)
-        except Gone:
+        except SandboxGone:
             log.debug("sandbox %s was ended by a client at the same time", box.record.sandbox_id)
 
     def _later(self, ending: Coroutine[object, object, None]) -> None:
@@ -153,12 +153,12 @@ class Fleet:
         self._ending.add(task)
         task.add_done_callback(self._ending.discard)
 
-    async def _die(self, box: Box, seconds: float) -> None:
+    async def _die(self, box: Sandbox, seconds: float) -> None:
         await asyncio.sleep(seconds)
         self._dying.pop(box.record.sandbox_id, None)
         await box.delete()
 
-    async def _drop(self, box: Box) -> None:
+    async def _drop(self, box: Sandbox) -> None:
         self._boxes.pop(box.record.sandbox_id, None)
         await box.delete()
 
@@ -171,7 +171,7 @@ def _record(new: NewSandbox, idempotency_key: str | None, uid: int) -> Record:
         metadata=new.metadata,
         envs=new.envs,
         uid=uid,
-        reach=reach_of(new.allow_internet_access, new.network),
+        reach=policy_of(new.allow_internet_access, new.network),
         auto_pause=new.auto_pause,
         auto_pause_memory=new.auto_pause_memory,
         idempotency_key=idempotency_key,

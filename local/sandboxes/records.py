@@ -11,7 +11,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field, ValidationError
 
-from local.sandboxes.network.policy import Reach
+from local.sandboxes.network.policy import NetworkPolicy
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ class Record(BaseModel):
     envs: dict[str, str] = Field(repr=False)
     uid: int
     """The user of the host that it runs as and its files belong to."""
-    reach: Reach
+    reach: NetworkPolicy
     auto_pause: bool
     auto_pause_memory: bool
     idempotency_key: str | None
@@ -70,7 +70,7 @@ class Record(BaseModel):
         return self.directory.rename(TRASH / self.sandbox_id)
 
 
-def load() -> Iterator[Record]:
+def load_records() -> Iterator[Record]:
     """The records of all sandboxes; what cannot be read is named in the log and left as it is."""
     for directory in sorted(SANDBOXES.glob("*")):
         try:

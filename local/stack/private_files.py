@@ -21,7 +21,7 @@ def write_private(path: Path, text: str) -> None:
         draft.unlink(missing_ok=True)
 
 
-def secret(path: Path, generate: Callable[[], str] = lambda: secrets.token_urlsafe(32)) -> str:
+def read_or_create_secret(path: Path, generate: Callable[[], str] = lambda: secrets.token_urlsafe(32)) -> str:
     """The secret kept in a file, made up on first use."""
     try:
         return path.read_text(encoding="utf-8").strip()

@@ -12,8 +12,8 @@ from pathlib import Path
 import psutil
 from pydantic import BaseModel, ConfigDict
 
-ROOT = Path(__file__).parents[2]
-INHERITED = (
+REPOSITORY_ROOT = Path(__file__).parents[2]
+INHERITED_VARIABLES = (
     "PATH",
     "HOME",
     "USER",
@@ -27,7 +27,7 @@ INHERITED = (
 )
 
 
-_ENDS: dict[int, int] = {}
+_EXIT_CODES: dict[int, int] = {}
 """How children of this process ended, by number: the kernel tells their parent, once."""
 
 
@@ -35,7 +35,7 @@ class StartError(Exception):
     """A part that did not start; the message names the part, the reason and its log."""
 
 
-class Identity(BaseModel):
+class ProcessIdentity(BaseModel):
     """A process by number and start time: a number used again by another process is not the same identity."""
 
     model_config = ConfigDict(frozen=True)
@@ -44,7 +44,7 @@ class Identity(BaseModel):
     """Seconds since the epoch, as the kernel counts them."""
 
     @classmethod
-    def of(cls, pid: int) -> "Identity | None":
+    def of(cls, pid: int) -> "ProcessIdentity | None":
         """The process that has this number now; None if there is none, or only its remains."""
         with suppress(psutil.NoSuchProcess):
             process = psutil.Process(pid)
@@ -65,14 +65,14 @@ class Identity(BaseModel):
         with suppress(ChildProcessError):
             waited, status = os.waitpid(self.pid, os.WNOHANG)  # a child that ended is gone once waited for
             if waited == self.pid:
-                _ENDS[self.pid] = os.waitstatus_to_exitcode(status)
-        now = Identity.of(self.pid)
+                _EXIT_CODES[self.pid] = os.waitstatus_to_exitcode(status)
+        now = ProcessIdentity.of(self.pid)
         return now is not None and abs(now.started - self.started) < 1.0
 
     @property
     def last_words(self) -> str:
         """How it ended, where that is known: to whoever started it."""
-        code = _ENDS.get(self.pid)
+        code = _EXIT_CODES.get(self.pid)
         if code is None:
             return "ended"
         return f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"
@@ -89,7 +89,7 @@ class Identity(BaseModel):
         if not await self.ended(patience):
             self.send(signal.SIGKILL)
             await self.ended(5.0)
-        for orphan in _session(self):
+        for orphan in _session_members(self):
             orphan.send(signal.SIGKILL)
 
     async def ended(self, patience: float) -> bool:
@@ -101,13 +101,13 @@ class Identity(BaseModel):
         return True
 
 
-def spawn(command: list[str], environment: Mapping[str, str], log: Path) -> Identity:
+def spawn(command: list[str], environment: Mapping[str, str], log: Path) -> ProcessIdentity:
     """Start a process in a session of its own; its output is appended to `log` (mode 0600).
 
     `environment` is added to a short list of inherited variables: a part sees no secret that is not its own.
     Raises `StartError` when the program is not there.
     """
-    inherited = {name: os.environ[name] for name in INHERITED if name in os.environ}
+    inherited = {name: os.environ[name] for name in INHERITED_VARIABLES if name in os.environ}
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
     actions = [
         (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
@@ -125,8 +125,8 @@ def spawn(command: list[str], environment: Mapping[str, str], log: Path) -> Iden
         )
     except OSError as error:
         raise StartError(f"{command[0]} cannot be started: {error.strerror}") from error
-    _ENDS.pop(pid, None)
-    return Identity.of(pid) or Identity(pid=pid, started=0.0)
+    _EXIT_CODES.pop(pid, None)
+    return ProcessIdentity.of(pid) or ProcessIdentity(pid=pid, started=0.0)
 
 
 def python(module: str, *arguments: str) -> list[str]:
@@ -136,7 +136,7 @@ def python(module: str, *arguments: str) -> list[str]:
 
 def python_environment() -> dict[str, str]:
     """What `python` needs to find this checkout, and the packages where this process finds them."""
-    paths = [str(ROOT), os.environ.get("PYTHONPATH", "")]
+    paths = [str(REPOSITORY_ROOT), os.environ.get("PYTHONPATH", "")]
     path = os.pathsep.join(path for path in paths if path)
     return {"PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}
 
@@ -152,11 +152,11 @@ def tail(log: Path, lines: int = 12) -> str:
     return "\n".join(written[-lines:]) or "(the log is empty)"
 
 
-def _session(leader: Identity) -> Iterable[Identity]:
+def _session_members(leader: ProcessIdentity) -> Iterable[ProcessIdentity]:
     """Processes left in a stopped leader's session."""
     for process in psutil.process_iter():
         with suppress(ProcessLookupError, psutil.NoSuchProcess, PermissionError):
             if os.getsid(process.pid) == leader.pid and process.pid != leader.pid:
-                identity = Identity.of(process.pid)
+                identity = ProcessIdentity.of(process.pid)
                 if identity is not None and identity.started >= leader.started - 1.0:
                     yield identity

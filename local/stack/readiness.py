@@ -10,19 +10,24 @@ from typing import Final
 
 import httpx
 
-from local.stack.process import Identity, StartError, tail
+from local.stack.process import ProcessIdentity, StartError, tail
 
-START_SECONDS: Final = 180.0
+START_TIMEOUT_SECONDS: Final = 180.0
 """How long a part may take to answer, as long as its process lives: a busy host is slow."""
-Accept = Callable[[httpx.Response], bool]
+ResponsePredicate = Callable[[httpx.Response], bool]
 
 
-def has_status(status: int) -> Accept:
+def has_status(status: int) -> ResponsePredicate:
     return lambda answer: answer.status_code == status
 
 
 async def wait_for_http(
-    name: str, url: str, accept: Accept, identity: Identity, log: Path, patience: float = START_SECONDS
+    name: str,
+    url: str,
+    accept: ResponsePredicate,
+    identity: ProcessIdentity,
+    log: Path,
+    patience: float = START_TIMEOUT_SECONDS,
 ) -> None:
     """Ask `url` until `accept` likes the answer.  Raises `StartError` when process or patience (s) ends."""
     no_certificates = ssl.SSLContext(
@@ -39,7 +44,7 @@ async def wait_for_http(
 
 
 async def wait_for(
-    name: str, is_ready: Callable[[], Awaitable[bool]], identity: Identity, log: Path, patience: float
+    name: str, is_ready: Callable[[], Awaitable[bool]], identity: ProcessIdentity, log: Path, patience: float
 ) -> None:
     deadline = time.monotonic() + patience
     while not await is_ready():

@@ -13,11 +13,11 @@ from pydantic.alias_generators import to_camel
 
 from local.stack.plan import PARTS
 from local.stack.private_files import write_private
-from local.stack.process import Identity, StartError
+from local.stack.process import ProcessIdentity, StartError
 
-_PRIVATE: Final = ("keys", "logs", "temporal")
+_PRIVATE_DIRECTORIES: Final = ("keys", "logs", "temporal")
 """Directories of a stack whose files are for its owner only."""
-AGAIN_AND_AGAIN = 3
+HOPELESS_AFTER_RESTARTS = 3
 """Restarts in a row after which a part is shown as one that keeps dying."""
 
 
@@ -37,17 +37,17 @@ class Restarts(BaseModel):
     @property
     def is_hopeless(self) -> bool:
         """Whether it dies again and again: starting it once more will hardly help."""
-        return self.in_a_row >= AGAIN_AND_AGAIN
+        return self.in_a_row >= HOPELESS_AFTER_RESTARTS
 
 
 class State(BaseModel):
     """`state.json`: ports of the last start, the parts' processes, and the command that watches over them."""
 
     ports: dict[str, int] = {}
-    parts: dict[str, Identity] = {}
+    parts: dict[str, ProcessIdentity] = {}
     restarts: dict[str, Restarts] = {}
     """Of the parts that died under the watch."""
-    supervisor: Identity | None = None
+    supervisor: ProcessIdentity | None = None
 
     @property
     def is_watched(self) -> bool:
@@ -70,7 +70,7 @@ class State(BaseModel):
     def write(self, directory: Path) -> None:
         write_private(directory / "state.json", self.model_dump_json(indent=2))
 
-    def alive(self) -> dict[str, Identity]:
+    def alive(self) -> dict[str, ProcessIdentity]:
         return {name: identity for name, identity in self.parts.items() if identity.is_alive}
 
 
@@ -119,12 +119,12 @@ def make_private(directory: Path) -> None:
                     f"of its own, or close this one with `chmod 700 {directory}`"
                 )
             directory.chmod(0o700)
-        for name in _PRIVATE:
+        for name in _PRIVATE_DIRECTORIES:
             (directory / name).mkdir(exist_ok=True, mode=0o700)
             (directory / name).chmod(0o700)
         for path in [
             *directory.iterdir(),
-            *(path for name in _PRIVATE for path in (directory / name).iterdir()),
+            *(path for name in _PRIVATE_DIRECTORIES for path in (directory / name).iterdir()),
         ]:
             if path.is_file() and not path.is_symlink():
                 path.chmod(0o600)
@@ -132,12 +132,12 @@ def make_private(directory: Path) -> None:
         raise StartError(f"{directory} cannot be made private: {error.filename} is another user's") from error
 
 
-def pids(parts: dict[str, Identity]) -> dict[str, int | None]:
+def pids(parts: dict[str, ProcessIdentity]) -> dict[str, int | None]:
     return {name: parts[name].pid if name in parts else None for name in PARTS}
 
 
 @contextmanager
-def locked(directory: Path) -> Iterator[bool]:
+def lock_stack(directory: Path) -> Iterator[bool]:
     """Hold the stack's lock, as long as this process lives; False when another command holds it."""
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     descriptor = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

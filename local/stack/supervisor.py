@@ -12,58 +12,58 @@ from pathlib import Path
 
 import psutil
 
-from local.stack import parts as starting
+from local.stack import parts
 from local.stack.parts import Part
-from local.stack.plan import MARK, Plan, choose_ports
-from local.stack.process import Identity, StartError, tail
+from local.stack.plan import STACK_VARIABLE, Plan, choose_ports
+from local.stack.process import ProcessIdentity, StartError, tail
 from local.stack.state import Restarts, StackFile, State, make_private, pids
 
 APPLICATION = ("worker", "api")
-FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
+MIN_RESTART_DELAY_SECONDS, MAX_RESTART_DELAY_SECONDS = 1.0, 60.0
 """Seconds before a part that died is started again; the pause doubles from one restart to the next."""
-HEALTHY = 300.0
+STABLE_AFTER_SECONDS = 300.0
 """A part that lived so many seconds starts again after the shortest pause."""
-LOG_TAIL = 5
+LOG_TAIL_LINES = 5
 """Lines of its log that are remembered of a part that died."""
 
-Report = Callable[[str, str, str], None]
+ProgressCallback = Callable[[str, str, str], None]
 """Told of every change: part, state (`starting ready stopping stopped died failed`), detail."""
 
 
-def pause_before(restart: int) -> float:
+def restart_delay(restart: int) -> float:
     """Seconds before the `restart`-th start in a row of a part that dies again and again, counted from 1."""
-    return min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** (restart - 1))
+    return min(MAX_RESTART_DELAY_SECONDS, MIN_RESTART_DELAY_SECONDS * 2.0 ** (restart - 1))
 
 
 @dataclass(frozen=True)
-class Prepared:
+class PreparedProject:
     """What the rows of a new stack are: the project to work in and a key for it."""
 
     project_id: str
     api_key: str
 
 
-Prepare = Callable[[Plan, str], Awaitable[Prepared]]
+Prepare = Callable[[Plan, str], Awaitable[PreparedProject]]
 """Brings the database at that address up to date and makes the first project; harmless when repeated."""
 
 
 class Stack:
-    """The parts of one plan.  Hold `local.stack.state.locked` while you use it.
+    """The parts of one plan.  Hold `local.stack.state.lock_stack` while you use it.
 
     prepare: runs between PostgreSQL and the API; without it neither API nor worker is started.
     """
 
-    def __init__(self, plan: Plan, prepare: Prepare | None, report: Report) -> None:
+    def __init__(self, plan: Plan, prepare: Prepare | None, report: ProgressCallback) -> None:
         self.plan, self._prepare, self.report = plan, prepare, report
         self._state = State.read(plan.directory)
         self._state.ports = dict(plan.ports)
-        makers = {name: make for name, make in starting.INFRASTRUCTURE.items() if plan.is_embedded(name)}
+        makers = {name: make for name, make in parts.INFRASTRUCTURE.items() if plan.is_embedded(name)}
         self._parts: dict[str, Part] = {name: make(plan) for name, make in makers.items()}
 
     @property
     def is_running(self) -> bool:
         """Whether every part that this plan has is alive."""
-        wanted = {*self._parts, *(starting.APPLICATION if self._prepare is not None else ())}
+        wanted = {*self._parts, *(parts.APPLICATION if self._prepare is not None else ())}
         return wanted <= self._state.alive().keys()
 
     async def start(self) -> StackFile | None:
@@ -76,7 +76,7 @@ class Stack:
         self._write()
         infrastructure = dict(self._parts)
         first = infrastructure.pop("postgres", None)
-        prepared: Prepared | None = None
+        prepared: PreparedProject | None = None
         try:
             async with asyncio.TaskGroup() as group:
                 for part in infrastructure.values():
@@ -85,12 +85,12 @@ class Stack:
                     await self._start(first)
                 if self._prepare is not None:
                     self.report("database", "starting", "migrations and the first project")
-                    prepared = await self._prepare(self.plan, starting.database_url(self.plan))
+                    prepared = await self._prepare(self.plan, parts.database_url(self.plan))
                     self.report("database", "ready", "")
             if prepared is None:
                 return None
             async with asyncio.TaskGroup() as group:
-                for name, make in starting.APPLICATION.items():
+                for name, make in parts.APPLICATION.items():
                     self._parts[name] = make(self.plan)
                     group.create_task(self._start(self._parts[name]))
         except BaseExceptionGroup as failures:
@@ -103,7 +103,7 @@ class Stack:
 
     async def watch(self) -> None:
         """Start again every part that dies, until cancelled."""
-        self._state.supervisor = Identity.of(os.getpid())
+        self._state.supervisor = ProcessIdentity.of(os.getpid())
         self._state.restarts = {}
         self._write()
         async with asyncio.TaskGroup() as group:
@@ -114,9 +114,9 @@ class Stack:
         """Stop everything: what asks first, then what is asked; then whatever a killed part left behind."""
         names = [name for name in self._state.parts if name in APPLICATION]
         await asyncio.gather(*(self._stop(name) for name in names))
-        others = {*self._state.parts, *starting.INFRASTRUCTURE} - {*names}
+        others = {*self._state.parts, *parts.INFRASTRUCTURE} - {*names}
         await asyncio.gather(*(self._stop(name) for name in others))
-        await _sweep(self.plan.directory)
+        await _kill_leftovers(self.plan.directory)
         self._state = State(ports=self._state.ports)
         self._write()
         (self.plan.directory / "stack.json").unlink(missing_ok=True)
@@ -140,7 +140,7 @@ class Stack:
             process, since = self._state.parts[part.name], time.monotonic()
             await process.ended(math.inf)
             restarts = self._died(part, process, time.monotonic() - since)
-            pause = pause_before(restarts.in_a_row)
+            pause = restart_delay(restarts.in_a_row)
             self.report(part.name, "died", f"{restarts.last_exit}; starting it again in {pause:g} s")
             await asyncio.sleep(pause)
             try:
@@ -149,15 +149,15 @@ class Stack:
                 await self._state.parts[part.name].stop(part.stop_signal, part.stop_patience)
             self._refresh_pids()
 
-    def _died(self, part: Part, process: Identity, lived: float) -> Restarts:
+    def _died(self, part: Part, process: ProcessIdentity, lived: float) -> Restarts:
         """Note the death of a part that had lived for so many seconds."""
         before = self._state.restarts.get(part.name)
         restarts = Restarts(
             count=(before.count if before else 0) + 1,
-            in_a_row=(before.in_a_row if before and lived < HEALTHY else 0) + 1,
+            in_a_row=(before.in_a_row if before and lived < STABLE_AFTER_SECONDS else 0) + 1,
             last_exit=process.last_words,
             died_at=time.time(),
-            log_tail=tail(part.log, LOG_TAIL),
+            log_tail=tail(part.log, LOG_TAIL_LINES),
         )
         self._state.restarts[part.name] = restarts
         self._write()
@@ -182,8 +182,8 @@ class Stack:
         if file is not None:
             file.model_copy(update={"pids": pids(self._state.parts)}).write(self.plan.directory)
 
-    def _write_stack_file(self, prepared: Prepared) -> StackFile:
-        settings = {**self.plan.environment, **self.plan.settings(starting.database_url(self.plan))}
+    def _write_stack_file(self, prepared: PreparedProject) -> StackFile:
+        settings = {**self.plan.environment, **self.plan.settings(parts.database_url(self.plan))}
         file = StackFile(
             api_url=self.plan.url("api"),
             api_key=prepared.api_key,
@@ -214,12 +214,12 @@ def make_plan(
     return Plan(directory, ports, environment, scenarios)
 
 
-async def _sweep(directory: Path) -> None:
+async def _kill_leftovers(directory: Path) -> None:
     """Kill what killed parts left behind: processes that carry this stack's mark."""
     for process in psutil.process_iter():
         with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
-            if process.pid != os.getpid() and process.environ().get(MARK) == str(directory):
-                identity = Identity.of(process.pid)
+            if process.pid != os.getpid() and process.environ().get(STACK_VARIABLE) == str(directory):
+                identity = ProcessIdentity.of(process.pid)
                 if identity is not None:
                     await identity.stop(patience=2.0)
 

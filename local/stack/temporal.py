@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 
 from local.stack.ports import LOOPBACK
-from local.stack.process import Identity, StartError, spawn
+from local.stack.process import ProcessIdentity, StartError, spawn
 from local.stack.readiness import wait_for_http
 
 NAMESPACE = "default"
@@ -64,7 +64,7 @@ class Temporal:
     def ui_url(self) -> str:
         return f"http://{LOOPBACK}:{self.ui_port}"
 
-    def spawn(self) -> Identity:
+    def spawn(self) -> ProcessIdentity:
         self._directory.mkdir(parents=True, exist_ok=True)
         return spawn(self.command(), self._environment, self.log)
 
@@ -79,13 +79,13 @@ class Temporal:
             options += [word for name, value in values.items() for word in (flag, f"{name}={value}")]
         return [executable(), "server", "start-dev", *options]
 
-    async def start(self, patience: float = 60.0) -> Identity:
+    async def start(self, patience: float = 60.0) -> ProcessIdentity:
         """Start the server and wait until it is ready.  Raises `StartError` when it ends or is not."""
         identity = self.spawn()
         await self.ready(identity, patience)
         return identity
 
-    async def ready(self, identity: Identity, patience: float = 60.0) -> None:
+    async def ready(self, identity: ProcessIdentity, patience: float = 60.0) -> None:
         """Wait for the namespace's search attributes; asked through the Web UI, so that it is up too."""
         url = f"{self.ui_url}/api/v1/namespaces/{NAMESPACE}/search-attributes"
         await wait_for_http("Temporal", url, _has_search_attributes, identity, self.log, patience)

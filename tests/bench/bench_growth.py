@@ -23,16 +23,16 @@ from activities.reconcile.checks import checks
 from activities.trash.retention import TrashRetention
 from kit.ids import lowest_id
 from models.base import now
-from tests.support.installation import Site, opened
+from tests.support.installation import Installation, open_installation
 from tests.support.outcomes import outcome_of
-from tests.support.scenarios import bash, create, finish, scripted
-from tests.support.stack import running
+from tests.support.scenarios import bash, create, finish, register_scenario
+from tests.support.stack import run_servers
 
 DAYS: Final = 37
 RUNS_A_DAY: Final = 1_000
 RETENTION_DAYS: Final = 30
 MAX_ALL_SWEEPS_SECONDS: Final = 1.0
-WORK: Final = scripted(
+WORK: Final = register_scenario(
     "growth", create("a.txt", "a\n"), *(bash(f"echo {number}") for number in range(8)), finish("Made it.")
 )
 COPIED: Final = {
@@ -95,7 +95,7 @@ def multiply(connection: psycopg.Connection[tuple[object, ...]], run_id: str, da
     connection.execute("VACUUM ANALYZE")
 
 
-async def sweeps(site: Site) -> dict[str, float]:
+async def sweeps(site: Installation) -> dict[str, float]:
     """Seconds that each check of the reconciler takes to look at everything; nothing is to be found."""
     outside = GatewayFactory(site.settings, site.database)
     seconds: dict[str, float] = {}
@@ -107,7 +107,7 @@ async def sweeps(site: Site) -> dict[str, float]:
     return seconds
 
 
-async def keep(site: Site) -> float:
+async def keep(site: Installation) -> float:
     """Seconds that one keeping of the trash takes, by which everything older than its retention goes."""
     days = {"event_retention_days": RETENTION_DAYS, "transcript_retention_days": RETENTION_DAYS}
     keeping = TrashRetention(site.database, site.client, site.settings.model_copy(update=days))
@@ -132,7 +132,10 @@ async def main(check: bool, days: int) -> int:
     missed = 0
     with tempfile.TemporaryDirectory(prefix="growth-") as name:
         directory = Path(name)
-        async with running(directory / "parts") as parts, opened(parts, "growth", directory / "site") as site:
+        async with (
+            run_servers(directory / "parts") as parts,
+            open_installation(parts, "growth", directory / "site") as site,
+        ):
             worker = await site.start_worker()
             run = await site.start(f"Work {WORK}")
             await outcome_of(site, run)

@@ -29,19 +29,19 @@ from models.chains.chain import ChainStatus
 from models.projects.project import Project
 from models.runs.run import RunStatus
 from tests.integration.chains import test_sprint_chains as chains
-from tests.support.installation import Site, opened
-from tests.support.scenarios import bash, finish, scripted
-from tests.support.stack import running
+from tests.support.installation import Installation, open_installation
+from tests.support.scenarios import bash, finish, register_scenario
+from tests.support.stack import run_servers
 
 RUNS, CHAINS, SPRINTS = 100, 20, 2
 FLOOD, FEW = 300, 10
 TENANTS = 100
 LEAST_GAIN, MOST_DELAY = 5.0, 2.0
-WORK = scripted("load", bash("true"), finish("Did it."))
+WORK = register_scenario("load", bash("true"), finish("Did it."))
 PLAIN = BlueprintConfig(create_pr=False)
 
 
-async def many(site: Site, worker: psutil.Process) -> None:
+async def many(site: Installation, worker: psutil.Process) -> None:
     """Print how long it took, how much memory the worker needed, and the runs' own latency."""
     began = time.monotonic()
     project, slug = await site.project(), await site.repository()
@@ -67,7 +67,7 @@ async def many(site: Site, worker: psutil.Process) -> None:
     print(f"memory of the worker: at most {peak:.0f} MB")
 
 
-async def quiet_beside_a_flood(site: Site, *, fair: bool) -> float:
+async def quiet_beside_a_flood(site: Installation, *, fair: bool) -> float:
     """Median seconds until the engine began with a run of the quiet project."""
     flooding, quiet, slug = await site.project(), await site.project(), await site.repository()
     flood = await asyncio.gather(*(_accept(site, flooding, slug) for _ in range(FLOOD)))
@@ -81,7 +81,7 @@ async def quiet_beside_a_flood(site: Site, *, fair: bool) -> float:
     return statistics.median(delays)
 
 
-async def tenants(site: Site, *, flooded: bool) -> float:
+async def tenants(site: Installation, *, flooded: bool) -> float:
     """Seconds within which the engine began with 19 in 20 of the quiet tenants' runs."""
     slug, flooding = await site.repository(), await site.project()
     quiet = [await site.project() for _ in range(TENANTS - 1)]
@@ -99,11 +99,11 @@ async def tenants(site: Site, *, flooded: bool) -> float:
     return delays[int(len(delays) * 0.95)]
 
 
-async def _accept(site: Site, project: Project, slug: str) -> Run:
+async def _accept(site: Installation, project: Project, slug: str) -> Run:
     return await site.accept(f"Load {WORK}", project=project, repository=slug, config=PLAIN)
 
 
-async def _start(site: Site, run: Run, *, fair: bool) -> None:
+async def _start(site: Installation, run: Run, *, fair: bool) -> None:
     start = build_run_start(RunInput.of(run))
     if fair:
         await start_workflow(site.client, start)
@@ -117,11 +117,11 @@ async def _start(site: Site, run: Run, *, fair: bool) -> None:
         )
 
 
-async def _read(site: Site, project: Project) -> list[Run]:
+async def _read(site: Installation, project: Project) -> list[Run]:
     return await site.rows(Run, col(Run.project_id) == project.id, col(Run.id))
 
 
-async def _unfinished(site: Site) -> int:
+async def _unfinished(site: Installation) -> int:
     runs = await site.rows(Run, col(Run.completed_at).is_(None), col(Run.id))
     at_work = col(SprintChain.status).in_([ChainStatus.pending, ChainStatus.running])
     return len(runs) + len(await site.rows(SprintChain, at_work, col(SprintChain.id)))
@@ -134,19 +134,19 @@ async def measure(directory: Path) -> tuple[float, float]:
     a flood.
     """
     delays, slowest = {}, {}
-    async with running(directory / "parts") as parts:
+    async with run_servers(directory / "parts") as parts:
         for fair, name in ((False, "unfair"), (True, "fair")):  # a site each: the flood ends with its worker
-            async with opened(parts, name, directory / name) as site:
+            async with open_installation(parts, name, directory / name) as site:
                 await site.start_worker()
                 delays[fair] = await quiet_beside_a_flood(site, fair=fair)
         _say_gain(delays)
         for flooded, name in ((False, "tenants"), (True, "flooded")):
-            async with opened(parts, name, directory / name) as site:
+            async with open_installation(parts, name, directory / name) as site:
                 await site.start_worker()
                 slowest[flooded] = await tenants(site, flooded=flooded)
         print(f"of {TENANTS - 1} runs of as many projects, 19 in 20 began within {slowest[False]:.2f} s,")
         print(f"and within {slowest[True]:.2f} s behind {FLOOD} of one more project", flush=True)
-        async with opened(parts, "load", directory / "load") as site:
+        async with open_installation(parts, "load", directory / "load") as site:
             await many(site, psutil.Process((await site.start_worker()).pid))
     return delays[False] / delays[True], slowest[True] / slowest[False]
 

@@ -32,8 +32,8 @@ from models.event import EventType
 from models.issues.answering_session import AnsweringStatus
 from models.jobs.job_registry import JOB_KINDS
 from tests.integration.issues import test_answering_sessions as answering
-from tests.support.installation import Site, opened
-from tests.support.stack import running
+from tests.support.installation import Installation, open_installation
+from tests.support.stack import run_servers
 
 JOBS: Final = 10_000
 SESSIONS = SAMPLES = 100
@@ -59,7 +59,7 @@ async def run_bounded(works: Sequence[Coroutine[object, object, None]], name: st
     await asyncio.gather(*(do(work) for work in works))
 
 
-async def paused_runs(site: Site, project: Project, slug: str, count: int) -> list[Run]:
+async def paused_runs(site: Installation, project: Project, slug: str, count: int) -> list[Run]:
     """Queued, as nothing of their project may begin, and paused by a person."""
     runs: list[Run] = []
 
@@ -73,7 +73,7 @@ async def paused_runs(site: Site, project: Project, slug: str, count: int) -> li
     return runs
 
 
-async def paused_chains(site: Site, project: Project, slug: str, count: int) -> list[SprintChain]:
+async def paused_chains(site: Installation, project: Project, slug: str, count: int) -> list[SprintChain]:
     blueprint = site.blueprint(project.id)
     await site.add(blueprint)
     rows = [
@@ -98,7 +98,7 @@ async def paused_chains(site: Site, project: Project, slug: str, count: int) -> 
     return rows
 
 
-async def open_reviews(site: Site, project: Project, count: int) -> list[AnsweringSession]:
+async def open_reviews(site: Installation, project: Project, count: int) -> list[AnsweringSession]:
     """Sessions that have asked."""
     rows: list[AnsweringSession] = []
 
@@ -111,7 +111,10 @@ async def open_reviews(site: Site, project: Project, count: int) -> list[Answeri
 
 
 async def response_times(
-    site: Site, runs: Sequence[Run], chains: Sequence[SprintChain], sessions: Sequence[AnsweringSession]
+    site: Installation,
+    runs: Sequence[Run],
+    chains: Sequence[SprintChain],
+    sessions: Sequence[AnsweringSession],
 ) -> list[float]:
     """Seconds until a command to one of the jobs is answered: that it is done, and written down."""
     seconds = []
@@ -131,7 +134,7 @@ async def response_times(
     return seconds
 
 
-async def measure(site: Site, jobs: int) -> tuple[float, float]:
+async def measure(site: Installation, jobs: int) -> tuple[float, float]:
     """Print it; the worker's memory (MiB), and the seconds of one in a hundred."""
     worker = psutil.Process((await site.start_worker()).pid)
     slug, project, own = await site.repository(), await site.project(), await site.project()
@@ -168,8 +171,8 @@ async def main(check: bool, jobs: int) -> int:
     with tempfile.TemporaryDirectory(prefix="waiting-") as name:
         directory = Path(name)
         async with (
-            running(directory / "parts") as parts,
-            opened(parts, "waiting", directory / "site") as site,
+            run_servers(directory / "parts") as parts,
+            open_installation(parts, "waiting", directory / "site") as site,
         ):
             memory, slow = await measure(site, jobs)
     return int(check and (memory > MOST_MEBIBYTES or slow > MOST_SECONDS))

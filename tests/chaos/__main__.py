@@ -32,7 +32,7 @@ from rich.console import Console
 from cli.signals import cancel_on_signals
 from tests.chaos import faults, report
 from tests.chaos.fault_table import Results, Scope, Table, chosen
-from tests.support.stack import running
+from tests.support.stack import run_servers
 
 BEGIN, END = "<!-- the table: make chaos -->", "<!-- the end of the table -->"
 """Between them `--write` puts the table."""
@@ -75,7 +75,7 @@ def arguments() -> argparse.Namespace:
 def main() -> int:
     options = arguments()
     if options.list:
-        print(*report.catalogue(), sep="\n")
+        print(*report.fault_list(), sep="\n")
         return 0
     try:
         scope = Scope(
@@ -118,8 +118,8 @@ async def play(scope: Scope, results: Results, file: Path | None) -> None:
     cancel_on_signals()
     with tempfile.TemporaryDirectory(prefix="chaos-") as name:
         directory = Path(name)
-        async with running(directory / "parts") as parts:
-            with report.Show(Console(highlight=False), results, scope.faults) as shown:
+        async with run_servers(directory / "parts") as parts:
+            with report.ProgressReport(Console(highlight=False), results, scope.faults) as shown:
                 table = Table(
                     parts,
                     scope,

@@ -23,16 +23,16 @@ from sqlmodel import col
 from gateways.errors import GatewayError
 from kit.ids import new_id
 from local.stack.ports import LOOPBACK, free_ports
-from local.stack.process import Identity, StartError
+from local.stack.process import ProcessIdentity, StartError
 from models import Project, Run, Sandbox
 from models.runs.run import PrStatus, RunStatus
 from models.sandboxes.sandbox import SandboxStatus
 from tests.chaos.network_links import Link, opened_link
-from tests.support.installation import FILES, Site, opened
-from tests.support.outcomes import Finding, Harm
-from tests.support.pull_requests import headers_of
-from tests.support.scenarios import bash, finish, scripted
-from tests.support.stack import Parts
+from tests.support.installation import FILES, Installation, open_installation
+from tests.support.outcomes import Finding, Severity
+from tests.support.pull_requests import make_key_headers
+from tests.support.scenarios import bash, finish, register_scenario
+from tests.support.stack import Servers
 
 Side = Literal["worker", "api"]
 Server = Literal["postgres", "temporal", "model", "github", "git", "sandboxes"]
@@ -52,11 +52,11 @@ LINKS: Final[dict[Side, tuple[Server, ...]]] = {
     "worker": ("postgres", "temporal", "model", "github", "git", "sandboxes"),
     "api": ("postgres", "temporal"),
 }
-SMALL = scripted("small", bash("echo once >> once.txt"), finish("Wrote once.txt."))
+SMALL = register_scenario("small", bash("echo once >> once.txt"), finish("Wrote once.txt."))
 """What most runs of the table do: one tool call with an effect that shows when it happens twice."""
 EFFECT = {"once.txt": "once\n"}
 """The files that a delivered run's branch has besides those of the repository."""
-REPLACED_WITHIN = 0.2
+RESTART_DELAY_SECONDS = 0.2
 """Seconds until a dead worker is replaced: the outside is quick, so that the inside is what is tried."""
 
 
@@ -95,8 +95,8 @@ class Accepted:
 
 
 @dataclass
-class Stage:
-    site: Site
+class FaultEnvironment:
+    site: Installation
     project: Project
     headers: Mapping[str, str]
     workflow_id: str
@@ -117,7 +117,7 @@ class Stage:
     """What a fault saw itself that must not be."""
     worker_environment: dict[str, str] = field(default_factory=dict)
     _keeping: list[asyncio.Task[None]] = field(default_factory=list)
-    _api: Identity | None = None
+    _api: ProcessIdentity | None = None
     _is_ending: bool = False
 
     # Work
@@ -163,7 +163,7 @@ class Stage:
             if run.id not in known:
                 self.accepted.append(Accepted(run, time.monotonic()))
 
-    def found(self, harm: Harm, words: str) -> None:
+    def found(self, harm: Severity, words: str) -> None:
         """Note what the fault itself saw that must not be."""
         self.findings.append(Finding(harm, words))
 
@@ -249,15 +249,15 @@ class Stage:
         return self.links[side, server]
 
     @property
-    def worker(self) -> Identity:
+    def worker(self) -> ProcessIdentity:
         """The worker that was started last."""
         return self.site.workers[-1]
 
     @property
-    def workers(self) -> list[Identity]:
+    def workers(self) -> list[ProcessIdentity]:
         return [worker for worker in self.site.workers if worker.is_alive]
 
-    async def start_worker(self, **environment: str) -> Identity:
+    async def start_worker(self, **environment: str) -> ProcessIdentity:
         """One more worker, which nobody replaces."""
         told = {**self.environment("worker"), **self.worker_environment, **environment}
         return await self.site.start_worker(**told)
@@ -282,7 +282,7 @@ class Stage:
         while True:
             worker = await self.start_worker()
             while worker.is_alive:
-                await asyncio.sleep(REPLACED_WITHIN)
+                await asyncio.sleep(RESTART_DELAY_SECONDS)
 
     def environment(self, side: Side) -> dict[str, str]:
         """The settings of a process whose connections go through this stage's links."""
@@ -291,7 +291,7 @@ class Stage:
             if of != side:
                 continue
             for name in ADDRESSES[server]:
-                told[name] = through(given[name], link)
+                told[name] = address_through(given[name], link)
         return told
 
     async def keep_api(self) -> None:
@@ -302,7 +302,7 @@ class Stage:
     async def _keep_api(self) -> None:
         while True:
             while self._api is not None and self._api.is_alive:
-                await asyncio.sleep(REPLACED_WITHIN)
+                await asyncio.sleep(RESTART_DELAY_SECONDS)
             with suppress(StartError):
                 self._api = await self.site.start_api(self.api_port, **self.environment("api"))
 
@@ -317,7 +317,7 @@ class Stage:
             await self._api.stop(patience=2)
 
 
-def through(address: str, link: Link) -> str:
+def address_through(address: str, link: Link) -> str:
     """The address of a server, by way of a link."""
     if "//" not in address:
         return f"{LOOPBACK}:{link.door}"
@@ -331,8 +331,8 @@ def server_address(address: str) -> str:
 
 
 @asynccontextmanager
-async def opened_stage(
-    parts: Parts,
+async def open_environment(
+    parts: Servers,
     name: str,
     directory: Path,
     *,
@@ -341,10 +341,10 @@ async def opened_stage(
     workers: int,
     patience: float,
     scale: float,
-) -> AsyncIterator[Stage]:
+) -> AsyncIterator[FaultEnvironment]:
     """A fresh installation that works, until the block ends."""
     async with AsyncExitStack() as stack:
-        site = await stack.enter_async_context(opened(parts, name, directory))
+        site = await stack.enter_async_context(open_installation(parts, name, directory))
         given = parts.environment(name)
         links = {
             (side, server): await stack.enter_async_context(
@@ -360,8 +360,10 @@ async def opened_stage(
         http = await stack.enter_async_context(
             httpx.AsyncClient(base_url=f"http://{LOOPBACK}:{port}", trust_env=False, timeout=30)
         )
-        headers = await headers_of(site, project.id)
-        stage = Stage(site, project, headers, blueprint.id, chance, tries, patience, scale, links, port, http)
+        headers = await make_key_headers(site, project.id)
+        stage = FaultEnvironment(
+            site, project, headers, blueprint.id, chance, tries, patience, scale, links, port, http
+        )
         stack.push_async_callback(stage.close)
         await stage.keep_api()
         stage.keep_workers(workers)

@@ -15,7 +15,7 @@ from workflows.runs.run import RunState, RunWorkflow
 
 
 @workflow.defn(name=RUN_WORKFLOW)
-class BuggyRun(RunWorkflow):
+class FailingRunWorkflow(RunWorkflow):
     @workflow.init
     def __init__(self, input: RunState) -> None:
         super().__init__(input)
@@ -30,7 +30,7 @@ class BuggyRun(RunWorkflow):
 
 
 @workflow.defn(name="AgentSession")
-class BuggyAgentSession(AgentSessionWorkflow):
+class FailingAgentSessionWorkflow(AgentSessionWorkflow):
     @workflow.init
     def __init__(self, input: SessionInput) -> None:
         super().__init__(input)
@@ -42,7 +42,7 @@ class BuggyAgentSession(AgentSessionWorkflow):
 
 
 @workflow.defn(name=SPRINT_CHAIN_WORKFLOW)
-class BuggySprintChain(SprintChainWorkflow):
+class FailingSprintChainWorkflow(SprintChainWorkflow):
     @workflow.init
     def __init__(self, input: ChainInput) -> None:
         super().__init__(input)
@@ -56,6 +56,6 @@ class BuggySprintChain(SprintChainWorkflow):
         return JobResult(status="completed", message=str(1 / self.nothing))
 
 
-def with_bugs(*buggy: type) -> list[type]:
+def replace_workflows(*buggy: type) -> list[type]:
     """The workflows of a worker, with these in place of those that they are made from."""
     return [next((each for each in buggy if issubclass(each, sound)), sound) for sound in WORKFLOWS]

@@ -13,9 +13,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
-from tests.chaos.environment import Expected, Stage
+from tests.chaos.environment import Expected, FaultEnvironment
 
-Play = Callable[[Stage], Awaitable[None]]
+Play = Callable[[FaultEnvironment], Awaitable[None]]
 
 
 @dataclass(frozen=True)

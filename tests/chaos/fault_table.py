@@ -16,13 +16,13 @@ from pydantic import BaseModel
 from kit.ids import new_id
 from local.stack.process import StartError
 from tests.chaos.checker import check
-from tests.chaos.environment import Stage, opened_stage
+from tests.chaos.environment import FaultEnvironment, open_environment
 from tests.chaos.fault import FAULTS, Fault
-from tests.chaos.secret_search import kept_by_servers, watch_sandboxes
-from tests.support.outcomes import Finding, Harm
-from tests.support.stack import Parts
+from tests.chaos.secret_search import secrets_stored_by_servers, watch_sandboxes
+from tests.support.outcomes import Finding, Severity
+from tests.support.stack import Servers
 
-KEPT_WORDS: Final = 20
+MAX_SHOWN_FINDINGS: Final = 20
 """Findings of a fault that are told; its row counts all of them."""
 BASELINE: Final = "nothing"
 """The fault that is none: delays are counted from how long its runs take."""
@@ -52,17 +52,17 @@ class Row(BaseModel):
         """A round that was none."""
         self.rounds += 1
         self.wrong += 1
-        self.words = [*self.words, words][:KEPT_WORDS]
+        self.words = [*self.words, words][:MAX_SHOWN_FINDINGS]
 
-    def add(self, stage: Stage, findings: Sequence[Finding], seconds: float) -> None:
+    def add(self, stage: FaultEnvironment, findings: Sequence[Finding], seconds: float) -> None:
         self.rounds += 1
         self.tries += len(stage.accepted) + stage.others
-        for harm in Harm:
+        for harm in Severity:
             count = sum(finding.harm is harm for finding in findings)
             setattr(self, harm.value, getattr(self, harm.value) + count)
         self.longest = max([self.longest, *(job.took for job in stage.accepted if job.took is not None)])
         self.seconds += seconds
-        self.words = [*self.words, *(f"{each.harm}: {each}" for each in findings)][:KEPT_WORDS]
+        self.words = [*self.words, *(f"{each.harm}: {each}" for each in findings)][:MAX_SHOWN_FINDINGS]
 
 
 class Results(BaseModel):
@@ -126,17 +126,17 @@ class Scope:
     """Jobs of a round, whatever the fault would have."""
 
 
-Watch = Callable[[str, str], None]
+ProgressCallback = Callable[[str, str], None]
 """Told of every change: the fault, and what it is at."""
 
 
 @dataclass
 class Table:
-    parts: Parts
+    parts: Servers
     scope: Scope
     results: Results
     directory: Path
-    watch: Watch
+    watch: ProgressCallback
     save: Callable[[], None]
     _alone: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -151,7 +151,7 @@ class Table:
                     await self._play_all([fault])
         finally:
             watching.cancel()
-            self.results.leaks = sorted({*seen, *await asyncio.to_thread(kept_by_servers, plan)})
+            self.results.leaks = sorted({*seen, *await asyncio.to_thread(secrets_stored_by_servers, plan)})
             self.save()
 
     async def _play_all(self, faults: Sequence[Fault]) -> None:
@@ -193,7 +193,7 @@ class Table:
         name = f"{fault.name}-{new_id('x')[-8:]}"
         chance = random.Random(f"{self.results.seed}:{fault.name}:{row.rounds}")
         self.watch(fault.name, "opens its stage")
-        async with opened_stage(
+        async with open_environment(
             self.parts,
             name,
             self.directory / name,
@@ -221,7 +221,7 @@ async def guarded(words: str, work: Awaitable[list[Finding] | None]) -> list[Fin
         return await work or []
     except Exception as error:  # noqa: BLE001 — it becomes a finding
         traceback.print_exception(error)
-        return [Finding(Harm.wrong, f"{words}: {error!r}"[:500])]
+        return [Finding(Severity.wrong, f"{words}: {error!r}"[:500])]
 
 
 def chosen(only: Sequence[str]) -> list[Fault]:

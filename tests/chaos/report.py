@@ -15,7 +15,7 @@ from tests.chaos.fault_table import Results, Row
 COLUMNS = ("fault", "tries", "lost", "done twice", "wrong", "longest delay")
 
 
-class Show:
+class ProgressReport:
     """Progress while the table is played, and the table at the end."""
 
     def __init__(self, console: Console, results: Results, faults: Sequence[Fault]) -> None:
@@ -24,7 +24,7 @@ class Show:
         self._began = time.monotonic()
         self._live: Live | None = None
 
-    def __enter__(self) -> "Show":
+    def __enter__(self) -> "ProgressReport":
         if self._console.is_terminal:
             self._live = Live(console=self._console, get_renderable=self._grid, refresh_per_second=4)
             self._live.start()
@@ -95,7 +95,7 @@ def _line(results: Results, fault: str) -> str:
     return f"{fault:<28} {counts}, longest delay {results.delay(row):.1f} s"
 
 
-def catalogue() -> Iterator[str]:
+def fault_list() -> Iterator[str]:
     """Every fault, for `--list`."""
     width = max(len(name) for name in FAULTS)
     for fault in FAULTS.values():

@@ -17,7 +17,7 @@ from local.stack.plan import Plan
 KEYS: Final = ("forge_token", "forge_reviewer_token", "anthropic_api_key", "e2b_api_key", "encryption_keys")
 IN_SANDBOX: Final = "E2B_SANDBOX"
 """In the environment of whatever a sandbox runs."""
-EVERY: Final = 1.0
+SCAN_INTERVAL_SECONDS: Final = 1.0
 """Seconds from one look into every process to the next."""
 
 
@@ -31,7 +31,7 @@ async def watch_sandboxes(plan: Plan, found: set[str]) -> None:
     secrets = secrets_of(plan)
     while True:
         found |= set(await asyncio.to_thread(lambda: [*_in_sandboxes(secrets)]))
-        await asyncio.sleep(EVERY)
+        await asyncio.sleep(SCAN_INTERVAL_SECONDS)
 
 
 def _in_sandboxes(secrets: dict[str, bytes]) -> Iterator[str]:
@@ -48,7 +48,7 @@ def _in_sandboxes(secrets: dict[str, bytes]) -> Iterator[str]:
             )
 
 
-def kept_by_servers(plan: Plan) -> list[str]:
+def secrets_stored_by_servers(plan: Plan) -> list[str]:
     """What the servers' logs, and Temporal's database, hold of secrets."""
     files = [*(plan.directory / "logs").glob("*.log"), *(plan.directory / "temporal").iterdir()]
     return [

@@ -7,18 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from local.stack.process import ROOT, Identity, spawn
-from tests.support.installation import Site, eventually
+from local.stack.process import REPOSITORY_ROOT, ProcessIdentity, spawn
+from tests.support.installation import Installation, wait_until
 from worker.deployment import PACKAGES
 
 START: Final = "from worker.main import main; main()"
-UNCACHED: Final = """
+WITHOUT_WORKFLOW_CACHE: Final = """
 from functools import partial
 
 Worker = partial(Worker, max_cached_workflows=0)
 """
 """Appended to the worker: it remembers no workflow, so that any version may get each of its tasks."""
-CHANGED: Final = """
+SLEEP_BEFORE_CALLS: Final = """
 _run_local, _run_with_provider_waits = run_local, run_with_provider_waits
 
 
@@ -38,8 +38,10 @@ async def run_with_provider_waits(job_id, activity, arg, *rest, **named):
 """
 """Appended to how workflows call activities: every one of them sleeps before each call."""
 PATCH_VERSION: Final = "99.0.0"
-PATCHED: Final = CHANGED.format(condition=f'workflow.patched(f"{PATCH_VERSION}/rest-before-{{name}}")')
-UNPATCHED: Final = CHANGED.format(condition="True")
+PATCHED: Final = SLEEP_BEFORE_CALLS.format(
+    condition=f'workflow.patched(f"{PATCH_VERSION}/rest-before-{{name}}")'
+)
+UNPATCHED: Final = SLEEP_BEFORE_CALLS.format(condition="True")
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ class Checkout:
     build: str
     directory: Path
 
-    async def start_worker(self, site: Site, **environment: str) -> Identity:
+    async def start_worker(self, site: Installation, **environment: str) -> ProcessIdentity:
         """A worker of this version, once it is ready."""
         log = site.directory / f"{self.build}-{len(site.workers)}.log"
         told = site.parts.environment(site.name)
@@ -63,7 +65,7 @@ class Checkout:
             assert worker.is_alive, log.read_text()
             return "the worker is ready" in log.read_text()
 
-        await eventually(is_ready, f"a worker of {self.build} is ready", 600)
+        await wait_until(is_ready, f"a worker of {self.build} is ready", 600)
         return worker
 
 
@@ -71,7 +73,7 @@ def check_out(build: str, directory: Path, calls: str = "") -> Checkout:
     """A copy of the source as it is, with `calls` appended to how workflows call activities."""
     for package in PACKAGES:
         shutil.copytree(
-            ROOT / package,
+            REPOSITORY_ROOT / package,
             directory / package,
             ignore=shutil.ignore_patterns("__pycache__"),
             dirs_exist_ok=True,
@@ -79,11 +81,13 @@ def check_out(build: str, directory: Path, calls: str = "") -> Checkout:
     with (directory / "workflows" / "activity_calls.py").open("a") as file:
         file.write(calls)
     with (directory / "worker" / "main.py").open("a") as file:
-        file.write(UNCACHED)
+        file.write(WITHOUT_WORKFLOW_CACHE)
     return Checkout(build, directory)
 
 
-async def replace(site: Site, old: Identity, new: Checkout, **environment: str) -> Identity:
+async def replace(
+    site: Installation, old: ProcessIdentity, new: Checkout, **environment: str
+) -> ProcessIdentity:
     """A worker of another version instead of this one, with a moment of both: a rolling deploy."""
     worker = await new.start_worker(site, **environment)
     old.send(signal.SIGTERM)

@@ -18,14 +18,14 @@ from api.http.idempotency import ABANDONED_AFTER
 from models import IdempotencyRecord, Run
 from models.event import EventType
 from models.runs.run import PrStatus, RunStatus
-from tests.conftest import TestProject, make_project
-from tests.support.installation import Site, eventually
-from tests.support.outcomes import Outcome, outcome_of
-from tests.support.scenarios import create, finish, scripted
+from tests.conftest import ProjectKey, make_project
+from tests.support.installation import Installation, wait_until
+from tests.support.outcomes import RunOutcome, outcome_of
+from tests.support.scenarios import create, finish, register_scenario
 
 pytestmark = pytest.mark.soak
 
-ASKED = scripted("asked", create("asked.txt", "asked\n"), finish("Made asked.txt."))
+ASKED = register_scenario("asked", create("asked.txt", "asked\n"), finish("Made asked.txt."))
 SEAMS = ["commit", "start", "started"]
 BROKEN_OFF = (httpx.RemoteProtocolError, httpx.NetworkError)
 """What a client meets when the server dies: the connection ends, is reset, or is not made any more."""
@@ -37,8 +37,8 @@ Fronts = dict[str, Front]
 class Request:
     """One POST of a run under one key, as often as it is sent."""
 
-    site: Site
-    project: TestProject
+    site: Installation
+    project: ProjectKey
     body: dict[str, str]
     key: str
 
@@ -56,7 +56,7 @@ class Request:
             claim.created_at -= ABANDONED_AFTER
             for run in await self.runs():
                 (await session.get_one(Run, run.id)).created_at -= GRACE
-        await eventually(self._sweep, "the worker has a schedule for sweeps")
+        await wait_until(self._sweep, "the worker has a schedule for sweeps")
 
     async def _sweep(self) -> bool:
         try:
@@ -69,7 +69,7 @@ class Request:
 
 
 @asynccontextmanager
-async def api(site: Site, traps: Path) -> AsyncIterator[Front]:
+async def api(site: Installation, traps: Path) -> AsyncIterator[Front]:
     """A process of the API, which dies where there is a trap, and a client of it."""
     traps.mkdir()
     async with (
@@ -80,7 +80,7 @@ async def api(site: Site, traps: Path) -> AsyncIterator[Front]:
 
 
 @pytest.fixture(scope="module")
-async def fronts(site: Site, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Fronts]:
+async def fronts(site: Installation, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Fronts]:
     """One API to be killed at each seam, and one as it is, which is there when the others are gone."""
     traps = tmp_path_factory.mktemp("fronts")
     opening = {seam: api(site, traps / (seam or "none")) for seam in [*SEAMS, ""]}
@@ -91,7 +91,7 @@ async def fronts(site: Site, tmp_path_factory: pytest.TempPathFactory) -> AsyncI
         yield dict(zip(opening, entered, strict=True))
 
 
-async def asking(site: Site) -> Request:
+async def asking(site: Installation) -> Request:
     project = await make_project(site.database)
     blueprint = site.blueprint(project.id)
     await site.add(blueprint)
@@ -111,7 +111,7 @@ async def killed(request: Request, fronts: Fronts, seam: str) -> None:
     assert answer.json()["error"]["retryable"] is True
 
 
-async def holds(request: Request, outcome: Outcome) -> None:
+async def holds(request: Request, outcome: RunOutcome) -> None:
     assert [run.id for run in await request.runs()] == [outcome.run.id]
     assert (outcome.run.status, outcome.run.pr_status) == (RunStatus.completed, PrStatus.created)
     assert outcome.file("asked.txt") == "asked\n"
@@ -123,7 +123,7 @@ async def holds(request: Request, outcome: Outcome) -> None:
 
 @pytest.mark.parametrize("seam", ["start", "started"])
 async def test_a_run_whose_api_died_after_the_commit_needs_no_other_request(
-    site: Site, fronts: Fronts, seam: str
+    site: Installation, fronts: Fronts, seam: str
 ) -> None:
     request = await asking(site)
     await killed(request, fronts, seam)
@@ -136,7 +136,9 @@ async def test_a_run_whose_api_died_after_the_commit_needs_no_other_request(
     await holds(request, outcome)
 
 
-async def test_a_request_whose_api_died_before_the_commit_starts_afresh(site: Site, fronts: Fronts) -> None:
+async def test_a_request_whose_api_died_before_the_commit_starts_afresh(
+    site: Installation, fronts: Fronts
+) -> None:
     request = await asking(site)
     await killed(request, fronts, "commit")
     assert await request.runs() == []

@@ -8,8 +8,8 @@ import pytest
 from tests.chaos import faults
 from tests.chaos.fault import FAULTS
 from tests.chaos.fault_table import Results, Row, Scope, Table, chosen
-from tests.chaos.report import catalogue, markdown
-from tests.support.stack import Parts
+from tests.chaos.report import fault_list, markdown
+from tests.support.stack import Servers
 
 assert faults.__name__  # their import fills the table
 MINUTES = 3.0
@@ -21,7 +21,7 @@ def fresh() -> Results:
 
 
 @pytest.fixture(scope="module")
-async def results(parts: Parts, tmp_path_factory: pytest.TempPathFactory) -> Results:
+async def results(parts: Servers, tmp_path_factory: pytest.TempPathFactory) -> Results:
     results = fresh()
     scope = Scope(
         faults=[*FAULTS.values()],
@@ -56,7 +56,7 @@ async def test_no_sandbox_and_no_server_holds_a_secret(results: Results) -> None
 def test_every_fault_says_what_happens() -> None:
     assert len(FAULTS) > 50
     assert all(fault.sentence.endswith(".") and len(fault.sentence) < 110 for fault in FAULTS.values())
-    assert len([*catalogue()]) == len(FAULTS)
+    assert len([*fault_list()]) == len(FAULTS)
 
 
 def test_faults_are_chosen_by_the_beginnings_of_their_names() -> None:

@@ -10,7 +10,7 @@ import pytest
 from fastapi import FastAPI
 
 from tests.chaos.network_links import Direction, Link, opened_link, response
-from tests.support.uvicorn_server import serving
+from tests.support.uvicorn_server import run_app
 
 
 @asynccontextmanager
@@ -24,7 +24,7 @@ async def counted() -> AsyncIterator[tuple[Link, httpx.AsyncClient, list[str]]]:
         return name
 
     async with (
-        serving(app) as url,
+        run_app(app) as url,
         opened_link(urlsplit(url)) as link,
         httpx.AsyncClient(base_url=f"http://127.0.0.1:{link.door}", trust_env=False, timeout=2) as client,
     ):

@@ -14,28 +14,28 @@ from models.blueprints.persona import StepRole
 from models.event import EventType
 from models.runs.run import PrStatus, RunStatus
 from models.sandboxes.sandbox import SandboxStatus
-from tests.support.installation import Site, opened
+from tests.support.installation import Installation, open_installation
 from tests.support.outcomes import outcome_of
-from tests.support.scenarios import bash, create, delayed, finish, scripted
-from tests.support.stack import Parts
+from tests.support.scenarios import bash, create, finish, register_scenario, with_delay
+from tests.support.stack import Servers
 
 pytestmark = pytest.mark.soak
 
-LONG = scripted(
+LONG = register_scenario(
     "long",
     bash("echo first >> count.txt; sleep 3"),
-    delayed(bash("echo second >> count.txt; sleep 3"), 3),
+    with_delay(bash("echo second >> count.txt; sleep 3"), 3),
     finish("Counted to two."),
 )
-KEPT = scripted("kept", create("kept.txt", "kept\n"), finish("Made kept.txt."), role="designer")
-scripted(
+KEPT = register_scenario("kept", create("kept.txt", "kept\n"), finish("Made kept.txt."), role="designer")
+register_scenario(
     "kept",
     bash("cat kept.txt; sleep 60"),
     bash("cat kept.txt; echo more >> kept.txt"),
     finish("Added to it."),
     role="optimizer",
 )
-SHORT = scripted("short", create("a.txt", "a\n"), finish())
+SHORT = register_scenario("short", create("a.txt", "a\n"), finish())
 TWO_STEPS = [
     PipelineStep(role=StepRole.designer, label="Make"),
     PipelineStep(role=StepRole.optimizer, label="Add"),
@@ -43,12 +43,12 @@ TWO_STEPS = [
 
 
 @pytest.fixture(scope="module")
-async def outage(parts: Parts, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
-    async with opened(parts, "outage", tmp_path_factory.mktemp("sites") / "outage") as site:
+async def outage(parts: Servers, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Installation]:
+    async with open_installation(parts, "outage", tmp_path_factory.mktemp("sites") / "outage") as site:
         yield site
 
 
-async def test_a_run_whose_start_was_never_sent_is_started_by_the_sweep(outage: Site) -> None:
+async def test_a_run_whose_start_was_never_sent_is_started_by_the_sweep(outage: Installation) -> None:
     run = await outage.accept(f"Short {SHORT}")
     async with outage.database.transaction() as session:  # it has waited for longer than an API may take
         (await session.get_one(Run, run.id)).created_at -= timedelta(seconds=30)
@@ -57,7 +57,9 @@ async def test_a_run_whose_start_was_never_sent_is_started_by_the_sweep(outage: 
     assert (outcome.run.status, outcome.run.pr_status) == (RunStatus.completed, PrStatus.created)
 
 
-async def test_a_run_survives_the_kill_of_temporal_and_of_postgresql(outage: Site, parts: Parts) -> None:
+async def test_a_run_survives_the_kill_of_temporal_and_of_postgresql(
+    outage: Installation, parts: Servers
+) -> None:
     run = await outage.start(f"Long {LONG}")
     await outage.until(run, EventType.turn_completed)
     await parts.restart("temporal", away=2)
@@ -70,7 +72,7 @@ async def test_a_run_survives_the_kill_of_temporal_and_of_postgresql(outage: Sit
     assert len(outcome.pulls) == 1
 
 
-async def test_a_sandbox_that_is_taken_away_is_rebuilt_from_its_checkpoint(site: Site) -> None:
+async def test_a_sandbox_that_is_taken_away_is_rebuilt_from_its_checkpoint(site: Installation) -> None:
     run = await site.start(f"Kept {KEPT}", TWO_STEPS)
     await site.until(run, EventType.turn_completed, count=3)
     assert await site.sandboxes.kill_all({"job": run.id}) == 1
@@ -85,7 +87,7 @@ async def test_a_sandbox_that_is_taken_away_is_rebuilt_from_its_checkpoint(site:
     assert (interrupted.is_error, again.result) == (True, "kept")
 
 
-async def test_a_sandbox_that_is_lost_before_it_is_ready_is_made_anew(site: Site) -> None:
+async def test_a_sandbox_that_is_lost_before_it_is_ready_is_made_anew(site: Installation) -> None:
     run = await site.accept(f"Short {SHORT}")
     trap = f"clone@{run.id}"
     site.set_trap(trap, "hold")
@@ -99,7 +101,7 @@ async def test_a_sandbox_that_is_lost_before_it_is_ready_is_made_anew(site: Site
     assert outcome.types.count(EventType.sandbox_lost) == 1
 
 
-SLOW = scripted(
+SLOW = register_scenario(
     "slow-add",
     bash(
         "git config filter.slow.clean 'touch ~/adding; until [ -e ~/go ]; do sleep 0.2; done; cat'; "
@@ -112,7 +114,7 @@ SLOW = scripted(
 
 
 async def test_git_at_work_survives_temporal_away_for_longer_than_a_heartbeat(
-    outage: Site, parts: Parts
+    outage: Installation, parts: Servers
 ) -> None:
     """The next attempt finds the one before still at work in the sandbox, and waits for it."""
     await outage.start_worker()

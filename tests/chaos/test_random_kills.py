@@ -24,10 +24,10 @@ from tests.integration.merging import test_combined_merge as several
 from tests.integration.merging.test_pull_request_ci import is_merged
 from tests.integration.schedules import test_recurring_tasks
 from tests.support import chains, pull_requests
-from tests.support.github import Api, serving_api
-from tests.support.installation import Site, eventually, opened
-from tests.support.stack import Parts
-from tests.support.waiting import PATIENCE
+from tests.support.github import ApiServer, serving_api
+from tests.support.installation import Installation, open_installation, wait_until
+from tests.support.stack import Servers
+from tests.support.waiting import TEST_TIMEOUT_SECONDS
 
 KILLS = 20
 BETWEEN = (0.5, 5.0)
@@ -46,17 +46,17 @@ def chance(capsys: pytest.CaptureFixture[str]) -> random.Random:
     return random.Random(seed)
 
 
-async def kill(site: Site, chance: random.Random) -> None:
+async def kill(site: Installation, chance: random.Random) -> None:
     for _ in range(KILLS):
         await asyncio.sleep(chance.uniform(*BETWEEN))
         await site.workers[-1].stop(patience=0.0)
         await site.start_worker()
 
 
-async def scan_and_answers(site: Site) -> None:
+async def scan_and_answers(site: Installation) -> None:
     scan = await scans.start(site, await scans.a_scan(site, answers.ASK))
     row = await answers.answering(site, scan)
-    await answers.reaches(site, row, AnsweringStatus.active, patience=PATIENCE)
+    await answers.reaches(site, row, AnsweringStatus.active, patience=TEST_TIMEOUT_SECONDS)
     for question, status, correction in zip(
         await answers.questions_of(site, row), ("declined", "approved"), ("No, in a cookie.", ""), strict=True
     ):
@@ -67,29 +67,35 @@ async def scan_and_answers(site: Site) -> None:
                     break
             except AWAY:
                 await asyncio.sleep(0.5)
-    await answers.reaches(site, row, AnsweringStatus.completed, AnsweringStatus.failed, patience=PATIENCE)
+    await answers.reaches(
+        site, row, AnsweringStatus.completed, AnsweringStatus.failed, patience=TEST_TIMEOUT_SECONDS
+    )
     await answers.holds(site, row)
 
 
-async def scan(site: Site) -> None:
+async def scan(site: Installation) -> None:
     row = await scans.start(site, await scans.a_scan(site, scans.SCAN))
-    await scans.ended(site, row, PATIENCE)
+    await scans.ended(site, row, TEST_TIMEOUT_SECONDS)
     await scans.holds(site, row)
 
 
-async def work_chain(site: Site) -> None:
+async def work_chain(site: Installation) -> None:
     chain = await chains.start(site, await works.a_chain(site, works.WORKED, works.SLOWLY))
-    await chains.reaches(site, chain, ChainStatus.completed, ChainStatus.failed, patience=PATIENCE)
+    await chains.wait_for_status(
+        site, chain, ChainStatus.completed, ChainStatus.failed, patience=TEST_TIMEOUT_SECONDS
+    )
     await works.holds(site, chain)
 
 
-async def sprint_chain(site: Site) -> None:
+async def sprint_chain(site: Installation) -> None:
     chain = await chains.start(site, await sprints.a_chain(site, 2, sprints.SLOW))
-    await chains.reaches(site, chain, ChainStatus.completed, ChainStatus.failed, patience=PATIENCE)
+    await chains.wait_for_status(
+        site, chain, ChainStatus.completed, ChainStatus.failed, patience=TEST_TIMEOUT_SECONDS
+    )
     await sprints.holds(site, chain, 2)
 
 
-async def recurring_task(site: Site) -> None:
+async def recurring_task(site: Installation) -> None:
     task = await test_recurring_tasks.a_task(site)
     await sync_temporal_schedule(site.database, site.client, task.id)
     await site.client.get_schedule_handle(task.id).trigger()
@@ -97,22 +103,22 @@ async def recurring_task(site: Site) -> None:
     async def has_fired() -> bool:
         return await test_recurring_tasks.runs_of(site, task) != []
 
-    await eventually(has_fired, "the schedule fires", PATIENCE)
+    await wait_until(has_fired, "the schedule fires", TEST_TIMEOUT_SECONDS)
     [run] = await test_recurring_tasks.runs_of(site, task)
-    ended = await site.ended(run, PATIENCE)
+    ended = await site.ended(run, TEST_TIMEOUT_SECONDS)
     assert (ended.status, ended.pr_status) == (RunStatus.completed, PrStatus.created)
 
 
-async def merge_of_six(site: Site) -> None:
+async def merge_of_six(site: Installation) -> None:
     pulls = await several.six(site)
     job = await pulls.merge(1, 2, 3, 4, 5, 6, check_command=several.NOT_BOTH)
     await several.start(pulls, job)
-    await several.ended(pulls, job, PATIENCE)
+    await several.ended(pulls, job, TEST_TIMEOUT_SECONDS)
     await several.holds(pulls, job)
 
 
-async def merge_with_ci(site: Site, api: Api) -> None:
-    pull = await pull_requests.a_pull(site, api)
+async def merge_with_ci(site: Installation, api: ApiServer) -> None:
+    pull = await pull_requests.make_pull_request(site, api)
     check = await pull.github.begin_check(pull.sha)
     job_id = await pull.merge()
 
@@ -120,13 +126,13 @@ async def merge_with_ci(site: Site, api: Api) -> None:
         [job] = await site.rows(MergeJob, col(MergeJob.id) == job_id, col(MergeJob.id))
         return job.waiting is not None
 
-    await eventually(is_blocked, "the merge waits for CI", PATIENCE)
+    await wait_until(is_blocked, "the merge waits for CI", TEST_TIMEOUT_SECONDS)
     await pull.github.end_check(check)
-    await is_merged(pull, job_id, PATIENCE)
+    await is_merged(pull, job_id, TEST_TIMEOUT_SECONDS)
 
 
 async def again_and_again(
-    play: Callable[[Site], Awaitable[None]], site: Site, killing: asyncio.Task[None]
+    play: Callable[[Installation], Awaitable[None]], site: Installation, killing: asyncio.Task[None]
 ) -> None:
     """So that each of them is at work at every one of the twenty moments."""
     await play(site)
@@ -134,11 +140,11 @@ async def again_and_again(
         await play(site)
 
 
-async def test_every_orchestration_survives(parts: Parts, tmp_path: Path, chance: random.Random) -> None:
-    async with opened(parts, "random-kills", tmp_path / "site") as site, serving_api(site) as api:
+async def test_every_orchestration_survives(parts: Servers, tmp_path: Path, chance: random.Random) -> None:
+    async with open_installation(parts, "random-kills", tmp_path / "site") as site, serving_api(site) as api:
         await site.start_worker()
         killing = asyncio.create_task(kill(site, chance))
-        plays: list[Callable[[Site], Awaitable[None]]] = [
+        plays: list[Callable[[Installation], Awaitable[None]]] = [
             scan_and_answers,
             scan,
             work_chain,
@@ -152,7 +158,7 @@ async def test_every_orchestration_survives(parts: Parts, tmp_path: Path, chance
         await nothing_is_left_or_told_twice(site)
 
 
-async def nothing_is_left_or_told_twice(site: Site) -> None:
+async def nothing_is_left_or_told_twice(site: Installation) -> None:
     boxes = await site.rows(Sandbox, col(Sandbox.killed_at).is_(None), col(Sandbox.id))
     assert boxes == []
     told = await site.rows(Notification, col(Notification.id).is_not(None), col(Notification.id))

@@ -20,16 +20,16 @@ from tests.chaos.source_checkouts import PATCHED, UNPATCHED, Checkout, check_out
 from tests.integration.chains import test_sprint_chains as sprints
 from tests.integration.issues import test_answering_sessions as answers
 from tests.support import chains
-from tests.support.installation import Site, eventually, opened
+from tests.support.installation import Installation, open_installation, wait_until
 from tests.support.outcomes import outcome_of
-from tests.support.scenarios import bash, delayed, finish, scripted
-from tests.support.stack import Parts
+from tests.support.scenarios import bash, finish, register_scenario, with_delay
+from tests.support.stack import Servers
 
-SLOW = scripted(
+SLOW = register_scenario(
     "deployed",
-    delayed(bash("echo first >> count.txt"), 3),
-    delayed(bash("echo second >> count.txt"), 3),
-    delayed(bash("echo third >> count.txt"), 3),
+    with_delay(bash("echo first >> count.txt"), 3),
+    with_delay(bash("echo second >> count.txt"), 3),
+    with_delay(bash("echo third >> count.txt"), 3),
     finish("Counted to three."),
 )
 PATIENCE = 600
@@ -43,7 +43,7 @@ class Work:
     """In flight for as long as a test wishes: a run that is held after its first turn, a chain that is held
     after its first sprint, a session that waits for reviews."""
 
-    site: Site
+    site: Installation
     run: Run
     chain: SprintChain
     session: AnsweringSession
@@ -54,7 +54,7 @@ class Work:
 
     async def finish_chain(self) -> None:
         await self.site.client.get_workflow_handle(self.chain.id).signal("resume")
-        await chains.reaches(
+        await chains.wait_for_status(
             self.site, self.chain, ChainStatus.completed, ChainStatus.failed, patience=PATIENCE
         )
         await sprints.holds(self.site, self.chain, 2)
@@ -74,27 +74,27 @@ class Work:
         await asyncio.gather(self.finish_run(), self.finish_chain(), self.finish_session())
 
 
-async def in_flight(site: Site) -> Work:
+async def in_flight(site: Installation) -> Work:
     session = await answers.a_session(site)
     chain = await chains.start(site, await sprints.a_chain(site, 2, sprints.SLOW))
-    await chains.begun(site, chain, 1)
+    await chains.wait_for_started_runs(site, chain, 1)
     await site.client.get_workflow_handle(chain.id).signal("pause")
     run = await a_run(site)
     await site.command(run, "pause")
     await answers.reaches(site, session, AnsweringStatus.active, patience=PATIENCE)
-    [sprint] = await chains.runs_of(site, chain)
+    [sprint] = await chains.chain_runs(site, chain)
     assert (await site.ended(sprint, PATIENCE)).status is RunStatus.completed
     return Work(site, run, chain, session)
 
 
-async def a_run(site: Site) -> Run:
+async def a_run(site: Installation) -> Run:
     """A run that has taken its first turn."""
     run = await site.start(f"Count {SLOW}")
     await site.until(run, Happening.turn_completed, patience=PATIENCE)
     return run
 
 
-async def counted(site: Site, run: Run) -> None:
+async def counted(site: Installation, run: Run) -> None:
     outcome = await outcome_of(site, run, PATIENCE)
     assert (outcome.run.status, outcome.run.pr_status) == (RunStatus.completed, PrStatus.created)
     assert outcome.file("count.txt") == "first\nsecond\nthird\n"
@@ -102,14 +102,14 @@ async def counted(site: Site, run: Run) -> None:
     assert len(outcome.calls) == 4
 
 
-async def patches(site: Site, workflow_id: str) -> int:
+async def patches(site: Installation, workflow_id: str) -> int:
     """How many new commands its history has begun with."""
     history = await site.client.get_workflow_handle(workflow_id).fetch_history()
     markers = [e for e in history.events if e.event_type == EventType.EVENT_TYPE_MARKER_RECORDED]
     return sum(e.marker_recorded_event_attributes.marker_name == "core_patch" for e in markers)
 
 
-async def builds(site: Site, workflow_id: str) -> set[str]:
+async def builds(site: Installation, workflow_id: str) -> set[str]:
     """Which versions have worked on it."""
     history = await site.client.get_workflow_handle(workflow_id).fetch_history()
     return {
@@ -120,13 +120,13 @@ async def builds(site: Site, workflow_id: str) -> set[str]:
     }
 
 
-async def is_suspended(site: Site, workflow_id: str) -> bool:
+async def is_suspended(site: Installation, workflow_id: str) -> bool:
     """Whether its task has failed and is tried again."""
     description = (await site.client.get_workflow_handle(workflow_id).describe()).raw_description
     return description.pending_workflow_task.attempt >= 2
 
 
-async def goes_on(site: Site, workflow_id: str) -> bool:
+async def goes_on(site: Installation, workflow_id: str) -> bool:
     """Whether no task of it waits any more."""
     description = (await site.client.get_workflow_handle(workflow_id).describe()).raw_description
     return not description.HasField("pending_workflow_task")
@@ -138,7 +138,7 @@ async def suspended(work: Work) -> None:
     for each in work.ids:
         await site.client.get_workflow_handle(each).signal("one-that-no-version-heeds")
     for each in work.ids:
-        await eventually(partial(is_suspended, site, each), f"{each} is suspended", PATIENCE)
+        await wait_until(partial(is_suspended, site, each), f"{each} is suspended", PATIENCE)
     assert (await site.read(work.run)).status is RunStatus.paused
     assert (await chains.read(site, work.chain)).status is ChainStatus.paused
     assert (await answers.read(site, work.session)).status is AnsweringStatus.active
@@ -146,22 +146,22 @@ async def suspended(work: Work) -> None:
 
 async def healed(work: Work) -> None:
     for each in work.ids:
-        await eventually(partial(goes_on, work.site, each), f"{each} goes on", PATIENCE)
+        await wait_until(partial(goes_on, work.site, each), f"{each} goes on", PATIENCE)
 
 
 @asynccontextmanager
 async def deploying(
-    parts: Parts, directory: Path, calls: str
-) -> AsyncIterator[tuple[Site, Checkout, Checkout]]:
+    parts: Servers, directory: Path, calls: str
+) -> AsyncIterator[tuple[Installation, Checkout, Checkout]]:
     """A site without a worker, the version of today, and one whose workflows call activities differently."""
     old = check_out("old", directory / "old")
     new = check_out("new", directory / "new", calls)
-    async with opened(parts, directory.name.replace("_", "-"), directory / "site") as site:
+    async with open_installation(parts, directory.name.replace("_", "-"), directory / "site") as site:
         yield site, old, new
 
 
 async def test_a_patched_change_survives_a_rolling_deploy_and_its_rollback(
-    parts: Parts, tmp_path: Path
+    parts: Servers, tmp_path: Path
 ) -> None:
     async with deploying(parts, tmp_path, PATCHED) as (site, old, new):
         worker = await old.start_worker(site)
@@ -187,7 +187,7 @@ async def test_a_patched_change_survives_a_rolling_deploy_and_its_rollback(
 
 
 async def test_what_has_begun_with_new_commands_waits_for_code_that_knows_them(
-    parts: Parts, tmp_path: Path
+    parts: Servers, tmp_path: Path
 ) -> None:
     async with deploying(parts, tmp_path, PATCHED) as (site, old, new):
         worker = await new.start_worker(site)
@@ -201,7 +201,7 @@ async def test_what_has_begun_with_new_commands_waits_for_code_that_knows_them(
 
 
 async def test_an_unpatched_change_suspends_what_is_in_flight_and_a_rollback_heals_it(
-    parts: Parts, tmp_path: Path
+    parts: Servers, tmp_path: Path
 ) -> None:
     async with deploying(parts, tmp_path, UNPATCHED) as (site, old, new):
         worker = await old.start_worker(site)

@@ -14,28 +14,30 @@ from models.event import EventType
 from models.runs.run import PrStatus, RunStatus
 from models.sandboxes.sandbox import SandboxPurpose, SandboxStatus
 from models.verification.verification import VerificationStatus
-from tests.support.installation import Site, opened
-from tests.support.outcomes import Outcome, outcome_of
-from tests.support.scenarios import create, finish, scripted
-from tests.support.stack import Parts
-from tests.support.waiting import PATIENCE
+from tests.support.installation import Installation, open_installation
+from tests.support.outcomes import RunOutcome, outcome_of
+from tests.support.scenarios import create, finish, register_scenario
+from tests.support.stack import Servers
+from tests.support.waiting import TEST_TIMEOUT_SECONDS
 
 pytestmark = pytest.mark.soak
 
-MADE = scripted("verified-once", create("made.txt", "1\n"), finish("Made it."))
+MADE = register_scenario("verified-once", create("made.txt", "1\n"), finish("Made it."))
 ONCE = Verify(command="echo ran >> ~/count; sleep 4; [ $(wc -l < ~/count) = 1 ]", timeout_ms=60_000)
 SEAMS = ["fresh-made", "within-a-verification", "verified", "fresh-killed"]
 
 
 @pytest.fixture(scope="module")
 async def outcomes(
-    parts: Parts, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[dict[str, Task[Outcome]]]:
+    parts: Servers, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[dict[str, Task[RunOutcome]]]:
     """One site, one run and one kill for each seam, all at the same time."""
     directory = tmp_path_factory.mktemp("verification-kills")
     async with AsyncExitStack() as stack:
         sites = {
-            seam: await stack.enter_async_context(opened(parts, f"verify-{seam}", directory / seam))
+            seam: await stack.enter_async_context(
+                open_installation(parts, f"verify-{seam}", directory / seam)
+            )
             for seam in SEAMS
         }
         plays = {seam: asyncio.create_task(_play(site, seam)) for seam, site in sites.items()}
@@ -43,19 +45,19 @@ async def outcomes(
         await asyncio.wait(plays.values())
 
 
-async def _play(site: Site, seam: str) -> Outcome:
+async def _play(site: Installation, seam: str) -> RunOutcome:
     site.set_trap(seam)
     run = await site.start(f"Make {MADE}", config=BlueprintConfig(verify=ONCE))
     worker = await site.start_worker()
-    assert await worker.ended(PATIENCE), f"the worker never came to {seam}"
+    assert await worker.ended(TEST_TIMEOUT_SECONDS), f"the worker never came to {seam}"
     assert site.is_sprung(seam)
     await site.start_worker()
-    return await outcome_of(site, run, PATIENCE)
+    return await outcome_of(site, run, TEST_TIMEOUT_SECONDS)
 
 
 @pytest.mark.parametrize("seam", SEAMS)
 async def test_verification_survives_the_kill_of_its_worker(
-    outcomes: dict[str, Task[Outcome]], seam: str
+    outcomes: dict[str, Task[RunOutcome]], seam: str
 ) -> None:
     outcome = await outcomes[seam]
     run = outcome.run

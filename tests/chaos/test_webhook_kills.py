@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from models.webhooks.delivery import DeliveryStatus
-from tests.support.installation import opened
-from tests.support.stack import Parts
-from tests.support.waiting import PATIENCE
-from tests.support.webhooks import hooked
+from tests.support.installation import open_installation
+from tests.support.stack import Servers
+from tests.support.waiting import TEST_TIMEOUT_SECONDS
+from tests.support.webhooks import open_webhook_project
 
 pytestmark = pytest.mark.soak
 
@@ -23,9 +23,12 @@ OTHERS_WAIT = 25.0
 
 @pytest.mark.parametrize("seam", SEAMS)
 async def test_a_killed_worker_loses_no_delivery_and_delays_no_other_endpoint(
-    parts: Parts, tmp_path: Path, seam: str
+    parts: Servers, tmp_path: Path, seam: str
 ) -> None:
-    async with opened(parts, f"{seam}-killed", tmp_path / "site") as site, hooked(site) as hooks:
+    async with (
+        open_installation(parts, f"{seam}-killed", tmp_path / "site") as site,
+        open_webhook_project(site) as hooks,
+    ):
         struck, others = await hooks.endpoint("/struck"), [await hooks.endpoint(f"/{n}") for n in range(2)]
         site.set_trap(f"{seam}@{struck.id}")
         workers = [await site.start_worker() for _ in range(2)]
@@ -43,7 +46,7 @@ async def test_a_killed_worker_loses_no_delivery_and_delays_no_other_endpoint(
             return {each.event["data"]["eventId"] for each in hooks.receiver.at("/struck")}
 
         # What the killed worker sent elsewhere without recording it is recorded by the next attempt.
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TEST_TIMEOUT_SECONDS):
             for endpoint in (struck, *others):
                 while set(await hooks.statuses(endpoint)) != {DeliveryStatus.delivered}:
                     await asyncio.sleep(0.1)

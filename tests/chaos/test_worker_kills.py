@@ -11,18 +11,18 @@ from models.event import EventType
 from models.notifications.notification import NotificationType
 from models.runs.run import PrStatus, RunStatus
 from models.runs.run_step import StepStatus
-from tests.support.installation import Site, opened
-from tests.support.outcomes import Outcome, outcome_of
-from tests.support.scenarios import bash, delayed, finish, scripted
-from tests.support.stack import Parts
-from tests.support.waiting import PATIENCE
+from tests.support.installation import Installation, open_installation
+from tests.support.outcomes import RunOutcome, outcome_of
+from tests.support.scenarios import bash, finish, register_scenario, with_delay
+from tests.support.stack import Servers
+from tests.support.waiting import TEST_TIMEOUT_SECONDS
 
 pytestmark = pytest.mark.soak
 
-COUNTING = scripted(
+COUNTING = register_scenario(
     "counting",
     bash("echo first >> count.txt; sleep 4; wc -l < count.txt"),
-    delayed(bash("echo second >> count.txt"), 4),
+    with_delay(bash("echo second >> count.txt"), 4),
     finish("Counted to two."),
 )
 SEAMS = [
@@ -38,30 +38,31 @@ SEAMS = [
     "kill-sandbox",
     "sandbox-killed",
 ]
-Outcomes = dict[str, Task[Outcome]]
+Outcomes = dict[str, Task[RunOutcome]]
 
 
 @pytest.fixture(scope="module")
-async def outcomes(parts: Parts, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Outcomes]:
+async def outcomes(parts: Servers, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Outcomes]:
     """One site, one run and one kill for each seam, all at the same time."""
     directory = tmp_path_factory.mktemp("kills")
     async with AsyncExitStack() as stack:
         sites = {
-            seam: await stack.enter_async_context(opened(parts, seam, directory / seam)) for seam in SEAMS
+            seam: await stack.enter_async_context(open_installation(parts, seam, directory / seam))
+            for seam in SEAMS
         }
         plays = {seam: asyncio.create_task(_play(site, seam)) for seam, site in sites.items()}
         yield plays
         await asyncio.wait(plays.values())
 
 
-async def _play(site: Site, seam: str) -> Outcome:
+async def _play(site: Installation, seam: str) -> RunOutcome:
     site.set_trap(seam)
     run = await site.start(f"Count {COUNTING}")
     worker = await site.start_worker()
-    assert await worker.ended(PATIENCE), f"the worker never came to {seam}"
+    assert await worker.ended(TEST_TIMEOUT_SECONDS), f"the worker never came to {seam}"
     assert site.is_sprung(seam)
     await site.start_worker()
-    return await outcome_of(site, run, PATIENCE)
+    return await outcome_of(site, run, TEST_TIMEOUT_SECONDS)
 
 
 @pytest.mark.parametrize("seam", SEAMS)

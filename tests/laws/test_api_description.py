@@ -15,7 +15,7 @@ from kit import errors
 from kit.errors import AppError
 from kit.schemas import contains_secret_field
 from models.projects.api_key import SCOPES
-from tests.support.operations import DESCRIPTION, LISTS, OPERATIONS, PRIVATE, WITH_BODY, Operation
+from tests.support.operations import LISTS, OPENAPI, OPERATIONS, PRIVATE, WITH_BODY, Operation
 
 each = pytest.mark.parametrize("operation", OPERATIONS, ids=str)
 AGREED = Path(__file__).with_name("endpoints.tsv")
@@ -53,7 +53,7 @@ def test_the_committed_description_is_the_live_one() -> None:
     assert COMMITTED_FILE.read_bytes() == document(), (
         "run `python -m api.openapi` and commit docs/openapi.json"
     )
-    assert DESCRIPTION["openapi"].startswith("3.1.")
+    assert OPENAPI["openapi"].startswith("3.1.")
 
 
 def test_operation_ids_are_unique() -> None:
@@ -78,7 +78,7 @@ def test_every_answer_that_shows_a_secret_is_known_as_one() -> None:
     assert showing == SHOWING_SECRETS
     for operation in PRIVATE:
         name = str((operation.schema or {}).get("$ref", "")).rsplit("/", 1)[-1].removeprefix("Envelope_")
-        properties = DESCRIPTION["components"]["schemas"].get(name.rstrip("_"), {}).get("properties", {})
+        properties = OPENAPI["components"]["schemas"].get(name.rstrip("_"), {}).get("properties", {})
         assert "secret" not in properties or operation.id in showing, operation
 
 
@@ -123,9 +123,9 @@ def test_its_example_fits_its_schema(operation: Operation) -> None:
 @pytest.mark.parametrize("operation", WITH_BODY, ids=str)
 def test_its_body_has_an_example_that_fits(operation: Operation) -> None:
     schema = operation.spec["requestBody"]["content"]["application/json"]["schema"]
-    whole = {**schema, "components": DESCRIPTION["components"]}
+    whole = {**schema, "components": OPENAPI["components"]}
     jsonschema.validate(operation.body, whole, cls=jsonschema.Draft202012Validator)
-    named = DESCRIPTION["components"]["schemas"][schema["$ref"].rsplit("/", 1)[-1]]
+    named = OPENAPI["components"]["schemas"][schema["$ref"].rsplit("/", 1)[-1]]
     assert named["additionalProperties"] is False, "unknown fields are refused"
 
 
@@ -141,7 +141,7 @@ def test_every_parameter_has_a_description(operation: Operation) -> None:
 
 
 def test_every_schema_and_every_property_has_a_description() -> None:
-    schemas = DESCRIPTION["components"]["schemas"]
+    schemas = OPENAPI["components"]["schemas"]
     properties = [
         (f"{schema}.{name}", part)
         for schema, whole in schemas.items()
@@ -152,7 +152,7 @@ def test_every_schema_and_every_property_has_a_description() -> None:
 
 
 def test_every_tag_has_a_description() -> None:
-    described = {tag["name"] for tag in DESCRIPTION["tags"] if tag["description"]}
+    described = {tag["name"] for tag in OPENAPI["tags"] if tag["description"]}
     assert {tag for operation in OPERATIONS for tag in operation.spec["tags"]} == described
 
 
@@ -161,7 +161,7 @@ def test_nothing_answers_a_bare_list() -> None:
     for operation in PRIVATE:
         name = str((operation.schema or {}).get("$ref", "")).rsplit("/", 1)[-1]
         if name.startswith("Envelope_"):
-            data = DESCRIPTION["components"]["schemas"][name]["properties"]["data"]
+            data = OPENAPI["components"]["schemas"][name]["properties"]["data"]
             assert data.get("type") != "array", operation
 
 

@@ -8,19 +8,19 @@ from kit.database import Database
 from models import AgentSession, Event, FollowUp, Message, Run, RunStep, Sandbox, ToolCall
 from models.agent.session import MessageRole, turn_sequence
 from models.base import JsonObject
-from tests.conftest import TestProject
-from tests.factories import run_at_work, session_in, step_at_work
+from tests.conftest import ProjectKey
+from tests.factories import make_agent_session, make_running_run, make_step
 
 SEQUENCE = turn_sequence(1)
 
 
-def asking(name: str, id: str = "call_0", **given: object) -> JsonObject:
+def tool_use_block(name: str, id: str = "call_0", **given: object) -> JsonObject:
     """A block of an answer that asks for a call."""
     return {"type": "tool_use", "id": id, "name": name, "input": given}
 
 
 @dataclass
-class SessionAtWork:
+class RunningSession:
     database: Database
     run: Run
     step: RunStep
@@ -67,11 +67,13 @@ class SessionAtWork:
             return await session.get_one(RunStep, self.step.id)
 
 
-async def session_at_work(database: Database, project: TestProject, *blocks: JsonObject) -> SessionAtWork:
+async def make_running_session(
+    database: Database, project: ProjectKey, *blocks: JsonObject
+) -> RunningSession:
     """The run's first session, whose first answer holds these blocks."""
-    blueprint, run, sandbox = run_at_work(project)
-    step = step_at_work(run)
-    agent = session_in(run, sandbox, step)
+    blueprint, run, sandbox = make_running_run(project)
+    step = make_step(run)
+    agent = make_agent_session(run, sandbox, step)
     message = Message(
         session_id=agent.id, sequence=SEQUENCE, role=MessageRole.assistant, content=list(blocks)
     )
@@ -79,4 +81,4 @@ async def session_at_work(database: Database, project: TestProject, *blocks: Jso
         for row in (blueprint, run, sandbox, step, agent, message):
             session.add(row)
             await session.flush()
-    return SessionAtWork(database, run, step, agent, sandbox)
+    return RunningSession(database, run, step, agent, sandbox)

@@ -9,14 +9,14 @@ from threading import Thread
 
 
 @dataclass(frozen=True)
-class Answer:
+class CannedResponse:
     status: int
     body: object = field(default_factory=dict)
     headers: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass
-class Canned:
+class CannedServer:
     url: str
     asked: list[str] = field(default_factory=list)
     """`METHOD /path` of each request."""
@@ -25,7 +25,7 @@ class Canned:
 
 
 @contextmanager
-def canned(*answers: Answer) -> Iterator[Canned]:
+def run_canned_server(*answers: CannedResponse) -> Iterator[CannedServer]:
     """Gives the answers in their order, the last one for ever."""
     left = list(answers)
 
@@ -49,7 +49,7 @@ def canned(*answers: Answer) -> Iterator[Canned]:
             """Quiet."""
 
     listener = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server = Canned(f"http://127.0.0.1:{listener.server_address[1]}")
+    server = CannedServer(f"http://127.0.0.1:{listener.server_address[1]}")
     thread = Thread(target=listener.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:

@@ -5,12 +5,12 @@ from typing import Any
 import httpx
 import jsonschema
 
-from tests.support.operations import DESCRIPTION, OPERATIONS
+from tests.support.operations import OPENAPI, OPERATIONS
 
 BY_ID = {operation.id: operation for operation in OPERATIONS}
 
 
-class Checked:
+class ContractClient:
     """Sends requests by operation id, and holds every answer against the description."""
 
     def __init__(self, client: httpx.AsyncClient) -> None:
@@ -29,15 +29,17 @@ class Checked:
         assert answer.status_code == operation.success[0], answer.text
         assert answer.headers["content-type"] == "application/json"
         assert operation.schema is not None
-        jsonschema.validate(answer.json(), _closed(operation.schema), cls=jsonschema.Draft202012Validator)
+        jsonschema.validate(
+            answer.json(), closed_schema(operation.schema), cls=jsonschema.Draft202012Validator
+        )
         self.tried.add(operation_id)
         return answer.json().get("data")
 
 
-def _closed(schema: dict[str, Any]) -> dict[str, Any]:
+def closed_schema(schema: dict[str, Any]) -> dict[str, Any]:
     """The same schema, in which an object has no property that is not documented."""
     components = {
         name: {"additionalProperties": False, **component} if "properties" in component else component
-        for name, component in DESCRIPTION["components"]["schemas"].items()
+        for name, component in OPENAPI["components"]["schemas"].items()
     }
     return {**schema, "components": {"schemas": components}}

@@ -15,14 +15,14 @@ import httpx
 import psutil
 from pydantic import JsonValue
 
-from local.stack.plan import MARK, REPLACED_BY
-from local.stack.process import Identity
+from local.stack.plan import REPLACING_VARIABLES, STACK_VARIABLE
+from local.stack.process import ProcessIdentity
 from local.stack.state import StackFile
-from tests.support.waiting import PATIENCE
+from tests.support.waiting import TEST_TIMEOUT_SECONDS
 
-ENVIRONMENT = {name: value for name, value in os.environ.items() if name not in REPLACED_BY.values()}
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name not in REPLACING_VARIABLES.values()}
 """No part is replaced by a real one, whatever the machine has keys for."""
-ENDS = ("completed", "failed", "cancelled")
+FINAL_STATUSES = ("completed", "failed", "cancelled")
 Json = dict[str, JsonValue]
 
 
@@ -46,10 +46,10 @@ class DetachedStack:
 
     def kill(self, part: str) -> None:
         """End a part with SIGKILL, and see that it is gone."""
-        process = Identity.of(self.file.pids[part] or 0)
+        process = ProcessIdentity.of(self.file.pids[part] or 0)
         assert process is not None, f"{part} does not run"
         process.send(signal.SIGKILL)
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + TEST_TIMEOUT_SECONDS
         while process.is_alive:
             assert time.monotonic() < deadline
             time.sleep(0.01)
@@ -62,7 +62,9 @@ class DetachedStack:
                 words, environment = process.cmdline(), process.environ()
             except psutil.Error:  # it ended meanwhile, or is the kernel's or somebody else's
                 continue
-            if environment.get(MARK) == str(self.directory) or str(self.directory) in " ".join(words):
+            if environment.get(STACK_VARIABLE) == str(self.directory) or str(self.directory) in " ".join(
+                words
+            ):
                 found.append(" ".join(words))
         return found
 
@@ -86,15 +88,15 @@ class DetachedStack:
 
     def until(self, run_id: str, *types: str) -> None:
         """Wait for events of a run."""
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + TEST_TIMEOUT_SECONDS
         while not {*types} <= (seen := self._events(run_id)):
             assert time.monotonic() < deadline, seen
             time.sleep(0.05)
 
     def ended(self, run_id: str) -> Json:
         """A run once it has ended, however."""
-        deadline = time.monotonic() + PATIENCE
-        while (run := self.run(run_id))["status"] not in ENDS:
+        deadline = time.monotonic() + TEST_TIMEOUT_SECONDS
+        while (run := self.run(run_id))["status"] not in FINAL_STATUSES:
             assert time.monotonic() < deadline, run
             time.sleep(0.1)
         return run
@@ -120,7 +122,7 @@ class DetachedStack:
             env=ENVIRONMENT,
             capture_output=True,
             text=True,
-            timeout=PATIENCE,
+            timeout=TEST_TIMEOUT_SECONDS,
             check=False,
         )
         assert ran.returncode == 0, ran.stdout + ran.stderr
@@ -128,7 +130,7 @@ class DetachedStack:
 
 
 @contextmanager
-def running(directory: Path) -> Iterator[DetachedStack]:
+def run_stack(directory: Path) -> Iterator[DetachedStack]:
     """A stack that is up until the block ends, and leaves no process."""
     stack = DetachedStack(directory)
     try:

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.detached_stack import DetachedStack, running
+from tests.support.detached_stack import DetachedStack, run_stack
 
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DetachedStack]:
     """A stack in the background, with what `codecourier up` seeds."""
-    with running(tmp_path_factory.mktemp("stack") / "data") as stack:
+    with run_stack(tmp_path_factory.mktemp("stack") / "data") as stack:
         yield stack

@@ -19,11 +19,11 @@ import models
 from models.projects.api_key import SCOPES
 
 ROWS = 6_000
-RARE = 20
+RARE_ROWS = 20
 """How many rows of each table, the oldest, have another value than the rest."""
-USUAL = ("completed", "killed", "approved", "low", "api", "anthropic")
+COMMON_VALUES = ("completed", "killed", "approved", "low", "api", "anthropic")
 """The values that nearly all rows have, where there is a choice."""
-FEW = {
+ROWS_BY_SHORT_TABLE = {
     "project": 2,
     "member": 200,
     "cost_rate": 100,
@@ -38,7 +38,7 @@ FEW = {
 approved, or of model calls in flight."""
 KINDS = {"ctx": "context", "skill": "skill", "cmd": "command", "scr": "script"}
 """Kinds of assets by the beginning of their ids: row `n` is of the kind `n % 4`."""
-FILLED_BY_THEMSELVES = ("usage_rollup", "alembic_version", "installation")
+TABLES_NOT_FILLED = ("usage_rollup", "alembic_version", "installation")
 """By triggers and migrations; an installation is one row."""
 PROJECT = "prj_" + "0" * 31 + "1"
 OTHER = "prj_" + "0" * 31 + "2"
@@ -69,7 +69,7 @@ def prefix_of(table: str) -> str:
     return table
 
 
-def nth(prefix: str, number: str = "n") -> str:
+def id_expression(prefix: str, number: str = "n") -> str:
     return f"'{prefix}_' || lpad(to_hex({number}), 32, '0')"
 
 
@@ -77,10 +77,10 @@ def id_of(table: str, number: str = "n") -> str:
     if table == "asset":
         body = f"lpad(to_hex({number}), 32, '0')"
         return f"(ARRAY[{', '.join(map(repr, KINDS))}])[1 + {number} % 4] || '_' || {body}"
-    return nth(prefix_of(table), number)
+    return id_expression(prefix_of(table), number)
 
 
-def value(column: Column[Any]) -> str:
+def column_expression(column: Column[Any]) -> str:
     """SQL of the value of one column in row `n`."""
     name, kind = column.name, column.type
     if name == "project_id":
@@ -89,7 +89,9 @@ def value(column: Column[Any]) -> str:
         target = str(next(iter(column.foreign_keys)).target_fullname).split(".")[0]
         if column.nullable and target == column.table.name:
             return "NULL"
-        return id_of(target, f"1 + n % {FEW[target]}" if target in FEW else "n")
+        return id_of(
+            target, f"1 + n % {ROWS_BY_SHORT_TABLE[target]}" if target in ROWS_BY_SHORT_TABLE else "n"
+        )
     if column.primary_key and name == "id":
         return id_of(column.table.name)
     if (column.table.name, name) == ("asset", "kind"):
@@ -99,11 +101,12 @@ def value(column: Column[Any]) -> str:
     match kind:
         case Enum():
             values = [str(each) for each in kind.enums]
-            usual = next((each for each in USUAL if each in values), values[-1])
+            usual = next((each for each in COMMON_VALUES if each in values), values[-1])
             choices = ", ".join(f"'{each}'" for each in values)
-            return f"CASE WHEN n <= {RARE} THEN (ARRAY[{choices}])[1 + n % {len(values)}] ELSE '{usual}' END"
+            rare = f"(ARRAY[{choices}])[1 + n % {len(values)}]"
+            return f"CASE WHEN n <= {RARE_ROWS} THEN {rare} ELSE '{usual}' END"
         case Boolean():
-            return f"n > {RARE}" if name == "is_enabled" else f"n <= {RARE}"
+            return f"n > {RARE_ROWS}" if name == "is_enabled" else f"n <= {RARE_ROWS}"
         case DateTime():
             return "timestamptz '2026-01-01Z' + n * interval '20 minutes'"
         case Date():
@@ -111,22 +114,23 @@ def value(column: Column[Any]) -> str:
         case ARRAY():
             return "'{}'"
         case JSONB() if name == "pipeline_steps":
-            return f"jsonb_build_array(jsonb_build_object('role', 'designer', 'personaId', {nth('per')}))"
+            step = f"jsonb_build_object('role', 'designer', 'personaId', {id_expression('per')})"
+            return f"jsonb_build_array({step})"
         case JSONB():
             return "NULL" if column.nullable else ("'[]'" if _is_list(column) else "'{}'")
         case Integer() | Float() | Numeric():
             return "n"
     if name in PREFIXES:
-        return nth(PREFIXES[name])
+        return id_expression(PREFIXES[name])
     if name in ("service", "slug", "email"):
         return (
-            f"CASE WHEN n <= {RARE} THEN 'rare' ELSE 'anthropic' END"
+            f"CASE WHEN n <= {RARE_ROWS} THEN 'rare' ELSE 'anthropic' END"
             if name == "service"
             else f"'{name}' || n"
         )
     if column.type.__class__.__name__ == "LargeBinary":
         return "''::bytea"
-    return f"'{name} ' || CASE WHEN n <= {RARE} THEN 'needle ' ELSE '' END || n"
+    return f"'{name} ' || CASE WHEN n <= {RARE_ROWS} THEN 'needle ' ELSE '' END || n"
 
 
 def _is_list(column: Column[Any]) -> bool:
@@ -138,7 +142,7 @@ def _is_list(column: Column[Any]) -> bool:
 
 def tables() -> Iterable[Table]:
     assert models.Run.__tablename__ == "run"  # every table is known
-    return [table for table in SQLModel.metadata.sorted_tables if table.name not in FILLED_BY_THEMSELVES]
+    return [table for table in SQLModel.metadata.sorted_tables if table.name not in TABLES_NOT_FILLED]
 
 
 def fill(url: str, key: models.ApiKey) -> None:
@@ -149,8 +153,8 @@ def fill(url: str, key: models.ApiKey) -> None:
             generated = table.autoincrement_column
             columns = [each for each in table.columns if each.identity is None and each is not generated]
             names = ", ".join(f'"{column.name}"' for column in columns)
-            values = ", ".join(value(column) for column in columns)
-            rows = FEW.get(table.name, ROWS)
+            values = ", ".join(column_expression(column) for column in columns)
+            rows = ROWS_BY_SHORT_TABLE.get(table.name, ROWS)
             connection.execute(
                 f'INSERT INTO "{table.name}" ({names}) SELECT {values} FROM generate_series(1, {rows}) AS n'
                 " ON CONFLICT DO NOTHING".encode()

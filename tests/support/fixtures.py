@@ -11,24 +11,24 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from tests.support.installation import Site
-    from tests.support.stack import Parts
+    from tests.support.installation import Installation
+    from tests.support.stack import Servers
 
 
 @pytest.fixture(scope="session")
-async def parts(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Parts]:
+async def parts(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Servers]:
     """The servers that runs need, with every scenario that the collected tests have written."""
-    from tests.support.stack import running
+    from tests.support.stack import run_servers
 
-    async with running(tmp_path_factory.mktemp("parts")) as parts:
+    async with run_servers(tmp_path_factory.mktemp("parts")) as parts:
         yield parts
 
 
 @pytest.fixture(scope="session")
-async def site(parts: Parts, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
+async def site(parts: Servers, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Installation]:
     """A site whose worker is never killed."""
-    from tests.support.installation import opened
+    from tests.support.installation import open_installation
 
-    async with opened(parts, "site", tmp_path_factory.mktemp("sites") / "site") as site:
+    async with open_installation(parts, "site", tmp_path_factory.mktemp("sites") / "site") as site:
         await site.start_worker()
         yield site

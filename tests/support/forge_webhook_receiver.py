@@ -12,7 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from local.stack.ports import LOOPBACK, free_ports
-from tests.support.waiting import PATIENCE
+from tests.support.waiting import TEST_TIMEOUT_SECONDS
 
 SECRET = "secret-of-the-webhooks-of-the-tests"
 
@@ -63,7 +63,7 @@ class Receiver:
 
     def wait(self, event: str, count: int = 1) -> list[Sent]:
         """Those of one event, as soon as there are so many."""
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + TEST_TIMEOUT_SECONDS
         while time.monotonic() < deadline:
             found = [one for one in list(self.sent) if one.event == event]
             if len(found) >= count:

@@ -18,31 +18,31 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from cli.deployment.api import api as run_api
-from local.stack.process import Identity, StartError, python, python_environment
-from tests.support.fault_injection.api import lay as lay_in_api
+from local.stack.process import ProcessIdentity, StartError, python, python_environment
+from tests.support.fault_injection.api import patch_api
 from tests.support.fault_injection.clock import shift_clock
-from tests.support.fault_injection.worker import lay as lay_in_worker
+from tests.support.fault_injection.worker import patch_worker
 from worker.main import main
 
 PR_SET_PDEATHSIG = 1
 """No process outlives the one that forked it, whatever ended that."""
 
 
-class Zygote:
+class ForkServer:
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process, self._lock = process, asyncio.Lock()
 
-    async def worker(self, environment: Mapping[str, str], log: Path) -> Identity:
+    async def worker(self, environment: Mapping[str, str], log: Path) -> ProcessIdentity:
         """Start a worker that sees this environment and nothing else; its output is appended to `log`."""
         return await self._fork("worker", {}, environment, log)
 
-    async def api(self, port: int, environment: Mapping[str, str], log: Path) -> Identity:
+    async def api(self, port: int, environment: Mapping[str, str], log: Path) -> ProcessIdentity:
         """Start an API that listens on this port; see `worker`."""
         return await self._fork("api", {"port": port}, environment, log)
 
     async def _fork(
         self, program: str, arguments: Mapping[str, object], environment: Mapping[str, str], log: Path
-    ) -> Identity:
+    ) -> ProcessIdentity:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         asked = {
@@ -57,18 +57,18 @@ class Zygote:
         if not answer:
             raise StartError("the process that workers are forked from has ended; its error is above")
         pid = int(answer)
-        return Identity.of(pid) or Identity(pid=pid, started=0.0)
+        return ProcessIdentity.of(pid) or ProcessIdentity(pid=pid, started=0.0)
 
 
 @asynccontextmanager
-async def zygote() -> AsyncIterator[Zygote]:
+async def run_fork_server() -> AsyncIterator[ForkServer]:
     pipe = asyncio.subprocess.PIPE
     environment = {"PATH": os.environ["PATH"], **python_environment()}
     process = await asyncio.create_subprocess_exec(
         *python("tests.support.forkserver"), stdin=pipe, stdout=pipe, env=environment
     )
     try:
-        yield Zygote(process)
+        yield ForkServer(process)
     finally:
         assert process.stdin is not None
         process.stdin.close()
@@ -76,7 +76,7 @@ async def zygote() -> AsyncIterator[Zygote]:
 
 
 def _serve_api(port: int) -> None:
-    lay_in_api()
+    patch_api()
     run_api(port=port)
 
 
@@ -90,11 +90,13 @@ def serve() -> None:
         asked = json.loads(line)
         pid = os.fork()
         if pid == 0:
-            _become(asked["program"], asked["arguments"], asked["environment"], asked["log"])
+            _run_child(asked["program"], asked["arguments"], asked["environment"], asked["log"])
         print(pid, flush=True)
 
 
-def _become(program: str, arguments: Mapping[str, object], environment: Mapping[str, str], log: str) -> None:
+def _run_child(
+    program: str, arguments: Mapping[str, object], environment: Mapping[str, str], log: str
+) -> None:
     os.setsid()
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -116,5 +118,5 @@ def _become(program: str, arguments: Mapping[str, object], environment: Mapping[
 
 
 if __name__ == "__main__":
-    lay_in_worker()
+    patch_worker()
     serve()

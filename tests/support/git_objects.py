@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-WHO: Final = "Somebody <somebody@example.com> 1700000000 +0000"
+AUTHOR: Final = "Somebody <somebody@example.com> 1700000000 +0000"
 _ENVIRONMENT: Final = {
     "GIT_CONFIG_GLOBAL": "/dev/null",
     "GIT_CONFIG_NOSYSTEM": "1",
@@ -15,7 +15,7 @@ _ENVIRONMENT: Final = {
 }
 
 
-class Workshop:
+class ObjectWriter:
     """A repository of the test's own."""
 
     def __init__(self, directory: Path) -> None:
@@ -39,8 +39,8 @@ class Workshop:
         return self._object("tree", written)
 
     def commit(self, tree: str, *parents: str, message: str = "Made") -> str:
-        lines = [f"tree {tree}", *(f"parent {parent}" for parent in parents), f"author {WHO}"]
-        return self._object("commit", "\n".join([*lines, f"committer {WHO}", "", message, ""]).encode())
+        lines = [f"tree {tree}", *(f"parent {parent}" for parent in parents), f"author {AUTHOR}"]
+        return self._object("commit", "\n".join([*lines, f"committer {AUTHOR}", "", message, ""]).encode())
 
     def pack(self, objects: Sequence[str]) -> Path:
         """A pack of just these, whatever they refer to."""

@@ -15,19 +15,19 @@ from sqlmodel import col
 from api.app import create_app
 from kit.crypto import signature
 from models import GithubHint, Run
-from tests.support.installation import Site, eventually
-from tests.support.uvicorn_server import serving
+from tests.support.installation import Installation, wait_until
+from tests.support.uvicorn_server import run_app
 
 SECRET: Final = "webhook-secret-of-the-tests"
-CI: Final = {"greet.py": "print('hi')\n", ".github/workflows/ci.yml": "on: push\n"}
+FILES_WITH_CI: Final = {"greet.py": "print('hi')\n", ".github/workflows/ci.yml": "on: push\n"}
 """A repository whose commits are checked."""
 
 
 @dataclass(frozen=True)
-class GitHub:
+class ForgeRepository:
     """One repository of the site's forge, over REST."""
 
-    site: Site
+    site: Installation
     slug: str
 
     async def ask(self, method: str, path: str, body: object = None) -> Any:
@@ -91,7 +91,7 @@ class GitHub:
 
 
 @dataclass(frozen=True)
-class Api:
+class ApiServer:
     """The site's API as a server, and GitHub's webhook that calls it."""
 
     http: httpx.AsyncClient
@@ -129,22 +129,22 @@ class Api:
         await self.tell("check_run", slug, check_run={"head_sha": sha})
 
 
-async def looked_into(site: Site, run: Run) -> None:
+async def wait_for_hints_read(site: Installation, run: Run) -> None:
     """Wait until all that was told of a run was read on GitHub."""
 
     async def is_settled() -> bool:
         return await site.rows(GithubHint, col(GithubHint.run_id) == run.id, col(GithubHint.left_sha)) == []
 
-    await eventually(is_settled, "what was told was looked into")
+    await wait_until(is_settled, "what was told was looked into")
 
 
 @asynccontextmanager
-async def serving_api(site: Site) -> AsyncIterator[Api]:
+async def serving_api(site: Installation) -> AsyncIterator[ApiServer]:
     """The API of a site over HTTP until the block ends."""
     app = create_app(site.settings.model_copy(update={"github_webhook_secret": SecretStr(SECRET)}))
     async with (
         app.router.lifespan_context(app),
-        serving(app) as url,
+        run_app(app) as url,
         httpx.AsyncClient(base_url=url, trust_env=False) as http,
     ):
-        yield Api(http)
+        yield ApiServer(http)

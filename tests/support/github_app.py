@@ -9,8 +9,8 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
-from tests.support.server_process import served
-from tests.support.servers import FORGE_TOKEN, Server
+from tests.support.server_process import run_server
+from tests.support.servers import FORGE_TOKEN, ServedDirectory
 
 APP_ID = "12345"
 
@@ -33,9 +33,9 @@ def key_pair(number: int = 0) -> KeyPair:
 
 
 @contextmanager
-def forge_with_app(data: Path, *owners: str) -> Iterator[Server]:
+def forge_with_app(data: Path, *owners: str) -> Iterator[ServedDirectory]:
     """A forge where these owners have installed the App."""
     environment = {"FORGE_TOKEN": FORGE_TOKEN, "FORGE_APP_PUBLIC_KEY": key_pair().public}
     installed = [word for owner in owners for word in ("--installed", owner)]
-    with served("local.forge", environment, "--data", str(data), "--app", APP_ID, *installed) as url:
-        yield Server(url, data)
+    with run_server("local.forge", environment, "--data", str(data), "--app", APP_ID, *installed) as url:
+        yield ServedDirectory(url, data)

@@ -3,11 +3,11 @@
 import pytest
 from temporalio import workflow
 
-MOST_EVENTS = 5_000
+MAX_HISTORY_EVENTS = 5_000
 """Of one execution, which an engine likes to have fewer of."""
 
 
-def suggested_after(events: int, monkeypatch: pytest.MonkeyPatch, *kinds: str) -> None:
+def suggest_continue_as_new_after(events: int, monkeypatch: pytest.MonkeyPatch, *kinds: str) -> None:
     """What the engine suggests after thousands of events comes after these, to these kinds or to all."""
 
     def suggested(info: workflow.Info) -> bool:

@@ -14,7 +14,7 @@ WEBP: Final = b"RIFF\x1a\x00\x00\x00WEBPVP8L" + b"\0" * 14
 IMAGES: Final = {"image/png": PNG, "image/gif": GIF, "image/jpeg": JPEG, "image/webp": WEBP}
 
 
-async def announce(
+async def request_upload(
     client: httpx.AsyncClient, kind: str = "image/png", size: int = len(PNG)
 ) -> dict[str, Any]:
     """Where to upload a file."""
@@ -25,7 +25,7 @@ async def announce(
     return told
 
 
-async def put(client: httpx.AsyncClient, told: dict[str, Any], data: bytes) -> httpx.Response:
+async def upload_content(client: httpx.AsyncClient, told: dict[str, Any], data: bytes) -> httpx.Response:
     """Upload it, as whoever has the address may: without a key."""
     headers = {"Authorization": "", **told["headers"]}
     return await client.request(told["method"], told["uploadUrl"], content=data, headers=headers)
@@ -34,7 +34,7 @@ async def put(client: httpx.AsyncClient, told: dict[str, Any], data: bytes) -> h
 async def upload(client: httpx.AsyncClient, kind: str = "image/png") -> str:
     """An uploaded file's id."""
     data = IMAGES[kind]
-    told = await announce(client, kind, len(data))
-    answer = await put(client, told, data)
+    told = await request_upload(client, kind, len(data))
+    answer = await upload_content(client, told, data)
     assert answer.status_code == 200, answer.text
     return str(told["fileId"])

@@ -6,18 +6,20 @@ from datetime import timedelta
 from activities.gateway_factory import GatewayFactory
 from activities.reconcile.checks import checks
 from activities.reconcile.findings import Finding, Inconsistency
-from tests.support.installation import Site
-from tests.support.scenarios import create, delayed, finish, scripted
+from tests.support.installation import Installation
+from tests.support.scenarios import create, finish, register_scenario, with_delay
 
-AT_ONCE = timedelta(0)
-WORK = scripted("played-for-doctor", create("a.txt", "a\n"), finish("Made it."))
-HELD = scripted(
-    "held-for-doctor", *(delayed(create(f"{name}.txt", "it\n"), 2.0) for name in "abcde"), finish("Made it.")
+NO_GRACE = timedelta(0)
+WORK = register_scenario("played-for-doctor", create("a.txt", "a\n"), finish("Made it."))
+SLOW_WORK = register_scenario(
+    "held-for-doctor",
+    *(with_delay(create(f"{name}.txt", "it\n"), 2.0) for name in "abcde"),
+    finish("Made it."),
 )
 
 
 async def find_all(
-    site: Site, kind: Inconsistency, grace: timedelta = AT_ONCE, *, gone: Collection[str] = ()
+    site: Installation, kind: Inconsistency, grace: timedelta = NO_GRACE, *, gone: Collection[str] = ()
 ) -> dict[str, Finding]:
     """What a check finds, by id; other tests may have left damage of their own."""
     outside = GatewayFactory(site.settings, site.database)
@@ -28,28 +30,35 @@ async def find_all(
     return by_id
 
 
-async def find(
-    site: Site, kind: Inconsistency, id: str, grace: timedelta = AT_ONCE, *, gone: Collection[str] = ()
+async def find_finding(
+    site: Installation,
+    kind: Inconsistency,
+    id: str,
+    grace: timedelta = NO_GRACE,
+    *,
+    gone: Collection[str] = (),
 ) -> Finding | None:
     """What a check finds of one thing."""
     return (await find_all(site, kind, grace, gone=gone)).get(id)
 
 
-async def repair(site: Site, kind: Inconsistency, id: str) -> str:
+async def repair_once(site: Installation, kind: Inconsistency, id: str) -> str:
     """What was done about it; afterwards it is well, and repairing it again does nothing."""
     outside = GatewayFactory(site.settings, site.database)
-    check = checks(site.database, site.client, outside, AT_ONCE, by_operator=True)[kind]
+    check = checks(site.database, site.client, outside, NO_GRACE, by_operator=True)[kind]
     [finding] = [finding async for finding in check.find() if finding.id == id]
     done = await check.repair(finding)
     assert done is not None
     assert await check.repair(finding) is None or kind is Inconsistency.schedule
-    assert await find(site, kind, id) is None
+    assert await find_finding(site, kind, id) is None
     return done
 
 
-async def mend(site: Site, kind: Inconsistency, id: str, *, gone: Collection[str] = ()) -> None:
+async def repair_if_found(
+    site: Installation, kind: Inconsistency, id: str, *, gone: Collection[str] = ()
+) -> None:
     """Repair it if it is found: the worker's own sweep may be quicker, at any moment."""
     outside = GatewayFactory(site.settings, site.database)
-    check = checks(site.database, site.client, outside, AT_ONCE, by_operator=True, gone=gone)[kind]
+    check = checks(site.database, site.client, outside, NO_GRACE, by_operator=True, gone=gone)[kind]
     for finding in [finding async for finding in check.find() if finding.id == id]:
         await check.repair(finding)

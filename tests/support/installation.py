@@ -31,7 +31,7 @@ from kit.temporal import connect
 from kit.tenancy import DatabaseRole
 from local.forge.seed import seed
 from local.stack.ports import LOOPBACK, free_ports
-from local.stack.process import Identity
+from local.stack.process import ProcessIdentity
 from local.stack.readiness import has_status, wait_for_http
 from models import AllowedRepository, Blueprint, Event, FollowUp, Member, Project, Run
 from models.base import JsonObject
@@ -41,27 +41,27 @@ from models.event import EventType
 from models.projects.allowed_repository import EVERY_REPOSITORY
 from models.reconcile.installation import get_installation
 from models.runs.run_start import RunStart, create_run
-from tests.support.sandbox_faults import Faults
-from tests.support.stack import Parts
-from tests.support.waiting import PATIENCE
+from tests.support.sandbox_faults import SandboxFaults
+from tests.support.stack import Servers
+from tests.support.waiting import TEST_TIMEOUT_SECONDS
 from workflows.runs.run import RunWorkflow
 
 OWNER = "org"
-WORK = (PipelineStep(role=StepRole.designer, label="Work"),)
+ONE_DESIGNER_STEP = (PipelineStep(role=StepRole.designer, label="Work"),)
 FILES = {"greet.py": "print('hi')\n"}
 T = TypeVar("T", bound=SQLModel)
 
 
 @dataclass
-class Site:
+class Installation:
     name: str
-    parts: Parts
+    parts: Servers
     settings: Settings
     database: Database
     client: Client
     directory: Path
     installation: str
-    workers: list[Identity] = field(default_factory=list)
+    workers: list[ProcessIdentity] = field(default_factory=list)
 
     @property
     def log(self) -> Path:
@@ -78,20 +78,20 @@ class Site:
         )
 
     @property
-    def faults(self) -> Faults:
+    def faults(self) -> SandboxFaults:
         """What may befall its sandboxes."""
         assert self.settings.e2b_api_url is not None
         assert self.settings.e2b_api_key is not None
-        return Faults(self.settings.e2b_api_url, self.settings.e2b_api_key.get_secret_value())
+        return SandboxFaults(self.settings.e2b_api_url, self.settings.e2b_api_key.get_secret_value())
 
-    async def start_worker(self, **environment: str) -> Identity:
+    async def start_worker(self, **environment: str) -> ProcessIdentity:
         """A worker as a process of its own; it need not be ready for runs to be started."""
         told = {**self.parts.environment(self.name), "TRAPS": str(self.directory), **environment}
         worker = await self.parts.zygote.worker(told, self.log)
         self.workers.append(worker)
         return worker
 
-    async def start_api(self, port: int, **environment: str) -> Identity:
+    async def start_api(self, port: int, **environment: str) -> ProcessIdentity:
         """The API as a process of its own, once it is ready."""
         told = {**self.parts.environment(self.name), "TRAPS": str(self.directory), **environment}
         log = self.directory / "api.log"
@@ -116,8 +116,8 @@ class Site:
     def is_sprung(self, seam: str) -> bool:
         return (self.directory / f"{seam}.sprung").exists()
 
-    async def sprung(self, seam: str, patience: float = PATIENCE) -> None:
-        await eventually(lambda: _true(self.is_sprung(seam)), f"the worker comes to {seam}", patience)
+    async def sprung(self, seam: str, patience: float = TEST_TIMEOUT_SECONDS) -> None:
+        await wait_until(lambda: _always(self.is_sprung(seam)), f"the worker comes to {seam}", patience)
 
     def forget_trap(self, seam: str) -> None:
         """As if it had never been set, nor sprung."""
@@ -162,7 +162,10 @@ class Site:
         return f"{OWNER}/{name}"
 
     def blueprint(
-        self, project_id: str, steps: Sequence[PipelineStep] = WORK, config: BlueprintConfig | None = None
+        self,
+        project_id: str,
+        steps: Sequence[PipelineStep] = ONE_DESIGNER_STEP,
+        config: BlueprintConfig | None = None,
     ) -> Blueprint:
         """One of the project, not yet added."""
         return Blueprint(
@@ -175,7 +178,7 @@ class Site:
     async def accept(
         self,
         prompt: str,
-        steps: Sequence[PipelineStep] = WORK,
+        steps: Sequence[PipelineStep] = ONE_DESIGNER_STEP,
         *,
         project: Project | None = None,
         repository: str | None = None,
@@ -205,7 +208,7 @@ class Site:
     async def start(
         self,
         prompt: str,
-        steps: Sequence[PipelineStep] = WORK,
+        steps: Sequence[PipelineStep] = ONE_DESIGNER_STEP,
         *,
         project: Project | None = None,
         repository: str | None = None,
@@ -256,7 +259,9 @@ class Site:
         async with self.database.transaction() as session:
             return list((await session.execute(statement)).scalars())
 
-    async def until(self, run: Run, type: EventType, *, count: int = 1, patience: float = PATIENCE) -> Event:
+    async def until(
+        self, run: Run, type: EventType, *, count: int = 1, patience: float = TEST_TIMEOUT_SECONDS
+    ) -> Event:
         """The event of the run that is the `count`-th of its type."""
         found: list[Event] = []
 
@@ -265,10 +270,10 @@ class Site:
             found[:] = await self.rows(Event, of_run, col(Event.seq))
             return len(found) >= count
 
-        await eventually(happened, f"{type} of run {run.id}", patience)
+        await wait_until(happened, f"{type} of run {run.id}", patience)
         return found[count - 1]
 
-    async def ended(self, run: Run, patience: float = PATIENCE) -> Run:
+    async def ended(self, run: Run, patience: float = TEST_TIMEOUT_SECONDS) -> Run:
         """The run once its workflow is over; while the engine is away, or has no such workflow, it waits."""
         async with asyncio.timeout(patience):
             while True:
@@ -279,9 +284,9 @@ class Site:
 
 
 @asynccontextmanager
-async def opened(
-    parts: Parts, name: str, directory: Path, *, is_bound: bool = True, **environment_of_its_own: str
-) -> AsyncIterator[Site]:
+async def open_installation(
+    parts: Servers, name: str, directory: Path, *, is_bound: bool = True, **environment_of_its_own: str
+) -> AsyncIterator[Installation]:
     """A new site without a worker; its workers are killed at the end.
 
     is_bound: its database belongs to its namespace already, as if a worker had been there.
@@ -297,7 +302,7 @@ async def opened(
     client = await connect(settings, installation.id)
     if is_bound:
         await bind_namespace(database, client)
-    site = Site(name, parts, settings, database, client, directory, installation.id)
+    site = Installation(name, parts, settings, database, client, directory, installation.id)
     try:
         yield site
     finally:
@@ -305,7 +310,9 @@ async def opened(
         await database.close()
 
 
-async def eventually(happens: Callable[[], Awaitable[bool]], what: str, patience: float = PATIENCE) -> None:
+async def wait_until(
+    happens: Callable[[], Awaitable[bool]], what: str, patience: float = TEST_TIMEOUT_SECONDS
+) -> None:
     """Wait until it happens; AssertionError when that takes longer than `patience` seconds."""
     deadline = time.monotonic() + patience
     while not await happens():
@@ -313,5 +320,5 @@ async def eventually(happens: Callable[[], Awaitable[bool]], what: str, patience
         await asyncio.sleep(0.1)
 
 
-async def _true(value: bool) -> bool:
+async def _always(value: bool) -> bool:
     return value

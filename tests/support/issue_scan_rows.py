@@ -5,7 +5,7 @@ from models import IssueSession
 from models.issues.issue_session import IssueSessionStatus
 
 
-async def a_scan(database: Database, project_id: str, **fields: object) -> str:
+async def make_issue_session(database: Database, project_id: str, **fields: object) -> str:
     """The id of a completed issue session."""
     row = IssueSession(
         project_id=project_id,

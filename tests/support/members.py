@@ -12,12 +12,12 @@ from kit.ids import new_id
 from models import ApiKey, Member
 from models.projects.api_key import SCOPES
 from models.projects.project import Role
-from tests.conftest import TestProject
+from tests.conftest import ProjectKey
 from tests.unit.api.conftest import client_of
 
 
 @dataclass(frozen=True)
-class Person:
+class MemberClient:
     """A member who has a key with every scope."""
 
     id: str
@@ -27,7 +27,9 @@ class Person:
 
 
 @asynccontextmanager
-async def person(app: FastAPI, database: Database, project: TestProject, role: Role) -> AsyncIterator[Person]:
+async def open_member_client(
+    app: FastAPI, database: Database, project: ProjectKey, role: Role
+) -> AsyncIterator[MemberClient]:
     """One more member of the project, with this role."""
     member = Member(project_id=project.id, email=f"{new_id('m')}@example.com", name="Kim", role=role)
     key, secret = ApiKey.generate(
@@ -39,9 +41,9 @@ async def person(app: FastAPI, database: Database, project: TestProject, role: R
         session.add(key)
     async with client_of(app) as client:
         client.headers["Authorization"] = f"Bearer {secret}"
-        yield Person(member.id, member.email, key.id, client)
+        yield MemberClient(member.id, member.email, key.id, client)
 
 
-def outcome(answer: httpx.Response) -> tuple[int, str]:
+def status_and_code(answer: httpx.Response) -> tuple[int, str]:
     """Status and code of a refusal."""
     return answer.status_code, str(answer.json()["error"]["code"])

@@ -9,7 +9,7 @@ import httpx
 import orjson
 from fastapi import FastAPI, Request, Response
 
-from tests.support.uvicorn_server import serving
+from tests.support.uvicorn_server import run_app
 
 
 @dataclass
@@ -28,7 +28,7 @@ class Recorder:
 
 
 @asynccontextmanager
-async def recording(model_url: str) -> AsyncIterator[Recorder]:
+async def record_model(model_url: str) -> AsyncIterator[Recorder]:
     """Pass everything on to the model at `model_url`, until the block ends."""
     recorder, app = Recorder(), FastAPI()
     async with httpx.AsyncClient(base_url=model_url, trust_env=False, timeout=60) as model:
@@ -48,6 +48,6 @@ async def recording(model_url: str) -> AsyncIterator[Recorder]:
             passed = {name: value for name, value in answer.headers.items() if name in kept}
             return Response(answer.content, answer.status_code, passed)
 
-        async with serving(app) as url:
+        async with run_app(app) as url:
             recorder.url = url
             yield recorder

@@ -9,7 +9,7 @@ from typing import Any
 from api.openapi.export import COMMITTED_FILE
 from kit.ids import new_id
 
-DESCRIPTION: dict[str, Any] = json.loads(COMMITTED_FILE.read_text())
+OPENAPI: dict[str, Any] = json.loads(COMMITTED_FILE.read_text())
 """The committed one: a law holds it against the live one, which takes seconds to make."""
 
 
@@ -46,7 +46,7 @@ class Operation:
     def schema(self) -> dict[str, Any] | None:
         """Of a successful answer, with its references resolvable; None where it is no JSON of ours."""
         found = self.success[1].get("content", {}).get("application/json", {}).get("schema")
-        return {**found, "components": DESCRIPTION["components"]} if found else None
+        return {**found, "components": OPENAPI["components"]} if found else None
 
     @property
     def is_list(self) -> bool:
@@ -63,7 +63,7 @@ class Operation:
     @property
     def parameters(self) -> list[dict[str, Any]]:
         """Those of its own, and those that many operations share."""
-        shared = DESCRIPTION["components"]["parameters"]
+        shared = OPENAPI["components"]["parameters"]
         return [
             shared[parameter["$ref"].rsplit("/", 1)[-1]] if "$ref" in parameter else parameter
             for parameter in self.spec.get("parameters", [])
@@ -94,7 +94,7 @@ class Operation:
 
 def _wrong_types(schema: dict[str, Any], path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], object]]:
     if "$ref" in schema:
-        schema = DESCRIPTION["components"]["schemas"][schema["$ref"].rsplit("/", 1)[-1]]
+        schema = OPENAPI["components"]["schemas"][schema["$ref"].rsplit("/", 1)[-1]]
     match schema.get("type"):
         case "boolean":
             yield path, 0
@@ -109,7 +109,7 @@ def _wrong_types(schema: dict[str, Any], path: tuple[str, ...]) -> Iterator[tupl
 
 OPERATIONS = [
     Operation(method.upper(), path, spec)
-    for path, operations in DESCRIPTION["paths"].items()
+    for path, operations in OPENAPI["paths"].items()
     for method, spec in operations.items()
 ]
 PRIVATE = [operation for operation in OPERATIONS if not operation.is_public]

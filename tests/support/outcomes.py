@@ -15,22 +15,22 @@ from models import AgentSession, Event, Message, Notification, Run, RunStep, San
 from models.event import EventType
 from models.runs.run import RunStatus
 from models.sandboxes.sandbox import SandboxStatus
-from tests.support.installation import Site
-from tests.support.waiting import PATIENCE
+from tests.support.installation import Installation
+from tests.support.waiting import TEST_TIMEOUT_SECONDS
 
 Json = dict[str, object]
-LAST: Final = {
+LAST_EVENT_BY_STATUS: Final = {
     RunStatus.completed: EventType.run_completed,
     RunStatus.failed: EventType.run_failed,
     RunStatus.cancelled: EventType.run_cancelled,
 }
 
-AFTERWARDS: Final = ("pr.", "branch.", "ci.")
+ALLOWED_AFTER_END: Final = ("pr.", "branch.", "ci.")
 """Events of a pull request may follow the end of its run."""
 
 
 @dataclass(frozen=True)
-class Outcome:
+class RunOutcome:
     run: Run
     events: list[Event]
     steps: list[RunStep]
@@ -44,7 +44,7 @@ class Outcome:
     pulls: list[Json]
     branches: list[str]
     """Of the repository, besides `main` and those of other runs; and so are `pulls`."""
-    site: Site
+    site: Installation
 
     @property
     def types(self) -> list[str]:
@@ -62,20 +62,20 @@ class Outcome:
         return git(self.site, self.run, *words)
 
 
-async def outcome_of(site: Site, run: Run, patience: float = PATIENCE) -> Outcome:
+async def outcome_of(site: Installation, run: Run, patience: float = TEST_TIMEOUT_SECONDS) -> RunOutcome:
     """Wait for the run's end and look everywhere; asserts what holds for every run."""
-    outcome = await look_at(site, await site.ended(run, patience))
-    assert [str(each) for each in broken_laws(outcome)] == []
+    outcome = await collect_outcome(site, await site.ended(run, patience))
+    assert [str(each) for each in broken_invariants(outcome)] == []
     return outcome
 
 
-async def look_at(site: Site, run: Run) -> Outcome:
+async def collect_outcome(site: Installation, run: Run) -> RunOutcome:
     """What the run has left behind by now."""
-    run, usage = await _billed(site, run)
+    run, usage = await _run_with_usage(site, run)
     sessions = await site.rows(AgentSession, col(AgentSession.job_id) == run.id, col(AgentSession.id))
     ids = [session.id for session in sessions]
     of_run = col(Notification.project_id) == run.project_id
-    return Outcome(
+    return RunOutcome(
         run=run,
         events=await site.events(run),
         steps=await site.rows(RunStep, col(RunStep.run_id) == run.id, col(RunStep.id)),
@@ -91,7 +91,7 @@ async def look_at(site: Site, run: Run) -> Outcome:
     )
 
 
-async def _billed(site: Site, run: Run) -> tuple[Run, list[UsageRecord]]:
+async def _run_with_usage(site: Installation, run: Run) -> tuple[Run, list[UsageRecord]]:
     """The run and its records of one moment: a call that was lost may be charged after the end."""
     async with site.database.session() as session:
         await session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
@@ -100,7 +100,7 @@ async def _billed(site: Site, run: Run) -> tuple[Run, list[UsageRecord]]:
         return await session.get_one(Run, run.id), [*records]
 
 
-class Harm(StrEnum):
+class Severity(StrEnum):
     """What went wrong with a job, by what it means to its user."""
 
     lost = "lost"
@@ -113,14 +113,14 @@ class Harm(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    harm: Harm
+    harm: Severity
     words: str
 
     def __str__(self) -> str:
         return self.words
 
 
-def broken_laws(outcome: Outcome) -> Iterator[Finding]:
+def broken_invariants(outcome: RunOutcome) -> Iterator[Finding]:
     """What does not hold of a run that has ended, of all that holds for every run whatever it did."""
     run, types = outcome.run, outcome.types
     told = [
@@ -130,8 +130,8 @@ def broken_laws(outcome: Outcome) -> Iterator[Finding]:
     ]
     tail = [*types]
     is_over = all(box.status in (SandboxStatus.killed, SandboxStatus.error) for box in outcome.sandboxes)
-    last = LAST.get(run.status)
-    while len(tail) > 1 and tail[-1].startswith(AFTERWARDS):
+    last = LAST_EVENT_BY_STATUS.get(run.status)
+    while len(tail) > 1 and tail[-1].startswith(ALLOWED_AFTER_END):
         tail.pop()
     lasts = [each for each in types if EventType(each).is_last]
     laws = {
@@ -150,11 +150,11 @@ def broken_laws(outcome: Outcome) -> Iterator[Finding]:
         "more than one pull request": len(outcome.pulls) <= 1,
         "a notification was sent twice": len(told) == len(set(told)),
     }
-    yield from (Finding(Harm.wrong, words) for words, holds in laws.items() if not holds)
-    yield from (Finding(Harm.twice, words) for words, holds in once.items() if not holds)
+    yield from (Finding(Severity.wrong, words) for words, holds in laws.items() if not holds)
+    yield from (Finding(Severity.twice, words) for words, holds in once.items() if not holds)
 
 
-async def pulls_of(site: Site, run: Run) -> list[Json]:
+async def pulls_of(site: Installation, run: Run) -> list[Json]:
     token = site.settings.github_token
     assert token is not None
     headers = {"Authorization": f"Bearer {token.get_secret_value()}"}
@@ -165,7 +165,7 @@ async def pulls_of(site: Site, run: Run) -> list[Json]:
         return [pull for pull in found if not _is_of_another(run, str(cast("Json", pull["head"])["ref"]))]
 
 
-def branches_of(site: Site, run: Run) -> list[str]:
+def branches_of(site: Installation, run: Run) -> list[str]:
     if not (site.parts.forge_data / "repos" / f"{run.repository_slug}.git").exists():
         return []
     names = git(site, run, "for-each-ref", "--format=%(refname:short)", "refs/heads").split()
@@ -178,19 +178,19 @@ def _is_of_another(run: Run, branch: str) -> bool:
     return number is not None and int(number[1]) != run.run_number
 
 
-def git(site: Site, run: Run, *words: str) -> str:
+def git(site: Installation, run: Run, *words: str) -> str:
     """What git says of the forge's repository."""
     repository = site.parts.forge_data / "repos" / f"{run.repository_slug}.git"
     command = ["git", "-c", "safe.directory=*", "-C", str(repository), *words]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
-def playing(
-    site: Site, patience: float = PATIENCE, /, **runs: Awaitable[Run]
-) -> dict[str, asyncio.Task[Outcome]]:
+def start_outcomes(
+    site: Installation, patience: float = TEST_TIMEOUT_SECONDS, /, **runs: Awaitable[Run]
+) -> dict[str, asyncio.Task[RunOutcome]]:
     """Runs that are played at the same time; each test awaits its own."""
 
-    async def play(run: Awaitable[Run]) -> Outcome:
+    async def play(run: Awaitable[Run]) -> RunOutcome:
         return await outcome_of(site, await run, patience)
 
     return {name: asyncio.create_task(play(run)) for name, run in runs.items()}

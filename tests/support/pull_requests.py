@@ -11,18 +11,18 @@ from models.event import EventType
 from models.merging.merge_job import MergeStatus
 from models.projects.api_key import SCOPES
 from models.runs.run import PrStatus, RunStatus
-from tests.support.github import CI, Api, GitHub
-from tests.support.installation import Site, eventually
-from tests.support.waiting import PATIENCE
+from tests.support.github import FILES_WITH_CI, ApiServer, ForgeRepository
+from tests.support.installation import Installation, wait_until
+from tests.support.waiting import TEST_TIMEOUT_SECONDS
 
 
 @dataclass(frozen=True)
-class Pull:
+class OpenPullRequest:
     """The open pull request of a run that has ended, and a key of the run's project."""
 
-    site: Site
-    api: Api
-    github: GitHub
+    site: Installation
+    api: ApiServer
+    github: ForgeRepository
     run: Run
     headers: dict[str, str]
 
@@ -51,11 +51,13 @@ class Pull:
         found: dict[str, Any] = answer.json()["data"]
         return found
 
-    async def reaches(self, job_id: str, status: MergeStatus, patience: float = PATIENCE) -> dict[str, Any]:
+    async def reaches(
+        self, job_id: str, status: MergeStatus, patience: float = TEST_TIMEOUT_SECONDS
+    ) -> dict[str, Any]:
         async def is_there() -> bool:
             return bool((await self.shown(job_id))["status"] == status)
 
-        await eventually(is_there, f"merge {job_id} is {status}", patience)
+        await wait_until(is_there, f"merge {job_id} is {status}", patience)
         return await self.shown(job_id)
 
     async def blocked(self, job_id: str, sha: str | None = None) -> dict[str, Any]:
@@ -65,7 +67,7 @@ class Pull:
             job = await self.shown(job_id)
             return bool(job["waiting"] and job["headSha"] == (sha or self.sha))
 
-        await eventually(is_blocked, f"merge {job_id} is blocked")
+        await wait_until(is_blocked, f"merge {job_id} is blocked")
         assert (await self.status()) is PrStatus.blocked_on_ci
         return await self.shown(job_id)
 
@@ -84,15 +86,20 @@ class Pull:
         return row
 
 
-async def a_pull(
-    site: Site, api: Api, *, ci: bool = True, draft: bool = False, config: BlueprintConfig | None = None
-) -> Pull:
+async def make_pull_request(
+    site: Installation,
+    api: ApiServer,
+    *,
+    ci: bool = True,
+    draft: bool = False,
+    config: BlueprintConfig | None = None,
+) -> OpenPullRequest:
     """A run that has opened a pull request, which adds `new.txt`, and has ended.
 
     ci: checks of its commits are to be expected.
     """
-    slug = await site.repository(CI if ci else {"greet.py": "print('hi')\n"})
-    github, project = GitHub(site, slug), await site.project()
+    slug = await site.repository(FILES_WITH_CI if ci else {"greet.py": "print('hi')\n"})
+    github, project = ForgeRepository(site, slug), await site.project()
     run = await site.accept("Add a file", project=project, repository=slug, config=config)
     sha = await github.commit("main", {"new.txt": "new\n"}, "Add new.txt")
     await github.branch(str(run.branch_name), sha)
@@ -103,10 +110,10 @@ async def a_pull(
         run.close(RunStatus.completed)
         run.base_branch, run.head_sha, run.pr_status = "main", sha, PrStatus.created
         run.pr_number, run.pr_url = pull["number"], pull["html_url"]
-    return Pull(site, api, github, run, await headers_of(site, project.id))
+    return OpenPullRequest(site, api, github, run, await make_key_headers(site, project.id))
 
 
-async def headers_of(site: Site, project_id: str) -> dict[str, str]:
+async def make_key_headers(site: Installation, project_id: str) -> dict[str, str]:
     """With a new key of the project's member."""
     [member] = await site.rows(Member, col(Member.project_id) == project_id, col(Member.id))
     key, secret = ApiKey.generate(project_id=project_id, member_id=member.id, name="test", scopes=[*SCOPES])

@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 import httpx
 from fastapi import FastAPI, Request, Response
 
-from tests.support.uvicorn_server import serving
+from tests.support.uvicorn_server import run_app
 
 _OF_THE_CONNECTION = {"host", "connection", "content-length", "transfer-encoding", "content-encoding"}
 
 
 @dataclass
-class Recording:
+class ModelRecorder:
     address: str = ""
     bodies: list[str] = field(default_factory=list)
     """Of the requests for an answer, the oldest first."""
@@ -25,9 +25,9 @@ class Recording:
 
 
 @asynccontextmanager
-async def recording(model: str) -> AsyncIterator[Recording]:
+async def recording(model: str) -> AsyncIterator[ModelRecorder]:
     """A recording of what is asked of the model at this address."""
-    recorded, app = Recording(), FastAPI()
+    recorded, app = ModelRecorder(), FastAPI()
 
     async with httpx.AsyncClient(base_url=model, trust_env=False, timeout=120) as http:
 
@@ -40,7 +40,7 @@ async def recording(model: str) -> AsyncIterator[Recording]:
             answer = await http.request(request.method, f"/{path}", content=body, headers=headers)
             return Response(answer.content, answer.status_code, _passed_on(answer.headers.items()))
 
-        async with serving(app) as address:
+        async with run_app(app) as address:
             recorded.address = address
             yield recorded
 

@@ -6,21 +6,21 @@ from sqlalchemy import TextClause, text
 
 from kit.database import Database
 from tests.support.superuser import superuser
-from tests.support.waiting import PATIENCE
+from tests.support.waiting import TEST_TIMEOUT_SECONDS
 
-WAITS = text(
+LOCK_WAITERS_QUERY = text(
     "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
 )
 
 
-async def until_one_waits(database: Database) -> None:
+async def wait_for_lock_waiter(database: Database) -> None:
     """Until a transaction on this database waits for what another one holds."""
-    await until_they_wait(database, WAITS, 1)
+    await wait_for_lock_waiters(database, LOCK_WAITERS_QUERY, 1)
 
 
-async def until_they_wait(database: Database, count: TextClause, many: int) -> None:
+async def wait_for_lock_waiters(database: Database, count: TextClause, many: int) -> None:
     """Until what `count` counts are so many."""
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(TEST_TIMEOUT_SECONDS):
         while True:
             async with superuser(database) as session:
                 if (await session.execute(count)).scalar_one() >= many:

@@ -9,10 +9,10 @@ from api.state import UnitOfWork
 from models import Sandbox
 from models.base import now
 from models.projects.project import Role
-from tests.conftest import TestProject
+from tests.conftest import ProjectKey
 
 
-async def end(app: FastAPI, project: TestProject, sandbox_id: str) -> None:
+async def delete_sandbox(app: FastAPI, project: ProjectKey, sandbox_id: str) -> None:
     """What the handler does, its commit, and what follows that."""
     key = AuthenticatedKey(
         project.key_id, project.id, project.member_id, "test", (), now(), None, None, Role.owner

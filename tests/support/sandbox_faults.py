@@ -6,7 +6,7 @@ import httpx
 
 
 @dataclass(frozen=True)
-class Faults:
+class SandboxFaults:
     """Of the sandboxes of one server."""
 
     url: str

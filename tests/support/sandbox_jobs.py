@@ -3,11 +3,11 @@
 from activities.jobs.row_launch import start_row
 from models import FollowUp, Project, Sandbox, SandboxJob
 from models.sandboxes.sandbox_create import SandboxCreate, create_sandbox
-from tests.support.installation import Site
+from tests.support.installation import Installation
 
 
-async def accept(
-    site: Site, project_id: str, slug: str, words: str, seconds: float
+async def create_pending_sandbox_job(
+    site: Installation, project_id: str, slug: str, words: str, seconds: float
 ) -> tuple[SandboxJob, Sandbox]:
     """One with a message that waits, as the API leaves it when it is killed before the start."""
     async with site.database.transaction() as session:
@@ -27,8 +27,8 @@ async def accept(
 
 
 async def start(
-    site: Site, project_id: str, slug: str, words: str, seconds: float
+    site: Installation, project_id: str, slug: str, words: str, seconds: float
 ) -> tuple[SandboxJob, Sandbox]:
-    job, sandbox = await accept(site, project_id, slug, words, seconds)
+    job, sandbox = await create_pending_sandbox_job(site, project_id, slug, words, seconds)
     await start_row(site.client, job)
     return job, sandbox

@@ -20,13 +20,13 @@ import psutil
 from e2b import ApiParams
 
 from local.stack.ports import LOOPBACK, free_ports
-from tests.support.waiting import PATIENCE
+from tests.support.waiting import TEST_TIMEOUT_SECONDS
 
 API_KEY = "e2b_key_of_the_sandbox_tests_0123456789"
 
 
 @dataclass
-class Server:
+class SandboxServer:
     """A sandbox server that can be stopped, killed and started again on the same port and directory."""
 
     data: Path
@@ -75,12 +75,12 @@ class Server:
             start_new_session=terminal is not None,
             preexec_fn=None if terminal is None else partial(fcntl.ioctl, terminal, termios.TIOCSCTTY, 0),
         )
-        until(self.is_healthy)
+        wait_until(self.is_healthy)
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> None:
         if self.process is not None:
             self.process.send_signal(number)
-            self.process.wait(PATIENCE)
+            self.process.wait(TEST_TIMEOUT_SECONDS)
 
     def descendants(self) -> list[psutil.Process]:
         assert self.process is not None
@@ -101,7 +101,7 @@ def environment(**more: str) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": f"{Path.cwd()}:{libraries}", "PYTHONDONTWRITEBYTECODE": "1", **more}
 
 
-def python_of(user: int) -> str | None:
+def python_for_user(user: int) -> str | None:
     """A Python on which this user can run the server; None where there is none."""
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
     for candidate in (sys.executable, shutil.which(version, path="/usr/bin:/usr/local/bin")):
@@ -123,7 +123,7 @@ def python_of(user: int) -> str | None:
     return None
 
 
-def until(condition: Callable[[], bool], patience: float = PATIENCE) -> None:
+def wait_until(condition: Callable[[], bool], patience: float = TEST_TIMEOUT_SECONDS) -> None:
     """Wait until something holds; AssertionError after the patience."""
     deadline = time.monotonic() + patience
     while not condition():
@@ -132,8 +132,8 @@ def until(condition: Callable[[], bool], patience: float = PATIENCE) -> None:
 
 
 @contextmanager
-def serving(data: Path, *allowed: int) -> Iterator[Server]:
-    server = Server(data, free_ports(1)[0], allowed)
+def run_sandbox_server(data: Path, *allowed: int) -> Iterator[SandboxServer]:
+    server = SandboxServer(data, free_ports(1)[0], allowed)
     server.start()
     try:
         yield server

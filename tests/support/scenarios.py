@@ -28,12 +28,12 @@ class Turn(TypedDict):
     faults: NotRequired[list[object]]
 
 
-_REGISTERED: dict[str, Json] = {}
-_OWNERS: dict[str, str] = {}
+_SCENARIOS: dict[str, Json] = {}
+_MODULE_BY_TAG: dict[str, str] = {}
 """By tag, the module whose scenarios carry it: which module is imported first decides nothing."""
 
 
-def scripted(tag: str, *turns: Turn, role: str = "", told: str = "") -> str:
+def register_scenario(tag: str, *turns: Turn, role: str = "", told: str = "") -> str:
     """Register a scenario; its tag, which a prompt has to hold.
 
     role: only for steps of this role.
@@ -43,22 +43,22 @@ def scripted(tag: str, *turns: Turn, role: str = "", told: str = "") -> str:
     assert caller is not None
     assert caller.f_back is not None
     module = caller.f_back.f_globals["__name__"]
-    assert _OWNERS.setdefault(tag, module) == module, f"{_OWNERS[tag]} plays #{tag}# already"
+    assert _MODULE_BY_TAG.setdefault(tag, module) == module, f"{_MODULE_BY_TAG[tag]} plays #{tag}# already"
     word = f"#{tag}#"
     when: Json = {"prompt": rf"(?s){word}.*{told}" if told else word}
     if role:
         when["role"] = f"^{role}$"
-    name = "-".join(part for part in (tag, role, str(len(_REGISTERED)).zfill(3)) if part)
-    _REGISTERED[name] = {"name": name, "when": when, "turns": list(turns)}
+    name = "-".join(part for part in (tag, role, str(len(_SCENARIOS)).zfill(3)) if part)
+    _SCENARIOS[name] = {"name": name, "when": when, "turns": list(turns)}
     return word
 
 
 def bash(command: str) -> Turn:
-    return calls(("bash", {"command": command}))
+    return tool_calls(("bash", {"command": command}))
 
 
 def create(path: str, text: str) -> Turn:
-    return calls(
+    return tool_calls(
         (
             "str_replace_based_edit_tool",
             {"command": "create", "path": f"/home/user/repo/{path}", "file_text": text},
@@ -67,20 +67,20 @@ def create(path: str, text: str) -> Turn:
 
 
 def finish(summary: str = "Done.", **more: object) -> Turn:
-    return calls(("finish", {"summary": summary, **more}))
+    return tool_calls(("finish", {"summary": summary, **more}))
 
 
-def calls(*named: tuple[str, Mapping[str, object]]) -> Turn:
+def tool_calls(*named: tuple[str, Mapping[str, object]]) -> Turn:
     """Several tool calls in one answer."""
     return {"toolCalls": [{"name": name, "input": given} for name, given in named]}
 
 
-def delayed(turn: Turn, seconds: float) -> Turn:
+def with_delay(turn: Turn, seconds: float) -> Turn:
     """The same answer after a silence."""
     return {**turn, "delayMs": round(seconds * 1000)}
 
 
-def faulty(turn: Turn, *faults: object) -> Turn:
+def with_faults(turn: Turn, *faults: object) -> Turn:
     """The same answer after so many failures, one a request."""
     return {**turn, "faults": list(faults)}
 
@@ -88,6 +88,6 @@ def faulty(turn: Turn, *faults: object) -> Turn:
 def write(directory: Path) -> Path:
     """Write what is registered, newest conditions first where one tag has several, for the model to read."""
     directory.mkdir(parents=True, exist_ok=True)
-    for name, scenario in _REGISTERED.items():
+    for name, scenario in _SCENARIOS.items():
         (directory / f"{name}.json").write_text(json.dumps(scenario))
     return directory

@@ -12,11 +12,11 @@ from pathlib import Path
 import httpx
 
 from local.stack.ports import LOOPBACK, free_ports
-from tests.support.waiting import PATIENCE
+from tests.support.waiting import TEST_TIMEOUT_SECONDS
 
 
 @contextmanager
-def served(
+def run_server(
     module: str, environment: Mapping[str, str], *flags: str, port: int | None = None
 ) -> Iterator[str]:
     """The address of `python -m MODULE` until the block ends; AssertionError when it does not start."""
@@ -27,7 +27,7 @@ def served(
         env={"PATH": os.environ["PATH"], **environment},
     )
     try:
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + TEST_TIMEOUT_SECONDS
         while not _answers(f"{url}/health"):
             assert process.poll() is None, f"{module} did not start"
             assert time.monotonic() < deadline, f"{module} does not answer"
@@ -35,15 +35,15 @@ def served(
         yield url
     finally:
         process.terminate()
-        process.wait(PATIENCE)
+        process.wait(TEST_TIMEOUT_SECONDS)
 
 
 @contextmanager
-def scripted_model(directory: Path, key: str, scenarios: Iterable[object]) -> Iterator[str]:
+def run_scripted_model(directory: Path, key: str, scenarios: Iterable[object]) -> Iterator[str]:
     """The address of a model that plays these scenarios, the first that fits before the later ones."""
     for number, scenario in enumerate(scenarios):
         (directory / f"{number:02}.json").write_text(json.dumps(scenario))
-    with served("local.model", {"ANTHROPIC_API_KEY": key}, "--scenarios", str(directory)) as url:
+    with run_server("local.model", {"ANTHROPIC_API_KEY": key}, "--scenarios", str(directory)) as url:
         yield url
 
 

@@ -23,23 +23,23 @@ from kit.ids import new_id
 from kit.temporal import SEARCH_ATTRIBUTES
 from local.stack.parts import database_url
 from local.stack.plan import Plan
-from local.stack.process import Identity
+from local.stack.process import ProcessIdentity
 from local.stack.state import State
 from local.stack.supervisor import Stack, make_plan
 from tests.support import scenarios
-from tests.support.forkserver import Zygote, zygote
+from tests.support.forkserver import ForkServer, run_fork_server
 
-TEMPLATE: Final = "template_of_the_sites"
+TEMPLATE_DATABASE: Final = "template_of_the_sites"
 _ENVIRONMENT: Final = ("PATH", "LANG", "TMPDIR")
 
 
 @dataclass(frozen=True)
-class Parts:
+class Servers:
     """One set of processes, shared by all sites."""
 
     plan: Plan
     stack: Stack
-    zygote: Zygote
+    zygote: ForkServer
 
     @property
     def forge_data(self) -> Path:
@@ -53,7 +53,7 @@ class Parts:
     def temporal_address(self) -> str:
         return f"127.0.0.1:{self.plan.ports['temporal']}"
 
-    def server(self, part: str) -> Identity:
+    def server(self, part: str) -> ProcessIdentity:
         """The process of a part."""
         return State.read(self.plan.directory).parts[part]
 
@@ -84,7 +84,7 @@ class Parts:
         ) as connection:
             await connection.execute(
                 sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(
-                    sql.Identifier(name), sql.Identifier(TEMPLATE)
+                    sql.Identifier(name), sql.Identifier(TEMPLATE_DATABASE)
                 )
             )
         async with await psycopg.AsyncConnection.connect(
@@ -108,23 +108,23 @@ class Parts:
 
 
 @asynccontextmanager
-async def running(directory: Path) -> AsyncIterator[Parts]:
+async def run_servers(directory: Path) -> AsyncIterator[Servers]:
     """The parts, with every scenario that was registered, until the block ends."""
     written = scenarios.write(directory / "scenarios")
     inherited = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
     plan = make_plan(directory, {}, inherited, (written,))
     stack = Stack(plan, None, lambda part, state, detail: None)
-    async with zygote() as started:
+    async with run_fork_server() as started:
         try:
             await stack.start()
-            yield await _migrated(Parts(plan, stack, started))
+            yield await _create_template_database(Servers(plan, stack, started))
         finally:
             await stack.stop()
 
 
-async def _migrated(parts: Parts) -> Parts:
+async def _create_template_database(parts: Servers) -> Servers:
     """The parts with a migrated database, of which every site gets a copy."""
     async with await psycopg.AsyncConnection.connect(database_url(parts.plan), autocommit=True) as connection:
-        await connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(TEMPLATE)))
-    await asyncio.to_thread(upgrade, parts.database_url(TEMPLATE))
+        await connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(TEMPLATE_DATABASE)))
+    await asyncio.to_thread(upgrade, parts.database_url(TEMPLATE_DATABASE))
     return parts

@@ -13,12 +13,12 @@ from models.blueprints.persona import ThinkingEffort
 from models.jobs.job_lookup import get_job
 
 
-class Said(TypedDict):
+class StubResult(TypedDict):
     kind: SessionKind
     result: JsonObject
 
 
-ASKED: Final[Said] = {
+ASKER_RESULT: Final[StubResult] = {
     "kind": SessionKind.asker,
     "result": {
         "summary": "Asked.",
@@ -31,21 +31,24 @@ ASKED: Final[Said] = {
         ],
     },
 }
-ANSWERED: Final[Said] = {"kind": SessionKind.answerer, "result": {"summary": "Answered.", "answers": []}}
+ANSWERER_RESULT: Final[StubResult] = {
+    "kind": SessionKind.answerer,
+    "result": {"summary": "Answered.", "answers": []},
+}
 
 
-class Spoken(BaseModel):
+class StubSession(BaseModel):
     job_id: str
     kind: SessionKind
     result: JsonObject
 
 
-class QuietAgents:
+class StubAgents:
     def __init__(self, database: Database) -> None:
         self.database = database
 
     @activity.defn
-    async def speak(self, said: Spoken) -> None:
+    async def speak(self, said: StubSession) -> None:
         async with self.database.transaction() as session:
             job = await get_job(session, said.job_id)
             sandbox = Sandbox(

@@ -27,7 +27,7 @@ from kit.temporal import TASK_QUEUE
 from models.issues.answering_session import AnsweringStatus
 from models.jobs.job_registry import ANSWERING_WORKFLOW, RUN_WORKFLOW
 from models.runs.run import RunStatus
-from tests.support.stub_agents import ANSWERED, ASKED, QuietAgents, Spoken
+from tests.support.stub_agents import ANSWERER_RESULT, ASKER_RESULT, StubAgents, StubSession
 from worker.activities import activities_of
 from worker.interceptors import ActivityInterceptor
 from workflows.activity_calls import run_local
@@ -39,7 +39,7 @@ from workflows.runs.run import RunState, RunWorkflow
 
 
 @workflow.defn(name=RUN_WORKFLOW)
-class QuietRun(RunWorkflow):
+class StubRunWorkflow(RunWorkflow):
     @workflow.init
     def __init__(self, input: RunState) -> None:
         super().__init__(input)
@@ -58,7 +58,7 @@ class QuietRun(RunWorkflow):
 
 
 @workflow.defn(name=ANSWERING_WORKFLOW)
-class QuietAnswering(AnsweringSessionWorkflow):
+class StubAnsweringWorkflow(AnsweringSessionWorkflow):
     """Its agents have finished before they began."""
 
     @workflow.init
@@ -67,8 +67,8 @@ class QuietAnswering(AnsweringSessionWorkflow):
 
     @workflow.run
     async def run(self, input: JobInput) -> AnsweringStatus:
-        for agent in (ASKED, ANSWERED):
-            await run_local(QuietAgents.speak, Spoken(job_id=self.id, **agent))
+        for agent in (ASKER_RESULT, ANSWERER_RESULT):
+            await run_local(StubAgents.speak, StubSession(job_id=self.id, **agent))
         return await super().run(input)
 
     async def _read(self, open: OpenActivity[QuestionActivities], seconds: int) -> None:
@@ -76,20 +76,20 @@ class QuietAnswering(AnsweringSessionWorkflow):
 
 
 @asynccontextmanager
-async def quiet_worker(client: Client, database: Database, settings: Settings) -> AsyncIterator[None]:
+async def run_stub_worker(client: Client, database: Database, settings: Settings) -> AsyncIterator[None]:
     runs, chains, jobs = RunActivities(database), ChainActivities(database), JobActivities(database)
     sprint_chains, work_chains = (
         SprintChainActivities(database, settings),
         WorkChainActivities(database, settings),
     )
     answering, questions = AnsweringActivities(database), QuestionActivities(database)
-    agents, sandboxes = QuietAgents(database), SandboxActivities(database, GatewayFactory(settings, database))
+    agents, sandboxes = StubAgents(database), SandboxActivities(database, GatewayFactory(settings, database))
     rooms = (runs, chains, sprint_chains, work_chains, answering, questions, agents, sandboxes)
     activities = [each for room in rooms for each in activities_of(room)]
     async with Worker(
         client,
         task_queue=TASK_QUEUE,
-        workflows=[QuietRun, SprintChainWorkflow, WorkChainWorkflow, QuietAnswering],
+        workflows=[StubRunWorkflow, SprintChainWorkflow, WorkChainWorkflow, StubAnsweringWorkflow],
         activities=activities,
         workflow_runner=UnsandboxedWorkflowRunner(),
         interceptors=[ActivityInterceptor(jobs.wait, partial(append_resumption, database))],

@@ -61,13 +61,13 @@ while True:
 '''
 
 
-def needles(token: str) -> str:
+def reversed_token(token: str) -> str:
     """A token as it may be seen, backwards: itself, and as git sends it."""
     basic = base64.b64encode(f"x-access-token:{token}".encode()).decode().rstrip("=")
     return f"{token[::-1]} {basic[::-1]}"
 
 
-def command() -> str:
+def start_command() -> str:
     """A line of bash that starts it, where `NEEDLES` is in the environment, unless it runs."""
     encoded = base64.b64encode(_SOURCE.encode()).decode()
     start = f"exec(__import__('base64').b64decode('{encoded}'))"
@@ -76,12 +76,12 @@ def command() -> str:
 
 async def watch(handle: SandboxHandle, token: str) -> None:
     """Begin to watch."""
-    done = await handle.run(command(), envs={"NEEDLES": needles(token)}, timeout_seconds=30)
+    done = await handle.run(start_command(), envs={"NEEDLES": reversed_token(token)}, timeout_seconds=30)
     assert done.exit_code == 0, done.stderr
-    await rounds(handle, 1)
+    await wait_for_rounds(handle, 1)
 
 
-async def rounds(handle: SandboxHandle, count: int) -> None:
+async def wait_for_rounds(handle: SandboxHandle, count: int) -> None:
     """Wait until it has looked so often from now on."""
     script = (
         f"before=$(cat ~/.rounds 2>/dev/null || echo 0); "
@@ -91,6 +91,6 @@ async def rounds(handle: SandboxHandle, count: int) -> None:
     assert done.exit_code == 0, "the watcher does not look"
 
 
-async def found(handle: SandboxHandle) -> str:
+async def seen_tokens(handle: SandboxHandle) -> str:
     """What it has seen of the token."""
     return (await handle.read(".found", 10_000) or b"").decode()

@@ -13,11 +13,11 @@ import psutil
 
 from gateways.sandboxes.sandbox import ToolResult
 from gateways.toolbox.archive import archive, client
-from tests.support.waiting import PATIENCE
+from tests.support.waiting import TEST_TIMEOUT_SECONDS
 
 
 @dataclass(frozen=True)
-class Toolbox:
+class ToolboxHome:
     """A home directory with the program in it, and a repository."""
 
     home: Path
@@ -81,7 +81,7 @@ class Toolbox:
     def call(
         self, call_id: str, request: Mapping[str, object] | bytes, envs: Mapping[str, str] = {}
     ) -> ToolResult:
-        return finished(self.start(call_id, request, envs))
+        return wait_for_result(self.start(call_id, request, envs))
 
     def bash(
         self, call_id: str, command: str, envs: Mapping[str, str] = {}, timeout_seconds: int = 20
@@ -91,7 +91,7 @@ class Toolbox:
         )
 
 
-def finished(process: subprocess.Popen[bytes]) -> ToolResult:
-    stdout, stderr = process.communicate(timeout=PATIENCE)
+def wait_for_result(process: subprocess.Popen[bytes]) -> ToolResult:
+    stdout, stderr = process.communicate(timeout=TEST_TIMEOUT_SECONDS)
     assert process.returncode == 0, stderr.decode()
     return ToolResult.model_validate_json(stdout)

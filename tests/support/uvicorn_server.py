@@ -11,7 +11,7 @@ from local.stack.ports import free_ports
 
 
 @asynccontextmanager
-async def serving(app: FastAPI) -> AsyncIterator[str]:
+async def run_app(app: FastAPI) -> AsyncIterator[str]:
     """Serve an application that has started already; its address."""
     port = free_ports(1)[0]
     config = uvicorn.Config(

@@ -31,10 +31,10 @@ class Received:
         Webhook(secret).verify(self.body, self.headers)
 
 
-Behaviour = Callable[["Receiver", asyncio.StreamWriter], Awaitable[None]]
+ResponseBehaviour = Callable[["Receiver", asyncio.StreamWriter], Awaitable[None]]
 
 
-def answering(status: int, body: str = "", **headers: str) -> Behaviour:
+def respond_with(status: int, body: str = "", **headers: str) -> ResponseBehaviour:
     async def answer(_: "Receiver", writer: asyncio.StreamWriter) -> None:
         lines = [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
         head = "\r\n".join([f"HTTP/1.1 {status} X", f"content-length: {len(body.encode())}", *lines])
@@ -44,12 +44,12 @@ def answering(status: int, body: str = "", **headers: str) -> Behaviour:
     return answer
 
 
-async def hang(receiver: "Receiver", writer: asyncio.StreamWriter) -> None:
+async def never_answer(receiver: "Receiver", writer: asyncio.StreamWriter) -> None:
     """Says nothing at all, as long as it is there."""
     await receiver.closing.wait()
 
 
-async def pour(_: "Receiver", writer: asyncio.StreamWriter) -> None:
+async def answer_endlessly(_: "Receiver", writer: asyncio.StreamWriter) -> None:
     """An answer without an end."""
     writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\n\r\n")
     while True:
@@ -57,7 +57,7 @@ async def pour(_: "Receiver", writer: asyncio.StreamWriter) -> None:
         await writer.drain()
 
 
-async def drop(_: "Receiver", writer: asyncio.StreamWriter) -> None:
+async def close_connection(_: "Receiver", writer: asyncio.StreamWriter) -> None:
     """Closes the connection instead of an answer."""
 
 
@@ -65,7 +65,7 @@ async def drop(_: "Receiver", writer: asyncio.StreamWriter) -> None:
 class Receiver:
     port: int
     scheme: str = "http"
-    behaviours: dict[str, Behaviour] = field(default_factory=dict)
+    behaviours: dict[str, ResponseBehaviour] = field(default_factory=dict)
     """By path; what is not named here answers 200."""
     got: list[Received] = field(default_factory=list)
     closing: asyncio.Event = field(default_factory=asyncio.Event)
@@ -84,7 +84,7 @@ class Receiver:
             body = await reader.readexactly(int(headers.get("content-length", "0")))
             received = Received(first.split(" ")[1], headers, body)
             self.got.append(received)
-            await self.behaviours.get(received.path, answering(200, "ok"))(self, writer)
+            await self.behaviours.get(received.path, respond_with(200, "ok"))(self, writer)
         except (OSError, asyncio.IncompleteReadError):
             return
         finally:
@@ -92,7 +92,7 @@ class Receiver:
 
 
 @asynccontextmanager
-async def receiving(port: int = 0, tls: ssl.SSLContext | None = None) -> AsyncIterator[Receiver]:
+async def run_receiver(port: int = 0, tls: ssl.SSLContext | None = None) -> AsyncIterator[Receiver]:
     """A receiver on a port of its own, or on this one."""
     receiver = Receiver(port, "https" if tls else "http")
     server = await asyncio.start_server(receiver.serve, "127.0.0.1", port, ssl=tls)

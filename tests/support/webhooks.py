@@ -13,14 +13,14 @@ from models.event import EventType, append_event
 from models.webhooks.delivery import DeliveryStatus
 from models.webhooks.endpoint import new_secret
 from models.webhooks.feed import settled_position
-from tests.support.installation import Site, eventually
-from tests.support.waiting import PATIENCE
-from tests.support.webhook_receiver import Received, Receiver, receiving
+from tests.support.installation import Installation, wait_until
+from tests.support.waiting import TEST_TIMEOUT_SECONDS
+from tests.support.webhook_receiver import Received, Receiver, run_receiver
 
 
 @dataclass
-class Hooks:
-    site: Site
+class WebhookProject:
+    site: Installation
     project: Project
     issue_id: str
     receiver: Receiver
@@ -73,21 +73,21 @@ class Hooks:
         of_project = col(Notification.project_id) == self.project.id
         return await self.site.rows(Notification, of_project, col(Notification.id))
 
-    async def received(self, path: str, count: int, patience: float = PATIENCE) -> list[Received]:
+    async def received(self, path: str, count: int, patience: float = TEST_TIMEOUT_SECONDS) -> list[Received]:
         """What came in, once there are so many."""
 
         async def came() -> bool:
             return len(self.receiver.at(path)) >= count
 
-        await eventually(came, f"{count} deliveries to {path}", patience)
+        await wait_until(came, f"{count} deliveries to {path}", patience)
         return self.receiver.at(path)
 
 
 @asynccontextmanager
-async def hooked(site: Site, port: int = 0) -> AsyncIterator[Hooks]:
+async def open_webhook_project(site: Installation, port: int = 0) -> AsyncIterator[WebhookProject]:
     """A project of the site with a receiver."""
     project = await site.project()
     issue = Issue(project_id=project.id, title="Something to happen to")
     await site.add(issue)
-    async with receiving(port) as receiver:
-        yield Hooks(site, project, issue.id, receiver)
+    async with run_receiver(port) as receiver:
+        yield WebhookProject(site, project, issue.id, receiver)

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from pydantic import JsonValue
 
 Event = dict[str, JsonValue]
-Answer = Callable[[asyncio.StreamWriter], Awaitable[None]]
+WireResponse = Callable[[asyncio.StreamWriter], Awaitable[None]]
 
 
 @dataclass
-class Wire:
+class WireServer:
     address: str
     bodies: list[dict[str, JsonValue]] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
@@ -22,9 +22,9 @@ class Wire:
 
 
 @asynccontextmanager
-async def serving(*answers: Answer) -> AsyncIterator[Wire]:
+async def run_wire_server(*answers: WireResponse) -> AsyncIterator[WireServer]:
     """A server that gives one of the answers to each connection, in order."""
-    wire, left = Wire(""), list(answers)
+    wire, left = WireServer(""), list(answers)
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")[1:]
@@ -45,7 +45,7 @@ async def serving(*answers: Answer) -> AsyncIterator[Wire]:
         yield wire
 
 
-def status(code: int, body: str | Event, **headers: str) -> Answer:
+def status(code: int, body: str | Event, **headers: str) -> WireResponse:
     text = body if isinstance(body, str) else json.dumps(body)
     head = {"content-length": str(len(text.encode())), "connection": "close"} | {
         name.replace("_", "-"): value for name, value in headers.items()
@@ -63,7 +63,7 @@ def api_error(kind: str, message: str) -> Event:
     return {"type": "error", "error": {"type": kind, "message": message}}
 
 
-def stream(*parts: Event | str | float, end: bool = True) -> Answer:
+def stream(*parts: Event | str | float, end: bool = True) -> WireResponse:
     """Server-sent events: a dict is one, a string is sent as it is, a number is a silence in seconds.
 
     end: whether the body is ended as HTTP wants it; else the connection just breaks.
@@ -116,18 +116,18 @@ def block(index: int, first: Event, *deltas: Event) -> list[Event]:
     return [begun, *grown, {"type": "content_block_stop", "index": index}]
 
 
-def thought(index: int, *words: str, signature: str = "c2lnbmVk") -> list[Event]:
+def thinking_block(index: int, *words: str, signature: str = "c2lnbmVk") -> list[Event]:
     deltas: list[Event] = [{"type": "thinking_delta", "thinking": word} for word in words]
     first: Event = {"type": "thinking", "thinking": "", "signature": ""}
     return block(index, first, *deltas, {"type": "signature_delta", "signature": signature})
 
 
-def said(index: int, *words: str) -> list[Event]:
+def text_block(index: int, *words: str) -> list[Event]:
     deltas: list[Event] = [{"type": "text_delta", "text": word} for word in words]
     return block(index, {"type": "text", "text": ""}, *deltas)
 
 
-def called(index: int, name: str, *json_pieces: str) -> list[Event]:
+def tool_use_block(index: int, name: str, *json_pieces: str) -> list[Event]:
     deltas: list[Event] = [{"type": "input_json_delta", "partial_json": piece} for piece in json_pieces]
     first: Event = {
         "type": "tool_use",
@@ -139,6 +139,6 @@ def called(index: int, name: str, *json_pieces: str) -> list[Event]:
     return block(index, first, *deltas)
 
 
-def stopped(reason: str | None, output_tokens: int = 42) -> list[Event]:
+def stop_events(reason: str | None, output_tokens: int = 42) -> list[Event]:
     delta: Event = {"stop_reason": reason, "stop_sequence": None}
     return [{"type": "message_delta", "delta": delta, "usage": {"output_tokens": output_tokens}}, STOP]

@@ -5,11 +5,11 @@ from datetime import UTC, datetime
 
 from local.forge.errors import Invalid
 from local.forge.git import refs
-from local.forge.git.diffs import EMPTY_TREE, Change, changes
+from local.forge.git.diffs import EMPTY_TREE, Change, list_changes
 from local.forge.store.repositories import Repository
-from local.forge.viewer import Json, Site, node_id
+from local.forge.viewer import Json, Viewer, node_id
 
-FIELDS = ("%H", "%T", "%P", "%an", "%ae", "%aI", "%cn", "%ce", "%cI", "%B")
+LOG_FORMAT_FIELDS = ("%H", "%T", "%P", "%an", "%ae", "%aI", "%cn", "%ce", "%cI", "%B")
 NO_REPLY = "users.noreply.localhost"
 """The host of the addresses under which the forge itself commits for its users."""
 
@@ -42,9 +42,9 @@ class Commit:
 
 async def log(repo: Repository, *arguments: str) -> list[Commit]:
     """Commits that `git log` walks for these arguments: ours or full shas, never a caller's text."""
-    out = await repo.git.text("log", "-z", f"--format={'%x00'.join(FIELDS)}", *arguments)
+    out = await repo.git.text("log", "-z", f"--format={'%x00'.join(LOG_FORMAT_FIELDS)}", *arguments)
     fields = out.split("\x00")
-    width = len(FIELDS)
+    width = len(LOG_FORMAT_FIELDS)
     return [
         Commit(sha, tree, parents.split(), Signature(*who[:3]), Signature(*who[3:]), message.rstrip("\n"))
         for sha, tree, parents, *who, message in (
@@ -65,10 +65,10 @@ async def read(repo: Repository, name: str) -> tuple[Commit, list[Change]]:
     """One commit and what it changed against its first parent."""
     (commit,) = await log(repo, "-1", await resolve(repo, name))
     before = commit.parents[0] if commit.parents else EMPTY_TREE
-    return commit, await changes(repo.git, before, commit.sha)
+    return commit, await list_changes(repo.git, before, commit.sha)
 
 
-def git_shape(site: Site, repo: Repository, commit: Commit) -> Json:
+def git_shape(site: Viewer, repo: Repository, commit: Commit) -> Json:
     """The `commit` part: what git itself knows."""
     api = site.repo_api(repo)
     return {
@@ -88,7 +88,7 @@ def git_shape(site: Site, repo: Repository, commit: Commit) -> Json:
     }
 
 
-def shape(site: Site, repo: Repository, commit: Commit, files: list[Change] | None = None) -> Json:
+def shape(site: Viewer, repo: Repository, commit: Commit, files: list[Change] | None = None) -> Json:
     """GitHub's commit; `stats` and `files` only where one commit is asked for."""
     api, html = site.repo_api(repo), site.repo_html(repo)
     whole: Json = {
@@ -117,19 +117,19 @@ def signature(who: Signature) -> Json:
     return {"name": who.name, "email": who.email, "date": who.date}
 
 
-def account(who: Signature) -> str | None:
+def login_of(who: Signature) -> str | None:
     """The login whose address the forge made up itself; any other address belongs to no account here."""
     login, _, host = who.email.partition("@")
     return login if host == NO_REPLY and login else None
 
 
-def user(site: Site, who: Signature) -> Json | None:
+def user(site: Viewer, who: Signature) -> Json | None:
     """GitHub's user of an author or a committer, if there is one."""
-    login = account(who)
+    login = login_of(who)
     return site.user(login) if login else None
 
 
-def in_utc(date: str) -> str:
+def to_utc(date: str) -> str:
     """git's strict ISO 8601 as GitHub's DateTime: `2026-11-22T10:00:00Z`."""
     return datetime.fromisoformat(date).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 

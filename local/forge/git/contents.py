@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from local.forge.errors import NotFound
 from local.forge.git.process import Git
 from local.forge.store.repositories import Repository
-from local.forge.viewer import Json, Site, in_path
+from local.forge.viewer import Json, Viewer, quote_path
 
-LARGEST = 1_000_000  # bytes; GitHub answers larger files without their content
+MAX_CONTENT_BYTES = 1_000_000  # bytes; GitHub answers larger files without their content
 SUBMODULE, SYMLINK = "160000", "120000"
 
 
@@ -29,13 +29,13 @@ class Entry:
             self.kind, "symlink" if self.mode == SYMLINK else "file"
         )
 
-    def shape(self, site: Site, repo: Repository, ref: str) -> Json:
+    def shape(self, site: Viewer, repo: Repository, ref: str) -> Json:
         """The entry without content."""
-        api, html, path = site.repo_api(repo), site.repo_html(repo), in_path(self.path)
-        url = f"{api}/contents/{path}?ref={in_path(ref)}"
-        page = f"{html}/{'tree' if self.kind == 'tree' else 'blob'}/{in_path(ref)}/{path}"
+        api, html, path = site.repo_api(repo), site.repo_html(repo), quote_path(self.path)
+        url = f"{api}/contents/{path}?ref={quote_path(ref)}"
+        page = f"{html}/{'tree' if self.kind == 'tree' else 'blob'}/{quote_path(ref)}/{path}"
         git = f"{api}/git/{'trees' if self.kind == 'tree' else 'blobs'}/{self.sha}"
-        raw = f"{html}/raw/{in_path(ref)}/{path}" if self.kind == "blob" else None
+        raw = f"{html}/raw/{quote_path(ref)}/{path}" if self.kind == "blob" else None
         return {
             "type": self.type,
             "name": self.path.rpartition("/")[2],
@@ -79,11 +79,11 @@ async def children(git: Git, tree: str, directory: str) -> list[Entry]:
     return [Entry(item.mode, item.kind, item.sha, item.size, prefix + item.path) for item in listed]
 
 
-async def with_content(git: Git, entry: Entry, shape: Json) -> Json:
+async def add_content(git: Git, entry: Entry, shape: Json) -> Json:
     """A file's shape and its content in base64, broken into lines as GitHub does."""
     if entry.kind != "blob":
         return shape
-    if entry.size > LARGEST:
+    if entry.size > MAX_CONTENT_BYTES:
         return shape | {"encoding": "none", "content": ""}
     blob = (await git.run("cat-file", "blob", entry.sha)).out
     return shape | {"encoding": "base64", "content": base64.encodebytes(blob).decode()}

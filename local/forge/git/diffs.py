@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from local.forge.git.process import Git
 from local.forge.store.repositories import Repository
-from local.forge.viewer import Json, Site, in_path
+from local.forge.viewer import Json, Viewer, quote_path
 
 EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 STATUS = {"A": "added", "M": "modified", "D": "removed", "R": "renamed", "C": "copied", "T": "changed"}
@@ -23,9 +23,9 @@ class Change:
     deletions: int
     patch: str | None
 
-    def shape(self, site: Site, repo: Repository, sha: str) -> Json:
+    def shape(self, site: Viewer, repo: Repository, sha: str) -> Json:
         """GitHub's diff entry; `sha` is the commit in which the file is shown."""
-        api, html, path = site.repo_api(repo), site.repo_html(repo), in_path(self.path)
+        api, html, path = site.repo_api(repo), site.repo_html(repo), quote_path(self.path)
         return {
             "sha": self.blob,
             "filename": self.path,
@@ -41,7 +41,7 @@ class Change:
         }
 
 
-async def totals(git: Git, base: str, head: str) -> tuple[int, int, int]:
+async def count_changes(git: Git, base: str, head: str) -> tuple[int, int, int]:
     """(files, added lines, removed lines) of what `head` brings to `base`, counted from where they parted."""
     out = await git.text("diff", "--numstat", "-M", f"{base}...{head}")
     counts = [line.split("\t")[:2] for line in out.splitlines()]
@@ -49,16 +49,16 @@ async def totals(git: Git, base: str, head: str) -> tuple[int, int, int]:
     return len(counts), added, removed
 
 
-async def changes(git: Git, before: str, after: str) -> list[Change]:
+async def list_changes(git: Git, before: str, after: str) -> list[Change]:
     """The changes between two commits or trees, given as full shas."""
     summary, patch = await asyncio.gather(
         git.run("diff", "--raw", "--numstat", "--no-abbrev", "-z", "-M", before, after),
         git.text("diff", "--patch", "--no-ext-diff", "--no-textconv", "-M", before, after),
     )
-    return join(summary.out.decode("utf-8", "replace"), patch)
+    return join_patches(summary.out.decode("utf-8", "replace"), patch)
 
 
-def join(summary: str, patch: str) -> list[Change]:
+def join_patches(summary: str, patch: str) -> list[Change]:
     """Puts `--raw` and `--numstat` (by NUL) and the patch together: git lists files in one order in all."""
     words = iter(summary.split("\x00"))
     raw: list[tuple[str, str, str | None, str]] = []
@@ -75,7 +75,7 @@ def join(summary: str, patch: str) -> list[Change]:
             counts.append((0 if plus == "-" else int(plus), 0 if minus == "-" else int(minus)))
             if not path:  # a rename: its two paths follow
                 next(words), next(words)
-    sections = iter(split(patch))
+    sections = iter(split_patch(patch))
     found = []
     for (letter, path, previous, blob), (added, removed) in zip(raw, counts, strict=True):
         # git shows a changed type (a file that became a link) as a removal and an addition.
@@ -86,7 +86,7 @@ def join(summary: str, patch: str) -> list[Change]:
     return found
 
 
-def split(patch: str) -> list[str]:
+def split_patch(patch: str) -> list[str]:
     """The hunks of each file of a patch; "" for a file without any."""
     sections: list[list[str]] = []
     in_hunks = False

@@ -8,7 +8,7 @@ from local.forge.errors import Invalid
 from local.forge.git.process import Git
 
 
-async def first_commit(
+async def commit_files(
     git: Git,
     branch: str,
     files: Mapping[str, bytes | str],
@@ -29,11 +29,11 @@ async def first_commit(
     for path, content in sorted(files.items()):
         data = content.encode() if isinstance(content, str) else content
         mode = "100755" if data.startswith(b"#!") else "100644"
-        stream += [f"M {mode} inline {checked(path)}\ndata {len(data)}\n".encode(), data, b"\n"]
+        stream += [f"M {mode} inline {validate_path(path)}\ndata {len(data)}\n".encode(), data, b"\n"]
     await git.run("fast-import", "--quiet", "--done", stdin=b"".join([*stream, b"done\n"]))
 
 
-def checked(path: str) -> str:
+def validate_path(path: str) -> str:
     """The path, if it stays inside the repository and means the same to git's import language."""
     parts = PurePosixPath(path).parts
     unsafe = path != "/".join(parts) or {"..", ".git", "/"} & {part.lower() for part in parts}

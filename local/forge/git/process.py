@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 # Every command of the forge sees exactly these settings on top of the repository's own.
-SETTINGS = {
+GIT_CONFIG = {
     "safe.directory": "*",  # the directory is ours, though another uid may have made it
     "core.hooksPath": os.devnull,
     "core.quotePath": "false",
@@ -19,7 +19,7 @@ SETTINGS = {
     "uploadpack.allowAnySHA1InWant": "true",
     "uploadpack.allowFilter": "true",
 }
-AT_ONCE = 12  # git processes; more only queue for the same two cores
+MAX_CONCURRENT_PROCESSES = 12  # git processes; more only queue for the same two cores
 
 
 class GitFailed(Exception):
@@ -27,7 +27,7 @@ class GitFailed(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class GitResult:
     """How a command ended: its exit code and standard output."""
 
     code: int
@@ -39,12 +39,12 @@ class Result:
         return self.out.decode("utf-8", "replace").rstrip("\n")
 
 
-def environment(extra: Mapping[str, str] | None = None, hooks: Path | None = None) -> dict[str, str]:
+def git_environment(extra: Mapping[str, str] | None = None, hooks: Path | None = None) -> dict[str, str]:
     """A complete environment for git: nothing is inherited but PATH, so no secret and no HOME can be.
 
     hooks: a directory of hooks to run; none are run without it.
     """
-    chosen = SETTINGS if hooks is None else {**SETTINGS, "core.hooksPath": str(hooks)}
+    chosen = GIT_CONFIG if hooks is None else {**GIT_CONFIG, "core.hooksPath": str(hooks)}
     settings = {"GIT_CONFIG_COUNT": str(len(chosen))}
     for index, (key, value) in enumerate(chosen.items()):
         settings |= {f"GIT_CONFIG_KEY_{index}": key, f"GIT_CONFIG_VALUE_{index}": value}
@@ -62,7 +62,7 @@ def environment(extra: Mapping[str, str] | None = None, hooks: Path | None = Non
 class Git:
     """One bare repository on disk."""
 
-    _slots = asyncio.Semaphore(AT_ONCE)
+    _slots = asyncio.Semaphore(MAX_CONCURRENT_PROCESSES)
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -73,7 +73,7 @@ class Git:
         stdin: bytes | None = None,
         extra: Mapping[str, str] | None = None,
         codes: Sequence[int] = (0,),
-    ) -> Result:
+    ) -> GitResult:
         """Runs `git ARGUMENTS` here; an exit code not in `codes` raises `GitFailed`."""
         async with self._slots:
             process = await asyncio.create_subprocess_exec(
@@ -82,7 +82,7 @@ class Git:
                 stdin=asyncio.subprocess.DEVNULL if stdin is None else asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.PIPE,
-                env=environment({"GIT_DIR": str(self.directory), **(extra or {})}),
+                env=git_environment({"GIT_DIR": str(self.directory), **(extra or {})}),
                 cwd=self.directory,
             )
             try:
@@ -94,7 +94,7 @@ class Git:
         code = process.returncode if process.returncode is not None else -1
         if code not in codes:
             raise GitFailed(f"git {arguments[0]} ended with {code}: {err.decode('utf-8', 'replace').strip()}")
-        return Result(code, out)
+        return GitResult(code, out)
 
     async def text(
         self, *arguments: str, stdin: bytes | None = None, extra: Mapping[str, str] | None = None

@@ -9,11 +9,11 @@ from local.forge.store.branch_protections import Protection
 from local.forge.store.database import Database
 from local.forge.store.repositories import Repository
 
-DELETION = "Cannot delete this protected branch"
-FORCE = "Cannot force-push to this protected branch"
+DELETION_REFUSED = "Cannot delete this protected branch"
+FORCE_PUSH_REFUSED = "Cannot force-push to this protected branch"
 # git's `update` hook: REF OLD NEW. FORGE_PROTECTION has a line `ref:deletion:force:any` for each protected
 # branch, where each of the three is a reason to refuse that, or empty.
-HOOK = r"""#!/bin/sh
+UPDATE_HOOK_SCRIPT = r"""#!/bin/sh
 refuse() {
     printf 'error: GH006: Protected branch update failed for %s.\nerror: %s\n' "$1" "$2" >&2
     exit 1
@@ -38,24 +38,24 @@ def write_hooks(directory: Path) -> None:
     """Puts the hook where `core.hooksPath` can name it; written anew at each start."""
     directory.mkdir(exist_ok=True)
     hook = directory / "update"
-    hook.write_text(HOOK)
+    hook.write_text(UPDATE_HOOK_SCRIPT)
     hook.chmod(0o755)
 
 
-async def for_git(db: Database, repository_id: int, login: str) -> str | None:
+async def protection_environment(db: Database, repository_id: int, login: str) -> str | None:
     """The hook's `FORGE_PROTECTION` for this user; None where no branch is protected."""
     protected = await branch_protections.of_repository(db, repository_id)
-    return "\n".join(line(protection, login) for protection in protected.values()) or None
+    return "\n".join(protection_line(protection, login) for protection in protected.values()) or None
 
 
-def line(protection: Protection, login: str) -> str:
+def protection_line(protection: Protection, login: str) -> str:
     rules = protection.rules
-    deletion = "" if rules.allow_deletions else DELETION
-    force = "" if rules.allow_force_pushes else FORCE
-    return f"refs/heads/{protection.branch}:{deletion}:{force}:{closed(protection, login) or ''}"
+    deletion = "" if rules.allow_deletions else DELETION_REFUSED
+    force = "" if rules.allow_force_pushes else FORCE_PUSH_REFUSED
+    return f"refs/heads/{protection.branch}:{deletion}:{force}:{push_refusal(protection, login) or ''}"
 
 
-def closed(protection: Protection, login: str) -> str | None:
+def push_refusal(protection: Protection, login: str) -> str | None:
     """Why this user may not push to the branch at all."""
     rules = protection.rules
     if rules.lock_branch:
@@ -67,26 +67,28 @@ def closed(protection: Protection, login: str) -> str | None:
     return None
 
 
-async def must_allow_update(repo: Repository, ref: refs.Ref, sha: str, login: str, *, force: bool) -> None:
+async def require_update_allowed(
+    repo: Repository, ref: refs.Ref, sha: str, login: str, *, force: bool
+) -> None:
     """The same for a reference that is moved over REST."""
     protection = await protection_of(repo, ref)
     if protection is None:
         return
-    if reason := closed(protection, login):
+    if reason := push_refusal(protection, login):
         raise Invalid(reason)
     may_rewrite = not force or protection.rules.allow_force_pushes
     if not may_rewrite and not await refs.is_ancestor(repo.git, ref.sha, sha):
-        raise Invalid(FORCE)
+        raise Invalid(FORCE_PUSH_REFUSED)
 
 
-async def must_allow_deletion(repo: Repository, ref: refs.Ref, login: str) -> None:
+async def require_deletion_allowed(repo: Repository, ref: refs.Ref, login: str) -> None:
     """The same for one that is deleted over REST."""
     protection = await protection_of(repo, ref)
     if protection is None:
         return
     if not protection.rules.allow_deletions:
-        raise Invalid(DELETION)
-    if reason := closed(protection, login):
+        raise Invalid(DELETION_REFUSED)
+    if reason := push_refusal(protection, login):
         raise Invalid(reason)
 
 

@@ -6,13 +6,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from local.forge.errors import Invalid
-from local.forge.git.process import Git, GitFailed, environment
+from local.forge.git.process import Git, GitFailed, git_environment
 
 SHA = re.compile(r"[0-9a-f]{40}")
 SHORT_SHA = re.compile(r"[0-9a-f]{7,40}")
-ZERO = "0" * 40
+ZERO_SHA = "0" * 40
 # What git's revision language or its line protocols would read as more than a name.
-MORE_THAN_A_NAME = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|^-|^@$|//|/$|\.lock$|\.$")
+REVISION_SYNTAX = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|^-|^@$|//|/$|\.lock$|\.$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ async def is_well_formed(name: str) -> bool:
     """git's own verdict on a full reference name."""
     if "\x00" in name:
         return False
-    process = await asyncio.create_subprocess_exec("git", "check-ref-format", name, env=environment())
+    process = await asyncio.create_subprocess_exec("git", "check-ref-format", name, env=git_environment())
     return await process.wait() == 0
 
 
@@ -37,7 +37,7 @@ async def branch_is_well_formed(name: str) -> bool:
     return not name.startswith("-") and name != "HEAD" and await is_well_formed(f"refs/heads/{name}")
 
 
-async def refs(git: Git, *prefixes: str) -> list[Ref]:
+async def list_refs(git: Git, *prefixes: str) -> list[Ref]:
     """References below the given full prefixes such as `refs/heads`, in the order of their names."""
     out = await git.text("for-each-ref", "--format=%(refname)%00%(objectname)%00%(objecttype)", *prefixes)
     return [Ref(*line.split("\x00")) for line in out.splitlines()]
@@ -45,13 +45,13 @@ async def refs(git: Git, *prefixes: str) -> list[Ref]:
 
 async def find(git: Git, name: str) -> Ref | None:
     """The reference of exactly this full name."""
-    sha, kind = (await objects(git, name))[0]
+    sha, kind = (await resolve_objects(git, name))[0]
     return Ref(name, sha, kind) if sha and name.startswith("refs/") else None
 
 
 async def branch_tips(git: Git, *branches: str) -> list[str | None]:
     """The commit of each branch, None where there is no such branch."""
-    return [sha for sha, _ in await objects(git, *(f"refs/heads/{branch}" for branch in branches))]
+    return [sha for sha, _ in await resolve_objects(git, *(f"refs/heads/{branch}" for branch in branches))]
 
 
 async def commit_of(git: Git, name: str) -> str | None:
@@ -59,20 +59,20 @@ async def commit_of(git: Git, name: str) -> str | None:
     candidates = [f"refs/heads/{name}", f"refs/tags/{name}", f"refs/{name}"]
     if name == "HEAD" or SHORT_SHA.fullmatch(name):
         candidates.insert(0, name)
-    found = await objects(git, *candidates, peel="^{commit}")
+    found = await resolve_objects(git, *candidates, peel="^{commit}")
     return next((sha for sha, kind in found if kind == "commit"), None)
 
 
-async def objects(git: Git, *names: str, peel: str = "") -> list[tuple[str | None, str]]:
+async def resolve_objects(git: Git, *names: str, peel: str = "") -> list[tuple[str | None, str]]:
     """(sha, type) of each name, (None, "") where nothing has that name; one process for all of them."""
-    safe = [name if not MORE_THAN_A_NAME.search(name) else ZERO for name in names]
+    safe = [name if not REVISION_SYNTAX.search(name) else ZERO_SHA for name in names]
     out = await git.text("cat-file", "--batch-check", stdin="".join(f"{n}{peel}\n" for n in safe).encode())
     answers = (line.split(" ") for line in out.splitlines())
     return [(words[0], words[1]) if len(words) == 3 else (None, "") for words in answers]
 
 
-async def move(git: Git, name: str, new: str, old: str) -> bool:
-    """Sets a reference from `old` (`ZERO`: it must not exist); False if it was not `old`."""
+async def compare_and_set(git: Git, name: str, new: str, old: str) -> bool:
+    """Sets a reference from `old` (`ZERO_SHA`: it must not exist); False if it was not `old`."""
     return (await git.run("update-ref", name, new, old, codes=(0, 1, 128))).code == 0
 
 
@@ -94,11 +94,11 @@ async def create(git: Git, name: str, sha: str) -> Ref:
         raise Invalid("Reference name must start with 'refs/' and contain at least two slashes.")
     if not await is_well_formed(name):
         raise Invalid(f"{name} is not a valid ref name.")
-    found, kind = (await objects(git, sha))[0] if SHA.fullmatch(sha) else (None, "")
+    found, kind = (await resolve_objects(git, sha))[0] if SHA.fullmatch(sha) else (None, "")
     if found is None or (name.startswith("refs/heads/") and kind != "commit"):
         raise Invalid("Object does not exist")
-    if not await move(git, name, sha, ZERO):
-        if (await objects(git, name))[0][0] is None:  # a branch `a` is in the way of a branch `a/b`
+    if not await compare_and_set(git, name, sha, ZERO_SHA):
+        if (await resolve_objects(git, name))[0][0] is None:  # a branch `a` is in the way of a branch `a/b`
             raise Invalid("Reference cannot be created: another reference is in the way")
         raise Invalid("Reference already exists")
     return Ref(name, sha, kind)
@@ -106,14 +106,14 @@ async def create(git: Git, name: str, sha: str) -> Ref:
 
 async def update(git: Git, ref: Ref, sha: str, *, force: bool) -> Ref:
     """Moves a reference; a branch only forward, unless the repository allows more and `force` is set."""
-    found, kind = (await objects(git, sha))[0] if SHA.fullmatch(sha) else (None, "")
+    found, kind = (await resolve_objects(git, sha))[0] if SHA.fullmatch(sha) else (None, "")
     if found is None or (ref.name.startswith("refs/heads/") and kind != "commit"):
         raise Invalid("Object does not exist")
     branch = ref.name.startswith("refs/heads/")
     may_force = force and (not branch or not await denies_forced_pushes(git))
     if not may_force and not await is_ancestor(git, ref.sha, sha):
         raise Invalid("Update is not a fast forward")
-    if not await move(git, ref.name, sha, ref.sha):
+    if not await compare_and_set(git, ref.name, sha, ref.sha):
         raise Invalid("Reference was changed meanwhile")
     return Ref(ref.name, sha, kind)
 

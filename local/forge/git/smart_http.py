@@ -9,22 +9,22 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.types import Message, Receive, Scope, Send
 
-from local.forge.authentication import CHALLENGE, Keeper
+from local.forge.authentication import CHALLENGE, Authenticator
 from local.forge.errors import BadCredentials, NotFound, Unauthenticated
 from local.forge.git import push_rules
-from local.forge.git.process import environment
+from local.forge.git.process import git_environment
 from local.forge.github_app import Grant
-from local.forge.store.pull_request_sync import pushed
+from local.forge.store.pull_request_sync import sync_after_push
 from local.forge.store.repositories import Repository, Store
 
-CHUNK = 64 * 1024
+CHUNK_BYTES = 64 * 1024
 SERVICES = {"git-upload-pack", "git-receive-pack"}
 
 
 class SmartHttp:
     """Serves `info/refs`, `git-upload-pack` and `git-receive-pack` of all repositories, `.git` or not."""
 
-    def __init__(self, store: Store, keeper: Keeper) -> None:
+    def __init__(self, store: Store, keeper: Authenticator) -> None:
         self._store = store
         self._keeper = keeper
 
@@ -72,11 +72,15 @@ class SmartHttp:
     ) -> dict[str, str]:
         """What git is told; with the hook only where a branch is protected."""
         path = "info/refs" if request.url.path.endswith("/info/refs") else service
-        told = cgi(repo, request, path, login)
-        rules = await push_rules.for_git(repo.db, repo.id, login) if path == "git-receive-pack" else None
+        told = cgi_environment(repo, request, path, login)
+        rules = (
+            await push_rules.protection_environment(repo.db, repo.id, login)
+            if path == "git-receive-pack"
+            else None
+        )
         if rules is None:
-            return environment(told)
-        return environment({**told, "FORGE_PROTECTION": rules}, self._store.hooks)
+            return git_environment(told)
+        return git_environment({**told, "FORGE_PROTECTION": rules}, self._store.hooks)
 
     async def _serve(
         self, repo: Repository, told: dict[str, str], login: str, receive: Receive, send: Send
@@ -92,22 +96,22 @@ class SmartHttp:
         )
         assert process.stdin is not None
         assert process.stdout is not None
-        feeding = asyncio.create_task(feed(process, process.stdin, receive))
+        feeding = asyncio.create_task(pipe_request_body(process, process.stdin, receive))
         try:
-            await send(await head(process.stdout))
-            while chunk := await process.stdout.read(CHUNK):
+            await send(await read_cgi_headers(process.stdout))
+            while chunk := await process.stdout.read(CHUNK_BYTES):
                 await send({"type": "http.response.body", "body": chunk, "more_body": True})
             await process.wait()
             if told["PATH_INFO"] == "/git-receive-pack":
                 # Before the answer ends: whoever has seen the push succeed sees the pull request follow it.
-                await pushed(repo, login)
+                await sync_after_push(repo, login)
             await send({"type": "http.response.body", "body": b"", "more_body": False})
         finally:
             feeding.cancel()
             kill(process)
 
 
-def cgi(repo: Repository, request: Request, path: str, login: str) -> Mapping[str, str]:
+def cgi_environment(repo: Repository, request: Request, path: str, login: str) -> Mapping[str, str]:
     """The request as RFC 3875 puts it; without CONTENT_LENGTH git reads to the end, so all streams."""
     headers = request.headers
     client = request.client.host if request.client else ""
@@ -126,7 +130,9 @@ def cgi(repo: Repository, request: Request, path: str, login: str) -> Mapping[st
     }
 
 
-async def feed(process: asyncio.subprocess.Process, stdin: asyncio.StreamWriter, receive: Receive) -> None:
+async def pipe_request_body(
+    process: asyncio.subprocess.Process, stdin: asyncio.StreamWriter, receive: Receive
+) -> None:
     """Passes the request body on; a client that leaves in the middle of it ends the process."""
     more = True
     while more:
@@ -143,7 +149,7 @@ async def feed(process: asyncio.subprocess.Process, stdin: asyncio.StreamWriter,
     stdin.close()
 
 
-async def head(stdout: asyncio.StreamReader) -> Message:
+async def read_cgi_headers(stdout: asyncio.StreamReader) -> Message:
     """The CGI headers as the start of an ASGI response; a backend that died without any is a 500."""
     status, headers = 500, []
     while line := (await stdout.readline()).rstrip(b"\r\n"):

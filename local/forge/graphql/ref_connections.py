@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from local.forge.git import commits
 from local.forge.git.commits import Commit, Signature
 from local.forge.git.refs import Ref, find
-from local.forge.git.refs import refs as all_refs
+from local.forge.git.refs import list_refs as all_refs
 from local.forge.store import branch_protections
 from local.forge.store.branch_protections import Protection
 from local.forge.store.repositories import Repository
@@ -15,7 +15,7 @@ from local.forge.viewer import Json, node_id
 
 
 @dataclass(frozen=True)
-class Wanted:
+class RefPage:
     """A page: at most `first` references below `prefix` whose name contains `query`, from behind `place`."""
 
     prefix: str
@@ -24,7 +24,7 @@ class Wanted:
     place: str
 
 
-async def page(repo: Repository, wanted: Wanted) -> Json:
+async def list_refs_page(repo: Repository, wanted: RefPage) -> Json:
     """GitHub's RefConnection.
 
     The cursor is a name, so that a page is right whatever was made or deleted since the one before.
@@ -39,15 +39,17 @@ async def page(repo: Repository, wanted: Wanted) -> Json:
         "pageInfo": {
             "hasNextPage": len(left) > len(shown),
             "hasPreviousPage": len(left) < len(matching),
-            "startCursor": cursor(shown[0]) if shown else None,
-            "endCursor": cursor(shown[-1]) if shown else None,
+            "startCursor": encode_cursor(shown[0]) if shown else None,
+            "endCursor": encode_cursor(shown[-1]) if shown else None,
         },
-        "edges": [{"cursor": cursor(ref), "node": node} for ref, node in zip(shown, nodes, strict=True)],
+        "edges": [
+            {"cursor": encode_cursor(ref), "node": node} for ref, node in zip(shown, nodes, strict=True)
+        ],
         "nodes": nodes,
     }
 
 
-async def one(repo: Repository, name: str) -> Json | None:
+async def find_ref(repo: Repository, name: str) -> Json | None:
     """The reference of exactly this full name, None if there is none."""
     ref = await find(repo.git, name)
     if ref is None:
@@ -68,13 +70,13 @@ async def shapes(repo: Repository, refs: list[Ref], prefix: str) -> list[Json]:
             "name": ref.name.removeprefix(prefix),
             "prefix": prefix,
             "target": tips.get(ref.sha) or tag_shape(repo, ref),
-            "branchProtectionRule": rule(guarded.get(ref.name.removeprefix("refs/heads/"))),
+            "branchProtectionRule": protection_shape(guarded.get(ref.name.removeprefix("refs/heads/"))),
         }
         for ref in refs
     ]
 
 
-def rule(protection: Protection | None) -> Json | None:
+def protection_shape(protection: Protection | None) -> Json | None:
     """GitHub's BranchProtectionRule."""
     if protection is None:
         return None
@@ -87,8 +89,8 @@ def commit_shape(repo: Repository, commit: Commit) -> Json:
         "__typename": "Commit",
         "id": node_id("Commit", f"{repo.id}:{commit.sha}"),
         "oid": commit.sha,
-        "authoredDate": commits.in_utc(commit.author.date),
-        "committedDate": commits.in_utc(commit.committer.date),
+        "authoredDate": commits.to_utc(commit.author.date),
+        "committedDate": commits.to_utc(commit.committer.date),
         "messageHeadline": commit.subject,
         "message": commit.message,
         "author": actor(commit.author),
@@ -103,17 +105,17 @@ def tag_shape(repo: Repository, ref: Ref) -> Json:
 
 def actor(who: Signature) -> Json:
     """GitHub's GitActor; the user only of an address that the forge gave out itself."""
-    login = commits.account(who)
+    login = commits.login_of(who)
     user = {"login": login} if login else None
     return {"name": who.name, "email": who.email, "date": who.date, "user": user}
 
 
-def cursor(ref: Ref) -> str:
+def encode_cursor(ref: Ref) -> str:
     """Where a reference stands in the order of names."""
     return base64.b64encode(ref.name.encode()).decode()
 
 
-def place(cursor: str) -> str | None:
+def after(cursor: str) -> str | None:
     """The name in a cursor; None for what is none."""
     try:
         return base64.b64decode(cursor, validate=True).decode()

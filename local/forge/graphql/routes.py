@@ -2,9 +2,9 @@
 
 from fastapi import APIRouter
 
-from local.forge.graphql.schema import Caller, answer
+from local.forge.graphql.schema import QueryContext, execute
 from local.forge.rest.body import Body
-from local.forge.rest.dependencies import Held, Site, User
+from local.forge.rest.dependencies import CurrentLogin, CurrentStore, CurrentViewer
 from local.forge.viewer import Json
 
 router = APIRouter()
@@ -18,5 +18,5 @@ class Query(Body):
 
 @router.post("/graphql")
 @router.post("/api/graphql")
-async def graphql(body: Query, site: Site, store: Held, _: User) -> Json:
-    return await answer(Caller(store, site), body.query, body.variables, body.operationName)
+async def graphql(body: Query, site: CurrentViewer, store: CurrentStore, _: CurrentLogin) -> Json:
+    return await execute(QueryContext(store, site), body.query, body.variables, body.operationName)

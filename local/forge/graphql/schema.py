@@ -10,12 +10,12 @@ from graphql import GraphQLError, GraphQLField, GraphQLObjectType, GraphQLResolv
 
 from local.forge.errors import NotFound
 from local.forge.graphql import ref_connections
-from local.forge.graphql.ref_connections import Wanted
+from local.forge.graphql.ref_connections import RefPage
 from local.forge.store import pull_request_edits
 from local.forge.store.repositories import Repository, Store
-from local.forge.viewer import Json, Site, node_id
+from local.forge.viewer import Json, Viewer, node_id
 
-MOST = 100
+MAX_PAGE_SIZE = 100
 SCHEMA = build_schema('''
     scalar DateTime
     scalar GitObjectID
@@ -84,14 +84,14 @@ SCHEMA = build_schema('''
 
 
 @dataclass(frozen=True)
-class Caller:
+class QueryContext:
     """What the resolvers are given: where the rows are, and who asks."""
 
     store: Store
-    site: Site
+    site: Viewer
 
 
-class Refused(GraphQLError):
+class GraphQLRefusal(GraphQLError):
     """An error of GitHub's own: it has a `type` beside the message."""
 
     def __init__(self, type_: str, message: str) -> None:
@@ -99,8 +99,8 @@ class Refused(GraphQLError):
         self.type = type_
 
 
-async def answer(
-    caller: Caller, query: str, variables: dict[str, object] | None, operation: str | None
+async def execute(
+    caller: QueryContext, query: str, variables: dict[str, object] | None, operation: str | None
 ) -> Json:
     """`{data, errors?}`; `data` is left out when nothing was executed, as on GitHub."""
     result = await graphql(
@@ -108,18 +108,18 @@ async def answer(
     )
     whole: Json = {} if result.data is None else {"data": result.data}
     if result.errors:
-        whole["errors"] = [told(error) for error in result.errors]
+        whole["errors"] = [error_shape(error) for error in result.errors]
     return whole
 
 
-def told(error: GraphQLError) -> Json:
+def error_shape(error: GraphQLError) -> Json:
     """GraphQL's form of an error, and GitHub's `type` where it has one."""
     cause = error.original_error
-    kind: Json = {"type": cause.type} if isinstance(cause, Refused) else {}
+    kind: Json = {"type": cause.type} if isinstance(cause, GraphQLRefusal) else {}
     return kind | {**error.formatted}
 
 
-async def repository(_: None, info: GraphQLResolveInfo[Caller], owner: str, name: str) -> Json:
+async def repository(_: None, info: GraphQLResolveInfo[QueryContext], owner: str, name: str) -> Json:
     """The repository; its `source` is for the fields below it and no field of the schema."""
     caller = info.context
     try:
@@ -128,7 +128,7 @@ async def repository(_: None, info: GraphQLResolveInfo[Caller], owner: str, name
             raise NotFound
     except NotFound:
         message = f"Could not resolve to a Repository with the name '{owner}/{name}'."
-        raise Refused("NOT_FOUND", message) from None
+        raise GraphQLRefusal("NOT_FOUND", message) from None
     return {
         "id": node_id("Repository", found.id),
         "name": found.name,
@@ -139,31 +139,33 @@ async def repository(_: None, info: GraphQLResolveInfo[Caller], owner: str, name
     }
 
 
-async def viewer(_: None, info: GraphQLResolveInfo[Caller]) -> Json:
+async def viewer(_: None, info: GraphQLResolveInfo[QueryContext]) -> Json:
     """Whose token it is."""
     caller = info.context
     return {"login": caller.site.login}
 
 
-async def default_branch_ref(parent: dict[str, Repository], _: GraphQLResolveInfo[Caller]) -> Json | None:
+async def default_branch_ref(
+    parent: dict[str, Repository], _: GraphQLResolveInfo[QueryContext]
+) -> Json | None:
     """The default branch, None in an empty repository."""
     found = parent["source"]
-    return await ref_connections.one(found, f"refs/heads/{found.default_branch}")
+    return await ref_connections.find_ref(found, f"refs/heads/{found.default_branch}")
 
 
 async def ref(
     parent: dict[str, Repository],
-    _: GraphQLResolveInfo[Caller],
+    _: GraphQLResolveInfo[QueryContext],
     qualifiedName: str,  # noqa: N803
 ) -> Json | None:
     """One reference by its full name or, as on GitHub, by that of a branch."""
     name = qualifiedName if qualifiedName.startswith("refs/") else f"refs/heads/{qualifiedName}"
-    return await ref_connections.one(parent["source"], name)
+    return await ref_connections.find_ref(parent["source"], name)
 
 
 async def refs(
     parent: dict[str, Repository],
-    _: GraphQLResolveInfo[Caller],
+    _: GraphQLResolveInfo[QueryContext],
     refPrefix: str,  # noqa: N803
     query: str | None = None,
     first: int | None = None,
@@ -172,40 +174,46 @@ async def refs(
     """A page of references in the order of their names; `first` must be said and be at most 100."""
     if first is None:
         words = "You must provide a `first` or `last` value to properly paginate the `refs` connection."
-        raise Refused("MISSING_PAGINATION_BOUNDARIES", words)
-    if first > MOST:
+        raise GraphQLRefusal("MISSING_PAGINATION_BOUNDARIES", words)
+    if first > MAX_PAGE_SIZE:
         words = (
             f"Requesting {first} records on the `refs` connection exceeds the `first` limit of 100 records."
         )
-        raise Refused("EXCESSIVE_PAGINATION", words)
+        raise GraphQLRefusal("EXCESSIVE_PAGINATION", words)
     if first < 0:
         words = "`first` on the `refs` connection cannot be less than zero."
-        raise Refused("INVALID_PAGINATION", words)
+        raise GraphQLRefusal("INVALID_PAGINATION", words)
     if not refPrefix.startswith("refs/") or not refPrefix.endswith("/"):
-        raise Refused("INVALID_REF_PREFIX", "The `refPrefix` must begin with `refs/` and end with `/`.")
-    place = None if after is None else ref_connections.place(after)
+        raise GraphQLRefusal(
+            "INVALID_REF_PREFIX", "The `refPrefix` must begin with `refs/` and end with `/`."
+        )
+    place = None if after is None else ref_connections.after(after)
     if after is not None and place is None:
-        raise Refused("INVALID_CURSOR_ARGUMENTS", f"`{after}` does not appear to be a valid cursor.")
-    return await ref_connections.page(parent["source"], Wanted(refPrefix, query or "", first, place or ""))
+        raise GraphQLRefusal("INVALID_CURSOR_ARGUMENTS", f"`{after}` does not appear to be a valid cursor.")
+    return await ref_connections.list_refs_page(
+        parent["source"], RefPage(refPrefix, query or "", first, place or "")
+    )
 
 
-async def convert_to_draft(_: None, info: GraphQLResolveInfo[Caller], input: Json) -> Json:
+async def convert_to_draft(_: None, info: GraphQLResolveInfo[QueryContext], input: Json) -> Json:
     return await _set_draft(info.context, input, draft=True)
 
 
-async def mark_ready(_: None, info: GraphQLResolveInfo[Caller], input: Json) -> Json:
+async def mark_ready(_: None, info: GraphQLResolveInfo[QueryContext], input: Json) -> Json:
     return await _set_draft(info.context, input, draft=False)
 
 
-async def _set_draft(caller: Caller, input: Json, *, draft: bool) -> Json:
+async def _set_draft(caller: QueryContext, input: Json, *, draft: bool) -> Json:
     """input: GitHub's; refused for a pull request that does not exist or is not open."""
     given = str(input["pullRequestId"])
     try:
-        repo, pull = await pull_request_edits.of_node(caller.store, given)
+        repo, pull = await pull_request_edits.get_by_node_id(caller.store, given)
     except NotFound:
-        raise Refused("NOT_FOUND", f"Could not resolve to a node with the global id of '{given}'.") from None
+        raise GraphQLRefusal(
+            "NOT_FOUND", f"Could not resolve to a node with the global id of '{given}'."
+        ) from None
     if pull.state != "open":
-        raise Refused("UNPROCESSABLE", "Pull request is closed.")
+        raise GraphQLRefusal("UNPROCESSABLE", "Pull request is closed.")
     pull = await pull_request_edits.set_draft(repo, pull, draft, caller.site.login)
     shown = {"id": given, "number": pull.number, "isDraft": pull.draft}
     return {"clientMutationId": input.get("clientMutationId"), "pullRequest": shown}

@@ -4,7 +4,7 @@ from html import escape
 
 from fastapi.responses import HTMLResponse
 
-MOST_LINES = 3000  # of one file's diff; the rest is for git
+MAX_LINES = 3000  # of one file's diff; the rest is for git
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem }
 h1 { font-size: 1.6rem } h2 { font-size: 1.1rem; margin-top: 2rem; border-bottom: 1px solid #d1d9e0 }
@@ -36,7 +36,7 @@ def link(address: str, words: str) -> Html:
     return Html(f'<a href="{escape(address)}">{escape(words)}</a>')
 
 
-def listing(items: list[Html]) -> Html:
+def unordered_list(items: list[Html]) -> Html:
     """A list, or a word that there is nothing."""
     return tag("ul", *items) if items else tag("p", "None.")
 
@@ -55,9 +55,9 @@ def diff(path: str, previous: str | None, patch: str | None) -> Html:
     kinds = {"+": "ins", "-": "del", "@": "i"}
     rows = [
         tag(kinds[line[0]], line) if line[:1] in kinds else Html(escape(line) + "\n")
-        for line in shown[:MOST_LINES]
+        for line in shown[:MAX_LINES]
     ]
-    rest = len(shown) - MOST_LINES
+    rest = len(shown) - MAX_LINES
     return Html(tag("h3", name) + tag("pre", *rows, *([f"… {rest} more lines"] if rest > 0 else [])))
 
 

@@ -4,18 +4,18 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Request
 
-from local.forge.authentication import Keeper, bearer
+from local.forge.authentication import Authenticator, bearer_token
 from local.forge.errors import BadCredentials, Invalid, NotFound, Unauthenticated
 from local.forge.github_app import App
 from local.forge.rest.body import Body
-from local.forge.rest.dependencies import Held
+from local.forge.rest.dependencies import CurrentStore
 from local.forge.store.repositories import Repository
-from local.forge.viewer import Json, Site, node_id
+from local.forge.viewer import Json, Viewer, node_id
 
 router = APIRouter()
 
 
-class TokenWanted(Body):
+class CreateToken(Body):
     """Without repositories it is for all of the installation's; without permissions it has all of them."""
 
     repositories: list[str] | None = None
@@ -23,10 +23,10 @@ class TokenWanted(Body):
     permissions: dict[str, Literal["read", "write", "admin"]] | None = None
 
 
-def signed(request: Request) -> App:
+def authenticated_github_app(request: Request) -> App:
     """The App whose key has signed this request."""
-    keeper: Keeper = request.app.state.keeper
-    token = bearer(request)
+    keeper: Authenticator = request.app.state.keeper
+    token = bearer_token(request)
     if token is None:
         raise Unauthenticated
     if keeper.app is None:
@@ -35,19 +35,19 @@ def signed(request: Request) -> App:
     return keeper.app
 
 
-Signed = Annotated[App, Depends(signed)]
+AuthenticatedApp = Annotated[App, Depends(authenticated_github_app)]
 
 
-def address(request: Request) -> Site:
+def anonymous_viewer(request: Request) -> Viewer:
     """The forge as an App sees it."""
-    return Site(str(request.base_url).rstrip("/"), "", authenticated=True)
+    return Viewer(str(request.base_url).rstrip("/"), "", authenticated=True)
 
 
-Address = Annotated[Site, Depends(address)]
+AnonymousViewer = Annotated[Viewer, Depends(anonymous_viewer)]
 
 
 @router.get("/app")
-async def authenticated_app(app: Signed, site: Address) -> Json:
+async def authenticated_app(app: AuthenticatedApp, site: AnonymousViewer) -> Json:
     return {
         "id": app.id,
         "slug": f"app-{app.id}",
@@ -63,7 +63,9 @@ async def authenticated_app(app: Signed, site: Address) -> Json:
 
 
 @router.get("/repos/{owner}/{repo}/installation")
-async def repository_installation(owner: str, repo: str, app: Signed, site: Address, store: Held) -> Json:
+async def repository_installation(
+    owner: str, repo: str, app: AuthenticatedApp, site: AnonymousViewer, store: CurrentStore
+) -> Json:
     found = await store.find(owner, repo)
     installation = app.installation(found.owner)
     if installation is None:
@@ -88,12 +90,12 @@ async def repository_installation(owner: str, repo: str, app: Signed, site: Addr
 
 @router.post("/app/installations/{installation}/access_tokens", status_code=201)
 async def installation_token(
-    installation: int, body: TokenWanted, app: Signed, site: Address, store: Held
+    installation: int, body: CreateToken, app: AuthenticatedApp, site: AnonymousViewer, store: CurrentStore
 ) -> Json:
     owner = app.owner_of(installation)
     if owner is None:
         raise NotFound
-    wanted = await _wanted(owner, body, store)
+    wanted = await _requested_repositories(owner, body, store)
     ids = None if wanted is None else [repository.id for repository in wanted]
     token, ends, permissions = app.mint(owner, ids, body.permissions)
     made: Json = {
@@ -105,7 +107,9 @@ async def installation_token(
     return made if wanted is None else made | {"repositories": [site.repository(each) for each in wanted]}
 
 
-async def _wanted(owner: str, body: TokenWanted, store: Held) -> list[Repository] | None:
+async def _requested_repositories(
+    owner: str, body: CreateToken, store: CurrentStore
+) -> list[Repository] | None:
     """The repositories of the owner that are asked for; `Invalid` when one is not there, or another's."""
     if body.repositories is None and body.repository_ids is None:
         return None

@@ -5,7 +5,7 @@ from fastapi import APIRouter
 from local.forge.errors import NotFound
 from local.forge.git import refs
 from local.forge.rest.body import Body
-from local.forge.rest.dependencies import Site, Writable
+from local.forge.rest.dependencies import CurrentViewer, WritableRepository
 from local.forge.store import branch_protections
 from local.forge.store.branch_protections import Rules
 from local.forge.store.repositories import Repository
@@ -19,24 +19,26 @@ class PutProtection(Rules, Body):
 
 
 @router.get("/{name:path}/protection")
-async def protection(name: str, found: Writable, site: Site) -> Json:
-    await must_exist(found, name)
+async def protection(name: str, found: WritableRepository, site: CurrentViewer) -> Json:
+    await require_branch(found, name)
     return (await branch_protections.get(found, name)).shape(site, found)
 
 
 @router.put("/{name:path}/protection")
-async def put_protection(name: str, body: PutProtection, found: Writable, site: Site) -> Json:
-    await must_exist(found, name)
+async def put_protection(
+    name: str, body: PutProtection, found: WritableRepository, site: CurrentViewer
+) -> Json:
+    await require_branch(found, name)
     return (await branch_protections.put(found, name, body)).shape(site, found)
 
 
 @router.delete("/{name:path}/protection", status_code=204)
-async def delete_protection(name: str, found: Writable) -> None:
-    await must_exist(found, name)
+async def delete_protection(name: str, found: WritableRepository) -> None:
+    await require_branch(found, name)
     await branch_protections.remove(found, name)
 
 
-async def must_exist(repo: Repository, branch: str) -> None:
+async def require_branch(repo: Repository, branch: str) -> None:
     """Rules are made and read for branches that are there."""
     (tip,) = await refs.branch_tips(repo.git, branch)
     if tip is None:

@@ -9,14 +9,20 @@ from pydantic import AwareDatetime
 from local.forge.errors import Invalid
 from local.forge.git import commits
 from local.forge.rest.body import Body
-from local.forge.rest.dependencies import Number, Readable, Site, User, Writable
+from local.forge.rest.dependencies import (
+    CurrentLogin,
+    CurrentViewer,
+    PositiveId,
+    ReadableRepository,
+    WritableRepository,
+)
 from local.forge.rest.pagination import Page
 from local.forge.store import check_runs, check_suites
-from local.forge.store.check_runs import CheckRun, Fields
+from local.forge.store.check_runs import CheckRun, CheckRunColumns
 from local.forge.store.database import now
 from local.forge.store.repositories import Repository
 from local.forge.viewer import Json
-from local.forge.viewer import Site as SiteHere
+from local.forge.viewer import Viewer as SiteHere
 
 router = APIRouter(prefix="/repos/{owner}/{repo}")
 
@@ -40,12 +46,12 @@ class EditCheckRun(Body):
     completed_at: AwareDatetime | None = None
     output: Output | None = None
 
-    def fields(self) -> Fields:
+    def fields(self) -> CheckRunColumns:
         """The columns that were given; a conclusion completes the run, as on GitHub."""
-        given: Fields = {
+        given: CheckRunColumns = {
             name: getattr(self, name) for name in ("name", "details_url", "external_id", "status")
         }
-        given |= {"started_at": written(self.started_at), "completed_at": written(self.completed_at)}
+        given |= {"started_at": parse_time(self.started_at), "completed_at": parse_time(self.completed_at)}
         if self.conclusion or self.completed_at or self.status == "completed":
             if self.conclusion is None:
                 raise Invalid.field("CheckRun", "conclusion", "missing_field")
@@ -62,35 +68,39 @@ class CreateCheckRun(EditCheckRun):
 
 
 @router.post("/check-runs", status_code=201)
-async def create_check_run(body: CreateCheckRun, found: Writable, site: Site, login: User) -> Json:
+async def create_check_run(
+    body: CreateCheckRun, found: WritableRepository, site: CurrentViewer, login: CurrentLogin
+) -> Json:
     sha = await commits.resolve(found, body.head_sha)
-    defaults: Fields = {"status": "queued", "started_at": now(), "head_sha": sha}
-    return await one(site, found, await check_runs.add(found, defaults | body.fields(), login))
+    defaults: CheckRunColumns = {"status": "queued", "started_at": now(), "head_sha": sha}
+    return await check_run_shape(site, found, await check_runs.add(found, defaults | body.fields(), login))
 
 
 @router.get("/check-runs/{key}")
-async def check_run(key: Number, found: Readable, site: Site) -> Json:
-    return await one(site, found, await check_runs.get(found, key))
+async def check_run(key: PositiveId, found: ReadableRepository, site: CurrentViewer) -> Json:
+    return await check_run_shape(site, found, await check_runs.get(found, key))
 
 
 @router.patch("/check-runs/{key}")
-async def edit_check_run(key: Number, body: EditCheckRun, found: Writable, site: Site, login: User) -> Json:
-    return await one(site, found, await check_runs.edit(found, key, body.fields(), login))
+async def edit_check_run(
+    key: PositiveId, body: EditCheckRun, found: WritableRepository, site: CurrentViewer, login: CurrentLogin
+) -> Json:
+    return await check_run_shape(site, found, await check_runs.edit(found, key, body.fields(), login))
 
 
 @router.get("/commits/{ref:path}/check-runs")
 async def check_runs_of_commit(
     ref: str,
-    found: Readable,
-    site: Site,
+    found: ReadableRepository,
+    site: CurrentViewer,
     page: Page,
     check_name: str | None = None,
     status: str | None = None,
     filter: Literal["latest", "all"] = "latest",
 ) -> Json:
     sha = await commits.resolve(found, ref)
-    runs = await check_runs.of_commit(found, sha)
-    runs = check_runs.latest(runs) if filter == "latest" else runs
+    runs = await check_runs.list_by_commit(found, sha)
+    runs = check_runs.latest_by_name(runs) if filter == "latest" else runs
     wanted = [run for run in runs if check_name in {None, run.name} and status in {None, run.status}]
     pulls = await check_suites.pull_requests(site, found, sha)
     return {
@@ -99,11 +109,11 @@ async def check_runs_of_commit(
     }
 
 
-async def one(site: SiteHere, repo: Repository, run: CheckRun) -> Json:
+async def check_run_shape(site: SiteHere, repo: Repository, run: CheckRun) -> Json:
     """The run with its pull requests."""
     return run.shape(site, repo, await check_suites.pull_requests(site, repo, run.head_sha))
 
 
-def written(time: datetime | None) -> str | None:
+def parse_time(time: datetime | None) -> str | None:
     """A time as GitHub writes it."""
     return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if time else None

@@ -4,7 +4,7 @@ from fastapi import APIRouter
 
 from local.forge.errors import NotFound
 from local.forge.git import commits, refs
-from local.forge.rest.dependencies import Readable, Site
+from local.forge.rest.dependencies import CurrentViewer, ReadableRepository
 from local.forge.rest.pagination import Page
 from local.forge.viewer import Json
 
@@ -12,7 +12,9 @@ router = APIRouter(prefix="/repos/{owner}/{repo}")
 
 
 @router.get("/commits")
-async def list_commits(found: Readable, site: Site, page: Page, sha: str | None = None) -> list[Json]:
+async def list_commits(
+    found: ReadableRepository, site: CurrentViewer, page: Page, sha: str | None = None
+) -> list[Json]:
     start = await refs.commit_of(found.git, sha or found.default_branch)
     if start is None:
         raise NotFound
@@ -22,6 +24,6 @@ async def list_commits(found: Readable, site: Site, page: Page, sha: str | None 
 
 
 @router.get("/commits/{ref:path}")
-async def one_commit(ref: str, found: Readable, site: Site) -> Json:
+async def one_commit(ref: str, found: ReadableRepository, site: CurrentViewer) -> Json:
     commit, files = await commits.read(found, ref)
     return commits.shape(site, found, commit, files)

@@ -6,17 +6,17 @@ from fastapi import APIRouter
 
 from local.forge.errors import NotFound
 from local.forge.git import commits
-from local.forge.git.diffs import changes
-from local.forge.rest.dependencies import Readable, Site
+from local.forge.git.diffs import list_changes
+from local.forge.rest.dependencies import CurrentViewer, ReadableRepository
 from local.forge.rest.pagination import Page
 from local.forge.store.pull_requests import own_branch
-from local.forge.viewer import Json, in_path
+from local.forge.viewer import Json, quote_path
 
 router = APIRouter(prefix="/repos/{owner}/{repo}/compare")
 
 
 @router.get("/{basehead:path}")
-async def compare(basehead: str, found: Readable, site: Site, page: Page) -> Json:
+async def compare(basehead: str, found: ReadableRepository, site: CurrentViewer, page: Page) -> Json:
     base, dots, head = basehead.partition("...")
     ours, theirs = own_branch(found, base), own_branch(found, head)
     if not dots or ours is None or theirs is None:
@@ -30,14 +30,14 @@ async def compare(basehead: str, found: Readable, site: Site, page: Page) -> Jso
     )
     listed, files, (first,), (fork,) = await asyncio.gather(
         commits.log(found, "--reverse", f"{old}..{new}"),
-        changes(found.git, parted.text, new),
+        list_changes(found.git, parted.text, new),
         commits.log(found, "-1", old),
         commits.log(found, "-1", parted.text),
     )
-    html = f"{site.repo_html(found)}/compare/{in_path(basehead)}"
+    html = f"{site.repo_html(found)}/compare/{quote_path(basehead)}"
     ways = {(True, True): "diverged", (True, False): "ahead", (False, True): "behind"}
     return {
-        "url": f"{site.repo_api(found)}/compare/{in_path(basehead)}",
+        "url": f"{site.repo_api(found)}/compare/{quote_path(basehead)}",
         "html_url": html,
         "permalink_url": f"{site.repo_html(found)}/compare/{old}...{new}",
         "diff_url": f"{html}.diff",

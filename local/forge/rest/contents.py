@@ -5,12 +5,12 @@ from base64 import b64decode
 
 from fastapi import APIRouter, Response
 
-from local.forge.errors import Invalid, Modified, NotFound
+from local.forge.errors import HeadModified, Invalid, NotFound
 from local.forge.git import contents, refs
-from local.forge.git.fast_import import first_commit
+from local.forge.git.fast_import import commit_files
 from local.forge.rest.body import Body
-from local.forge.rest.dependencies import Readable, Site, User, Writable
-from local.forge.store.pull_request_sync import pushed
+from local.forge.rest.dependencies import CurrentLogin, CurrentViewer, ReadableRepository, WritableRepository
+from local.forge.store.pull_request_sync import sync_after_push
 from local.forge.viewer import Json
 
 router = APIRouter(prefix="/repos/{owner}/{repo}/contents")
@@ -25,7 +25,12 @@ class PutFile(Body):
 
 @router.put("/{path:path}")
 async def put_file(
-    path: str, body: PutFile, found: Writable, site: Site, login: User, response: Response
+    path: str,
+    body: PutFile,
+    found: WritableRepository,
+    site: CurrentViewer,
+    login: CurrentLogin,
+    response: Response,
 ) -> Json:
     """Commits one file; one that is there already is only replaced by whoever names its blob."""
     branch = body.branch or found.default_branch
@@ -38,9 +43,9 @@ async def put_file(
         raise Invalid("content is not valid Base64") from None
     before = next((each for each in await contents.entries(found.git, tip, "--", path)), None)
     if (before.sha if before else None) != body.sha:
-        raise Modified(f"{path} does not match {body.sha}")
-    await first_commit(found.git, branch, {path: data}, body.message, author=login, parent=tip)
-    await pushed(found, login)
+        raise HeadModified(f"{path} does not match {body.sha}")
+    await commit_files(found.git, branch, {path: data}, body.message, author=login, parent=tip)
+    await sync_after_push(found, login)
     response.status_code = 200 if before else 201
     [tip] = await refs.branch_tips(found.git, branch)
     entry = await contents.find(found.git, str(tip), path)
@@ -50,7 +55,7 @@ async def put_file(
 @router.get("")
 @router.get("/{path:path}")
 async def file_or_directory(
-    found: Readable, site: Site, path: str = "", ref: str | None = None
+    found: ReadableRepository, site: CurrentViewer, path: str = "", ref: str | None = None
 ) -> Json | list[Json]:
     name = ref or found.default_branch
     commit, path = await refs.commit_of(found.git, name), path.strip("/")
@@ -60,4 +65,4 @@ async def file_or_directory(
     if entry is None or entry.kind == "tree":
         listed = await contents.children(found.git, entry.sha if entry else commit, path)
         return [child.shape(site, found, name) for child in listed]
-    return await contents.with_content(found.git, entry, entry.shape(site, found, name))
+    return await contents.add_content(found.git, entry, entry.shape(site, found, name))

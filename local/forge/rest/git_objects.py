@@ -6,7 +6,7 @@ from fastapi import APIRouter
 
 from local.forge.errors import NotFound
 from local.forge.git import commits, contents, refs
-from local.forge.rest.dependencies import Readable, Site
+from local.forge.rest.dependencies import CurrentViewer, ReadableRepository
 from local.forge.store.repositories import Repository
 from local.forge.viewer import Json, node_id
 
@@ -14,16 +14,18 @@ router = APIRouter(prefix="/repos/{owner}/{repo}/git")
 
 
 @router.get("/commits/{sha}")
-async def git_commit(sha: str, found: Readable, site: Site) -> Json:
-    (commit,) = await commits.log(found, "-1", await existing(found, sha, "commit"))
+async def git_commit(sha: str, found: ReadableRepository, site: CurrentViewer) -> Json:
+    (commit,) = await commits.log(found, "-1", await require_object(found, sha, "commit"))
     whole = commits.shape(site, found, commit)
     own = {name: whole[name] for name in ("sha", "node_id", "html_url", "parents")}
     return commits.git_shape(site, found, commit) | own
 
 
 @router.get("/trees/{sha:path}")
-async def git_tree(sha: str, found: Readable, site: Site, recursive: str | None = None) -> Json:
-    tree = await existing(found, sha, "tree")
+async def git_tree(
+    sha: str, found: ReadableRepository, site: CurrentViewer, recursive: str | None = None
+) -> Json:
+    tree = await require_object(found, sha, "tree")
     api = f"{site.repo_api(found)}/git"
     entries = await contents.entries(found.git, *(["-r", "-t"] if recursive is not None else []), tree)
     return {
@@ -40,8 +42,8 @@ async def git_tree(sha: str, found: Readable, site: Site, recursive: str | None 
 
 
 @router.get("/blobs/{sha}")
-async def git_blob(sha: str, found: Readable, site: Site) -> Json:
-    blob = await existing(found, sha, "blob")
+async def git_blob(sha: str, found: ReadableRepository, site: CurrentViewer) -> Json:
+    blob = await require_object(found, sha, "blob")
     content = (await found.git.run("cat-file", "blob", blob)).out
     return {
         "sha": blob,
@@ -53,13 +55,15 @@ async def git_blob(sha: str, found: Readable, site: Site) -> Json:
     }
 
 
-async def existing(repo: Repository, name: str, kind: str) -> str:
+async def require_object(repo: Repository, name: str, kind: str) -> str:
     """The sha of an object of this kind; a tree is also found by a commit, a branch or a tag."""
     whole = refs.SHA.fullmatch(name)
     commit = await refs.commit_of(repo.git, name) if kind == "tree" else None
     if not whole and commit is None:
         raise NotFound
-    ((sha, found),) = await refs.objects(repo.git, commit or name, peel="^{tree}" if kind == "tree" else "")
+    ((sha, found),) = await refs.resolve_objects(
+        repo.git, commit or name, peel="^{tree}" if kind == "tree" else ""
+    )
     if sha is None or found != kind:
         raise NotFound
     return sha

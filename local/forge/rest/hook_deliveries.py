@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
-from local.forge.rest.dependencies import Number, Writable
+from local.forge.rest.dependencies import PositiveId, WritableRepository
 from local.forge.viewer import Json
 from local.forge.webhooks import deliveries, hooks
 
@@ -13,8 +13,8 @@ router = APIRouter(prefix="/repos/{owner}/{repo}/hooks/{key}/deliveries")
 
 @router.get("")
 async def list_deliveries(
-    key: Number,
-    found: Writable,
+    key: PositiveId,
+    found: WritableRepository,
     request: Request,
     response: Response,
     per_page: Annotated[int, Query(ge=1)] = 30,
@@ -23,7 +23,7 @@ async def list_deliveries(
     """Newest first; the cursor is in the Link header."""
     hook = await hooks.get(found, key)
     limit = min(per_page, 100)
-    listed = await deliveries.of_hook(found.db, hook, limit + 1, cursor)
+    listed = await deliveries.list_finished(found.db, hook, limit + 1, cursor)
     if len(listed) > limit:
         following = request.url.include_query_params(cursor=listed[limit - 1].id)
         response.headers["Link"] = f'<{following}>; rel="next"'
@@ -31,13 +31,13 @@ async def list_deliveries(
 
 
 @router.get("/{delivery_id}")
-async def one_delivery(key: Number, delivery_id: Number, found: Writable) -> Json:
+async def one_delivery(key: PositiveId, delivery_id: PositiveId, found: WritableRepository) -> Json:
     hook = await hooks.get(found, key)
     return (await deliveries.get(found.db, hook, delivery_id)).shape(hook)
 
 
 @router.post("/{delivery_id}/attempts", status_code=202)
-async def deliver_again(key: Number, delivery_id: Number, found: Writable) -> Json:
+async def deliver_again(key: PositiveId, delivery_id: PositiveId, found: WritableRepository) -> Json:
     hook = await hooks.get(found, key)
-    await deliveries.again(found.db, await deliveries.get(found.db, hook, delivery_id))
+    await deliveries.enqueue_redelivery(found.db, await deliveries.get(found.db, hook, delivery_id))
     return {}

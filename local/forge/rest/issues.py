@@ -4,9 +4,15 @@ from fastapi import APIRouter
 from pydantic import Field
 
 from local.forge.rest.body import Body
-from local.forge.rest.dependencies import Number, Readable, Site, User, Writable
+from local.forge.rest.dependencies import (
+    CurrentLogin,
+    CurrentViewer,
+    PositiveId,
+    ReadableRepository,
+    WritableRepository,
+)
 from local.forge.rest.pagination import Page
-from local.forge.rest.pull_request_shapes import as_issue
+from local.forge.rest.pull_request_shapes import issue_shape
 from local.forge.store import comments, pull_requests
 from local.forge.viewer import Json
 
@@ -18,35 +24,45 @@ class WriteComment(Body):
 
 
 @router.get("/comments/{key}")
-async def one_comment(key: Number, found: Readable, site: Site) -> Json:
+async def one_comment(key: PositiveId, found: ReadableRepository, site: CurrentViewer) -> Json:
     return (await comments.get(found, key)).shape(site, found)
 
 
 @router.patch("/comments/{key}")
-async def edit_comment(key: Number, body: WriteComment, found: Writable, site: Site) -> Json:
+async def edit_comment(
+    key: PositiveId, body: WriteComment, found: WritableRepository, site: CurrentViewer
+) -> Json:
     return (await comments.edit(found, key, body.body)).shape(site, found)
 
 
 @router.delete("/comments/{key}", status_code=204)
-async def delete_comment(key: Number, found: Writable) -> None:
+async def delete_comment(key: PositiveId, found: WritableRepository) -> None:
     await comments.remove(found, key)
 
 
 @router.get("/{number}")
-async def issue(number: Number, found: Readable, site: Site) -> Json:
+async def issue(number: PositiveId, found: ReadableRepository, site: CurrentViewer) -> Json:
     pull = await pull_requests.get(found, number)
-    return as_issue(site, found, pull, len(await comments.of_pull(found, number)))
+    return issue_shape(site, found, pull, len(await comments.list_by_pull_request(found, number)))
 
 
 @router.get("/{number}/comments")
-async def comments_of_issue(number: Number, found: Readable, site: Site, page: Page) -> list[Json]:
+async def comments_of_issue(
+    number: PositiveId, found: ReadableRepository, site: CurrentViewer, page: Page
+) -> list[Json]:
     await pull_requests.get(found, number)
-    return [comment.shape(site, found) for comment in page.cut(await comments.of_pull(found, number))]
+    return [
+        comment.shape(site, found) for comment in page.cut(await comments.list_by_pull_request(found, number))
+    ]
 
 
 @router.post("/{number}/comments", status_code=201)
 async def create_comment(
-    number: Number, body: WriteComment, found: Writable, site: Site, login: User
+    number: PositiveId,
+    body: WriteComment,
+    found: WritableRepository,
+    site: CurrentViewer,
+    login: CurrentLogin,
 ) -> Json:
     await pull_requests.get(found, number)
     return (await comments.add(found, number, body.body, login)).shape(site, found)

@@ -6,17 +6,17 @@ from typing import Annotated, TypeVar
 from fastapi import Depends, Request, Response
 
 T = TypeVar("T")
-MOST = 100
+MAX_PAGE_SIZE = 100
 
 
-class Paging:
+class PageQuery:
     """The page asked for; like GitHub it corrects what makes no sense instead of refusing it."""
 
     def __init__(self, request: Request, response: Response, page: str = "1", per_page: str = "30") -> None:
         self._request = request
         self._response = response
-        self.page = positive(page) or 1
-        self.limit = min(positive(per_page) or 30, MOST)
+        self.page = parse_positive(page) or 1
+        self.limit = min(parse_positive(per_page) or 30, MAX_PAGE_SIZE)
 
     @property
     def offset(self) -> int:
@@ -43,9 +43,9 @@ class Paging:
             )
 
 
-def positive(text: str) -> int:
+def parse_positive(text: str) -> int:
     """The number in the text, 0 for anything else."""
     return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
 
 
-Page = Annotated[Paging, Depends()]
+Page = Annotated[PageQuery, Depends()]

@@ -2,14 +2,14 @@
 
 import asyncio
 
-from local.forge.git.diffs import totals
+from local.forge.git.diffs import count_changes
 from local.forge.store import merge_requirements, pull_request_merge, statuses
-from local.forge.store.pull_requests import Pull
+from local.forge.store.pull_requests import PullRequest
 from local.forge.store.repositories import Repository
-from local.forge.viewer import Json, Site, node_id
+from local.forge.viewer import Json, Viewer, node_id
 
 
-def shape(site: Site, repo: Repository, pull: Pull) -> Json:
+def shape(site: Viewer, repo: Repository, pull: PullRequest) -> Json:
     """GitHub's simple pull request, as lists show it."""
     api, html = site.repo_api(repo), f"{site.repo_html(repo)}/pull/{pull.number}"
     url, issue = f"{api}/pulls/{pull.number}", f"{api}/issues/{pull.number}"
@@ -51,8 +51,8 @@ def shape(site: Site, repo: Repository, pull: Pull) -> Json:
         "closed_at": pull.closed_at,
         "merged_at": pull.merged_at,
         "merge_commit_sha": pull.merge_commit_sha if pull.merged_at else None,
-        "head": side(site, repo, pull.head_ref, pull.head_sha),
-        "base": side(site, repo, pull.base_ref, pull.base_sha),
+        "head": branch_shape(site, repo, pull.head_ref, pull.head_sha),
+        "base": branch_shape(site, repo, pull.base_ref, pull.base_sha),
         "assignee": None,
         "assignees": [],
         "requested_reviewers": [],
@@ -63,10 +63,10 @@ def shape(site: Site, repo: Repository, pull: Pull) -> Json:
     }
 
 
-async def detail(site: Site, repo: Repository, pull: Pull) -> Json:
+async def detail_shape(site: Viewer, repo: Repository, pull: PullRequest) -> Json:
     """GitHub's full pull request: the simple one and what has to be computed."""
     (files, added, removed), count, comments, mergeable = await asyncio.gather(
-        totals(repo.git, pull.base_sha, pull.head_sha),
+        count_changes(repo.git, pull.base_sha, pull.head_sha),
         repo.git.text("rev-list", "--count", f"{pull.base_sha}..{pull.head_sha}"),
         repo.db.count("comments WHERE repository_id = ? AND number = ?", repo.id, pull.number),
         pull_request_merge.is_mergeable(repo, pull),
@@ -87,7 +87,7 @@ async def detail(site: Site, repo: Repository, pull: Pull) -> Json:
     }
 
 
-async def mergeable_state(site: Site, repo: Repository, pull: Pull, mergeable: bool | None) -> str:
+async def mergeable_state(site: Viewer, repo: Repository, pull: PullRequest, mergeable: bool | None) -> str:
     """GitHub's word for how it stands.
 
     unknown (closed), dirty (conflicts), draft, behind (a strict base has moved on), blocked (a protected base
@@ -101,12 +101,12 @@ async def mergeable_state(site: Site, repo: Repository, pull: Pull, mergeable: b
         return "draft"
     if await merge_requirements.is_behind(repo, pull):
         return "behind"
-    if await merge_requirements.unmet(repo, pull, site.login):
+    if await merge_requirements.unmet_requirement(repo, pull, site.login):
         return "blocked"
-    return "clean" if await statuses.all_green(repo, pull.head_sha) else "unstable"
+    return "clean" if await statuses.has_only_successes(repo, pull.head_sha) else "unstable"
 
 
-def side(site: Site, repo: Repository, branch: str, sha: str) -> Json:
+def branch_shape(site: Viewer, repo: Repository, branch: str, sha: str) -> Json:
     """Head or base."""
     return {
         "label": f"{repo.owner}:{branch}",
@@ -117,7 +117,7 @@ def side(site: Site, repo: Repository, branch: str, sha: str) -> Json:
     }
 
 
-def as_issue(site: Site, repo: Repository, pull: Pull, comments: int) -> Json:
+def issue_shape(site: Viewer, repo: Repository, pull: PullRequest, comments: int) -> Json:
     """The issue that every pull request is on GitHub."""
     whole = shape(site, repo, pull)
     url = str(whole["issue_url"])

@@ -7,18 +7,24 @@ from pydantic import Field
 
 from local.forge.errors import Invalid
 from local.forge.git import commits
-from local.forge.git.diffs import changes
+from local.forge.git.diffs import list_changes
 from local.forge.rest.body import Body
-from local.forge.rest.dependencies import Number, Readable, Site, User, Writable
+from local.forge.rest.dependencies import (
+    CurrentLogin,
+    CurrentViewer,
+    PositiveId,
+    ReadableRepository,
+    WritableRepository,
+)
 from local.forge.rest.pagination import Page
-from local.forge.rest.pull_request_shapes import detail, shape
+from local.forge.rest.pull_request_shapes import detail_shape, shape
 from local.forge.store import (
     pull_request_edits,
     pull_request_merge,
     pull_requests,
 )
-from local.forge.store.pull_request_edits import Edit
-from local.forge.store.pull_requests import Filter, NewPull
+from local.forge.store.pull_request_edits import PullRequestEdit
+from local.forge.store.pull_requests import NewPullRequest, PullRequestFilter
 from local.forge.viewer import Json
 
 router = APIRouter(prefix="/repos/{owner}/{repo}/pulls")
@@ -56,61 +62,75 @@ class ListPulls(Body):
 
 @router.get("")
 async def list_pulls(
-    found: Readable, site: Site, page: Page, wanted: Annotated[ListPulls, Query()]
+    found: ReadableRepository, site: CurrentViewer, page: Page, wanted: Annotated[ListPulls, Query()]
 ) -> list[Json]:
     direction = wanted.direction or ("desc" if wanted.sort == "created" else "asc")
-    only = Filter(wanted.state, wanted.head, wanted.base, wanted.sort, direction)
+    only = PullRequestFilter(wanted.state, wanted.head, wanted.base, wanted.sort, direction)
     listed, total = await pull_requests.find(found, only, page.limit, page.offset)
     page.link(total)
     return [shape(site, found, pull) for pull in listed]
 
 
 @router.post("", status_code=201)
-async def create_pull(body: CreatePull, found: Writable, site: Site, login: User, response: Response) -> Json:
+async def create_pull(
+    body: CreatePull, found: WritableRepository, site: CurrentViewer, login: CurrentLogin, response: Response
+) -> Json:
     head = pull_requests.own_branch(found, body.head)
     if head is None:
         raise Invalid.field("PullRequest", "head")
-    new = NewPull(body.title, body.body, head, body.base, body.draft)
-    whole = await detail(site, found, await pull_request_edits.create(found, new, login))
+    new = NewPullRequest(body.title, body.body, head, body.base, body.draft)
+    whole = await detail_shape(site, found, await pull_request_edits.open_pull_request(found, new, login))
     response.headers["Location"] = str(whole["url"])
     return whole
 
 
 @router.get("/{number}")
-async def one_pull(number: Number, found: Readable, site: Site) -> Json:
-    return await detail(site, found, await pull_requests.get(found, number))
+async def one_pull(number: PositiveId, found: ReadableRepository, site: CurrentViewer) -> Json:
+    return await detail_shape(site, found, await pull_requests.get(found, number))
 
 
 @router.patch("/{number}")
-async def edit_pull(number: Number, body: EditPull, found: Writable, site: Site, login: User) -> Json:
+async def edit_pull(
+    number: PositiveId, body: EditPull, found: WritableRepository, site: CurrentViewer, login: CurrentLogin
+) -> Json:
     pull = await pull_requests.get(found, number)
-    wish = Edit(body.title, body.body, body.state, body.base)
-    return await detail(site, found, await pull_request_edits.edit(found, pull, wish, login))
+    wish = PullRequestEdit(body.title, body.body, body.state, body.base)
+    return await detail_shape(
+        site, found, await pull_request_edits.update_pull_request(found, pull, wish, login)
+    )
 
 
 @router.get("/{number}/commits")
-async def commits_of_pull(number: Number, found: Readable, site: Site, page: Page) -> list[Json]:
+async def commits_of_pull(
+    number: PositiveId, found: ReadableRepository, site: CurrentViewer, page: Page
+) -> list[Json]:
     pull = await pull_requests.get(found, number)
     listed = await commits.log(found, "--reverse", f"{pull.base_sha}..{pull.head_sha}")
     return [commits.shape(site, found, commit) for commit in page.cut(listed)]
 
 
 @router.get("/{number}/files")
-async def files_of_pull(number: Number, found: Readable, site: Site, page: Page) -> list[Json]:
+async def files_of_pull(
+    number: PositiveId, found: ReadableRepository, site: CurrentViewer, page: Page
+) -> list[Json]:
     pull = await pull_requests.get(found, number)
     fork = await found.git.text("merge-base", pull.base_sha, pull.head_sha)
-    files = page.cut(await changes(found.git, fork, pull.head_sha))
+    files = page.cut(await list_changes(found.git, fork, pull.head_sha))
     return [file.shape(site, found, pull.head_sha) for file in files]
 
 
 @router.get("/{number}/merge", status_code=204)
-async def is_merged(number: Number, found: Readable) -> None:
-    await pull_requests.must_be_merged(found, number)
+async def is_merged(number: PositiveId, found: ReadableRepository) -> None:
+    await pull_requests.require_merged(found, number)
 
 
 @router.put("/{number}/merge")
-async def merge_pull(number: Number, found: Writable, login: User, body: MergePull | None = None) -> Json:
+async def merge_pull(
+    number: PositiveId, found: WritableRepository, login: CurrentLogin, body: MergePull | None = None
+) -> Json:
     wish = body or MergePull()
-    how = pull_request_merge.Merge(wish.merge_method, wish.sha, wish.commit_title, wish.commit_message, login)
+    how = pull_request_merge.MergeRequest(
+        wish.merge_method, wish.sha, wish.commit_title, wish.commit_message, login
+    )
     sha = await pull_request_merge.merge(found, number, how)
     return {"sha": sha, "merged": True, "message": "Pull Request successfully merged"}

@@ -8,12 +8,12 @@ from local.forge.errors import NotFound
 from local.forge.git import refs
 from local.forge.git.commits import log, shape
 from local.forge.rest.body import Body
-from local.forge.rest.dependencies import Held, Readable, Site, User
+from local.forge.rest.dependencies import CurrentLogin, CurrentStore, CurrentViewer, ReadableRepository
 from local.forge.rest.pagination import Page
 from local.forge.store import branch_protections
 from local.forge.store.database import now
 from local.forge.store.repositories import NewRepository, Repository
-from local.forge.viewer import Json, in_path
+from local.forge.viewer import Json, quote_path
 
 router = APIRouter()
 
@@ -28,7 +28,7 @@ class CreateRepository(Body):
 
 
 @router.get("/user")
-async def authenticated_user(site: Site, store: Held, login: User) -> Json:
+async def authenticated_user(site: CurrentViewer, store: CurrentStore, login: CurrentLogin) -> Json:
     repos = await store.all()
     private = sum(repo.private for repo in repos)
     times = sorted(repo.created_at for repo in repos) or [now()]
@@ -47,21 +47,27 @@ async def authenticated_user(site: Site, store: Held, login: User) -> Json:
 
 
 @router.get("/user/repos")
-async def own_repositories(site: Site, store: Held, page: Page, _: User) -> list[Json]:
+async def own_repositories(
+    site: CurrentViewer, store: CurrentStore, page: Page, _: CurrentLogin
+) -> list[Json]:
     return [site.repository(repo) for repo in page.cut(await store.all())]
 
 
 @router.post("/user/repos", status_code=201)
-async def create_own_repository(body: CreateRepository, site: Site, store: Held, login: User) -> Json:
+async def create_own_repository(
+    body: CreateRepository, site: CurrentViewer, store: CurrentStore, login: CurrentLogin
+) -> Json:
     return await create(login, body, site, store)
 
 
 @router.post("/orgs/{owner}/repos", status_code=201)
-async def create_repository(owner: str, body: CreateRepository, site: Site, store: Held, _: User) -> Json:
+async def create_repository(
+    owner: str, body: CreateRepository, site: CurrentViewer, store: CurrentStore, _: CurrentLogin
+) -> Json:
     return await create(owner, body, site, store)
 
 
-async def create(owner: str, body: CreateRepository, site: Site, store: Held) -> Json:
+async def create(owner: str, body: CreateRepository, site: CurrentViewer, store: CurrentStore) -> Json:
     """Makes it for any owner: the forge has one user, who may everything."""
     files = {"README.md": f"# {body.name}\n"} if body.auto_init else None
     new = NewRepository(owner, body.name, body.private, body.description, files=files)
@@ -69,14 +75,16 @@ async def create(owner: str, body: CreateRepository, site: Site, store: Held) ->
 
 
 @router.get("/repos/{owner}/{repo}")
-async def repository(found: Readable, site: Site) -> Json:
+async def repository(found: ReadableRepository, site: CurrentViewer) -> Json:
     return site.repository(found)
 
 
 @router.get("/repos/{owner}/{repo}/branches")
-async def branches(found: Readable, site: Site, page: Page, protected: bool | None = None) -> list[Json]:
+async def branches(
+    found: ReadableRepository, site: CurrentViewer, page: Page, protected: bool | None = None
+) -> list[Json]:
     guarded = await branch_protections.of_repository(found.db, found.id)
-    heads = await refs.refs(found.git, "refs/heads")
+    heads = await refs.list_refs(found.git, "refs/heads")
     if protected is not None:
         heads = [ref for ref in heads if (ref.name.removeprefix("refs/heads/") in guarded) is protected]
     commits = f"{site.repo_api(found)}/commits"
@@ -86,18 +94,18 @@ async def branches(found: Readable, site: Site, page: Page, protected: bool | No
 
 
 @router.get("/repos/{owner}/{repo}/branches/{name:path}")
-async def one_branch(name: str, found: Readable, site: Site) -> Json:
+async def one_branch(name: str, found: ReadableRepository, site: CurrentViewer) -> Json:
     (tip,) = await refs.branch_tips(found.git, name)
     if tip is None:
         raise NotFound("Branch not found")
     (commit,) = await log(found, "-1", tip)
-    html = f"{site.repo_html(found)}/tree/{in_path(name)}"
+    html = f"{site.repo_html(found)}/tree/{quote_path(name)}"
     protection = await branch_protections.find(found, name)
     guarded = {name: protection} if protection else {}
     return branch(name, shape(site, found, commit), guarded) | {
-        "_links": {"self": branch_api(found, site, name), "html": html},
+        "_links": {"self": branch_url(found, site, name), "html": html},
         "protection": protection.summary() if protection else branch_protections.UNPROTECTED,
-        "protection_url": branch_protections.address(site, found, name),
+        "protection_url": branch_protections.protection_url(site, found, name),
     }
 
 
@@ -107,6 +115,6 @@ def branch(name: str, commit: Json, guarded: Collection[str]) -> Json:
     return {"name": short, "commit": commit, "protected": short in guarded}
 
 
-def branch_api(repo: Repository, site: Site, name: str) -> str:
+def branch_url(repo: Repository, site: CurrentViewer, name: str) -> str:
     """The API address of a branch."""
-    return f"{site.repo_api(repo)}/branches/{in_path(name)}"
+    return f"{site.repo_api(repo)}/branches/{quote_path(name)}"

@@ -7,7 +7,13 @@ from fastapi import APIRouter
 from local.forge.errors import Invalid
 from local.forge.git import refs
 from local.forge.rest.body import Body
-from local.forge.rest.dependencies import Number, Readable, Site, User, Writable
+from local.forge.rest.dependencies import (
+    CurrentLogin,
+    CurrentViewer,
+    PositiveId,
+    ReadableRepository,
+    WritableRepository,
+)
 from local.forge.rest.pagination import Page
 from local.forge.store import pull_requests, reviews
 from local.forge.store.reviews import NewReview
@@ -25,13 +31,23 @@ class CreateReview(Body):
 
 
 @router.get("")
-async def reviews_of_pull(number: Number, found: Readable, site: Site, page: Page) -> list[Json]:
+async def reviews_of_pull(
+    number: PositiveId, found: ReadableRepository, site: CurrentViewer, page: Page
+) -> list[Json]:
     await pull_requests.get(found, number)
-    return [review.shape(site, found) for review in page.cut(await reviews.of_pull(found, number))]
+    return [
+        review.shape(site, found) for review in page.cut(await reviews.list_by_pull_request(found, number))
+    ]
 
 
 @router.post("")
-async def create_review(number: Number, body: CreateReview, found: Writable, site: Site, login: User) -> Json:
+async def create_review(
+    number: PositiveId,
+    body: CreateReview,
+    found: WritableRepository,
+    site: CurrentViewer,
+    login: CurrentLogin,
+) -> Json:
     pull = await pull_requests.get(found, number)
     commit = body.commit_id
     if commit is not None and (not refs.SHA.fullmatch(commit) or not await refs.commit_of(found.git, commit)):

@@ -23,7 +23,7 @@ from local.forge.rest import (
 )
 
 # In this order: `/commits/{ref}` would also match what is below a commit, `/branches/{name}` its protection.
-PARTS = (
+ROUTER_MODULES = (
     apps,
     actions,
     branch_protection,
@@ -39,5 +39,5 @@ PARTS = (
 )
 
 router = APIRouter()
-for part in (*PARTS, pull_requests, reviews, issues, hooks, hook_deliveries):
+for part in (*ROUTER_MODULES, pull_requests, reviews, issues, hooks, hook_deliveries):
     router.include_router(part.router)

@@ -9,9 +9,9 @@ from pydantic import BaseModel, Field, model_validator
 from local.forge.errors import NotFound
 from local.forge.store.database import Database
 from local.forge.store.repositories import Repository
-from local.forge.viewer import Json, Site, in_path
+from local.forge.viewer import Json, Viewer, quote_path
 
-SWITCHES = (
+BOOLEAN_RULES = (
     *("required_linear_history", "allow_force_pushes", "allow_deletions", "block_creations"),
     *("required_conversation_resolution", "lock_branch", "allow_fork_syncing"),
 )
@@ -93,10 +93,13 @@ class Protection:
     def of(cls, row: sqlite3.Row) -> "Protection":
         return cls(row["id"], row["branch"], Rules.model_validate_json(row["rules"]))
 
-    def shape(self, site: Site, repo: Repository) -> Json:
+    def shape(self, site: Viewer, repo: Repository) -> Json:
         """GitHub's branch protection; what is not asked for is left out."""
-        url, rules = address(site, repo, self.branch), self.rules
-        whole: Json = {"url": url, "enforce_admins": switch(rules.enforce_admins, f"{url}/enforce_admins")}
+        url, rules = protection_url(site, repo, self.branch), self.rules
+        whole: Json = {
+            "url": url,
+            "enforce_admins": toggle_shape(rules.enforce_admins, f"{url}/enforce_admins"),
+        }
         if (checks := rules.required_status_checks) is not None:
             whole["required_status_checks"] = {
                 "url": f"{url}/required_status_checks",
@@ -113,8 +116,8 @@ class Protection:
             users = [site.user(login) for login in allowed.users]
             lists = {"users": users, "teams": [], "apps": []}
             whole["restrictions"] = {"url": f"{url}/restrictions", **links, **lists}
-        whole["required_signatures"] = switch(False, f"{url}/required_signatures")
-        return whole | {name: switch(getattr(rules, name)) for name in SWITCHES}
+        whole["required_signatures"] = toggle_shape(False, f"{url}/required_signatures")
+        return whole | {name: toggle_shape(getattr(rules, name)) for name in BOOLEAN_RULES}
 
     def summary(self) -> Json:
         """What a branch says of its protection."""
@@ -175,11 +178,11 @@ async def remove(repo: Repository, branch: str) -> None:
     await repo.db.all("DELETE FROM protections WHERE repository_id = ? AND branch = ?", repo.id, branch)
 
 
-def address(site: Site, repo: Repository, branch: str) -> str:
+def protection_url(site: Viewer, repo: Repository, branch: str) -> str:
     """The API address of a branch's protection."""
-    return f"{site.repo_api(repo)}/branches/{in_path(branch)}/protection"
+    return f"{site.repo_api(repo)}/branches/{quote_path(branch)}/protection"
 
 
-def switch(enabled: bool | None, url: str | None = None) -> Json:
+def toggle_shape(enabled: bool | None, url: str | None = None) -> Json:
     """`{url?, enabled}`."""
     return ({"url": url} if url else {}) | {"enabled": bool(enabled)}

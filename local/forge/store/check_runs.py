@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from local.forge.errors import NotFound
 from local.forge.store.repositories import Repository
-from local.forge.viewer import Json, Site, node_id
-from local.forge.webhooks.events import Event, record
+from local.forge.viewer import Json, Viewer, node_id
+from local.forge.webhooks.events import Event, record_event
 
 # Worst first: a suite is as good as the worst of its runs.
 CONCLUSIONS = (
@@ -20,7 +20,7 @@ CONCLUSIONS = (
     "skipped",
     "success",
 )
-PASSED = ("success", "neutral", "skipped")
+PASSING_CONCLUSIONS = ("success", "neutral", "skipped")
 APP: Json = {
     "id": 1,
     "slug": "github-actions",
@@ -60,7 +60,7 @@ class CheckRun:
     def of(cls, row: sqlite3.Row) -> "CheckRun":
         return cls(**dict(row))
 
-    def shape(self, site: Site, repo: Repository, pulls: list[Json]) -> Json:
+    def shape(self, site: Viewer, repo: Repository, pulls: list[Json]) -> Json:
         """GitHub's check run; pulls: the open pull requests with its head."""
         url = f"{site.repo_api(repo)}/check-runs/{self.id}"
         return {
@@ -89,10 +89,10 @@ class CheckRun:
         }
 
 
-Fields = dict[str, str | None]
+CheckRunColumns = dict[str, str | None]
 
 
-async def add(repo: Repository, fields: Fields, by: str) -> CheckRun:
+async def add(repo: Repository, fields: CheckRunColumns, by: str) -> CheckRun:
     """A new run; `fields` are columns, `head_sha` and `name` among them."""
 
     def insert(connection: sqlite3.Connection) -> CheckRun:
@@ -107,7 +107,7 @@ async def add(repo: Repository, fields: Fields, by: str) -> CheckRun:
             f"INSERT INTO check_runs ({names}) VALUES ({marks}) RETURNING *",  # noqa: S608
             (repo.id, suite, *fields.values()),
         ).fetchone()
-        tell(connection, repo, row, ["created", *completed(fields)], by)
+        record_check_events(connection, repo, row, ["created", *completion_actions(fields)], by)
         return CheckRun.of(row)
 
     return await repo.db.transaction(insert)
@@ -121,12 +121,12 @@ async def get(repo: Repository, key: int) -> CheckRun:
     return CheckRun.of(row)
 
 
-async def queue_again(repo: Repository, run: CheckRun, by: str) -> CheckRun:
+async def rerun(repo: Repository, run: CheckRun, by: str) -> CheckRun:
     """A new run of the same name on the same commit, as a re-run of its job makes one."""
     return await add(repo, {"name": run.name, "head_sha": run.head_sha, "status": "queued"}, by)
 
 
-async def edit(repo: Repository, key: int, fields: Fields, by: str) -> CheckRun:
+async def edit(repo: Repository, key: int, fields: CheckRunColumns, by: str) -> CheckRun:
     """Changes the given columns."""
     if not fields:
         return await get(repo, key)
@@ -139,18 +139,18 @@ async def edit(repo: Repository, key: int, fields: Fields, by: str) -> CheckRun:
         ).fetchone()
         if row is None:
             raise NotFound
-        tell(connection, repo, row, completed(fields), by)
+        record_check_events(connection, repo, row, completion_actions(fields), by)
         return CheckRun.of(row)
 
     return await repo.db.transaction(update)
 
 
-def completed(fields: Fields) -> list[str]:
+def completion_actions(fields: CheckRunColumns) -> list[str]:
     """The action that a conclusion is."""
     return ["completed"] if "conclusion" in fields else []
 
 
-def tell(
+def record_check_events(
     connection: sqlite3.Connection, repo: Repository, row: sqlite3.Row, actions: list[str], by: str
 ) -> None:
     """Tells the hooks of a run, and of its suite when this was the last run to complete."""
@@ -159,13 +159,13 @@ def tell(
     ).fetchall()
     runs = [dict(other) for other in rows]
     for action in actions:
-        record(connection, repo, Event("check_run", action, by, {"run": dict(row), "runs": runs}))
-    status, _ = state_of_suite(latest([CheckRun.of(other) for other in rows]))
+        record_event(connection, repo, Event("check_run", action, by, {"run": dict(row), "runs": runs}))
+    status, _ = state_of_suite(latest_by_name([CheckRun.of(other) for other in rows]))
     if "completed" in actions and status == "completed":
-        record(connection, repo, Event("check_suite", "completed", by, {"runs": runs}))
+        record_event(connection, repo, Event("check_suite", "completed", by, {"runs": runs}))
 
 
-async def of_commit(repo: Repository, sha: str) -> list[CheckRun]:
+async def list_by_commit(repo: Repository, sha: str) -> list[CheckRun]:
     """Every run of a commit, newest first."""
     rows = await repo.db.all(
         "SELECT * FROM check_runs WHERE repository_id = ? AND head_sha = ? ORDER BY id DESC", repo.id, sha
@@ -173,7 +173,7 @@ async def of_commit(repo: Repository, sha: str) -> list[CheckRun]:
     return [CheckRun.of(row) for row in rows]
 
 
-async def of_suite(repo: Repository, suite: int) -> list[CheckRun]:
+async def list_by_suite(repo: Repository, suite: int) -> list[CheckRun]:
     """Every run of a suite, newest first."""
     rows = await repo.db.all(
         "SELECT * FROM check_runs WHERE repository_id = ? AND suite_id = ? ORDER BY id DESC", repo.id, suite
@@ -181,7 +181,7 @@ async def of_suite(repo: Repository, suite: int) -> list[CheckRun]:
     return [CheckRun.of(row) for row in rows]
 
 
-def latest(runs: list[CheckRun]) -> list[CheckRun]:
+def latest_by_name(runs: list[CheckRun]) -> list[CheckRun]:
     """The newest run of each name, given newest first."""
     return list({run.name: run for run in reversed(runs)}.values())
 

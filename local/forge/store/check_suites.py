@@ -3,12 +3,12 @@
 from local.forge.git import commits, refs
 from local.forge.store import check_runs
 from local.forge.store.check_runs import APP, CheckRun
-from local.forge.store.pull_requests import Pull
+from local.forge.store.pull_requests import PullRequest
 from local.forge.store.repositories import Repository
-from local.forge.viewer import Json, Site, node_id
+from local.forge.viewer import Json, Viewer, node_id
 
 
-async def shape(site: Site, repo: Repository, runs: list[CheckRun]) -> Json:
+async def shape(site: Viewer, repo: Repository, runs: list[CheckRun]) -> Json:
     """GitHub's check suite, made of the latest runs of one commit."""
     sha, key, api = runs[0].head_sha, runs[0].suite_id, site.repo_api(repo)
     status, conclusion = check_runs.state_of_suite(runs)
@@ -35,16 +35,16 @@ async def shape(site: Site, repo: Repository, runs: list[CheckRun]) -> Json:
     }
 
 
-async def pulls_with_head(repo: Repository, sha: str) -> list[Pull]:
+async def pull_requests_with_head(repo: Repository, sha: str) -> list[PullRequest]:
     """The open pull requests whose head this commit is."""
     rows = await repo.db.all(
         "SELECT * FROM pulls WHERE repository_id = ? AND state = 'open' AND head_sha = ? ORDER BY number",
         *(repo.id, sha),
     )
-    return [Pull.of(row) for row in rows]
+    return [PullRequest.of(row) for row in rows]
 
 
-async def pull_requests(site: Site, repo: Repository, sha: str) -> list[Json]:
+async def pull_requests(site: Viewer, repo: Repository, sha: str) -> list[Json]:
     """GitHub's minimal form of them."""
     api = site.repo_api(repo)
     here = {"id": repo.id, "url": api, "name": repo.name}
@@ -56,13 +56,13 @@ async def pull_requests(site: Site, repo: Repository, sha: str) -> list[Json]:
             "head": {"ref": pull.head_ref, "sha": pull.head_sha, "repo": here},
             "base": {"ref": pull.base_ref, "sha": pull.base_sha, "repo": here},
         }
-        for pull in await pulls_with_head(repo, sha)
+        for pull in await pull_requests_with_head(repo, sha)
     ]
 
 
 async def head_branch(repo: Repository, sha: str) -> str | None:
     """The branch the checks are about: a pull request's, else one whose tip this is."""
-    for pull in await pulls_with_head(repo, sha):
+    for pull in await pull_requests_with_head(repo, sha):
         return pull.head_ref
-    tips = await refs.refs(repo.git, f"--points-at={sha}", "refs/heads")
+    tips = await refs.list_refs(repo.git, f"--points-at={sha}", "refs/heads")
     return tips[0].name.removeprefix("refs/heads/") if tips else None

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from local.forge.errors import NotFound
 from local.forge.store.database import now
 from local.forge.store.repositories import Repository
-from local.forge.viewer import Json, Site, node_id
+from local.forge.viewer import Json, Viewer, node_id
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Comment:
     def of(cls, row: sqlite3.Row) -> "Comment":
         return cls(**dict(row))
 
-    def shape(self, site: Site, repo: Repository) -> Json:
+    def shape(self, site: Viewer, repo: Repository) -> Json:
         """GitHub's issue comment."""
         api = f"{site.repo_api(repo)}/issues"
         return {
@@ -60,7 +60,7 @@ async def add(repo: Repository, number: int, body: str, author: str) -> Comment:
     return await repo.db.transaction(insert)
 
 
-async def of_pull(repo: Repository, number: int) -> list[Comment]:
+async def list_by_pull_request(repo: Repository, number: int) -> list[Comment]:
     """Every comment of a pull request, oldest first."""
     rows = await repo.db.all(
         "SELECT * FROM comments WHERE repository_id = ? AND number = ? ORDER BY id", repo.id, number

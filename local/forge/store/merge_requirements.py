@@ -10,14 +10,14 @@ from local.forge.git import refs
 from local.forge.store import branch_protections, check_runs, reviews, statuses
 from local.forge.store.branch_protections import Check, Reviews, StatusChecks
 from local.forge.store.check_runs import APP, CheckRun
-from local.forge.store.pull_requests import Pull
+from local.forge.store.pull_requests import PullRequest
 from local.forge.store.repositories import Repository
 from local.forge.store.statuses import Status
 
 ANY_APP = (None, -1)
 
 
-async def unmet(repo: Repository, pull: Pull, login: str, method: str = "") -> str | None:
+async def unmet_requirement(repo: Repository, pull: PullRequest, login: str, method: str = "") -> str | None:
     """Why this user may not merge it this way, None when nothing stands in the way."""
     protection = await branch_protections.find(repo, pull.base_ref)
     if protection is None:
@@ -30,15 +30,15 @@ async def unmet(repo: Repository, pull: Pull, login: str, method: str = "") -> s
     if rules.required_linear_history and method == "merge":
         return "This branch must not contain merge commits."
     if rules.required_pull_request_reviews is not None:
-        lacking = await lacking_reviews(repo, pull, rules.required_pull_request_reviews)
+        lacking = await missing_reviews(repo, pull, rules.required_pull_request_reviews)
         if lacking:
             return lacking
     if rules.required_status_checks is not None:
-        return await lacking_checks(repo, pull, rules.required_status_checks)
+        return await missing_checks(repo, pull, rules.required_status_checks)
     return None
 
 
-async def is_behind(repo: Repository, pull: Pull) -> bool:
+async def is_behind(repo: Repository, pull: PullRequest) -> bool:
     """Whether the base is strict and has moved on from what the head contains."""
     protection = await branch_protections.find(repo, pull.base_ref)
     checks = protection.rules.required_status_checks if protection else None
@@ -47,9 +47,9 @@ async def is_behind(repo: Repository, pull: Pull) -> bool:
     return not await refs.is_ancestor(repo.git, pull.base_sha, pull.head_sha)
 
 
-async def lacking_reviews(repo: Repository, pull: Pull, wanted: Reviews) -> str | None:
+async def missing_reviews(repo: Repository, pull: PullRequest, wanted: Reviews) -> str | None:
     """Too few approvals, or somebody's request for changes that still stands."""
-    verdicts = reviews.verdicts(await reviews.of_pull(repo, pull.number))
+    verdicts = reviews.latest_by_reviewer(await reviews.list_by_pull_request(repo, pull.number))
     if any(review.state == "CHANGES_REQUESTED" for review in verdicts):
         return "Changes have been requested."
     stale = wanted.dismiss_stale_reviews
@@ -65,14 +65,14 @@ async def lacking_reviews(repo: Repository, pull: Pull, wanted: Reviews) -> str 
     return f"At least {count} approving {many} required by reviewers with write access."
 
 
-async def lacking_checks(repo: Repository, pull: Pull, wanted: StatusChecks) -> str | None:
+async def missing_checks(repo: Repository, pull: PullRequest, wanted: StatusChecks) -> str | None:
     """Checks that have not succeeded; on a strict base nothing counts that was said of a head behind it."""
     runs: list[CheckRun] = []
     reports: list[Status] = []
     if not wanted.strict or await refs.is_ancestor(repo.git, pull.base_sha, pull.head_sha):
-        runs = check_runs.latest(await check_runs.of_commit(repo, pull.head_sha))
-        reports = statuses.latest(await statuses.of_commit(repo, pull.head_sha))
-    states = {check.context: state_of(check, runs, reports) for check in wanted.checks}
+        runs = check_runs.latest_by_name(await check_runs.list_by_commit(repo, pull.head_sha))
+        reports = statuses.latest_by_context(await statuses.list_by_commit(repo, pull.head_sha))
+    states = {check.context: check_state(check, runs, reports) for check in wanted.checks}
     open_ = {context: state for context, state in states.items() if state != "success"}
     if not open_:
         return None
@@ -86,23 +86,23 @@ async def lacking_checks(repo: Repository, pull: Pull, wanted: StatusChecks) -> 
     return f"{of} have not succeeded: {', '.join(f'{count} {state}' for state, count in counts.items())}."
 
 
-def state_of(check: Check, runs: list[CheckRun], reports: list[Status]) -> str:
+def check_state(check: Check, runs: list[CheckRun], reports: list[Status]) -> str:
     """success, failing, in progress, queued, pending, or expected while nothing was said.
 
     A check run and a status of one name must both have succeeded, as on GitHub.
     """
     ours = check.app_id in ANY_APP or check.app_id == APP["id"]
-    said = [of_run(run) for run in runs if ours and run.name == check.context]
+    said = [check_run_state(run) for run in runs if ours and run.name == check.context]
     if check.app_id in ANY_APP:
-        said += [of_report(report) for report in reports if report.context == check.context]
+        said += [status_state(report) for report in reports if report.context == check.context]
     return next((state for state in said if state != "success"), "success" if said else "expected")
 
 
-def of_run(run: CheckRun) -> str:
+def check_run_state(run: CheckRun) -> str:
     if run.status != "completed":
         return run.status.replace("_", " ")
-    return "success" if run.conclusion in check_runs.PASSED else "failing"
+    return "success" if run.conclusion in check_runs.PASSING_CONCLUSIONS else "failing"
 
 
-def of_report(report: Status) -> str:
+def status_state(report: Status) -> str:
     return {"success": "success", "pending": "pending"}.get(report.state, "failing")

@@ -6,21 +6,21 @@ from dataclasses import dataclass
 from local.forge.errors import Invalid, NotFound
 from local.forge.git import refs
 from local.forge.store.database import now
-from local.forge.store.pull_request_sync import follow, of_pull
-from local.forge.store.pull_requests import NewPull, Pull, get
+from local.forge.store.pull_request_sync import pull_request_event, sync_pull_requests
+from local.forge.store.pull_requests import NewPullRequest, PullRequest, get
 from local.forge.store.repositories import Repository, Store
-from local.forge.viewer import Json, node_key
-from local.forge.webhooks.events import record
+from local.forge.viewer import Json, parse_node_id
+from local.forge.webhooks.events import record_event
 
 
-async def create(repo: Repository, new: NewPull, author: str) -> Pull:
+async def open_pull_request(repo: Repository, new: NewPullRequest, author: str) -> PullRequest:
     """Opens a pull request under the repository's next number; `Invalid` in GitHub's words."""
     head, base = await refs.branch_tips(repo.git, new.head, new.base)
     if head is None or base is None:
         raise Invalid.field("PullRequest", "head" if head is None else "base")
-    await must_differ(repo, new, base, head)
+    await require_commits_between(repo, new, base, head)
 
-    def insert(connection: sqlite3.Connection) -> Pull:
+    def insert(connection: sqlite3.Connection) -> PullRequest:
         (number,) = connection.execute(
             "UPDATE repositories SET last_number = last_number + 1 WHERE id = ? RETURNING last_number",
             (repo.id,),
@@ -45,18 +45,18 @@ async def create(repo: Repository, new: NewPull, author: str) -> Pull:
                 time,
             ),
         ).fetchone()
-        record(connection, repo, of_pull("opened", Pull.of(row), author))
-        return Pull.of(row)
+        record_event(connection, repo, pull_request_event("opened", PullRequest.of(row), author))
+        return PullRequest.of(row)
 
     try:
         pull = await repo.db.transaction(insert)
     except sqlite3.IntegrityError:
         raise already_exists(repo, new.head) from None
-    await follow(repo, author)  # keeps refs/pull/N/head, and sees a push that came between
+    await sync_pull_requests(repo, author)  # keeps refs/pull/N/head, and sees a push that came between
     return await get(repo, pull.number)
 
 
-async def must_differ(repo: Repository, new: NewPull, base: str, head: str) -> None:
+async def require_commits_between(repo: Repository, new: NewPullRequest, base: str, head: str) -> None:
     """Refuses branches with nothing between them, or with nothing in common."""
     parted = await repo.git.run("merge-base", base, head, codes=(0, 1))
     if parted.code == 1:
@@ -72,7 +72,7 @@ def already_exists(repo: Repository, head: str) -> Invalid:
 
 
 @dataclass(frozen=True)
-class Edit:
+class PullRequestEdit:
     """What is to be changed; None leaves it as it is."""
 
     title: str | None
@@ -81,7 +81,9 @@ class Edit:
     base: str | None
 
 
-async def edit(repo: Repository, pull: Pull, wish: Edit, by: str) -> Pull:
+async def update_pull_request(
+    repo: Repository, pull: PullRequest, wish: PullRequestEdit, by: str
+) -> PullRequest:
     """Changes what is given; `Invalid` when it cannot be reopened or retargeted."""
     base = wish.base
     head_sha, base_sha = await refs.branch_tips(repo.git, pull.head_ref, base or pull.base_ref)
@@ -93,7 +95,7 @@ async def edit(repo: Repository, pull: Pull, wish: Edit, by: str) -> Pull:
 
     def update(connection: sqlite3.Connection) -> None:
         row = connection.execute("SELECT * FROM pulls WHERE id = ?", (pull.id,)).fetchone()
-        before = Pull.of(row)
+        before = PullRequest.of(row)
         state = wish.state or before.state
         row = connection.execute(
             "UPDATE pulls SET title = ?, body = ?, state = ?, base_ref = ?, base_sha = ?, updated_at = ?,"
@@ -111,31 +113,33 @@ async def edit(repo: Repository, pull: Pull, wish: Edit, by: str) -> Pull:
                 pull.id,
             ),
         ).fetchone()
-        after = Pull.of(row)
-        if changes := differences(before, after):
-            record(connection, repo, of_pull("edited", after, by, changes=changes))
+        after = PullRequest.of(row)
+        if changes := changed_fields(before, after):
+            record_event(connection, repo, pull_request_event("edited", after, by, changes=changes))
         if before.state != after.state:
-            record(connection, repo, of_pull("closed" if state == "closed" else "reopened", after, by))
+            record_event(
+                connection, repo, pull_request_event("closed" if state == "closed" else "reopened", after, by)
+            )
 
     try:
         await repo.db.transaction(update)
     except sqlite3.IntegrityError:
         raise already_exists(repo, pull.head_ref) from None
-    await follow(repo, by)
+    await sync_pull_requests(repo, by)
     return await get(repo, pull.number)
 
 
-async def of_node(store: Store, given: str) -> tuple[Repository, Pull]:
+async def get_by_node_id(store: Store, given: str) -> tuple[Repository, PullRequest]:
     """The pull request of GitHub's second id, with its repository; `NotFound`."""
-    kind, key = node_key(given)
+    kind, key = parse_node_id(given)
     row = None if kind != "PullRequest" else await store.db.one("SELECT * FROM pulls WHERE id = ?", key)
     if row is None:
         raise NotFound
-    pull = Pull.of(row)
+    pull = PullRequest.of(row)
     return await store.get(pull.repository_id), pull
 
 
-async def set_draft(repo: Repository, pull: Pull, draft: bool, by: str) -> Pull:
+async def set_draft(repo: Repository, pull: PullRequest, draft: bool, by: str) -> PullRequest:
     """Makes it a draft, or ready for review; what it is already changes nothing."""
 
     def update(connection: sqlite3.Connection) -> None:
@@ -145,13 +149,13 @@ async def set_draft(repo: Repository, pull: Pull, draft: bool, by: str) -> Pull:
         ).fetchone()
         if row is not None:
             action = "converted_to_draft" if draft else "ready_for_review"
-            record(connection, repo, of_pull(action, Pull.of(row), by))
+            record_event(connection, repo, pull_request_event(action, PullRequest.of(row), by))
 
     await repo.db.transaction(update)
     return await get(repo, pull.number)
 
 
-def differences(before: Pull, after: Pull) -> Json:
+def changed_fields(before: PullRequest, after: PullRequest) -> Json:
     """GitHub's `changes`: what was there before."""
     changes: Json = {}
     if before.title != after.title:

@@ -6,11 +6,16 @@ from dataclasses import dataclass
 from local.forge.errors import NotFound
 from local.forge.store.repositories import Repository
 
-ORDERS = {"created": "created_at", "updated": "updated_at", "popularity": "number", "long-running": "number"}
+SORT_COLUMNS = {
+    "created": "created_at",
+    "updated": "updated_at",
+    "popularity": "number",
+    "long-running": "number",
+}
 
 
 @dataclass(frozen=True)
-class Pull:
+class PullRequest:
     """A row of `pulls`.
 
     `base_sha` is the base's tip, and once merged the tip the merge found, so that base…head stays the change.
@@ -38,13 +43,13 @@ class Pull:
     merged_by: str | None
 
     @classmethod
-    def of(cls, row: sqlite3.Row) -> "Pull":
+    def of(cls, row: sqlite3.Row) -> "PullRequest":
         fields = dict(row)
         return cls(**fields | {"draft": bool(fields["draft"])})
 
 
 @dataclass(frozen=True)
-class NewPull:
+class NewPullRequest:
     """What a pull request is made of; branches without their owner."""
 
     title: str
@@ -55,7 +60,7 @@ class NewPull:
 
 
 @dataclass(frozen=True)
-class Filter:
+class PullRequestFilter:
     """Which pull requests a list shows, and in which order."""
 
     state: str = "open"
@@ -71,15 +76,17 @@ def own_branch(repo: Repository, head: str) -> str | None:
     return branch if not colon or owner.lower() == repo.owner.lower() else None
 
 
-async def get(repo: Repository, number: int) -> Pull:
+async def get(repo: Repository, number: int) -> PullRequest:
     """One pull request by its number."""
     row = await repo.db.one("SELECT * FROM pulls WHERE repository_id = ? AND number = ?", repo.id, number)
     if row is None:
         raise NotFound
-    return Pull.of(row)
+    return PullRequest.of(row)
 
 
-async def find(repo: Repository, wanted: Filter, limit: int, offset: int) -> tuple[list[Pull], int]:
+async def find(
+    repo: Repository, wanted: PullRequestFilter, limit: int, offset: int
+) -> tuple[list[PullRequest], int]:
     """A page of pull requests and how many there are in all."""
     condition = (
         "pulls WHERE repository_id = ? AND ? IN ('all', state)"
@@ -90,17 +97,17 @@ async def find(repo: Repository, wanted: Filter, limit: int, offset: int) -> tup
         head = own_branch(repo, wanted.head) or ""
     values = (repo.id, wanted.state, head, head, wanted.base, wanted.base)
     direction = "ASC" if wanted.direction == "asc" else "DESC"
-    order = f"{ORDERS[wanted.sort]} {direction}, number {direction}"
+    order = f"{SORT_COLUMNS[wanted.sort]} {direction}, number {direction}"
     rows = await repo.db.all(
         f"SELECT * FROM {condition} ORDER BY {order} LIMIT ? OFFSET ?",  # noqa: S608
         *values,
         limit,
         offset,
     )
-    return [Pull.of(row) for row in rows], await repo.db.count(condition, *values)
+    return [PullRequest.of(row) for row in rows], await repo.db.count(condition, *values)
 
 
-async def must_be_merged(repo: Repository, number: int) -> None:
+async def require_merged(repo: Repository, number: int) -> None:
     """`NotFound` for one that is not merged, as GitHub answers that question."""
     if (await get(repo, number)).merged_at is None:
         raise NotFound

@@ -11,14 +11,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from local.forge.errors import AlreadyExists, Invalid, NotFound
-from local.forge.git.fast_import import first_commit
+from local.forge.git.fast_import import commit_files
 from local.forge.git.process import Git
-from local.forge.git.refs import branch_is_well_formed, refs
+from local.forge.git.refs import branch_is_well_formed, list_refs
 from local.forge.store.database import Database, now
 
 OWNER = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,37}[A-Za-z0-9])?")
 NAME = re.compile(r"[A-Za-z0-9._-]{1,100}")
-COLUMNS = "id, owner, name, private, description, default_branch, created_at, updated_at, pushed_at"
+REPOSITORY_COLUMNS = (
+    "id, owner, name, private, description, default_branch, created_at, updated_at, pushed_at"
+)
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ class Store:
     async def find(self, owner: str, name: str) -> Repository:
         """The repository, names compared without case; `NotFound` also for names that cannot exist."""
         row = await self.db.one(
-            f"SELECT {COLUMNS} FROM repositories WHERE owner = ? AND name = ?",  # noqa: S608
+            f"SELECT {REPOSITORY_COLUMNS} FROM repositories WHERE owner = ? AND name = ?",  # noqa: S608
             owner,
             name,
         )
@@ -81,28 +83,28 @@ class Store:
 
     async def get(self, key: int) -> Repository:
         """The repository of this id."""
-        row = await self.db.one(f"SELECT {COLUMNS} FROM repositories WHERE id = ?", key)  # noqa: S608
+        row = await self.db.one(f"SELECT {REPOSITORY_COLUMNS} FROM repositories WHERE id = ?", key)  # noqa: S608
         if row is None:
             raise NotFound
         return self._open(row)
 
     async def all(self) -> list[Repository]:
         """Every repository by name."""
-        rows = await self.db.all(f"SELECT {COLUMNS} FROM repositories ORDER BY owner, name")  # noqa: S608
+        rows = await self.db.all(f"SELECT {REPOSITORY_COLUMNS} FROM repositories ORDER BY owner, name")  # noqa: S608
         return [self._open(row) for row in rows]
 
     async def create(self, new: NewRepository) -> Repository:
         """Makes directory and row, whole or not at all; `Invalid` for a bad or a taken name."""
-        await check(new)
+        await validate(new)
         directory = self._directory(new.owner, new.name)
         prepared = Path(tempfile.mkdtemp(prefix=".incoming-", dir=self.root))
         try:
             git = Git(prepared)
             await git.init(new.default_branch)
             if new.files:
-                await first_commit(git, new.default_branch, new.files, new.message, author=self.login)
+                await commit_files(git, new.default_branch, new.files, new.message, author=self.login)
 
-            tips = await refs(git, "refs/heads")
+            tips = await list_refs(git, "refs/heads")
 
             def insert(connection: sqlite3.Connection) -> None:
                 time = now()
@@ -142,7 +144,7 @@ class Store:
         self.db.close()
 
 
-async def check(new: NewRepository) -> None:
+async def validate(new: NewRepository) -> None:
     """Names as GitHub allows them; nothing else ever becomes a path."""
     if not OWNER.fullmatch(new.owner):
         raise Invalid.field("Repository", "owner")

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 
 from local.forge.errors import Invalid, Unprocessable
 from local.forge.store.database import now
-from local.forge.store.pull_requests import Pull
+from local.forge.store.pull_requests import PullRequest
 from local.forge.store.repositories import Repository
-from local.forge.viewer import Json, Site, node_id
+from local.forge.viewer import Json, Viewer, node_id
 
 STATES = {"APPROVE": "APPROVED", "REQUEST_CHANGES": "CHANGES_REQUESTED", "COMMENT": "COMMENTED"}
-OWN = {"APPROVE": "Can not approve your own pull request"}
-OWN["REQUEST_CHANGES"] = "Can not request changes on your own pull request"
+OWN_PULL_REQUEST_ERRORS = {"APPROVE": "Can not approve your own pull request"}
+OWN_PULL_REQUEST_ERRORS["REQUEST_CHANGES"] = "Can not request changes on your own pull request"
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Review:
     def of(cls, row: sqlite3.Row) -> "Review":
         return cls(**dict(row))
 
-    def shape(self, site: Site, repo: Repository) -> Json:
+    def shape(self, site: Viewer, repo: Repository) -> Json:
         """GitHub's pull request review."""
         pull = f"{site.repo_api(repo)}/pulls/{self.number}"
         html = f"{site.repo_html(repo)}/pull/{self.number}#pullrequestreview-{self.id}"
@@ -59,10 +59,10 @@ class NewReview:
     commit: str | None
 
 
-async def add(repo: Repository, pull: Pull, new: NewReview, author: str) -> Review:
+async def add(repo: Repository, pull: PullRequest, new: NewReview, author: str) -> Review:
     """Submits one; nobody approves or refuses his own work, and only an approval needs no words."""
-    if author.lower() == pull.author.lower() and new.event in OWN:
-        raise Unprocessable(OWN[new.event])
+    if author.lower() == pull.author.lower() and new.event in OWN_PULL_REQUEST_ERRORS:
+        raise Unprocessable(OWN_PULL_REQUEST_ERRORS[new.event])
     if not new.body and new.event != "APPROVE":
         raise Invalid.field("PullRequestReview", "body", "missing_field")
     row = await repo.db.one(
@@ -74,7 +74,7 @@ async def add(repo: Repository, pull: Pull, new: NewReview, author: str) -> Revi
     return Review.of(row)
 
 
-async def of_pull(repo: Repository, number: int) -> list[Review]:
+async def list_by_pull_request(repo: Repository, number: int) -> list[Review]:
     """Every review of a pull request, oldest first."""
     rows = await repo.db.all(
         "SELECT * FROM reviews WHERE repository_id = ? AND number = ? ORDER BY id", repo.id, number
@@ -82,6 +82,6 @@ async def of_pull(repo: Repository, number: int) -> list[Review]:
     return [Review.of(row) for row in rows]
 
 
-def verdicts(given: list[Review]) -> list[Review]:
+def latest_by_reviewer(given: list[Review]) -> list[Review]:
     """The last word of each reviewer, given oldest first; mere comments take no approval back."""
     return list({review.author: review for review in given if review.state != "COMMENTED"}.values())

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from local.forge.store.database import now
 from local.forge.store.repositories import Repository
-from local.forge.viewer import Json, Site, node_id
-from local.forge.webhooks.events import Event, record
+from local.forge.viewer import Json, Viewer, node_id
+from local.forge.webhooks.events import Event, record_event
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Status:
     def of(cls, row: sqlite3.Row) -> "Status":
         return cls(**dict(row))
 
-    def shape(self, site: Site, repo: Repository) -> Json:
+    def shape(self, site: Viewer, repo: Repository) -> Json:
         """GitHub's status."""
         return {
             "url": f"{site.repo_api(repo)}/statuses/{self.sha}",
@@ -64,13 +64,13 @@ async def add(repo: Repository, sha: str, new: NewStatus, author: str) -> Status
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?) RETURNING *",
             (repo.id, sha, new.context, new.state, new.description, new.target_url, author, now()),
         ).fetchone()
-        record(connection, repo, Event("status", None, author, {"report": dict(row)}))
+        record_event(connection, repo, Event("status", None, author, {"report": dict(row)}))
         return Status.of(row)
 
     return await repo.db.transaction(insert)
 
 
-async def of_commit(repo: Repository, sha: str) -> list[Status]:
+async def list_by_commit(repo: Repository, sha: str) -> list[Status]:
     """Every report on a commit, newest first."""
     rows = await repo.db.all(
         "SELECT * FROM statuses WHERE repository_id = ? AND sha = ? ORDER BY id DESC", repo.id, sha
@@ -78,12 +78,12 @@ async def of_commit(repo: Repository, sha: str) -> list[Status]:
     return [Status.of(row) for row in rows]
 
 
-def latest(reports: list[Status]) -> list[Status]:
+def latest_by_context(reports: list[Status]) -> list[Status]:
     """The newest report of each context, given newest first."""
     return list({report.context: report for report in reversed(reports)}.values())
 
 
-def combined(reports: list[Status]) -> str:
+def combined_state(reports: list[Status]) -> str:
     """GitHub's one word for all contexts: failure, pending or success; pending when there are none."""
     states = {report.state for report in reports}
     if states & {"failure", "error"}:
@@ -91,13 +91,13 @@ def combined(reports: list[Status]) -> str:
     return "success" if states == {"success"} else "pending"
 
 
-async def all_green(repo: Repository, sha: str) -> bool:
+async def has_only_successes(repo: Repository, sha: str) -> bool:
     """Whether no status and no check run of the commit is red or under way."""
-    reports = latest(await of_commit(repo, sha))
+    reports = latest_by_context(await list_by_commit(repo, sha))
     red = await repo.db.count(
         "check_runs WHERE repository_id = ? AND head_sha = ?"
         " AND coalesce(conclusion, '') NOT IN ('success', 'neutral', 'skipped')"
         " AND id IN (SELECT max(id) FROM check_runs WHERE repository_id = ? AND head_sha = ? GROUP BY name)",
         *(repo.id, sha, repo.id, sha),
     )
-    return red == 0 and combined(reports) == "success" if reports else red == 0
+    return red == 0 and combined_state(reports) == "success" if reports else red == 0

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from local.forge.errors import NotFound
 from local.forge.store.database import Database
 from local.forge.viewer import Json
-from local.forge.webhooks.hooks import INSTALLATION, Hook
+from local.forge.webhooks.hooks import INSTALLATION_ID, Hook
 
-KEPT = 500
+MAX_FINISHED_DELIVERIES = 500
 """Finished deliveries of one hook that stay readable."""
-SHOWN = (
+SUMMARY_FIELDS = (
     *("id", "guid", "delivered_at", "duration", "status", "status_code", "event", "action", "repository_id"),
 )
 
@@ -49,9 +49,9 @@ class Delivery:
 
     def item(self, hook: Hook) -> Json:
         """GitHub's short form."""
-        whole: Json = {name: getattr(self, name) for name in SHOWN}
+        whole: Json = {name: getattr(self, name) for name in SUMMARY_FIELDS}
         whole["redelivery"] = self.redelivery
-        whole["installation_id"] = None if hook.repository_id else INSTALLATION
+        whole["installation_id"] = None if hook.repository_id else INSTALLATION_ID
         return whole | {"throttled_at": None}
 
     def shape(self, hook: Hook) -> Json:
@@ -83,13 +83,13 @@ class Outcome:
     response_body: str
 
 
-async def waiting_hooks(db: Database) -> set[int]:
+async def hooks_with_pending_deliveries(db: Database) -> set[int]:
     """The hooks that have something to be sent."""
     rows = await db.all("SELECT DISTINCT hook_id FROM deliveries WHERE delivered_at IS NULL")
     return {row["hook_id"] for row in rows}
 
 
-async def next_for(db: Database, hook_id: int, limit: int) -> tuple[Hook, list[Delivery]] | None:
+async def pending_deliveries(db: Database, hook_id: int, limit: int) -> tuple[Hook, list[Delivery]] | None:
     """What this hook is to be sent next, in order; None when its queue is empty or it is gone."""
     hook = await db.one("SELECT * FROM hooks WHERE id = ?", hook_id)
     rows = await db.all(
@@ -99,12 +99,12 @@ async def next_for(db: Database, hook_id: int, limit: int) -> tuple[Hook, list[D
     return (Hook.of(hook), [Delivery.of(row) for row in rows]) if hook and rows else None
 
 
-async def keep_payload(db: Database, delivery: Delivery, payload: str) -> None:
+async def save_payload(db: Database, delivery: Delivery, payload: str) -> None:
     """The payload as it is sent, and sent again: made once, so that every attempt has the same bytes."""
     await db.all("UPDATE deliveries SET payload = ?, facts = '{}' WHERE id = ?", payload, delivery.id)
 
 
-async def finish(db: Database, delivery: Delivery, outcome: Outcome) -> None:
+async def record_outcome(db: Database, delivery: Delivery, outcome: Outcome) -> None:
     """Records how it went, whichever way: nothing is sent again by itself. Drops the oldest of a long log."""
 
     def write(connection: sqlite3.Connection) -> None:
@@ -116,13 +116,13 @@ async def finish(db: Database, delivery: Delivery, outcome: Outcome) -> None:
         connection.execute(
             "DELETE FROM deliveries WHERE hook_id = ? AND delivered_at IS NOT NULL AND id <= (SELECT id FROM"
             " deliveries WHERE hook_id = ? AND delivered_at IS NOT NULL ORDER BY id DESC LIMIT 1 OFFSET ?)",
-            (delivery.hook_id, delivery.hook_id, KEPT),
+            (delivery.hook_id, delivery.hook_id, MAX_FINISHED_DELIVERIES),
         )
 
     await db.transaction(write)
 
 
-async def of_hook(db: Database, hook: Hook, limit: int, before: int | None) -> list[Delivery]:
+async def list_finished(db: Database, hook: Hook, limit: int, before: int | None) -> list[Delivery]:
     """Finished deliveries, newest first, from below an id on."""
     rows = await db.all(
         "SELECT * FROM deliveries WHERE hook_id = ? AND delivered_at IS NOT NULL AND id < ?"
@@ -142,7 +142,7 @@ async def get(db: Database, hook: Hook, key: int) -> Delivery:
     return Delivery.of(row)
 
 
-async def again(db: Database, delivery: Delivery) -> None:
+async def enqueue_redelivery(db: Database, delivery: Delivery) -> None:
     """Queues the same once more: same GUID, same payload, at the end of the queue."""
 
     def insert(connection: sqlite3.Connection) -> None:

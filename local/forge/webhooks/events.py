@@ -23,7 +23,7 @@ class Event:
     facts: Mapping[str, object]
 
 
-def record(connection: sqlite3.Connection, repo: Repository, event: Event) -> None:
+def record_event(connection: sqlite3.Connection, repo: Repository, event: Event) -> None:
     """One delivery for every active hook that asked for such events; all of them carry one GUID."""
     hooks = connection.execute(
         "SELECT id, events FROM hooks WHERE active AND coalesce(repository_id, ?) = ?", (repo.id, repo.id)
@@ -31,7 +31,7 @@ def record(connection: sqlite3.Connection, repo: Repository, event: Event) -> No
     guid = new_guid()
     for hook in hooks:
         if {"*", event.name} & set(json.loads(hook["events"])):
-            queue(connection, hook["id"], repo.id, event, guid)
+            enqueue_delivery(connection, hook["id"], repo.id, event, guid)
 
 
 def new_guid() -> str:
@@ -39,7 +39,7 @@ def new_guid() -> str:
     return str(uuid4())
 
 
-def queue(
+def enqueue_delivery(
     connection: sqlite3.Connection, hook_id: int, repository_id: int | None, event: Event, guid: str
 ) -> None:
     """A delivery to one hook, sent when those before it are done."""

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from local.forge.errors import Invalid, NotFound
 from local.forge.store.database import Database, now
 from local.forge.store.repositories import Repository
-from local.forge.viewer import Json, Site
-from local.forge.webhooks.events import Event, new_guid, queue
+from local.forge.viewer import Json, Viewer
+from local.forge.webhooks.events import Event, enqueue_delivery, new_guid
 
-Config = Mapping[str, str]
-INSTALLATION = 1
+HookConfig = Mapping[str, str]
+INSTALLATION_ID = 1
 """Id of the one installation of the forge's app, which the payloads of its hook carry."""
 
 
@@ -25,7 +25,7 @@ class Hook:
 
     id: int
     repository_id: int | None
-    config: Config
+    config: HookConfig
     events: list[str]
     active: bool
     created_at: str
@@ -37,7 +37,7 @@ class Hook:
         config, events = json.loads(fields["config"]), json.loads(fields["events"])
         return cls(**fields | {"config": config, "events": events, "active": bool(fields["active"])})
 
-    def shape(self, site: Site, repo: Repository | None, last: sqlite3.Row | None) -> Json:
+    def shape(self, site: Viewer, repo: Repository | None, last: sqlite3.Row | None) -> Json:
         """GitHub's hook; `last`: its newest delivery."""
         shown = {name: value for name, value in self.config.items() if name != "secret"}
         secret = {"secret": "********"} if "secret" in self.config else {}
@@ -52,7 +52,7 @@ class Hook:
             "updated_at": self.updated_at,
         }
         if repo is None:
-            return whole | {"app_id": INSTALLATION}
+            return whole | {"app_id": INSTALLATION_ID}
         url = f"{site.repo_api(repo)}/hooks/{self.id}"
         return whole | {
             "url": url,
@@ -64,15 +64,15 @@ class Hook:
 
 
 @dataclass(frozen=True)
-class Wish:
+class HookSettings:
     """What a hook is to be."""
 
-    config: Config
+    config: HookConfig
     events: list[str]
     active: bool
 
 
-async def add(repo: Repository, wish: Wish, by: str) -> Hook:
+async def add(repo: Repository, wish: HookSettings, by: str) -> Hook:
     """A new hook of a repository; it is sent a ping at once, as on GitHub."""
 
     def insert(connection: sqlite3.Connection) -> Hook:
@@ -80,14 +80,14 @@ async def add(repo: Repository, wish: Wish, by: str) -> Hook:
             other = Hook.of(row)
             if other.config == wish.config and set(other.events) & set(wish.events):
                 raise Invalid.custom("Hook", "Hook already exists on this repository")
-        hook = Hook.of(inserted(connection, repo.id, wish))
-        ping(connection, hook, by)
+        hook = Hook.of(insert_hook(connection, repo.id, wish))
+        enqueue_ping(connection, hook, by)
         return hook
 
     return await repo.db.transaction(insert)
 
 
-def inserted(connection: sqlite3.Connection, repository_id: int | None, wish: Wish) -> sqlite3.Row:
+def insert_hook(connection: sqlite3.Connection, repository_id: int | None, wish: HookSettings) -> sqlite3.Row:
     time = now()
     row: sqlite3.Row = connection.execute(
         "INSERT INTO hooks (repository_id, config, events, active, created_at, updated_at)"
@@ -97,9 +97,9 @@ def inserted(connection: sqlite3.Connection, repository_id: int | None, wish: Wi
     return row
 
 
-def ping(connection: sqlite3.Connection, hook: Hook, by: str) -> None:
+def enqueue_ping(connection: sqlite3.Connection, hook: Hook, by: str) -> None:
     """Queues a ping, whatever the hook asked for."""
-    queue(connection, hook.id, hook.repository_id, Event("ping", None, by, {}), new_guid())
+    enqueue_delivery(connection, hook.id, hook.repository_id, Event("ping", None, by, {}), new_guid())
 
 
 async def of_repository(repo: Repository) -> list[Hook]:
@@ -116,7 +116,7 @@ async def get(repo: Repository, key: int) -> Hook:
     return Hook.of(row)
 
 
-async def edit(repo: Repository, hook: Hook, wish: Wish) -> Hook:
+async def edit(repo: Repository, hook: Hook, wish: HookSettings) -> Hook:
     """Another target, other events, on or off."""
     await repo.db.all(
         "UPDATE hooks SET config = ?, events = ?, active = ?, updated_at = ? WHERE id = ?",
@@ -131,7 +131,7 @@ async def remove(repo: Repository, key: int) -> None:
     await repo.db.all("DELETE FROM hooks WHERE id = ?", hook.id)
 
 
-async def install(db: Database, url: str | None, secret: str | None, by: str) -> None:
+async def configure_app_hook(db: Database, url: str | None, secret: str | None, by: str) -> None:
     """The hook of the whole forge: what the command line says now counts; None switches it off.
 
     It is pinged when it is new or goes somewhere else, and keeps its id, its queue and its log.
@@ -144,7 +144,11 @@ async def install(db: Database, url: str | None, secret: str | None, by: str) ->
         if url is None:
             connection.execute("UPDATE hooks SET active = 0 WHERE repository_id IS NULL")
         elif row is None:
-            ping(connection, Hook.of(inserted(connection, None, Wish(config, ["*"], active=True))), by)
+            enqueue_ping(
+                connection,
+                Hook.of(insert_hook(connection, None, HookSettings(config, ["*"], active=True))),
+                by,
+            )
         else:
             hook = Hook.of(row)
             connection.execute(
@@ -152,7 +156,7 @@ async def install(db: Database, url: str | None, secret: str | None, by: str) ->
                 (json.dumps(config), now(), hook.id),
             )
             if hook.config["url"] != url or not hook.active:
-                ping(connection, hook, by)
+                enqueue_ping(connection, hook, by)
 
     await db.transaction(settle)
 

@@ -11,8 +11,8 @@ from e2b.envd.process import process_pb as pb
 from local.sandboxes.envd import events
 from local.sandboxes.envd.output import Output
 
-READ_SIZE = 1 << 15
-LINGER = (
+READ_BYTES = 1 << 15
+OUTPUT_LINGER_SECONDS = (
     0.5  # seconds of silence after which output that a background child may still write is not waited for
 )
 
@@ -64,7 +64,7 @@ class Command:
 
     def end_event(self) -> pb.ProcessEvent:
         """How the process ended; only after `run`."""
-        return events.ended(self._popen.returncode)
+        return events.end_event(self._popen.returncode)
 
     async def _exited(self) -> None:
         loop = asyncio.get_running_loop()
@@ -83,7 +83,7 @@ class Command:
         pending = set(pumps)
         while pending:
             before = self.output.end
-            _, pending = await asyncio.wait(pending, timeout=LINGER)
+            _, pending = await asyncio.wait(pending, timeout=OUTPUT_LINGER_SECONDS)
             if self.output.end == before and not self.output.full:
                 break
         for pump in pending:
@@ -91,8 +91,8 @@ class Command:
         await asyncio.gather(*pumps, return_exceptions=True)
 
     async def _pump(self, stream: asyncio.StreamReader, kind: events.Kind) -> None:
-        while data := await stream.read(READ_SIZE):
-            await self.output.put(events.written(kind, data), len(data))
+        while data := await stream.read(READ_BYTES):
+            await self.output.put(events.output_event(kind, data), len(data))
 
 
 async def _reader(pipe: IO[bytes] | None) -> asyncio.StreamReader:

@@ -21,7 +21,7 @@ from functools import partial
 
 from local.sandboxes.envd import seccomp
 
-_INSIDE = 1000
+_SANDBOX_UID = 1000
 _OOM_SCORE = "500"  # when the host's memory runs out, a sandbox goes before the services of the stack
 _NAMESPACE_LIMITS = {"max_user_namespaces": 0, "max_inotify_instances": 32, "max_inotify_watches": 65_536}
 
@@ -48,7 +48,7 @@ def confine(outside: int, *, lenient: bool) -> None:
     walls: list[tuple[str, Callable[[], None]]] = [
         ("a user namespace", partial(_enter_user_namespace, outside)),
         ("limits of its own", _limit_namespace),
-        ("no privileges", _give_up_privileges),
+        ("no privileges", _drop_privileges),
         ("a filter of system calls", _filter_system_calls),
     ]
     for name, build in walls:
@@ -59,7 +59,7 @@ def confine(outside: int, *, lenient: bool) -> None:
             if not lenient:
                 sys.exit(1)
         if os.getuid() == 0:  # no namespace in which to be another user than root
-            _become(outside)
+            _set_user(outside)
 
 
 def _enter_user_namespace(outside: int) -> None:
@@ -72,8 +72,8 @@ def _enter_user_namespace(outside: int) -> None:
             os.close(tell)
             if os.read(entered, 1):
                 _write(f"{own}/setgroups", "deny")
-                _write(f"{own}/gid_map", f"{_INSIDE} {outside} 1")
-                _write(f"{own}/uid_map", f"{_INSIDE} {outside} 1")
+                _write(f"{own}/gid_map", f"{_SANDBOX_UID} {outside} 1")
+                _write(f"{own}/uid_map", f"{_SANDBOX_UID} {outside} 1")
             os._exit(0)
         except OSError as error:
             os._exit(error.errno or 1)
@@ -86,10 +86,10 @@ def _enter_user_namespace(outside: int) -> None:
         status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     if status:
         raise OSError(status, f"the ids of its user cannot be mapped: {os.strerror(status)}")
-    _become(_INSIDE)
+    _set_user(_SANDBOX_UID)
 
 
-def _become(user: int) -> None:
+def _set_user(user: int) -> None:
     os.setresgid(user, user, user)
     os.setresuid(user, user, user)
 
@@ -99,7 +99,7 @@ def _limit_namespace() -> None:
         _write(f"/proc/sys/user/{name}", str(value))
 
 
-def _give_up_privileges() -> None:
+def _drop_privileges() -> None:
     _call(_libc.prctl, _PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     _call(_libc.prctl, _PR_SET_DUMPABLE, 0, 0, 0, 0)  # no command may look into envd, which holds its token
     _call(_libc.prctl, _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0)

@@ -9,12 +9,12 @@ from protobuf import Oneof
 Kind = Literal["stdout", "stderr"]
 
 
-def started(pid: int) -> ProcessEvent:
+def start_event(pid: int) -> ProcessEvent:
     event: Oneof[Literal["start"], ProcessEvent.StartEvent] = Oneof("start", ProcessEvent.StartEvent(pid=pid))
     return ProcessEvent(event=event)
 
 
-def written(kind: Kind, data: bytes) -> ProcessEvent:
+def output_event(kind: Kind, data: bytes) -> ProcessEvent:
     stdout: Oneof[Literal["stdout"], bytes] = Oneof("stdout", data)
     stderr: Oneof[Literal["stderr"], bytes] = Oneof("stderr", data)
     output = ProcessEvent.DataEvent(output=stdout if kind == "stdout" else stderr)
@@ -22,7 +22,7 @@ def written(kind: Kind, data: bytes) -> ProcessEvent:
     return ProcessEvent(event=event)
 
 
-def ended(code: int) -> ProcessEvent:
+def end_event(code: int) -> ProcessEvent:
     """The end with that return code (negative: by a signal), in the words of Go's ProcessState, as E2B's."""
     signalled = code < 0
     status = f"exit status {code}"
@@ -38,6 +38,6 @@ def ended(code: int) -> ProcessEvent:
     return ProcessEvent(event=event)
 
 
-def alive() -> ProcessEvent:
+def keepalive_event() -> ProcessEvent:
     event: Oneof[Literal["keepalive"], ProcessEvent.KeepAlive] = Oneof("keepalive", ProcessEvent.KeepAlive())
     return ProcessEvent(event=event)

@@ -13,11 +13,11 @@ from starlette.responses import FileResponse, JSONResponse, Response
 
 from local.sandboxes.envd.paths import resolve
 
-_PART = 1 << 20
+_PART_BYTES = 1 << 20
 _MAX_FILES = 1000
 
 
-class Refused(Exception):
+class FileRefused(Exception):
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
         self.status = status
@@ -27,7 +27,7 @@ async def download(request: Request) -> Response:
     path = resolve(request.query_params.get("path", ""))
     try:
         return await anyio.to_thread.run_sync(_file, path)
-    except Refused as refusal:
+    except FileRefused as refusal:
         return _error(refusal)
 
 
@@ -35,18 +35,18 @@ async def upload(request: Request) -> Response:
     """Write each file to its path, making the directories above it; answers what was written where."""
     try:
         written = [await _save(path, content) async for path, content in _contents(request)]
-    except Refused as refusal:
+    except FileRefused as refusal:
         return _error(refusal)
     return JSONResponse(written)
 
 
 def _file(path: str) -> FileResponse:
     if not os.path.exists(path):
-        raise Refused(404, f"path '{path}' does not exist")
+        raise FileRefused(404, f"path '{path}' does not exist")
     if not os.path.isfile(path):
-        raise Refused(400, f"path '{path}' is not a regular file")
+        raise FileRefused(400, f"path '{path}' is not a regular file")
     if not os.access(path, os.R_OK):
-        raise Refused(403, f"permission denied: '{path}'")
+        raise FileRefused(403, f"permission denied: '{path}'")
     return FileResponse(path, filename=os.path.basename(path))
 
 
@@ -55,7 +55,7 @@ async def _contents(request: Request) -> AsyncIterator[tuple[str, AsyncIterator[
     named = request.query_params.get("path")
     if not request.headers.get("content-type", "").startswith("multipart/"):
         if not named:
-            raise Refused(400, "the query needs `path` when the body is the file itself")
+            raise FileRefused(400, "the query needs `path` when the body is the file itself")
         yield resolve(named), _body(request)
         return
     async with request.form(max_files=_MAX_FILES) as form:
@@ -73,15 +73,15 @@ async def _body(request: Request) -> AsyncIterator[bytes]:
     try:
         async for chunk in request.stream():
             while chunk:  # at most a part at a time: a small body may hold an endless file
-                yield inflate.decompress(chunk, _PART)
+                yield inflate.decompress(chunk, _PART_BYTES)
                 chunk = inflate.unconsumed_tail
         yield inflate.flush()
     except zlib.error as error:
-        raise Refused(400, f"the body is not gzip: {error}") from error
+        raise FileRefused(400, f"the body is not gzip: {error}") from error
 
 
 async def _parts(part: UploadFile) -> AsyncIterator[bytes]:
-    while chunk := await part.read(_PART):
+    while chunk := await part.read(_PART_BYTES):
         yield chunk
 
 
@@ -92,16 +92,16 @@ async def _save(path: str, content: AsyncIterator[bytes]) -> dict[str, str]:
             async for chunk in content:
                 await file.write(chunk)
     except IsADirectoryError as error:
-        raise Refused(400, f"path is a directory: {path}") from error
+        raise FileRefused(400, f"path is a directory: {path}") from error
     except PermissionError as error:
-        raise Refused(403, f"permission denied: {path}") from error
+        raise FileRefused(403, f"permission denied: {path}") from error
     except OSError as error:
-        raise Refused(
+        raise FileRefused(
             507 if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) else 500,
             f"{path}: {error.strerror}",
         ) from error
     return {"path": path, "name": os.path.basename(path), "type": "file"}
 
 
-def _error(refusal: Refused) -> Response:
+def _error(refusal: FileRefused) -> Response:
     return JSONResponse({"code": refusal.status, "message": str(refusal)}, refusal.status)

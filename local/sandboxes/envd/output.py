@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from e2b.envd.process.process_pb import ProcessEvent
 
-LIMIT = 1 << 20
+MAX_BUFFER_BYTES = 1 << 20
 
 
 @dataclass(eq=False)
@@ -24,7 +24,7 @@ class Reader:
 
 
 class Output:
-    def __init__(self, limit: int = LIMIT) -> None:
+    def __init__(self, limit: int = MAX_BUFFER_BYTES) -> None:
         self._limit = limit
         self._chunks: deque[tuple[int, ProcessEvent]] = deque()
         self._first = 0  # the number of the oldest chunk held

@@ -9,13 +9,13 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from local.sandboxes.envd.relay import CHUNK
+from local.sandboxes.envd.relay import CHUNK_BYTES
 
-_OURS = frozenset({b"x-access-token", b"x-preview-port", b"host", b"connection"})
+_INTERNAL_HEADERS = frozenset({b"x-access-token", b"x-preview-port", b"host", b"connection"})
 _HOP_BY_HOP = frozenset({b"connection", b"keep-alive", b"transfer-encoding"})
 
 
-class Previews:
+class PreviewProxy:
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
@@ -51,7 +51,9 @@ async def _exchange(request: Request, port: int) -> AsyncGenerator[h11.Response 
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
         connection = h11.Connection(h11.CLIENT)
-        headers = [(name, value) for name, value in request.headers.raw if name.lower() not in _OURS]
+        headers = [
+            (name, value) for name, value in request.headers.raw if name.lower() not in _INTERNAL_HEADERS
+        ]
         target = request.url.path.encode() if not request.scope.get("raw_path") else request.scope["raw_path"]
         if request.url.query:
             target += b"?" + request.url.query.encode()
@@ -67,7 +69,7 @@ async def _exchange(request: Request, port: int) -> AsyncGenerator[h11.Response 
         while True:
             event = connection.next_event()
             if event is h11.NEED_DATA:
-                connection.receive_data(await reader.read(CHUNK))
+                connection.receive_data(await reader.read(CHUNK_BYTES))
             elif isinstance(event, h11.Response | h11.Data):
                 yield event
             elif isinstance(event, h11.EndOfMessage | h11.ConnectionClosed):

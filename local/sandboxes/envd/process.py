@@ -141,7 +141,7 @@ async def _follow(command: Command, timeout_ms: float | None) -> AsyncGenerator[
     """Start, output and end of a command, with a sign of life in silence."""
     loop = asyncio.get_running_loop()
     deadline = math.inf if timeout_ms is None else loop.time() + timeout_ms / 1000
-    yield events.started(command.pid)
+    yield events.start_event(command.pid)
     with command.output.reader() as reader:
         while True:
             try:
@@ -152,7 +152,7 @@ async def _follow(command: Command, timeout_ms: float | None) -> AsyncGenerator[
                     raise ConnectError(
                         Code.DEADLINE_EXCEEDED, "the time-out of the command is over"
                     ) from None
-                yield events.alive()
+                yield events.keepalive_event()
                 continue
             if event is None:
                 break

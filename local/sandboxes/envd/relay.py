@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 
-CHUNK = 1 << 16
+CHUNK_BYTES = 1 << 16
 HEAD_LIMIT = 1 << 16
 CONNECTED = b"HTTP/1.1 200 Connection established\r\n\r\n"
 
@@ -46,11 +46,11 @@ Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 async def splice(one: Stream, other: Stream) -> None:
     """Carry bytes both ways until both sides have ended, with the pace of the slower side."""
-    await asyncio.gather(_carry(one[0], other[1]), _carry(other[0], one[1]))
+    await asyncio.gather(_copy(one[0], other[1]), _copy(other[0], one[1]))
 
 
-async def _carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    while chunk := await reader.read(CHUNK):
+async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while chunk := await reader.read(CHUNK_BYTES):
         writer.write(chunk)
         await writer.drain()
     if writer.can_write_eof():

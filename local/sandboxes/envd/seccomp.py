@@ -20,7 +20,7 @@ X86_64 = 0xC000003E
 AARCH64 = 0xC00000B7
 ARCHITECTURES = {"x86_64": X86_64, "aarch64": AARCH64}
 
-REFUSED = {
+REFUSED_SYSCALLS = {
     # name: its number on x86_64, on aarch64
     # Keyrings are the user's, not the process's.
     "add_key": (248, 217),
@@ -107,19 +107,23 @@ def _instructions(architecture: int, column: int) -> Iterator[Instruction]:
     yield (_LOAD, 0, 0, _NUMBER)
     yield (_AT_LEAST, 0, 1, _X32)
     yield _error(errno.ENOSYS)
-    yield from _when(CLONE3[column], [_error(errno.ENOSYS)])
-    for numbers in REFUSED.values():
-        yield from _when(numbers[column], [_error(errno.EPERM)])
+    yield from _if_syscall(CLONE3[column], [_error(errno.ENOSYS)])
+    for numbers in REFUSED_SYSCALLS.values():
+        yield from _if_syscall(numbers[column], [_error(errno.EPERM)])
     for number in (CLONE[column], UNSHARE[column]):
-        yield from _when(
+        yield from _if_syscall(
             number, [*_argument(), (_HAS_BITS, 0, 1, NEW_NAMESPACES), _error(errno.EPERM), _allow()]
         )
-    yield from _when(PTRACE[column], [*_argument(), *_any(_PTRACE_OF_OTHERS, _error(errno.EPERM)), _allow()])
-    yield from _when(SOCKET[column], [*_argument(), *_any(_FAMILIES, _allow()), _error(errno.EAFNOSUPPORT)])
+    yield from _if_syscall(
+        PTRACE[column], [*_argument(), *_match_any(_PTRACE_OF_OTHERS, _error(errno.EPERM)), _allow()]
+    )
+    yield from _if_syscall(
+        SOCKET[column], [*_argument(), *_match_any(_FAMILIES, _allow()), _error(errno.EAFNOSUPPORT)]
+    )
     yield _allow()
 
 
-def _when(number: int, block: list[Instruction]) -> Iterator[Instruction]:
+def _if_syscall(number: int, block: list[Instruction]) -> Iterator[Instruction]:
     """What is done for one system call; each block ends with an answer."""
     yield (_EQUALS, 0, len(block), number)
     yield from block
@@ -130,7 +134,7 @@ def _argument() -> Iterator[Instruction]:
     yield (_LOAD, 0, 0, _FIRST_ARGUMENT)
 
 
-def _any(values: Iterable[int], answer: Instruction) -> Iterator[Instruction]:
+def _match_any(values: Iterable[int], answer: Instruction) -> Iterator[Instruction]:
     for value in values:
         yield (_EQUALS, 0, 1, value)
         yield answer

@@ -21,17 +21,17 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from local.sandboxes.envd.config import EnvdConfig
 from local.sandboxes.envd.files import download, upload
 from local.sandboxes.envd.filesystem import FilesystemService
-from local.sandboxes.envd.preview import Previews
+from local.sandboxes.envd.preview import PreviewProxy
 from local.sandboxes.envd.process import ProcessService
 from local.sandboxes.envd.relay import open_relays
 
 # Processes are counted in the sandbox's user namespace, the rest for each process: whoever serves the sandbox
 # watches over its memory and files as a whole.
 _LIMITS = {resource.RLIMIT_NPROC: 2048, resource.RLIMIT_NOFILE: 65536, resource.RLIMIT_CORE: 0}
-_NICE = 19  # agents' commands get what the services of the stack leave
+_NICENESS = 19  # agents' commands get what the services of the stack leave
 
 
-class Authorized:
+class AccessTokenMiddleware:
     """Lets through the requests that carry the access token, and the question whether envd is alive."""
 
     def __init__(self, app: ASGIApp, token: str) -> None:
@@ -66,7 +66,7 @@ async def serve(config: EnvdConfig) -> None:
         ]
     )
     settings = uvicorn.Config(
-        Authorized(Previews(routes), config.access_token),
+        AccessTokenMiddleware(PreviewProxy(routes), config.access_token),
         loop="asyncio",
         lifespan="off",
         ws="none",
@@ -88,5 +88,5 @@ def main() -> None:
         hard = resource.getrlimit(limit)[1]
         value = value if hard == resource.RLIM_INFINITY else min(value, hard)
         resource.setrlimit(limit, (value, value))
-    os.nice(_NICE)
+    os.nice(_NICENESS)
     asyncio.run(serve(config))

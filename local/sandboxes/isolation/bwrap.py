@@ -20,10 +20,10 @@ from local.sandboxes.isolation.runtime import ETC, HOME, SITE, UID, interpreter
 from local.sandboxes.limits.size import Size
 
 EGRESS_SOCKET = "/run/egress.sock"
-_SITE_INSIDE = "/opt/envd"
+_SITE_MOUNT_PATH = "/opt/envd"
 _SHARED_MEMORY = 1 << 30
 
-_BASE = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
+_BASE_DIRECTORIES = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
 _HOST_ETC = ("ssl", "ca-certificates", "pki", "alternatives", "ld.so.cache", "localtime", "mime.types")
 
 
@@ -45,7 +45,14 @@ def command(directory: Path, uid: int, size: Size, *, trial: bool = False) -> li
         *_system(min(_SHARED_MEMORY, size.memory_bytes // 2)),
         *_python(),
         *("--bind", f"{directory}/home", str(HOME), "--bind", f"{directory}/tmp", "/tmp"),
-        *("--ro-bind", str(SITE), _SITE_INSIDE, "--ro-bind-try", f"{directory}/egress.sock", EGRESS_SOCKET),
+        *(
+            "--ro-bind",
+            str(SITE),
+            _SITE_MOUNT_PATH,
+            "--ro-bind-try",
+            f"{directory}/egress.sock",
+            EGRESS_SOCKET,
+        ),
         *("--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/"),
         *(
             "--setenv",
@@ -53,7 +60,7 @@ def command(directory: Path, uid: int, size: Size, *, trial: bool = False) -> li
             str(HOME),
             "--setenv",
             "PYTHONPATH",
-            _SITE_INSIDE,
+            _SITE_MOUNT_PATH,
             "--setenv",
             "PYTHONDONTWRITEBYTECODE",
             "1",
@@ -81,7 +88,7 @@ def _privileged() -> list[str]:
 def _system(shared_memory: int) -> list[str]:
     """The read-only base: /usr, the links into it, a few files of /etc, /proc and /dev of its own."""
     words = ["--ro-bind", "/usr", "/usr"]
-    for path in map(Path, _BASE):
+    for path in map(Path, _BASE_DIRECTORIES):
         if path.is_symlink():
             words += ["--symlink", str(path.readlink()), str(path)]
         elif path.is_dir():

@@ -15,11 +15,11 @@ from local.sandboxes.limits.size import Size
 MOUNTS = Path("/proc/self/mounts")
 OWN = Path("/proc/self/cgroup")
 MAX_PROCESSES = 2048
-_NEEDED = frozenset({"memory", "pids"})
+_REQUIRED_CONTROLLERS = frozenset({"memory", "pids"})
 _PERIOD_MICROSECONDS = 100_000
 
 
-def parent(mounts: Path = MOUNTS, own: Path = OWN) -> Path | None:
+def find_parent(mounts: Path = MOUNTS, own: Path = OWN) -> Path | None:
     """Where groups of sandboxes can be made; None where nowhere."""
     tops = [Path(row[1]) for line in mounts.read_text().splitlines() if (row := line.split())[2] == "cgroup2"]
     names = [line[3:] for line in own.read_text().splitlines() if line.startswith("0::/")]
@@ -35,10 +35,14 @@ def _is_usable(place: Path) -> bool:
         counted = set((place / "cgroup.subtree_control").read_text().split())
     except OSError:
         return False
-    return counted >= _NEEDED and os.access(place, os.W_OK) and os.access(place / "cgroup.procs", os.W_OK)
+    return (
+        counted >= _REQUIRED_CONTROLLERS
+        and os.access(place, os.W_OK)
+        and os.access(place / "cgroup.procs", os.W_OK)
+    )
 
 
-class Group:
+class ControlGroup:
     """The group of one sandbox."""
 
     def __init__(self, place: Path, sandbox_id: str) -> None:

@@ -30,7 +30,7 @@ def snapshot() -> list[Process]:
     return [it for name in os.listdir("/proc") if name.isdecimal() and (it := _read(int(name))) is not None]
 
 
-def inside(bwrap: int, processes: Iterable[Process]) -> list[Process]:
+def list_processes(bwrap: int, processes: Iterable[Process]) -> list[Process]:
     """Those of the sandbox that this bwrap runs, its init and envd among them."""
     children = _children(processes)
     found, left = [], [bwrap]
@@ -41,13 +41,13 @@ def inside(bwrap: int, processes: Iterable[Process]) -> list[Process]:
     return found
 
 
-def commands(bwrap: int, processes: Iterable[Process]) -> list[Process]:
+def list_commands(bwrap: int, processes: Iterable[Process]) -> list[Process]:
     """Those of the sandbox but its init and its envd, without which it would be no sandbox any more.
 
     Init is bwrap's only child; envd is init's first, older than all that init adopts.  A pid says nothing:
     pids begin again when they are used up, which a command can bring about.
     """
-    those = inside(bwrap, processes)
+    those = list_processes(bwrap, processes)
     init = [it for it in those if it.parent == bwrap]
     started = [it for it in those if it.parent in {that.pid for that in init}]
     envd = sorted(started, key=lambda it: it.started)[:1]
@@ -56,23 +56,23 @@ def commands(bwrap: int, processes: Iterable[Process]) -> list[Process]:
 
 def kill(process: Process) -> None:
     """Kill it, unless it is gone and its pid another's by now."""
-    with contextlib.suppress(ProcessLookupError), _handle(process.pid) as handle:
+    with contextlib.suppress(ProcessLookupError), _pidfd(process.pid) as handle:
         now = _read(process.pid)
         if now is not None and now.started == process.started:
             signal.pidfd_send_signal(handle, signal.SIGKILL)
 
 
-def running(process: asyncio.subprocess.Process | None) -> bool:
+def is_running(process: asyncio.subprocess.Process | None) -> bool:
     return process is not None and process.returncode is None
 
 
-async def end(bwrap: asyncio.subprocess.Process) -> None:
+async def kill_all(bwrap: asyncio.subprocess.Process) -> None:
     """Kill every process of the sandbox; on return none is left.
 
     The first process inside is killed, and the kernel ends the others with it before bwrap learns of it and
     leaves. Killing bwrap would not tell when they are gone; it is done only where it has no child yet.
     """
-    if not _signal(_descendants(bwrap, recursive=False), signal.SIGKILL) and running(bwrap):
+    if not _signal(_descendants(bwrap, recursive=False), signal.SIGKILL) and is_running(bwrap):
         bwrap.kill()
     await bwrap.wait()
 
@@ -107,7 +107,7 @@ def _children(processes: Iterable[Process]) -> dict[int, list[Process]]:
 
 
 @contextlib.contextmanager
-def _handle(pid: int) -> Iterator[int]:
+def _pidfd(pid: int) -> Iterator[int]:
     """A descriptor that means this process even when its pid is used again.  Raises ProcessLookupError."""
     handle = os.pidfd_open(pid)
     try:
@@ -117,7 +117,7 @@ def _handle(pid: int) -> Iterator[int]:
 
 
 def _descendants(bwrap: asyncio.subprocess.Process, *, recursive: bool = True) -> list[psutil.Process]:
-    if not running(bwrap):
+    if not is_running(bwrap):
         return []
     try:
         return psutil.Process(bwrap.pid).children(recursive=recursive)

@@ -21,7 +21,7 @@ user.max_user_namespaces above 0; in a container with CAP_SYS_ADMIN and without 
 them. CODECOURIER_UNSAFE_SANDBOX=1 starts without the walls that fail: for code that you trust only."""
 
 
-class NoWalls(Exception):
+class IsolationUnavailable(Exception):
     """A sandbox cannot be built here; the message says why, and what to do."""
 
 
@@ -46,11 +46,11 @@ def run() -> None:
             timeout=_TIMEOUT_SECONDS,
             check=False,
         )
-    except (users.NoUsers, OSError, subprocess.TimeoutExpired) as error:
-        raise NoWalls(_ADVICE.format(reason=error)) from error
+    except (users.NoFreeUser, OSError, subprocess.TimeoutExpired) as error:
+        raise IsolationUnavailable(_ADVICE.format(reason=error)) from error
     finally:
         shutil.rmtree(_DIRECTORY, ignore_errors=True)
     if ended.returncode != 0:
-        raise NoWalls(_ADVICE.format(reason=ended.stderr.strip()))
+        raise IsolationUnavailable(_ADVICE.format(reason=ended.stderr.strip()))
     if ended.stderr:
         log.warning("UNSAFE SANDBOXES, as CODECOURIER_UNSAFE_SANDBOX=1 wants: %s", ended.stderr.strip())

@@ -11,7 +11,7 @@ RANGES = (range(0x70000000, 0x70010000), range(32_768, 49_152))
 containers, which have 65,536 ids."""
 
 
-class NoUsers(Exception):
+class NoFreeUser(Exception):
     """This process is root, but of too few ids."""
 
 
@@ -24,7 +24,7 @@ def ids() -> range:
         if all(any(choice.start in part and choice[-1] in part for part in parts) for parts in mapped):
             return choice
     wanted = " or ".join(f"{choice.start}-{choice[-1]}" for choice in RANGES)
-    raise NoUsers(f"there are no user ids for sandboxes: this container has to be given the ids {wanted}")
+    raise NoFreeUser(f"there are no user ids for sandboxes: this container has to be given the ids {wanted}")
 
 
 def free_id(used: Collection[int]) -> int:
@@ -36,7 +36,7 @@ def free_id(used: Collection[int]) -> int:
     for candidate in chain(those[first:], those[:first]):
         if candidate not in used:
             return candidate
-    raise NoUsers(f"all {len(those)} user ids for sandboxes are in use: delete some")
+    raise NoFreeUser(f"all {len(those)} user ids for sandboxes are in use: delete some")
 
 
 def _mapped(table: Path) -> list[range]:

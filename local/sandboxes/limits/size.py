@@ -11,7 +11,7 @@ from dataclasses import dataclass
 MEMORY_MB = 8192
 DISK_MB = 10_240
 _FILES_PER_MB = 128  # twice as many as ext4 by default makes room for
-_LEAST_MEMORY_MB = 128  # what envd itself needs
+_MIN_MEMORY_MB = 128  # what envd itself needs
 
 
 @dataclass(frozen=True)
@@ -39,10 +39,10 @@ class Size:
 def size_of(metadata: Mapping[str, str], disk_mb: int) -> Size:
     host_memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 20
     host_processors = os.cpu_count() or 1
-    memory = _number(metadata.get("memoryMb")) or MEMORY_MB
-    processors = _number(metadata.get("cpuCount")) or host_processors
-    return Size(min(max(memory, _LEAST_MEMORY_MB), host_memory), min(processors, host_processors), disk_mb)
+    memory = _parse_number(metadata.get("memoryMb")) or MEMORY_MB
+    processors = _parse_number(metadata.get("cpuCount")) or host_processors
+    return Size(min(max(memory, _MIN_MEMORY_MB), host_memory), min(processors, host_processors), disk_mb)
 
 
-def _number(text: str | None) -> int | None:
+def _parse_number(text: str | None) -> int | None:
     return int(text) if text is not None and text.isascii() and text.isdecimal() else None

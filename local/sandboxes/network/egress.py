@@ -1,8 +1,8 @@
 """The only way out of a sandbox: an HTTP proxy on a unix socket of its own, run by the server outside.
 
-It connects to the ports the operator allowed (the forge) and, as far as the sandbox's `Reach` goes, to public
-addresses. It resolves a name itself and connects to the very address it checked, so that a name which changes
-its mind between two look-ups gains nothing.
+It connects to the ports the operator allowed (the forge) and, as far as the sandbox's `NetworkPolicy` goes, to
+public addresses. It resolves a name itself and connects to the very address it checked, so that a name which
+changes its mind between two look-ups gains nothing.
 """
 
 import asyncio
@@ -17,9 +17,9 @@ from urllib.parse import urlsplit
 import psutil
 
 from local.sandboxes.envd.relay import CONNECTED, HEAD_LIMIT, closing, splice
-from local.sandboxes.network.name_resolution import Names
-from local.sandboxes.network.policy import Reach
-from local.sandboxes.network.refusals import Refusals
+from local.sandboxes.network.name_resolution import NameResolver
+from local.sandboxes.network.policy import NetworkPolicy
+from local.sandboxes.network.refusals import RefusalCounter
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ _NOT_PUBLIC = (
 )
 
 
-class Refused(Exception):
+class EgressRefused(Exception):
     """The proxy will not or cannot do it: the status and the sentence the client gets."""
 
     def __init__(self, status: str, message: str) -> None:
@@ -42,7 +42,7 @@ class Refused(Exception):
         self.status = status
 
 
-class Forbidden(Refused):
+class Forbidden(EgressRefused):
     """It will not, for this host is out of the sandbox's reach."""
 
     def __init__(self, message: str) -> None:
@@ -62,11 +62,13 @@ class Target:
 class Egress:
     """The way out of one sandbox: `ports` of this host's loopback, and what of the internet it reaches."""
 
-    def __init__(self, ports: Iterable[int], reach: Reach, refusals: Refusals | None = None) -> None:
+    def __init__(
+        self, ports: Iterable[int], reach: NetworkPolicy, refusals: RefusalCounter | None = None
+    ) -> None:
         self._ports = frozenset(ports)
         self._reach = reach
-        self._refusals = refusals or Refusals()
-        self._names = Names()
+        self._refusals = refusals or RefusalCounter()
+        self._names = NameResolver()
         self._connections: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
 
@@ -95,7 +97,7 @@ class Egress:
             try:
                 target = await read_target(reader)
                 outer = await self._connect(target)
-            except Refused as refusal:
+            except EgressRefused as refusal:
                 log.info("egress refused: %s", refusal)
                 body = f"{refusal}\n".encode()
                 head = (
@@ -126,7 +128,7 @@ class Egress:
                     return await asyncio.open_connection(address, target.port)
             except (OSError, TimeoutError) as error:
                 reasons.append(str(error) or "timed out")
-        raise Refused(
+        raise EgressRefused(
             "502 Bad Gateway", f"{target.host}:{target.port} cannot be reached: {'; '.join(reasons)}"
         )
 
@@ -152,9 +154,11 @@ async def read_target(reader: asyncio.StreamReader) -> Target:
         parts = urlsplit(f"//{url}" if tunnel else url)
         host, port = parts.hostname, parts.port
     except (TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, ValueError) as error:
-        raise Refused("400 Bad Request", "this is an HTTP proxy: the request could not be read") from error
+        raise EgressRefused(
+            "400 Bad Request", "this is an HTTP proxy: the request could not be read"
+        ) from error
     if not host or (not tunnel and parts.scheme != "http") or (tunnel and port is None):
-        raise Refused("400 Bad Request", f"{url!r} is neither host:port for CONNECT nor an http:// URL")
+        raise EgressRefused("400 Bad Request", f"{url!r} is neither host:port for CONNECT nor an http:// URL")
     if tunnel:
         return Target(host, port or 443, b"", tunnel=True)
     path = parts._replace(scheme="", netloc="", fragment="").geturl() or "/"
@@ -164,12 +168,12 @@ async def read_target(reader: asyncio.StreamReader) -> Target:
     return Target(host, port or 80, "\r\n".join(lines).encode("latin-1"), tunnel=False)
 
 
-async def public_addresses(host: str, port: int, names: Names) -> list[str]:
+async def public_addresses(host: str, port: int, names: NameResolver) -> list[str]:
     """The addresses of a host, if it is a public one throughout. Raises Refused otherwise."""
     try:
         addresses = await names.resolve(host, port)
     except (OSError, UnicodeError, TimeoutError) as error:
-        raise Refused("502 Bad Gateway", f"{host} cannot be resolved") from error
+        raise EgressRefused("502 Bad Gateway", f"{host} cannot be resolved") from error
     own = {address.address for interface in psutil.net_if_addrs().values() for address in interface}
     if not addresses or own.intersection(addresses) or not all(is_public(ip_address(it)) for it in addresses):
         raise Forbidden(f"{host} is not a public address: sandboxes reach the internet only")

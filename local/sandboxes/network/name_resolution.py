@@ -16,7 +16,7 @@ LOOKUP_SECONDS = 15.0
 _THREADS = ThreadPoolExecutor(MAX_THREADS, "names")
 
 
-class Names:
+class NameResolver:
     """The look-ups of one sandbox."""
 
     def __init__(self) -> None:
@@ -31,7 +31,7 @@ class Names:
         async with asyncio.timeout(LOOKUP_SECONDS):
             await self._free.acquire()
             lookup = _THREADS.submit(addresses, host, port)
-            lookup.add_done_callback(lambda _: _release(loop, self._free))
+            lookup.add_done_callback(lambda _: _release_slot(loop, self._free))
             return await asyncio.wrap_future(lookup)
 
 
@@ -39,6 +39,6 @@ def addresses(host: str, port: int) -> list[str]:
     return [str(address[0]) for *_, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
 
 
-def _release(loop: asyncio.AbstractEventLoop, free: asyncio.Semaphore) -> None:
+def _release_slot(loop: asyncio.AbstractEventLoop, free: asyncio.Semaphore) -> None:
     if not loop.is_closed():
         loop.call_soon_threadsafe(free.release)

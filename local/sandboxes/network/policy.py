@@ -22,7 +22,7 @@ class Network(BaseModel):
     deny_out: list[str] = Field(default_factory=list)
 
 
-class Reach(BaseModel):
+class NetworkPolicy(BaseModel):
     """What a sandbox reaches besides the operator's ports of this host."""
 
     internet: bool = True
@@ -37,16 +37,16 @@ class Reach(BaseModel):
         return self.internet and any(_matches(pattern.lower(), name) for pattern in self.hosts)
 
 
-def reach_of(allow_internet_access: bool | None, network: Network | None) -> Reach:
-    """Raises ValueError for a network that no `Reach` is."""
+def policy_of(allow_internet_access: bool | None, network: Network | None) -> NetworkPolicy:
+    """Raises ValueError for a network that no `NetworkPolicy` is."""
     if allow_internet_access is False:
-        return Reach(internet=False)
+        return NetworkPolicy(internet=False)
     if network is None or not network.allow_out:
         denied = network.deny_out if network else []
-        return Reach(internet=str(EVERYTHING) not in denied)
+        return NetworkPolicy(internet=str(EVERYTHING) not in denied)
     if str(EVERYTHING) not in network.deny_out:
-        return Reach()
-    return Reach(hosts=network.allow_out)
+        return NetworkPolicy()
+    return NetworkPolicy(hosts=network.allow_out)
 
 
 def _matches(pattern: str, name: str) -> bool:

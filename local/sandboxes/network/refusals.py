@@ -7,12 +7,12 @@ E2B's protocol has no field for them: they stand in the metadata that a look-up 
 import json
 
 MAX_HOSTS = 20
-"""Those that are told; what else is refused counts as `OTHERS`."""
-OTHERS = "*"
+"""Those that are told; what else is refused counts as `OTHER_HOSTS`."""
+OTHER_HOSTS = "*"
 MAX_HOST_CHARS = 253
 
 
-class Refusals:
+class RefusalCounter:
     def __init__(self) -> None:
         self._counts: dict[str, int] = {}
 
@@ -20,7 +20,7 @@ class Refusals:
         """Once more; a name that code inside made up is cut."""
         name = host[:MAX_HOST_CHARS].lower()
         if name not in self._counts and len(self._counts) >= MAX_HOSTS:
-            name = OTHERS
+            name = OTHER_HOSTS
         self._counts[name] = self._counts.get(name, 0) + 1
 
     @property

@@ -2,7 +2,7 @@
 
 from typing import Final, NamedTuple
 
-from tests.chaos.environment import Server, Stage
+from tests.chaos.environment import FaultEnvironment, Server
 from tests.chaos.fault import fault
 
 
@@ -26,7 +26,7 @@ def lost_answer(name: str, effect: Effect) -> None:
     """Put the loss of this effect's answers into the table."""
 
     @fault(f"answer-lost-{name}", f"The answer is lost after the effect: {name}.")
-    async def answer_lost(stage: Stage) -> None:
+    async def answer_lost(stage: FaultEnvironment) -> None:
         lost = stage.link("worker", effect.server).lose_answer(effect.request, times=stage.tries)
         await stage.accept_all()
         await stage.until(lambda: lost.seen > 0, "no answer was lost: the request has another form")

@@ -8,7 +8,7 @@ from temporalio.service import RPCError
 from kit.ids import new_id
 from models import Run
 from models.event import EventType
-from tests.chaos.environment import Stage
+from tests.chaos.environment import FaultEnvironment
 from tests.chaos.fault import fault
 from tests.chaos.faults.workers import SLOW
 
@@ -18,20 +18,20 @@ LONG_AGO = timedelta(minutes=10)
 
 
 @fault("wrong-namespace", "A worker with another namespace and the same database joins.")
-async def wrong_namespace(stage: Stage) -> None:
+async def wrong_namespace(stage: FaultEnvironment) -> None:
     name = new_id("other")
     await stage.site.parts.make_namespace(name)
     await joined_by(stage, TEMPORAL_NAMESPACE=name)
 
 
 @fault("wrong-database", "A worker with another database and the same namespace joins.")
-async def wrong_database(stage: Stage) -> None:
+async def wrong_database(stage: FaultEnvironment) -> None:
     name = new_id("other")
     await stage.site.parts.make_database(name)
     await joined_by(stage, DATABASE_URL=stage.site.parts.database_url(name))
 
 
-async def joined_by(stage: Stage, **environment: str) -> None:
+async def joined_by(stage: FaultEnvironment, **environment: str) -> None:
     """Have such a worker look at runs that are paused, and have been silent for long; then they go on."""
     await stage.accept_all(SLOW)
     for job in stage.accepted:

@@ -2,11 +2,11 @@
 
 from typing import Final, NamedTuple
 
-from tests.chaos.environment import SMALL, Expected, Stage
+from tests.chaos.environment import SMALL, Expected, FaultEnvironment
 from tests.chaos.fault import fault
 from tests.chaos.network_links import response
 from tests.integration.merging import test_combined_merge as several
-from tests.support.outcomes import Harm
+from tests.support.outcomes import Severity
 
 OPEN: Final = rb"POST /api/v3/repos/\S+/pulls "
 LONG: Final = 3_600.0
@@ -45,7 +45,7 @@ def refused(name: str, refusal: Refusal) -> None:
     """Put the refusal into the table."""
 
     @fault(f"github-{name}", refusal.sentence, expected=refusal.expected)
-    async def github_refuses(stage: Stage) -> None:
+    async def github_refuses(stage: FaultEnvironment) -> None:
         github = stage.link("worker", "github")
         intercept = github.misreport if refusal.is_performed else github.refuse
         answer = response(refusal.status, refusal.body, refusal.headers)
@@ -59,14 +59,14 @@ for name, refusal in REFUSALS.items():
 
 
 @fault("github-away", "Nobody reaches GitHub's API for minutes while runs want to deliver.")
-async def github_away(stage: Stage) -> None:
+async def github_away(stage: FaultEnvironment) -> None:
     await stage.accept_all()
     stage.link("worker", "github").take_down()
     await stage.wait(180)
 
 
 @fault("answer-lost-comment", "The answer is lost after the effect: comments on pull requests.", tries=1)
-async def answer_lost_comment(stage: Stage) -> None:
+async def answer_lost_comment(stage: FaultEnvironment) -> None:
     github = stage.link("worker", "github")
     lost = github.lose_answer(rb"POST /api/v3/repos/\S+/issues/\d+/comments ", times=2)
     pulls = await several.pulls_of(stage.site, ({"one.txt": "1\n"}, "One"), ({"two.txt": "2\n"}, "Two"))
@@ -75,12 +75,12 @@ async def answer_lost_comment(stage: Stage) -> None:
     await several.ended(pulls, job, LONG)  # asserts that nobody commented twice
     for number in pulls.urls:
         if len(await pulls.comments(number)) != 1:
-            stage.found(Harm.lost, f"pull request {number} was not told what became of it")
+            stage.found(Severity.lost, f"pull request {number} was not told what became of it")
     await stage.until(lambda: lost.seen > 0, "no answer was lost: the request has another form")
 
 
 @fault("answer-lost-merge", "The answer is lost after the effect: merge.", tries=2)
-async def answer_lost_merge(stage: Stage) -> None:
+async def answer_lost_merge(stage: FaultEnvironment) -> None:
     lost = stage.link("worker", "github").lose_answer(MERGE, times=stage.tries)
     for _ in range(stage.tries):
         job = await stage.accept(SMALL)

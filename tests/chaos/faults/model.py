@@ -2,10 +2,10 @@
 
 from typing import Final
 
-from tests.chaos.environment import SMALL, Expected, Stage
+from tests.chaos.environment import SMALL, Expected, FaultEnvironment
 from tests.chaos.fault import fault
 from tests.chaos.network_links import response
-from tests.support.scenarios import bash, faulty, finish, scripted
+from tests.support.scenarios import bash, finish, register_scenario, with_faults
 
 FAULTS: Final[dict[str, tuple[str, list[object]]]] = {
     "429": ("The model's rate limit is reached, twice a turn.", [{"status": 429, "retryAfter": 1}] * 2),
@@ -25,14 +25,14 @@ TOO_LONG: Final = response(
 
 def failing(name: str, sentence: str, given: list[object]) -> None:
     """Put what the model does before each of its answers into the table."""
-    scenario = scripted(
+    scenario = register_scenario(
         f"model-{name}",
-        faulty(bash("echo once >> once.txt"), *given),
-        faulty(finish("Wrote once.txt."), *given),
+        with_faults(bash("echo once >> once.txt"), *given),
+        with_faults(finish("Wrote once.txt."), *given),
     )
 
     @fault(f"model-{name}", sentence)
-    async def model_fails(stage: Stage) -> None:
+    async def model_fails(stage: FaultEnvironment) -> None:
         await stage.accept_all(scenario)
 
 
@@ -41,14 +41,14 @@ for name, (sentence, given) in FAULTS.items():
 
 
 @fault("model-overflows", "The model finds the conversation too long.", expected=Expected.honest)
-async def model_overflows(stage: Stage) -> None:
+async def model_overflows(stage: FaultEnvironment) -> None:
     stage.link("worker", "model").refuse(rb"POST /v1/messages ", TOO_LONG, times=stage.tries)
     await stage.accept_all(SMALL)
     await stage.settled()
 
 
 @fault("model-away", "Nobody reaches the model for two minutes.")
-async def model_away(stage: Stage) -> None:
+async def model_away(stage: FaultEnvironment) -> None:
     await stage.accept_all(SMALL)
     stage.link("worker", "model").take_down()
     await stage.wait(120)

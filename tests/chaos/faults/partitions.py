@@ -1,7 +1,7 @@
 """Partitions: between two parts nothing passes, in one way or in both, for a while."""
 
 from models.event import EventType
-from tests.chaos.environment import LINKS, Server, Side, Stage
+from tests.chaos.environment import LINKS, FaultEnvironment, Server, Side
 from tests.chaos.fault import fault
 from tests.chaos.faults.workers import SLOW
 from tests.chaos.network_links import Direction
@@ -14,7 +14,7 @@ def partition(side: Side, server: Server) -> None:
     """Put the partition between these two into the table."""
 
     @fault(f"partition-{side}-{server}", f"Between the {side} and {server} nothing passes, one way or both.")
-    async def partitioned(stage: Stage) -> None:
+    async def partitioned(stage: FaultEnvironment) -> None:
         await stage.accept_all(SLOW)
         await stage.site.until(stage.accepted[0].run, EventType.run_started, patience=stage.patience)
         for way in stage.chance.sample(WAYS, len(WAYS)):

@@ -7,7 +7,7 @@ import psycopg
 from psycopg import sql
 
 from local.stack.parts import database_url
-from tests.chaos.environment import SIDES, Stage
+from tests.chaos.environment import SIDES, FaultEnvironment
 from tests.chaos.fault import fault
 from tests.chaos.faults.workers import SLOW
 
@@ -15,7 +15,7 @@ STOPS = 4
 
 
 @fault("postgres-stopped", "PostgreSQL is killed and away for 0 to 2 s, every 5 to 40 s.", alone=True)
-async def postgres_stopped(stage: Stage) -> None:
+async def postgres_stopped(stage: FaultEnvironment) -> None:
     await stage.accept_all(SLOW)
     for _ in range(STOPS):
         await stage.wait(stage.chance.uniform(5, 40))
@@ -23,7 +23,7 @@ async def postgres_stopped(stage: Stage) -> None:
 
 
 @fault("postgres-slow", "Every piece of data to and from PostgreSQL waits a fifth of a second.")
-async def postgres_slow(stage: Stage) -> None:
+async def postgres_slow(stage: FaultEnvironment) -> None:
     for side in SIDES:
         stage.link(side, "postgres").delay = 0.2
     await stage.accept_all()
@@ -31,7 +31,7 @@ async def postgres_slow(stage: Stage) -> None:
 
 
 @fault("postgres-cut", "Every connection to PostgreSQL ends, again and again.")
-async def postgres_cut(stage: Stage) -> None:
+async def postgres_cut(stage: FaultEnvironment) -> None:
     await stage.accept_all(SLOW)
     for _ in range(20):
         await stage.wait(stage.chance.uniform(0.2, 4))
@@ -40,7 +40,7 @@ async def postgres_cut(stage: Stage) -> None:
 
 
 @fault("postgres-read-only", "PostgreSQL refuses every write for half a minute, as after a failover.")
-async def postgres_read_only(stage: Stage) -> None:
+async def postgres_read_only(stage: FaultEnvironment) -> None:
     await stage.accept_all(SLOW)
     await stage.wait(8)
     await administer(stage, "ALTER DATABASE {} SET default_transaction_read_only = on")
@@ -55,7 +55,7 @@ async def postgres_read_only(stage: Stage) -> None:
 
 
 @fault("postgres-crowded", "Workers have one connection each, which is slow: the pool is always exhausted.")
-async def postgres_crowded(stage: Stage) -> None:
+async def postgres_crowded(stage: FaultEnvironment) -> None:
     stage.worker_environment["DATABASE_POOL_SIZE"] = "1"
     await stage.kill_workers()
     stage.link("worker", "postgres").delay = 0.05
@@ -63,7 +63,7 @@ async def postgres_crowded(stage: Stage) -> None:
     await stage.settled()
 
 
-async def administer(stage: Stage, statement: str) -> None:
+async def administer(stage: FaultEnvironment, statement: str) -> None:
     """A statement about the stage's database, from another one."""
     url = database_url(stage.site.parts.plan)
     async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
@@ -75,7 +75,7 @@ async def administer(stage: Stage, statement: str) -> None:
     "PostgreSQL neither answers nor refuses for ten seconds (SIGSTOP).",
     alone=True,
 )
-async def postgres_frozen(stage: Stage) -> None:
+async def postgres_frozen(stage: FaultEnvironment) -> None:
     await stage.accept_all(SLOW)
     await stage.wait(8)
     server = stage.site.parts.server("postgres")

@@ -4,10 +4,10 @@ import asyncio
 import shutil
 from collections.abc import Awaitable, Callable
 
-from tests.chaos.environment import Expected, Stage
+from tests.chaos.environment import Expected, FaultEnvironment
 from tests.chaos.fault import fault
 from tests.chaos.network_links import response
-from tests.support.scenarios import Turn, bash, delayed, finish, scripted
+from tests.support.scenarios import Turn, bash, finish, register_scenario, with_delay
 
 CALLS = ["clone", "cloned", "turn", "answered", "tool-call", "within-a-tool-call", "called", "push", "pushed"]
 """Where a worker is held while something happens to the sandbox."""
@@ -15,16 +15,18 @@ CALLS = ["clone", "cloned", "turn", "answered", "tool-call", "within-a-tool-call
 
 def look_and_write(seconds: float) -> Turn:
     """What a careful agent does, again and again: it looks before it goes on."""
-    return delayed(bash(f"sleep {seconds:g}; test -f once.txt || echo once > once.txt"), seconds)
+    return with_delay(bash(f"sleep {seconds:g}; test -f once.txt || echo once > once.txt"), seconds)
 
 
-CAREFUL = scripted("carefully", *[look_and_write(3)] * 3, finish("Wrote once.txt, and looked again."))
+CAREFUL = register_scenario(
+    "carefully", *[look_and_write(3)] * 3, finish("Wrote once.txt, and looked again.")
+)
 CALL_PATIENCE = 30.0
 """Seconds in which a run comes to a call, unless every run is past it."""
-Harming = Callable[[Stage, str], Awaitable[None]]
+Harming = Callable[[FaultEnvironment, str], Awaitable[None]]
 
 
-async def harmed_at_calls(stage: Stage, harm: Harming) -> None:
+async def harmed_at_calls(stage: FaultEnvironment, harm: Harming) -> None:
     """Hold a worker at a call, harm every sandbox there is, and let it go on; once for each try."""
     jobs = asyncio.create_task(stage.accept_all(CAREFUL, effect={"once.txt": "once\n"}))
     harmed = 0
@@ -43,16 +45,16 @@ async def harmed_at_calls(stage: Stage, harm: Harming) -> None:
 
 
 @fault("sandbox-gone", "The sandbox is killed by others, at every kind of call.", expected=Expected.honest)
-async def sandbox_gone(stage: Stage) -> None:
-    async def kill(stage: Stage, box: str) -> None:
+async def sandbox_gone(stage: FaultEnvironment) -> None:
+    async def kill(stage: FaultEnvironment, box: str) -> None:
         await stage.site.sandboxes.kill(box)
 
     await harmed_at_calls(stage, kill)
 
 
 @fault("sandbox-paused", "The sandbox is paused by others, at every kind of call.")
-async def sandbox_paused(stage: Stage) -> None:
-    async def pause(stage: Stage, box: str) -> None:
+async def sandbox_paused(stage: FaultEnvironment) -> None:
+    async def pause(stage: FaultEnvironment, box: str) -> None:
         await stage.site.sandboxes.pause(box)
 
     await harmed_at_calls(stage, pause)
@@ -63,8 +65,8 @@ async def sandbox_paused(stage: Stage) -> None:
     "The sandbox is paused and comes back without a part of its files.",
     expected=Expected.honest,
 )
-async def sandbox_partial(stage: Stage) -> None:
-    async def damage(stage: Stage, box: str) -> None:
+async def sandbox_partial(stage: FaultEnvironment) -> None:
+    async def damage(stage: FaultEnvironment, box: str) -> None:
         await stage.site.sandboxes.pause(box)
         home = stage.site.parts.sandbox_data / "sandboxes" / box / "home"
         shutil.rmtree(home / "repo" / ".git" / "objects", ignore_errors=True)
@@ -73,7 +75,7 @@ async def sandbox_partial(stage: Stage) -> None:
 
 
 @fault("sandbox-slow-to-die", "The fleet says that it failed to kill a sandbox, again and again.")
-async def sandbox_slow_to_die(stage: Stage) -> None:
+async def sandbox_slow_to_die(stage: FaultEnvironment) -> None:
     fleet = stage.link("worker", "sandboxes")
     fleet.refuse(rb"DELETE (/v2)?/sandboxes/", response(500), times=2 * stage.tries)
     fleet.lose_answer(rb"DELETE (/v2)?/sandboxes/", times=stage.tries)
@@ -82,7 +84,7 @@ async def sandbox_slow_to_die(stage: Stage) -> None:
 
 
 @fault("sandbox-refused", "The fleet has no place for another sandbox for a while: 429, and 503.")
-async def sandbox_refused(stage: Stage) -> None:
+async def sandbox_refused(stage: FaultEnvironment) -> None:
     fleet = stage.link("worker", "sandboxes")
     fleet.refuse(rb"POST (/v2)?/sandboxes ", response(429, headers="Retry-After: 1\r\n"), times=stage.tries)
     fleet.refuse(rb"POST (/v2)?/sandboxes ", response(503), times=2 * stage.tries)

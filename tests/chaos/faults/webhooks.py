@@ -3,9 +3,9 @@
 import asyncio
 from typing import Any
 
-from tests.chaos.environment import SMALL, Accepted, Stage
+from tests.chaos.environment import SMALL, Accepted, FaultEnvironment
 from tests.chaos.fault import fault
-from tests.support.github import CI, Api, GitHub
+from tests.support.github import FILES_WITH_CI, ApiServer, ForgeRepository
 
 
 @fault(
@@ -13,18 +13,18 @@ from tests.support.github import CI, Api, GitHub
     "Every webhook of GitHub comes twice and out of order while pull requests merge.",
     tries=2,
 )
-async def webhooks_twice(stage: Stage) -> None:
-    api = Api(stage.http, stage.site.parts.plan.webhook_secret)
+async def webhooks_twice(stage: FaultEnvironment) -> None:
+    api = ApiServer(stage.http, stage.site.parts.plan.webhook_secret)
     async with asyncio.TaskGroup() as group:
         for _ in range(stage.tries):
             group.create_task(merged_amid_webhooks(stage, api))
 
 
-async def merged_amid_webhooks(stage: Stage, api: Api) -> None:
-    job = await stage.accept(SMALL, files=CI)
+async def merged_amid_webhooks(stage: FaultEnvironment, api: ApiServer) -> None:
+    job = await stage.accept(SMALL, files=FILES_WITH_CI)
     await stage.ended(job)
     slug, sha = job.run.repository_slug, str(job.run.head_sha)
-    github = GitHub(stage.site, slug)
+    github = ForgeRepository(stage.site, slug)
     check = await github.begin_check(sha)
     await stage.merge(job)
     begun = webhooks(job, slug, sha, "created")
@@ -44,7 +44,7 @@ def webhooks(job: Accepted, slug: str, sha: str, action: str) -> list[dict[str, 
     ]
 
 
-async def deliver(stage: Stage, api: Api, told: list[dict[str, Any]]) -> None:
+async def deliver(stage: FaultEnvironment, api: ApiServer, told: list[dict[str, Any]]) -> None:
     """Each twice under the same delivery id, in any order."""
     deliveries = [(f"{id(each):x}", each) for each in told] * 2
     stage.chance.shuffle(deliveries)

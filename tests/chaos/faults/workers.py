@@ -4,9 +4,9 @@ import asyncio
 import signal
 
 from models.event import EventType
-from tests.chaos.environment import SMALL, Accepted, Stage
+from tests.chaos.environment import SMALL, Accepted, FaultEnvironment
 from tests.chaos.fault import fault
-from tests.support.scenarios import bash, delayed, finish, scripted
+from tests.support.scenarios import bash, finish, register_scenario, with_delay
 
 SEAMS = [
     "sandbox-wanted",
@@ -28,8 +28,8 @@ SEAMS = [
     "sandbox-killed",
 ]
 """Before, within and after every effect outside; `tests.support.fault_injection.worker` lays them."""
-SLOW = scripted(
-    "slowly", delayed(bash("sleep 4; echo once >> once.txt"), 4), finish("Wrote once.txt, slowly.")
+SLOW = register_scenario(
+    "slowly", with_delay(bash("sleep 4; echo once >> once.txt"), 4), finish("Wrote once.txt, slowly.")
 )
 """Long enough within a turn and within a tool call for something to happen there."""
 HEARTBEAT = 12.0
@@ -38,13 +38,13 @@ EVERY_MINUTE = 60.0
 
 
 @fault("worker-killed", "kill -9 of a worker at every seam: before, within and after each effect.", tries=6)
-async def worker_killed(stage: Stage) -> None:
+async def worker_killed(stage: FaultEnvironment) -> None:
     async with asyncio.TaskGroup() as group:
         for seam in stage.spread(SEAMS):
             group.create_task(killed_at(stage, seam))
 
 
-async def killed_at(stage: Stage, seam: str) -> Accepted:
+async def killed_at(stage: FaultEnvironment, seam: str) -> Accepted:
     """A run whose worker dies when it comes to the seam, once."""
     job = await stage.accept(SLOW)
     stage.site.set_trap(f"{seam}@{job.run.id}")
@@ -58,7 +58,7 @@ async def killed_at(stage: Stage, seam: str) -> Accepted:
     workers=2,
     repeated=True,
 )
-async def workers_killed_again(stage: Stage) -> None:
+async def workers_killed_again(stage: FaultEnvironment) -> None:
     killing = asyncio.create_task(kill_again_and_again(stage))
     try:
         gate = asyncio.Semaphore(8)
@@ -74,14 +74,14 @@ async def workers_killed_again(stage: Stage) -> None:
         killing.cancel()
 
 
-async def kill_again_and_again(stage: Stage) -> None:
+async def kill_again_and_again(stage: FaultEnvironment) -> None:
     while True:
         await stage.wait(stage.chance.uniform(0.5, 1.5) * EVERY_MINUTE)
         await stage.kill_workers()
 
 
 @fault("workers-told-to-leave", "SIGTERM to one worker after the other under load, as in a deploy.", tries=6)
-async def workers_told_to_leave(stage: Stage) -> None:
+async def workers_told_to_leave(stage: FaultEnvironment) -> None:
     await stage.accept_all(SLOW)
     for _ in range(2):
         for worker in stage.workers:
@@ -90,7 +90,7 @@ async def workers_told_to_leave(stage: Stage) -> None:
 
 
 @fault("worker-frozen", "A worker stands still (SIGSTOP) beyond its heartbeats, others go on, and it wakes.")
-async def worker_frozen(stage: Stage) -> None:
+async def worker_frozen(stage: FaultEnvironment) -> None:
     await stage.accept_all(SLOW)
     await stage.site.until(stage.accepted[0].run, EventType.sandbox_running, patience=stage.patience)
     frozen = stage.workers[0]
@@ -102,7 +102,7 @@ async def worker_frozen(stage: Stage) -> None:
 
 
 @fault("worker-frozen-shortly", "Every worker stands still for less than a heartbeat, again and again.")
-async def worker_frozen_shortly(stage: Stage) -> None:
+async def worker_frozen_shortly(stage: FaultEnvironment) -> None:
     await stage.accept_all(SMALL)
     for _ in range(4):
         await stage.wait(4)

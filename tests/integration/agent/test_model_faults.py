@@ -10,40 +10,44 @@ from temporalio.client import WorkflowHistory
 
 from models.event import Event, EventType
 from models.runs.run import PrStatus, Run, RunStatus
-from tests.support.installation import Site, opened
-from tests.support.outcomes import Outcome, outcome_of
-from tests.support.scenarios import bash, create, faulty, finish, scripted
-from tests.support.stack import Parts
+from tests.support.installation import Installation, open_installation
+from tests.support.outcomes import RunOutcome, outcome_of
+from tests.support.scenarios import bash, create, finish, register_scenario, with_faults
+from tests.support.stack import Servers
 
-LIMITED = scripted(
+LIMITED = register_scenario(
     "limited",
-    faulty(create("a.txt", "a\n"), {"status": 429, "retryAfter": 5}),
+    with_faults(create("a.txt", "a\n"), {"status": 429, "retryAfter": 5}),
     finish("Made a.txt."),
 )
-OVERLOADED = scripted(
-    "overloaded", faulty(create("a.txt", "a\n"), *[{"status": 529, "retryAfter": 0.3}] * 5), finish()
+OVERLOADED = register_scenario(
+    "overloaded", with_faults(create("a.txt", "a\n"), *[{"status": 529, "retryAfter": 0.3}] * 5), finish()
 )
-BROKEN = scripted(
+BROKEN = register_scenario(
     "broken",
-    faulty(bash("echo a >> a.txt"), "cut", "truncated"),
-    faulty(bash("echo b >> a.txt"), "malformed", {"status": 500}),
+    with_faults(bash("echo a >> a.txt"), "cut", "truncated"),
+    with_faults(bash("echo b >> a.txt"), "malformed", {"status": 500}),
     finish("Wrote two lines."),
 )
-CLOSED = scripted("closed", faulty(create("a.txt", "a\n"), {"status": 429, "retryAfter": 300}), finish())
-BYSTANDER = scripted("bystander", create("b.txt", "b\n"), finish("Made b.txt."))
-Outcomes = dict[str, Outcome]
+CLOSED = register_scenario(
+    "closed", with_faults(create("a.txt", "a\n"), {"status": 429, "retryAfter": 300}), finish()
+)
+BYSTANDER = register_scenario("bystander", create("b.txt", "b\n"), finish("Made b.txt."))
+Outcomes = dict[str, RunOutcome]
 
 
 @pytest.fixture(scope="module")
-async def faulty_site(parts: Parts, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
+async def faulty_site(
+    parts: Servers, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Installation]:
     """Its own database, as a limit holds up everybody who uses the same key."""
-    async with opened(parts, "faults", tmp_path_factory.mktemp("sites") / "faults") as site:
+    async with open_installation(parts, "faults", tmp_path_factory.mktemp("sites") / "faults") as site:
         await site.start_worker()
         yield site
 
 
 @pytest.fixture(scope="module")
-async def outcomes(faulty_site: Site) -> Outcomes:
+async def outcomes(faulty_site: Installation) -> Outcomes:
     site = faulty_site
     broken = await site.start(f"Broken {BROKEN}")
     broken_play = asyncio.create_task(outcome_of(site, broken))
@@ -63,11 +67,11 @@ async def outcomes(faulty_site: Site) -> Outcomes:
     return {"broken": await broken_play, **{name: await play for name, play in plays.items()}}
 
 
-def waits_of(outcome: Outcome) -> list[Event]:
+def waits_of(outcome: RunOutcome) -> list[Event]:
     return [event for event in outcome.events if event.type == EventType.run_waiting]
 
 
-async def attempts_of(site: Site, outcome: Outcome) -> list[int]:
+async def attempts_of(site: Installation, outcome: RunOutcome) -> list[int]:
     """How often each model turn was attempted, as Temporal counted."""
     ids = {message.session_id for message in outcome.messages}
     attempts = []
@@ -94,7 +98,7 @@ async def test_the_run_completes(outcomes: Outcomes, which: str) -> None:
     assert (outcome.run.status, outcome.run.pr_status) == (RunStatus.completed, PrStatus.created)
 
 
-async def test_a_limit_is_a_wait_and_not_an_attempt(outcomes: Outcomes, faulty_site: Site) -> None:
+async def test_a_limit_is_a_wait_and_not_an_attempt(outcomes: Outcomes, faulty_site: Installation) -> None:
     for which in ("limited", "overloaded"):
         assert set(await attempts_of(faulty_site, outcomes[which])) == {1}
 
@@ -125,7 +129,7 @@ async def test_a_limit_holds_up_everybody_with_the_same_key(outcomes: Outcomes) 
 
 
 async def test_broken_streams_are_asked_again_and_nothing_of_them_is_kept(
-    outcomes: Outcomes, faulty_site: Site
+    outcomes: Outcomes, faulty_site: Installation
 ) -> None:
     outcome = outcomes["broken"]
     assert outcome.file("a.txt") == "a\nb\n"
@@ -134,7 +138,7 @@ async def test_broken_streams_are_asked_again_and_nothing_of_them_is_kept(
     assert {wait.data["code"] for wait in waits_of(outcome)} == {"TURN_CUT"}
 
 
-async def test_a_cancel_does_not_wait_for_the_provider(outcomes: Outcomes, faulty_site: Site) -> None:
+async def test_a_cancel_does_not_wait_for_the_provider(outcomes: Outcomes, faulty_site: Installation) -> None:
     run: Run = await faulty_site.start(f"Closed {CLOSED}")
     await faulty_site.until(run, EventType.run_waiting)
     waiting = (await faulty_site.read(run)).waiting

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from api.app import create_app
-from tests.support.installation import opened
-from tests.support.pull_requests import headers_of
-from tests.support.stack import Parts
-from tests.support.uvicorn_server import serving
+from tests.support.installation import open_installation
+from tests.support.pull_requests import make_key_headers
+from tests.support.stack import Servers
+from tests.support.uvicorn_server import run_app
 
 pytestmark = pytest.mark.soak
 CHECKS = (
@@ -31,16 +31,16 @@ STREAMS = "follow.*"
 """Operations that answer until somebody hangs up."""
 
 
-async def test_description_holds_whatever_is_sent(parts: Parts, tmp_path: Path) -> None:
+async def test_description_holds_whatever_is_sent(parts: Servers, tmp_path: Path) -> None:
     """No 5xx, no status or body that is not documented, no request accepted that breaks its schema."""
     (tmp_path / "schemathesis.toml").write_text(CONFIG)
     command = shutil.which("schemathesis", path=str(Path(sys.executable).parent))
     assert command is not None
-    async with opened(parts, "fuzzed", tmp_path / "site") as site:
+    async with open_installation(parts, "fuzzed", tmp_path / "site") as site:
         url = f"{site.settings.github_url}/{await site.repository()}"
-        headers = await headers_of(site, (await site.project(github_repo_url=url)).id)
+        headers = await make_key_headers(site, (await site.project(github_repo_url=url)).id)
         app = create_app(site.settings)
-        async with app.router.lifespan_context(app), serving(app) as url:
+        async with app.router.lifespan_context(app), run_app(app) as url:
             process = await asyncio.create_subprocess_exec(
                 command,
                 "run",

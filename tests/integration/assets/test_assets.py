@@ -17,33 +17,35 @@ from models.issues.issue_session import IssueSessionStatus
 from models.issues.issue_session_start import IssueSessionStart, create_issue_session
 from models.runs.run import RunStatus
 from models.runs.run_step import StepStatus
-from tests.support.installation import Site, eventually, opened
-from tests.support.outcomes import Outcome, outcome_of
-from tests.support.recorded_model import Recording, recording
-from tests.support.scenarios import bash, delayed, finish, scripted
-from tests.support.stack import Parts
+from tests.support.installation import Installation, open_installation, wait_until
+from tests.support.outcomes import RunOutcome, outcome_of
+from tests.support.recorded_model import ModelRecorder, recording
+from tests.support.scenarios import bash, finish, register_scenario, with_delay
+from tests.support.stack import Servers
 
 LOOK = "cd .claude && find . -type f -print0 | sort -z | xargs -0 tail -n +1; cat ../order.txt"
-EQUIPPED = scripted(
+EQUIPPED = register_scenario(
     "equipped",
     bash(LOOK),
-    delayed(bash("git status --porcelain -uall"), 2.0),
+    with_delay(bash("git status --porcelain -uall"), 2.0),
     finish("Did it."),
     role="designer",
     told=r'<command name="write-tests">',
 )
-SCAN = scripted("equipped-scan", bash(LOOK), finish("Nothing."), told=r'<command name="write-tests">')
-KILLED = scripted("killed-setup", bash("cat order.txt"), finish("Nothing."))
+SCAN = register_scenario(
+    "equipped-scan", bash(LOOK), finish("Nothing."), told=r'<command name="write-tests">'
+)
+KILLED = register_scenario("killed-setup", bash("cat order.txt"), finish("Nothing."))
 OTHER = PipelineStep(role=StepRole.checker, label="Check")
 PASSES = finish("Fine.", verdict="pass")
-scripted("equipped", PASSES, role="checker")
+register_scenario("equipped", PASSES, role="checker")
 
 
 @dataclass(frozen=True)
 class Shelf:
     """A project with one asset of each kind, and a command that only messages name."""
 
-    site: Site
+    site: Installation
     project: Project
     assets: dict[str, Asset]
 
@@ -66,7 +68,7 @@ class Shelf:
         await self.publish("install", content=f"echo install {word} >> order.txt")
 
 
-async def shelf_of(site: Site) -> Shelf:
+async def shelf_of(site: Installation) -> Shelf:
     kinds = {
         "Domain": AssetKind.context,
         "House style": AssetKind.skill,
@@ -93,19 +95,21 @@ async def shelf_of(site: Site) -> Shelf:
 
 @pytest.fixture(scope="module")
 async def recorded(
-    parts: Parts, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[tuple[Site, Recording]]:
+    parts: Servers, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[tuple[Installation, ModelRecorder]]:
     """A site whose model's requests are recorded."""
     model = parts.environment("recorded")["ANTHROPIC_BASE_URL"]
     async with (
         recording(model) as record,
-        opened(parts, "recorded", tmp_path_factory.mktemp("sites") / "recorded") as site,
+        open_installation(parts, "recorded", tmp_path_factory.mktemp("sites") / "recorded") as site,
     ):
         await site.start_worker(ANTHROPIC_BASE_URL=record.address)
         yield site, record
 
 
-async def test_a_run_works_with_what_was_active_at_its_start(recorded: tuple[Site, Recording]) -> None:
+async def test_a_run_works_with_what_was_active_at_its_start(
+    recorded: tuple[Installation, ModelRecorder],
+) -> None:
     site, record = recorded
     shelf = await shelf_of(site)
     await shelf.publish_all("first-words")
@@ -131,7 +135,7 @@ async def test_a_run_works_with_what_was_active_at_its_start(recorded: tuple[Sit
     )
 
 
-def _holds(record: Recording, outcome: Outcome, word: str) -> None:
+def _holds(record: ModelRecorder, outcome: RunOutcome, word: str) -> None:
     other = {"first-words": "second-words", "second-words": "first-words"}[word]
     assert outcome.run.status is RunStatus.completed
     assert {step.status for step in outcome.steps} == {StepStatus.completed}
@@ -190,21 +194,21 @@ async def a_scan(shelf: Shelf, word: str) -> IssueSession:
     return scan
 
 
-async def an_equipped_scan(site: Site) -> IssueSession:
+async def an_equipped_scan(site: Installation) -> IssueSession:
     """A scan at work that has assets of every kind."""
     shelf = await shelf_of(site)
     await shelf.publish_all("scan-words")
     return await a_scan(shelf, SCAN)
 
 
-async def ended(site: Site, scan: IssueSession) -> tuple[IssueSession, str, list[str]]:
+async def ended(site: Installation, scan: IssueSession) -> tuple[IssueSession, str, list[str]]:
     """The session once it is over, what its first call gave, and the scripts that its events tell of."""
 
     async def is_over() -> bool:
         [row] = await site.rows(IssueSession, col(IssueSession.id) == scan.id, col(IssueSession.id))
         return row.is_over
 
-    await eventually(is_over, f"{scan.id} is over")
+    await wait_until(is_over, f"{scan.id} is over")
     [row] = await site.rows(IssueSession, col(IssueSession.id) == scan.id, col(IssueSession.id))
     agents = await site.rows(AgentSession, col(AgentSession.job_id) == scan.id, col(AgentSession.id))
     calls = await site.rows(
@@ -215,7 +219,7 @@ async def ended(site: Site, scan: IssueSession) -> tuple[IssueSession, str, list
     return row, calls[0].result if calls else "", told
 
 
-async def test_a_scan_works_as_the_project_configures(recorded: tuple[Site, Recording]) -> None:
+async def test_a_scan_works_as_the_project_configures(recorded: tuple[Installation, ModelRecorder]) -> None:
     site, record = recorded
     row, read, scripts = await ended(site, await an_equipped_scan(site))
     assert (row.status, row.error_message, scripts) == (IssueSessionStatus.completed, None, ["install"])
@@ -226,7 +230,7 @@ async def test_a_scan_works_as_the_project_configures(recorded: tuple[Site, Reco
     assert '<command name="write-tests">\\nThe words of write-tests. scan-words' in str(request["messages"])
 
 
-async def test_a_setup_script_that_fails_ends_the_scan_with_its_words(site: Site) -> None:
+async def test_a_setup_script_that_fails_ends_the_scan_with_its_words(site: Installation) -> None:
     shelf = await shelf_of(site)
     await shelf.publish_all("words")
     await shelf.publish("install", content="echo no such package; exit 3")
@@ -237,8 +241,8 @@ async def test_a_setup_script_that_fails_ends_the_scan_with_its_words(site: Site
 
 @pytest.mark.soak
 @pytest.mark.parametrize("seam", ["within-a-tool-call", "called"])
-async def test_a_setup_script_runs_once_whoever_dies(parts: Parts, tmp_path: Path, seam: str) -> None:
-    async with opened(parts, f"setup-{seam}", tmp_path / "site") as site:
+async def test_a_setup_script_runs_once_whoever_dies(parts: Servers, tmp_path: Path, seam: str) -> None:
+    async with open_installation(parts, f"setup-{seam}", tmp_path / "site") as site:
         shelf = await shelf_of(site)
         await shelf.publish_all("words")
         await shelf.publish("install", content="sleep 2; echo once >> order.txt")

@@ -21,21 +21,21 @@ from models.notifications.notification import NotificationType
 from models.projects.project import Role
 from models.runs.run import RunStatus
 from tests.integration.issues import test_issue_sessions as scans
-from tests.support.github import Api, serving_api
-from tests.support.inconsistencies import find, repair
-from tests.support.installation import WORK, Site, eventually, opened
-from tests.support.outcomes import Outcome, outcome_of
-from tests.support.pull_requests import headers_of
-from tests.support.scenarios import Turn, bash, delayed, finish, scripted
-from tests.support.stack import Parts
-from tests.support.waiting import PATIENCE
+from tests.support.github import ApiServer, serving_api
+from tests.support.inconsistencies import find_finding, repair_once
+from tests.support.installation import ONE_DESIGNER_STEP, Installation, open_installation, wait_until
+from tests.support.outcomes import RunOutcome, outcome_of
+from tests.support.pull_requests import make_key_headers
+from tests.support.scenarios import Turn, bash, finish, register_scenario, with_delay
+from tests.support.stack import Servers
+from tests.support.waiting import TEST_TIMEOUT_SECONDS
 
 RUNS = 20
 SEAMS = ["turn", "within-a-turn", "answered"]
 
 
 class Killed(NamedTuple):
-    outcome: Outcome
+    outcome: RunOutcome
     held: list[Reservation]
     """What was set aside when the worker died."""
 
@@ -50,18 +50,18 @@ def talkative(turn: Turn) -> Turn:
     return {**turn, "text": WORDS}
 
 
-SLOW = scripted("slow-spending", delayed(bash("echo one >> spent.txt"), 4), finish("Spent it."))
-SPENDING = scripted(
+SLOW = register_scenario("slow-spending", with_delay(bash("echo one >> spent.txt"), 4), finish("Spent it."))
+SPENDING = register_scenario(
     "spending",
     talkative(bash("echo one >> spent.txt")),
     talkative(bash("echo two >> spent.txt")),
     talkative(bash("echo three >> spent.txt")),
     finish("Spent it."),
 )
-SCANNING = scripted("spending-scan", talkative(bash("cat greet.py")), finish("Read greet.py."))
+SCANNING = register_scenario("spending-scan", talkative(bash("cat greet.py")), finish("Read greet.py."))
 
 
-async def managed(site: Site) -> Project:
+async def managed(site: Installation) -> Project:
     """A project whose member may change its budget."""
     project = await site.project()
     async with site.database.transaction() as session:
@@ -70,7 +70,9 @@ async def managed(site: Site) -> Project:
     return project
 
 
-async def cap(site: Site, holder_id: str, project_id: str, cap_usd: str, spent_usd: str = "0") -> None:
+async def cap(
+    site: Installation, holder_id: str, project_id: str, cap_usd: str, spent_usd: str = "0"
+) -> None:
     """A budget as it is after some spending."""
     month = now().date().replace(day=1) if holder_id == project_id else None
     await site.add(
@@ -84,42 +86,42 @@ async def cap(site: Site, holder_id: str, project_id: str, cap_usd: str, spent_u
     )
 
 
-async def budget_of(site: Site, holder_id: str) -> Budget:
+async def budget_of(site: Installation, holder_id: str) -> Budget:
     [budget] = await site.rows(Budget, col(Budget.id) == holder_id, col(Budget.id))
     return budget
 
 
-async def reservations(site: Site, run: Run) -> list[Reservation]:
+async def reservations(site: Installation, run: Run) -> list[Reservation]:
     return await site.rows(Reservation, col(Reservation.job_id) == run.id, col(Reservation.session_id))
 
 
-async def out_of_money(site: Site, *runs: Run, patience: float = PATIENCE) -> None:
+async def out_of_money(site: Installation, *runs: Run, patience: float = TEST_TIMEOUT_SECONDS) -> None:
     """Wait until all of them are paused because a budget is reached."""
 
     async def are_paused() -> bool:
         states = [await site.read(run) for run in runs]
         return all(run.status is RunStatus.paused and _code(run) == "BUDGET_REACHED" for run in states)
 
-    await eventually(are_paused, f"{len(runs)} runs wait for money", patience)
+    await wait_until(are_paused, f"{len(runs)} runs wait for money", patience)
 
 
 def _code(run: Run) -> object:
     return (run.waiting or {}).get("code")
 
 
-async def put(api: Api, headers: dict[str, str], path: str, cap_usd: float | None) -> dict[str, Any]:
+async def put(api: ApiServer, headers: dict[str, str], path: str, cap_usd: float | None) -> dict[str, Any]:
     answer = await api.http.put(f"/api/v1{path}", json={"maxCostUsd": cap_usd}, headers=headers)
     assert answer.status_code == 200, answer.text
     found: dict[str, Any] = answer.json()["data"]
     return found
 
 
-async def ask(api: Api, headers: dict[str, str], method: str, path: str) -> httpx.Response:
+async def ask(api: ApiServer, headers: dict[str, str], method: str, path: str) -> httpx.Response:
     return await api.http.request(method, f"/api/v1{path}", headers=headers)
 
 
 @pytest.mark.soak
-async def test_twenty_runs_share_ten_dollars_of_which_ten_cents_are_left(site: Site) -> None:
+async def test_twenty_runs_share_ten_dollars_of_which_ten_cents_are_left(site: Installation) -> None:
     project = await managed(site)
     await cap(site, project.id, project.id, "10", "9.90")
     highest = Decimal(0)
@@ -139,7 +141,7 @@ async def test_twenty_runs_share_ten_dollars_of_which_ten_cents_are_left(site: S
     slug = await site.repository()
     runs = [await site.start(f"Spend {SPENDING}", project=project, repository=slug) for _ in range(RUNS)]
     async with serving_api(site) as api:
-        headers = await headers_of(site, project.id)
+        headers = await make_key_headers(site, project.id)
         await out_of_money(site, *runs)
         watching.cancel()
         budget = await budget_of(site, project.id)
@@ -185,12 +187,14 @@ async def test_twenty_runs_share_ten_dollars_of_which_ten_cents_are_left(site: S
 
 
 @pytest.fixture(scope="module")
-async def kills(parts: Parts, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Kills]:
+async def kills(parts: Servers, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Kills]:
     """One site, one run and one kill for each seam, all at the same time."""
     directory = tmp_path_factory.mktemp("budget-kills")
     async with AsyncExitStack() as stack:
         sites = {
-            seam: await stack.enter_async_context(opened(parts, f"budget-{seam}", directory / seam))
+            seam: await stack.enter_async_context(
+                open_installation(parts, f"budget-{seam}", directory / seam)
+            )
             for seam in SEAMS
         }
         plays = {seam: asyncio.create_task(_killed(site, seam)) for seam, site in sites.items()}
@@ -198,7 +202,7 @@ async def kills(parts: Parts, tmp_path_factory: pytest.TempPathFactory) -> Async
         await asyncio.wait(plays.values())
 
 
-async def _killed(site: Site, seam: str) -> Killed:
+async def _killed(site: Installation, seam: str) -> Killed:
     """A run whose cap pays for one whole call and not for two: what was lost would be missed."""
     run = await site.accept(f"Spend {SLOW if seam == 'within-a-turn' else SPENDING}")
     await cap(site, run.id, run.project_id, "0.75")
@@ -225,24 +229,26 @@ async def test_a_worker_killed_with_a_reservation_in_hand_loses_none_of_it(kills
 
 
 async def test_what_an_ended_run_has_set_aside_is_given_back(
-    parts: Parts, tmp_path_factory: pytest.TempPathFactory
+    parts: Servers, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    async with opened(parts, "abandoned", tmp_path_factory.mktemp("sites") / "abandoned") as site:
+    async with open_installation(parts, "abandoned", tmp_path_factory.mktemp("sites") / "abandoned") as site:
         run = await site.accept(f"Spend {SPENDING}")
         site.set_trap("turn")
         await site.send(run)
         worker = await site.start_worker()
         assert await worker.ended(60)
         [held] = await reservations(site, run)
-        assert await find(site, Inconsistency.abandoned_reservation, held.session_id) is None, "it may go on"
+        assert await find_finding(site, Inconsistency.abandoned_reservation, held.session_id) is None, (
+            "it may go on"
+        )
         await site.handle(run).cancel()
         await site.start_worker()
         assert (await site.ended(run)).status is RunStatus.cancelled
-        assert await repair(site, Inconsistency.abandoned_reservation, held.session_id) == "given back"
+        assert await repair_once(site, Inconsistency.abandoned_reservation, held.session_id) == "given back"
         assert await reservations(site, run) == []
 
 
-async def test_a_run_at_its_own_cap_obeys_its_operators(site: Site) -> None:
+async def test_a_run_at_its_own_cap_obeys_its_operators(site: Installation) -> None:
     """Paused besides, it stays so when money comes; stopped, it keeps its work; cancelled, it ends."""
     project = await site.project()
     config = BlueprintConfig(max_cost_usd=Decimal("0.1"))
@@ -250,7 +256,7 @@ async def test_a_run_at_its_own_cap_obeys_its_operators(site: Site) -> None:
         await site.start(f"Spend {SPENDING}", project=project, config=config) for _ in range(4)
     ]
     async with serving_api(site) as api:
-        headers = await headers_of(site, project.id)
+        headers = await make_key_headers(site, project.id)
         await out_of_money(site, held, stopped, cancelled, lowered)
         for run in (held, stopped, cancelled, lowered):
             row = await site.read(run)
@@ -270,7 +276,7 @@ async def test_a_run_at_its_own_cap_obeys_its_operators(site: Site) -> None:
             caps = [event.data["capUsd"] for event in await site.rows(Event, of_run, col(Event.seq))]
             return caps == [0.1, 0.11]
 
-        await eventually(is_announced_again, "the new cap is announced, as it is not enough")
+        await wait_until(is_announced_again, "the new cap is announced, as it is not enough")
         assert (await site.read(lowered)).status is RunStatus.paused
         await put(api, headers, f"/runs/{lowered.id}/budget", None)
         assert (await outcome_of(site, lowered)).run.status is RunStatus.completed
@@ -285,7 +291,7 @@ async def test_a_run_at_its_own_cap_obeys_its_operators(site: Site) -> None:
         assert late.status_code == 409
 
 
-async def test_a_scan_waits_for_its_project_too(site: Site) -> None:
+async def test_a_scan_waits_for_its_project_too(site: Installation) -> None:
     project = await managed(site)
     await cap(site, project.id, project.id, "1", "0.98")
     scan = await scans.start(site, await scans.a_scan(site, SCANNING, project))
@@ -294,14 +300,14 @@ async def test_a_scan_waits_for_its_project_too(site: Site) -> None:
         waiting = (await scans.read(site, scan)).waiting
         return waiting is not None and waiting["code"] == "BUDGET_REACHED"
 
-    await eventually(waits, "the scan waits for money")
+    await wait_until(waits, "the scan waits for money")
     assert (await scans.read(site, scan)).status is IssueSessionStatus.active
     async with serving_api(site) as api:
-        await put(api, await headers_of(site, project.id), "/project/budget", 50)
+        await put(api, await make_key_headers(site, project.id), "/project/budget", 50)
         assert (await scans.ended(site, scan)).status is IssueSessionStatus.completed
 
 
-async def test_a_price_that_is_missing_is_waited_for(site: Site) -> None:
+async def test_a_price_that_is_missing_is_waited_for(site: Installation) -> None:
     """A cap that is set while a run works with a model without a price holds it up until there is one."""
     project = await managed(site)
     async with site.database.transaction() as session:
@@ -309,7 +315,7 @@ async def test_a_price_that_is_missing_is_waited_for(site: Site) -> None:
             text(f"UPDATE cost_rate SET model_prefix = '{GONE}' WHERE model_prefix = '{HAIKU}'")
         )
     try:
-        steps = [step.model_copy(update={"model": "claude-haiku-5-5"}) for step in WORK]
+        steps = [step.model_copy(update={"model": "claude-haiku-5-5"}) for step in ONE_DESIGNER_STEP]
         run = await site.accept(f"Spend {SPENDING}", steps, project=project)
         await cap(site, project.id, project.id, "5")
         await site.send(run)
@@ -318,9 +324,9 @@ async def test_a_price_that_is_missing_is_waited_for(site: Site) -> None:
             row = await site.read(run)
             return row.status is RunStatus.paused and _code(row) == "MODEL_WITHOUT_PRICE"
 
-        await eventually(waits, "the run waits for a price")
+        await wait_until(waits, "the run waits for a price")
         async with serving_api(site) as api:
-            headers = await headers_of(site, project.id)
+            headers = await make_key_headers(site, project.id)
             why = (await ask(api, headers, "GET", f"/runs/{run.id}/why")).json()["data"]
             assert why["code"] == "MODEL_WITHOUT_PRICE"
             assert "claude-haiku-5-5" in why["message"]

@@ -14,10 +14,10 @@ from models.chains.chain import ChainStatus
 from models.jobs.job_registry import RUN_WORKFLOW
 from models.runs.run import RunStatus
 from tests.integration.chains.test_sprint_chains import a_chain
-from tests.support.chains import reaches, runs_of, start
-from tests.support.history_limits import MOST_EVENTS
-from tests.support.installation import opened
-from tests.support.stack import Parts
+from tests.support.chains import chain_runs, start, wait_for_status
+from tests.support.history_limits import MAX_HISTORY_EVENTS
+from tests.support.installation import open_installation
+from tests.support.stack import Servers
 from worker.activities import activities_of, build_activities
 from workflows.activity_calls import run_local
 from workflows.chains.sprint_chain import SprintChainWorkflow
@@ -47,8 +47,10 @@ class Brief:
         await run_local(Ended.end_run, input.run_id)
 
 
-async def test_a_chain_of_500_sprints_stays_within_what_an_engine_likes(parts: Parts, tmp_path: Path) -> None:
-    async with opened(parts, "long-chain", tmp_path / "site") as site:
+async def test_a_chain_of_500_sprints_stays_within_what_an_engine_likes(
+    parts: Servers, tmp_path: Path
+) -> None:
+    async with open_installation(parts, "long-chain", tmp_path / "site") as site:
         activities = [
             *build_activities(site.client, site.settings, site.database),
             *activities_of(Ended(site.database)),
@@ -61,12 +63,12 @@ async def test_a_chain_of_500_sprints_stays_within_what_an_engine_likes(parts: P
             workflow_runner=UnsandboxedWorkflowRunner(),
         ):
             chain = await start(site, await a_chain(site, SPRINTS))
-            row = await reaches(site, chain, ChainStatus.completed, ChainStatus.failed, patience=480)
-        runs = await runs_of(site, chain)
+            row = await wait_for_status(site, chain, ChainStatus.completed, ChainStatus.failed, patience=480)
+        runs = await chain_runs(site, chain)
         executions = [each async for each in site.client.list_workflows(f"WorkflowId = '{chain.id}'")]
     assert row.status is ChainStatus.completed
     assert row.sprint_run_ids == [run.id for run in runs]
     assert row.sprint_pr_urls == [run.pr_url for run in runs]
     assert len(runs) == SPRINTS
     assert len(executions) > 1
-    assert all(each.history_length < MOST_EVENTS for each in executions)
+    assert all(each.history_length < MAX_HISTORY_EVENTS for each in executions)

@@ -13,12 +13,12 @@ from models.issues.issue import IssueStatus
 from models.notifications.notification import NotificationType
 from models.runs.run import PrStatus, RunStatus
 from tests.integration.chains.test_work_chains import WORKED, a_chain, events_of, issues_of, told
-from tests.support.chains import runs_of
-from tests.support.installation import Site
+from tests.support.chains import chain_runs
+from tests.support.installation import Installation
 
 
 @pytest.mark.parametrize("status", [RunStatus.completed, RunStatus.failed])
-async def test_ends_are_told_once(site: Site, status: RunStatus) -> None:
+async def test_ends_are_told_once(site: Installation, status: RunStatus) -> None:
     chain = await a_chain(site, WORKED, WORKED, status=ChainStatus.running)
     activities = WorkChainActivities(site.database, site.settings)
     place = ChainIssue(chain_id=chain.id, index=0)
@@ -45,7 +45,7 @@ async def test_ends_are_told_once(site: Site, status: RunStatus) -> None:
     assert await told(site, chain) == [NotificationType.workflow_completed]
 
 
-async def test_a_run_that_no_engine_has_ends_with_its_chain(site: Site) -> None:
+async def test_a_run_that_no_engine_has_ends_with_its_chain(site: Installation) -> None:
     """As when the chain is cancelled after the run was made; the sweep leaves such a run to its chain."""
     chain = await a_chain(site, WORKED, status=ChainStatus.running)
     activities = WorkChainActivities(site.database, site.settings)
@@ -56,27 +56,27 @@ async def test_a_run_that_no_engine_has_ends_with_its_chain(site: Site) -> None:
         row.created_at = chain.created_at.replace(year=2020)
     order = SweepOrder(installation=site.installation)
     await StartSweepActivities(site.database, site.client).start_unstarted_rows(order)
-    [run] = await runs_of(site, chain)
+    [run] = await chain_runs(site, chain)
     assert run.status is RunStatus.pending
     await activities.close_work_chain(CloseChain(chain_id=chain.id, status=ChainStatus.cancelled))
-    [run] = await runs_of(site, chain)
+    [run] = await chain_runs(site, chain)
     assert run.status is RunStatus.cancelled
     [issue] = await issues_of(site, chain)
     assert issue.status is IssueStatus.failed
     assert await events_of(site, run.id) == ["run.created", "run.cancelled"]
 
 
-async def test_a_chain_that_has_ended_begins_no_issue(site: Site) -> None:
+async def test_a_chain_that_has_ended_begins_no_issue(site: Installation) -> None:
     """As asked by a worker that everybody thought dead."""
     chain = await a_chain(site, WORKED, status=ChainStatus.cancelled)
     with pytest.raises(Conflict):
         await WorkChainActivities(site.database, site.settings).begin_issue(
             ChainIssue(chain_id=chain.id, index=0)
         )
-    assert await runs_of(site, chain) == []
+    assert await chain_runs(site, chain) == []
 
 
-async def test_what_was_merged_is_no_base_any_more(site: Site) -> None:
+async def test_what_was_merged_is_no_base_any_more(site: Installation) -> None:
     """Its branch may be gone, and what it did is in the branch below."""
     chain = await a_chain(site, WORKED, WORKED, WORKED, status=ChainStatus.running, branch_name="next")
     activities = WorkChainActivities(site.database, site.settings)
@@ -91,5 +91,5 @@ async def test_what_was_merged_is_no_base_any_more(site: Site) -> None:
             run.pr_status, run.pr_url = pr_status, f"https://github.com/org/repo/pull/{index}"
         await activities.end_issue(IssueEnd(run_id=run.id, **place.model_dump()))
         bases.append(run.base_branch)
-    first = (await runs_of(site, chain))[0]
+    first = (await chain_runs(site, chain))[0]
     assert bases == ["next", first.branch_name, first.branch_name]

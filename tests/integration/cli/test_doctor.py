@@ -28,7 +28,7 @@ from models.jobs.job import WORKFLOW_LOST
 from models.reconcile.installation import get_installation
 from models.runs.run import PrStatus
 from models.trash.job_removal import remove_job
-from tests.support.detached_stack import ENVIRONMENT, DetachedStack, Json, running
+from tests.support.detached_stack import ENVIRONMENT, DetachedStack, Json, run_stack
 
 pytestmark = [pytest.mark.stack, pytest.mark.soak]
 
@@ -45,7 +45,7 @@ class Damaged:
 @pytest.fixture(scope="module")
 def stack_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DetachedStack]:
     """Everything on it is looked at and repaired: no place for other tests."""
-    with running(tmp_path_factory.mktemp("damaged") / "data") as stack:
+    with run_stack(tmp_path_factory.mktemp("damaged") / "data") as stack:
         yield stack
 
 

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from local.stack.plan import PARTS
-from tests.support.detached_stack import DetachedStack, Json, running
+from tests.support.detached_stack import DetachedStack, Json, run_stack
 
 pytestmark = [pytest.mark.stack, pytest.mark.soak]
 
@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.stack, pytest.mark.soak]
 @pytest.fixture(scope="module")
 def second(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DetachedStack]:
     """A stack beside the shared one, for tests that do it harm."""
-    with running(tmp_path_factory.mktemp("second") / "data") as stack:
+    with run_stack(tmp_path_factory.mktemp("second") / "data") as stack:
         yield stack
 
 

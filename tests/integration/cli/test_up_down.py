@@ -17,7 +17,7 @@ import psutil
 import pytest
 
 from tests.support.detached_stack import DetachedStack
-from tests.support.waiting import PATIENCE
+from tests.support.waiting import TEST_TIMEOUT_SECONDS
 
 KEYS = [
     *(
@@ -44,7 +44,7 @@ def command(*words: str) -> list[str]:
     return [sys.executable, "-m", "cli.main", *words]
 
 
-def codecourier(*words: str, status: int = 0, limit: float = PATIENCE) -> str:
+def codecourier(*words: str, status: int = 0, limit: float = TEST_TIMEOUT_SECONDS) -> str:
     """What a command printed; it must leave with that status, and within so many seconds."""
     ran = subprocess.run(
         command(*words), env=ENVIRONMENT, capture_output=True, text=True, timeout=limit, check=False
@@ -172,7 +172,7 @@ def test_in_the_foreground_it_restarts_what_dies_and_ends_with_ctrl_c(data: Path
         )
         assert "Nobody watches" not in said
         up.send_signal(signal.SIGINT)
-        assert up.wait(PATIENCE) == 0, said_by(data)
+        assert up.wait(TEST_TIMEOUT_SECONDS) == 0, said_by(data)
     eventually(lambda: left_of(data) == [])
 
 
@@ -205,7 +205,7 @@ def test_after_a_killed_command_another_goes_on_and_down_stops_it(data: Path) ->
         eventually(lambda: pids(data)["sandboxes"] != before["sandboxes"])
         assert {**pids(data), "sandboxes": 0} == {**before, "sandboxes": 0}
         codecourier("down", "--data", str(data))
-        assert up.wait(PATIENCE) == 0
+        assert up.wait(TEST_TIMEOUT_SECONDS) == 0
     eventually(lambda: left_of(data) == [])
 
 

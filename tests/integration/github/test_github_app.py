@@ -9,21 +9,21 @@ from local.forge.seed import seed
 from models.event import EventType
 from models.runs.run import PrStatus, RunStatus
 from tests.support.github_app import APP_ID, forge_with_app, key_pair
-from tests.support.installation import FILES, opened
-from tests.support.scenarios import bash, finish, scripted
-from tests.support.stack import Parts
+from tests.support.installation import FILES, open_installation
+from tests.support.scenarios import bash, finish, register_scenario
+from tests.support.stack import Servers
 
-WORKING = scripted("as-an-app", bash("echo work > work.txt"), finish("Wrote work.txt."))
+WORKING = register_scenario("as-an-app", bash("echo work > work.txt"), finish("Wrote work.txt."))
 
 
 async def test_a_run_is_cloned_pushed_and_proposed_by_the_app(
-    parts: Parts, tmp_path_factory: pytest.TempPathFactory
+    parts: Servers, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     directory, name = tmp_path_factory.mktemp("app"), f"repo-{uuid4().hex[:12]}"
     with forge_with_app(directory / "forge", "acme") as forge:
         slug = f"acme/{name}"
         await seed(forge.data, "acme", name, FILES)
-        async with opened(parts, "github-app", directory / "site") as site:
+        async with open_installation(parts, "github-app", directory / "site") as site:
             await site.start_worker(
                 GITHUB_URL=forge.url,
                 GITHUB_API_URL=f"{forge.url}/api/v3",

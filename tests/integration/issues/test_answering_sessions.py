@@ -30,37 +30,39 @@ from models.notifications.notification import NotificationType
 from models.runs.run import RunStatus
 from tests.integration.issues.test_issue_sessions import a_scan, report
 from tests.integration.issues.test_issue_sessions import start as start_scan
-from tests.support.installation import Site, eventually, opened
-from tests.support.scenarios import bash, calls, delayed, finish, scripted
-from tests.support.stack import Parts
-from tests.support.waiting import PATIENCE
+from tests.support.installation import Installation, open_installation, wait_until
+from tests.support.scenarios import bash, finish, register_scenario, tool_calls, with_delay
+from tests.support.stack import Servers
+from tests.support.waiting import TEST_TIMEOUT_SECONDS
 
-ANSWER = scripted(
+ANSWER = register_scenario(
     "final-answer",
     finish("Wrote them down.", answers=[{"number": 1, "answer": "Store it in a cookie."}]),
 )
 FIRST = {"question": f"Should it persist? {ANSWER}", "assumption": "Yes, in localStorage."}
 SECOND = {"question": "For guests, too?", "assumption": "Yes."}
-ASK = scripted(
+ASK = register_scenario(
     "ask-questions",
     finish("Asked.", questions=[{"question": "No assumption"}]),
     finish("Asked.", questions=[FIRST, SECOND]),
     told="</scan>",
 )
-scripted("ask-questions", calls(report(f"Dark mode is forgotten {ANSWER}")), finish("Scanned."))
-QUIET = scripted("nothing-to-ask", finish("All is clear.", questions=[]), told="</scan>")
-scripted("nothing-to-ask", finish("Scanned."))
-WORK = scripted("answered-work", bash("echo a > a.txt"), delayed(bash("sleep 1"), 30), finish("Worked."))
+register_scenario("ask-questions", tool_calls(report(f"Dark mode is forgotten {ANSWER}")), finish("Scanned."))
+QUIET = register_scenario("nothing-to-ask", finish("All is clear.", questions=[]), told="</scan>")
+register_scenario("nothing-to-ask", finish("Scanned."))
+WORK = register_scenario(
+    "answered-work", bash("echo a > a.txt"), with_delay(bash("sleep 1"), 30), finish("Worked.")
+)
 
 
-async def a_session(site: Site, word: str = ASK, project: Project | None = None) -> AnsweringSession:
+async def a_session(site: Installation, word: str = ASK, project: Project | None = None) -> AnsweringSession:
     """An answering session of a scan, both of them started."""
     project = project or await site.project()
     scan = await start_scan(site, await a_scan(site, word, project))
     return await answering(site, scan)
 
 
-async def answering(site: Site, scan: IssueSession) -> AnsweringSession:
+async def answering(site: Installation, scan: IssueSession) -> AnsweringSession:
     async with site.database.transaction() as session:
         project = await session.get_one(Project, scan.project_id)
         model = site.settings.default_model
@@ -69,33 +71,36 @@ async def answering(site: Site, scan: IssueSession) -> AnsweringSession:
     return row
 
 
-async def read(site: Site, row: AnsweringSession) -> AnsweringSession:
+async def read(site: Installation, row: AnsweringSession) -> AnsweringSession:
     [found] = await site.rows(AnsweringSession, col(AnsweringSession.id) == row.id, col(AnsweringSession.id))
     return found
 
 
 async def reaches(
-    site: Site, row: AnsweringSession, *wanted: AnsweringStatus, patience: float = PATIENCE
+    site: Installation,
+    row: AnsweringSession,
+    *wanted: AnsweringStatus,
+    patience: float = TEST_TIMEOUT_SECONDS,
 ) -> AnsweringSession:
     async def is_there() -> bool:
         return (await read(site, row)).status in wanted
 
-    await eventually(is_there, f"{row.id} is {wanted}", patience)
+    await wait_until(is_there, f"{row.id} is {wanted}", patience)
     return await read(site, row)
 
 
-async def questions_of(site: Site, row: AnsweringSession) -> list[SessionQuestion]:
+async def questions_of(site: Installation, row: AnsweringSession) -> list[SessionQuestion]:
     of_session = col(SessionQuestion.answering_session_id) == row.id
     return await site.rows(SessionQuestion, of_session, col(SessionQuestion.number))
 
 
-async def review(site: Site, question: SessionQuestion, status: str, correction: str = "") -> None:
+async def review(site: Installation, question: SessionQuestion, status: str, correction: str = "") -> None:
     """As the API passes it on; WorkflowUpdateFailedError when the workflow refuses."""
     handle = site.client.get_workflow_handle(question.answering_session_id)
     await handle.execute_update("review", args=[question.id, status, correction, "user_1"])
 
 
-async def holds(site: Site, row: AnsweringSession) -> None:
+async def holds(site: Installation, row: AnsweringSession) -> None:
     """What holds for every one that completed after two reviews."""
     found = await read(site, row)
     assert (found.status, found.error_code) == (AnsweringStatus.completed, None)
@@ -117,13 +122,13 @@ async def holds(site: Site, row: AnsweringSession) -> None:
     assert [str(issue.answers).count("Store it in a cookie.") for issue in issues] == [1]
 
 
-async def reviewed(site: Site, row: AnsweringSession) -> None:
+async def reviewed(site: Installation, row: AnsweringSession) -> None:
     first, second = await questions_of(site, row)
     await review(site, first, "declined", "No, in a cookie.")
     await review(site, second, "approved")
 
 
-async def test_it_asks_waits_and_answers(site: Site) -> None:
+async def test_it_asks_waits_and_answers(site: Installation) -> None:
     row = await a_session(site)
     asked = await reaches(site, row, AnsweringStatus.active)
     assert (asked.question_count, asked.reviewed_count) == (2, 0)
@@ -139,7 +144,7 @@ async def test_it_asks_waits_and_answers(site: Site) -> None:
     await holds(site, row)
 
 
-async def test_the_runs_of_its_issues_are_told(site: Site) -> None:
+async def test_the_runs_of_its_issues_are_told(site: Installation) -> None:
     project = await site.project()
     row = await a_session(site, project=project)
     await reaches(site, row, AnsweringStatus.active)
@@ -160,7 +165,7 @@ async def test_the_runs_of_its_issues_are_told(site: Site) -> None:
     assert not await again.tell_run(AnswerRecipient(answering_session_id=row.id, run_id=run.id)), "it is over"
 
 
-async def test_told_to_go_on_the_assumptions_hold(site: Site) -> None:
+async def test_told_to_go_on_the_assumptions_hold(site: Installation) -> None:
     row = await a_session(site)
     await reaches(site, row, AnsweringStatus.active)
     await site.client.get_workflow_handle(row.id).execute_update("accept")
@@ -172,13 +177,13 @@ async def test_told_to_go_on_the_assumptions_hold(site: Site) -> None:
         await review(site, second, "approved")
 
 
-async def test_without_questions_nobody_is_waited_for(site: Site) -> None:
+async def test_without_questions_nobody_is_waited_for(site: Installation) -> None:
     row = await a_session(site, QUIET)
     done = await reaches(site, row, AnsweringStatus.completed, AnsweringStatus.failed)
     assert (done.status, done.question_count) == (AnsweringStatus.completed, 0)
 
 
-async def test_without_its_issue_session_it_fails_with_a_reason(site: Site) -> None:
+async def test_without_its_issue_session_it_fails_with_a_reason(site: Installation) -> None:
     scan = await a_scan(site, ASK)
     async with site.database.transaction() as session:
         (await session.get_one(IssueSession, scan.id)).trash()
@@ -187,14 +192,14 @@ async def test_without_its_issue_session_it_fails_with_a_reason(site: Site) -> N
     assert failed.error_code == "ISSUE_SESSION_GONE"
 
 
-async def kill_while_asking(site: Site, row: AnsweringSession) -> None:
+async def kill_while_asking(site: Installation, row: AnsweringSession) -> None:
     await site.workers[-1].stop(patience=0.0)
     await site.start_worker()
     await reaches(site, row, AnsweringStatus.active)
     await reviewed(site, row)
 
 
-async def kill_while_waiting(site: Site, row: AnsweringSession) -> None:
+async def kill_while_waiting(site: Installation, row: AnsweringSession) -> None:
     await reaches(site, row, AnsweringStatus.active)
     first, second = await questions_of(site, row)
     await review(site, first, "declined", "No, in a cookie.")
@@ -205,7 +210,7 @@ async def kill_while_waiting(site: Site, row: AnsweringSession) -> None:
     await late
 
 
-async def kill_while_answering(site: Site, row: AnsweringSession) -> None:
+async def kill_while_answering(site: Installation, row: AnsweringSession) -> None:
     await reaches(site, row, AnsweringStatus.active)
     await reviewed(site, row)
     await reaches(site, row, AnsweringStatus.reviewed)
@@ -216,10 +221,10 @@ async def kill_while_answering(site: Site, row: AnsweringSession) -> None:
 @pytest.mark.soak
 @pytest.mark.parametrize("when", [kill_while_asking, kill_while_waiting, kill_while_answering])
 async def test_it_survives_the_kill_of_its_worker(
-    parts: Parts, tmp_path: Path, when: Callable[[Site, AnsweringSession], Awaitable[None]]
+    parts: Servers, tmp_path: Path, when: Callable[[Installation, AnsweringSession], Awaitable[None]]
 ) -> None:
     name = when.__name__.replace("_", "-")
-    async with opened(parts, f"answering-{name}", tmp_path / "site") as site:
+    async with open_installation(parts, f"answering-{name}", tmp_path / "site") as site:
         await site.start_worker()
         row = await a_session(site)
         await when(site, row)

@@ -12,10 +12,10 @@ from models.issues.issue import IssueStatus
 from models.issues.issue_session import IssueSessionStatus
 from models.issues.issue_session_start import IssueSessionStart, create_issue_session
 from models.sandboxes.sandbox import SandboxStatus
-from tests.support.installation import Site, eventually, opened
-from tests.support.scenarios import bash, calls, delayed, finish, scripted
-from tests.support.stack import Parts
-from tests.support.waiting import PATIENCE
+from tests.support.installation import Installation, open_installation, wait_until
+from tests.support.scenarios import bash, finish, register_scenario, tool_calls, with_delay
+from tests.support.stack import Servers
+from tests.support.waiting import TEST_TIMEOUT_SECONDS
 
 
 def report(title: str, priority: str = "high") -> tuple[str, dict[str, object]]:
@@ -27,24 +27,26 @@ def report(title: str, priority: str = "high") -> tuple[str, dict[str, object]]:
     }
 
 
-SCAN = scripted(
+SCAN = register_scenario(
     "scan",
-    calls(report("Nobody is greeted by name")),
-    calls(report("The greeting has no test"), report("nobody is GREETED, by name!")),
-    delayed(bash("cat greet.py"), 1.0),
+    tool_calls(report("Nobody is greeted by name")),
+    tool_calls(report("The greeting has no test"), report("nobody is GREETED, by name!")),
+    with_delay(bash("cat greet.py"), 1.0),
     finish("Read greet.py.", questions=["Who runs it?"], assumptions=["It is run by people."]),
 )
-CLEAN = scripted("clean-scan", bash("cat greet.py"), finish("Read greet.py."))
-BROKEN = scripted(
+CLEAN = register_scenario("clean-scan", bash("cat greet.py"), finish("Read greet.py."))
+BROKEN = register_scenario(
     "broken-scan",
-    calls(("report_issue", {"title": "x"})),
-    calls(("report_issue", {"title": "x", "description": "x", "priority": "urgent"})),
+    tool_calls(("report_issue", {"title": "x"})),
+    tool_calls(("report_issue", {"title": "x", "description": "x", "priority": "urgent"})),
     finish("Gave up."),
 )
-ENDLESS = scripted("endless-scan", calls(report("Found before the cancel")), bash("sleep 60"), finish())
+ENDLESS = register_scenario(
+    "endless-scan", tool_calls(report("Found before the cancel")), bash("sleep 60"), finish()
+)
 
 
-async def a_scan(site: Site, word: str, project: Project | None = None) -> IssueSession:
+async def a_scan(site: Installation, word: str, project: Project | None = None) -> IssueSession:
     """A pending issue session, as the API leaves it when it is killed before the start."""
     project = project or await site.project()
     slug = await site.repository()
@@ -59,27 +61,29 @@ async def a_scan(site: Site, word: str, project: Project | None = None) -> Issue
         )
 
 
-async def start(site: Site, scan: IssueSession) -> IssueSession:
+async def start(site: Installation, scan: IssueSession) -> IssueSession:
     await start_row(site.client, scan)
     return scan
 
 
-async def read(site: Site, scan: IssueSession) -> IssueSession:
+async def read(site: Installation, scan: IssueSession) -> IssueSession:
     [row] = await site.rows(IssueSession, col(IssueSession.id) == scan.id, col(IssueSession.id))
     return row
 
 
-async def issues_of(site: Site, scan: IssueSession) -> list[Issue]:
+async def issues_of(site: Installation, scan: IssueSession) -> list[Issue]:
     return await site.rows(Issue, col(Issue.session_id) == scan.id, col(Issue.id))
 
 
-async def ended(site: Site, scan: IssueSession, patience: float = PATIENCE) -> IssueSession:
+async def ended(
+    site: Installation, scan: IssueSession, patience: float = TEST_TIMEOUT_SECONDS
+) -> IssueSession:
     """The session once it is over; asserts what holds for every one."""
 
     async def is_over() -> bool:
         return (await read(site, scan)).is_over
 
-    await eventually(is_over, f"{scan.id} is over", patience)
+    await wait_until(is_over, f"{scan.id} is over", patience)
     row = await read(site, scan)
     boxes = await site.rows(Sandbox, col(Sandbox.job_id) == scan.id, col(Sandbox.id))
     assert all(box.status in (SandboxStatus.killed, SandboxStatus.error) for box in boxes)
@@ -91,14 +95,14 @@ async def ended(site: Site, scan: IssueSession, patience: float = PATIENCE) -> I
     return row
 
 
-async def found(site: Site, scan: IssueSession, count: int) -> None:
+async def found(site: Installation, scan: IssueSession, count: int) -> None:
     async def are_there() -> bool:
         return len(await issues_of(site, scan)) >= count
 
-    await eventually(are_there, f"{count} issues")
+    await wait_until(are_there, f"{count} issues")
 
 
-async def holds(site: Site, scan: IssueSession) -> None:
+async def holds(site: Installation, scan: IssueSession) -> None:
     """As the scenario `scan` ends: two issues, the third was one of them in other words."""
     row = await ended(site, scan)
     assert (row.status, row.error_code) == (IssueSessionStatus.completed, None)
@@ -114,7 +118,7 @@ async def holds(site: Site, scan: IssueSession) -> None:
     assert all(issue.suggested_prompt == f"Fix: {issue.title}" for issue in issues)
 
 
-async def test_issues_appear_while_it_looks(site: Site) -> None:
+async def test_issues_appear_while_it_looks(site: Installation) -> None:
     scan = await start(site, await a_scan(site, SCAN))
     await found(site, scan, 1)
     assert (await read(site, scan)).status is IssueSessionStatus.active
@@ -124,7 +128,7 @@ async def test_issues_appear_while_it_looks(site: Site) -> None:
     assert (await read(site, scan)).cost_usd > 0
 
 
-async def test_what_is_known_is_not_reported_again(site: Site) -> None:
+async def test_what_is_known_is_not_reported_again(site: Installation) -> None:
     project = await site.project()
     first = await start(site, await a_scan(site, SCAN, project))
     await holds(site, first)
@@ -137,17 +141,17 @@ async def test_what_is_known_is_not_reported_again(site: Site) -> None:
     assert third.issue_count == 1, "what was mended may come back"
 
 
-async def test_finding_nothing_is_a_success_that_says_so(site: Site) -> None:
+async def test_finding_nothing_is_a_success_that_says_so(site: Installation) -> None:
     row = await ended(site, await start(site, await a_scan(site, CLEAN)))
     assert (row.status, row.summary) == (IssueSessionStatus.completed, "No issues found. Read greet.py.")
 
 
-async def test_a_report_that_does_not_fit_goes_back_to_the_model(site: Site) -> None:
+async def test_a_report_that_does_not_fit_goes_back_to_the_model(site: Installation) -> None:
     row = await ended(site, await start(site, await a_scan(site, BROKEN)))
     assert (row.status, row.issue_count) == (IssueSessionStatus.completed, 0)
 
 
-async def test_cancelled_it_keeps_what_it_found(site: Site) -> None:
+async def test_cancelled_it_keeps_what_it_found(site: Installation) -> None:
     scan = await start(site, await a_scan(site, ENDLESS))
     await found(site, scan, 1)
     await site.client.get_workflow_handle(scan.id).cancel()
@@ -155,7 +159,7 @@ async def test_cancelled_it_keeps_what_it_found(site: Site) -> None:
     assert (row.status, row.issue_count, row.summary) == (IssueSessionStatus.cancelled, 1, None)
 
 
-async def test_left_pending_it_is_started_by_the_sweep(site: Site) -> None:
+async def test_left_pending_it_is_started_by_the_sweep(site: Installation) -> None:
     scan = await a_scan(site, CLEAN)
     async with site.database.transaction() as session:
         row = await session.get_one(IssueSession, scan.id)
@@ -166,8 +170,8 @@ async def test_left_pending_it_is_started_by_the_sweep(site: Site) -> None:
 
 @pytest.mark.soak
 @pytest.mark.parametrize("seam", ["sandbox-made", "answered"])
-async def test_it_survives_the_kill_of_its_worker(parts: Parts, tmp_path: Path, seam: str) -> None:
-    async with opened(parts, f"scan-{seam}", tmp_path / "site") as site:
+async def test_it_survives_the_kill_of_its_worker(parts: Servers, tmp_path: Path, seam: str) -> None:
+    async with open_installation(parts, f"scan-{seam}", tmp_path / "site") as site:
         site.set_trap(seam)
         scan = await start(site, await a_scan(site, SCAN))
         worker = await site.start_worker()

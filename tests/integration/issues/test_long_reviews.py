@@ -24,14 +24,14 @@ from models.issues.answering_session_start import create_answering_session
 from models.issues.issue_session import IssueSessionStatus
 from tests.integration.issues.test_answering_sessions import ANSWER, ASK, holds, questions_of, reaches, read
 from tests.integration.issues.test_issue_sessions import a_scan
-from tests.support.installation import Site
+from tests.support.installation import Installation
 from worker.main import build_workers
 
 SERVER = shutil.which("temporal-test-server", path=str(Path(sys.executable).parent))
 
 
 @asynccontextmanager
-async def working(site: Site, client: Client) -> AsyncIterator[None]:
+async def working(site: Installation, client: Client) -> AsyncIterator[None]:
     """A worker of the time-skipping engine on the site's database."""
     async with AsyncExitStack() as stack:
         for worker in build_workers(client, site.settings, site.database):
@@ -46,7 +46,7 @@ async def register(client: Client) -> None:
     await client.operator_service.add_search_attributes(ask)
 
 
-async def a_session(site: Site) -> AnsweringSession:
+async def a_session(site: Installation) -> AnsweringSession:
     """An answering session of a scan that is over."""
     scan = await a_scan(site, ASK)
     scan.take()
@@ -59,7 +59,7 @@ async def a_session(site: Site) -> AnsweringSession:
 
 
 @pytest.mark.soak
-async def test_reviews_may_take_thirty_days(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_reviews_may_take_thirty_days(site: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
     assert SERVER is not None
     # the time-skipping engine never takes a task back from a worker that is gone: no worker keeps any
     monkeypatch.setattr("worker.main.Worker", partial(Worker, max_cached_workflows=0))

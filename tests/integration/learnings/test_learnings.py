@@ -29,12 +29,12 @@ from models.jobs.job import WORKFLOW_LOST
 from models.learnings.extraction import ExtractionStatus
 from models.projects.api_key import SCOPES
 from models.runs.run import RunStatus
-from tests.support.inconsistencies import find, repair
-from tests.support.installation import Site, eventually, opened
-from tests.support.model_recorder import recording
-from tests.support.scenarios import Turn, bash, calls, create, delayed, finish, scripted
-from tests.support.stack import Parts
-from tests.support.waiting import PATIENCE
+from tests.support.inconsistencies import find_finding, repair_once
+from tests.support.installation import Installation, open_installation, wait_until
+from tests.support.model_recorder import record_model
+from tests.support.scenarios import Turn, bash, create, finish, register_scenario, tool_calls, with_delay
+from tests.support.stack import Servers
+from tests.support.waiting import TEST_TIMEOUT_SECONDS
 
 EXTRACTOR = "learning-extractor"
 
@@ -47,12 +47,12 @@ def report(description: str, *roles: str) -> Turn:
         "severity": "high",
         "applicable_roles": list(roles),
     }
-    return calls(("report_learning", given))
+    return tool_calls(("report_learning", given))
 
 
-TEACHING = scripted("teaching", create("a.txt", "a\n"), finish("Made it."), role="designer")
-scripted("teaching", bash("git status"), finish("Fine.", verdict="pass"), role="checker")
-scripted(
+TEACHING = register_scenario("teaching", create("a.txt", "a\n"), finish("Made it."), role="designer")
+register_scenario("teaching", bash("git status"), finish("Fine.", verdict="pass"), role="checker")
+register_scenario(
     "teaching",
     report("greetings are tested by hand", "designer"),
     report("the main branch is protected"),
@@ -60,18 +60,18 @@ scripted(
     finish("Two learnings."),
     role=EXTRACTOR,
 )
-MORTAL = scripted("mortal", create("a.txt", "a\n"), finish("Made it."), role="designer")
-scripted(
+MORTAL = register_scenario("mortal", create("a.txt", "a\n"), finish("Made it."), role="designer")
+register_scenario(
     "mortal",
     report("greetings are tested by hand"),
-    delayed(report("the main branch is protected"), 2.0),
+    with_delay(report("the main branch is protected"), 2.0),
     finish("Both."),
     role=EXTRACTOR,
 )
-CONFUSED = scripted("confused", create("a.txt", "a\n"), finish("Made it."), role="designer")
-scripted("confused", {"toolCalls": [], "text": "Shall I?"}, role=EXTRACTOR)
-TALKING = scripted("talks-and-fails", {"toolCalls": [], "text": "Shall I go on?"}, role="designer")
-scripted("talks-and-fails", report("agents that ask get no answer"), finish("One."), role=EXTRACTOR)
+CONFUSED = register_scenario("confused", create("a.txt", "a\n"), finish("Made it."), role="designer")
+register_scenario("confused", {"toolCalls": [], "text": "Shall I?"}, role=EXTRACTOR)
+TALKING = register_scenario("talks-and-fails", {"toolCalls": [], "text": "Shall I go on?"}, role="designer")
+register_scenario("talks-and-fails", report("agents that ask get no answer"), finish("One."), role=EXTRACTOR)
 STEPS = [
     PipelineStep(role=StepRole.designer, label="Design"),
     PipelineStep(role=StepRole.checker, label="Check"),
@@ -79,7 +79,7 @@ STEPS = [
 
 
 @asynccontextmanager
-async def api_of(site: Site, project: Project) -> AsyncIterator[httpx.AsyncClient]:
+async def api_of(site: Installation, project: Project) -> AsyncIterator[httpx.AsyncClient]:
     """The site's API with a key of the project."""
     [member] = await site.rows(Member, col(Member.project_id) == project.id, col(Member.id))
     key, secret = ApiKey.generate(project_id=project.id, member_id=member.id, name="test", scopes=[*SCOPES])
@@ -94,7 +94,7 @@ async def api_of(site: Site, project: Project) -> AsyncIterator[httpx.AsyncClien
         yield client
 
 
-async def learning_project(site: Site, **config: object) -> Project:
+async def learning_project(site: Installation, **config: object) -> Project:
     return await site.project(learning_config=config)
 
 
@@ -103,20 +103,22 @@ async def data(answer: httpx.Response) -> Any:
     return answer.json()["data"]
 
 
-async def extraction(site: Site, run: Run) -> LearningExtraction:
+async def extraction(site: Installation, run: Run) -> LearningExtraction:
     [row] = await site.rows(
         LearningExtraction, col(LearningExtraction.run_id) == run.id, col(LearningExtraction.id)
     )
     return row
 
 
-async def extracted(site: Site, run: Run, patience: float = PATIENCE) -> LearningExtraction:
+async def extracted(
+    site: Installation, run: Run, patience: float = TEST_TIMEOUT_SECONDS
+) -> LearningExtraction:
     """The extraction of an ended run once it is over; asserts what holds for every one."""
 
     async def is_over() -> bool:
         return (await extraction(site, run)).is_over
 
-    await eventually(is_over, f"the extraction of {run.id} is over", patience)
+    await wait_until(is_over, f"the extraction of {run.id} is over", patience)
     row = await extraction(site, run)
     events = await site.rows(Event, col(Event.subject_id) == row.id, col(Event.seq))
     assert [event.seq for event in events] == list(range(1, len(events) + 1))
@@ -127,14 +129,14 @@ async def extracted(site: Site, run: Run, patience: float = PATIENCE) -> Learnin
     return row
 
 
-async def learnings(site: Site, project: Project) -> list[Learning]:
+async def learnings(site: Installation, project: Project) -> list[Learning]:
     return await site.rows(Learning, col(Learning.project_id) == project.id, col(Learning.id))
 
 
-async def test_what_a_run_taught_reaches_the_next_one(parts: Parts, tmp_path: Path) -> None:
+async def test_what_a_run_taught_reaches_the_next_one(parts: Servers, tmp_path: Path) -> None:
     async with (
-        opened(parts, "learnings", tmp_path / "site") as site,
-        recording(str(site.settings.anthropic_base_url)) as recorder,
+        open_installation(parts, "learnings", tmp_path / "site") as site,
+        record_model(str(site.settings.anthropic_base_url)) as recorder,
     ):
         await site.start_worker(ANTHROPIC_BASE_URL=recorder.url)
         project = await learning_project(site)
@@ -179,8 +181,8 @@ async def test_what_a_run_taught_reaches_the_next_one(parts: Parts, tmp_path: Pa
 
 
 @pytest.mark.soak
-async def test_a_worker_killed_amid_an_extraction_adds_nothing_twice(parts: Parts, tmp_path: Path) -> None:
-    async with opened(parts, "learnings-kill", tmp_path / "site") as site:
+async def test_a_worker_killed_amid_an_extraction_adds_nothing_twice(parts: Servers, tmp_path: Path) -> None:
+    async with open_installation(parts, "learnings-kill", tmp_path / "site") as site:
         worker = await site.start_worker()
         project = await learning_project(site)
         run = await site.ended(await site.start(f"Mortal {MORTAL}", project=project))
@@ -188,7 +190,7 @@ async def test_a_worker_killed_amid_an_extraction_adds_nothing_twice(parts: Part
         async def has_found() -> bool:
             return len(await learnings(site, project)) == 1
 
-        await eventually(has_found, "the first learning")
+        await wait_until(has_found, "the first learning")
         site.set_trap("answered")
         assert await worker.ended(60), "the worker never got the second answer"
         await site.start_worker()
@@ -202,7 +204,7 @@ async def test_a_worker_killed_amid_an_extraction_adds_nothing_twice(parts: Part
 
 
 @pytest.mark.soak
-async def test_a_failed_extraction_leaves_its_run_as_it_was(site: Site) -> None:
+async def test_a_failed_extraction_leaves_its_run_as_it_was(site: Installation) -> None:
     project = await learning_project(site)
     run = await site.ended(await site.start(f"Confused {CONFUSED}", project=project))
     row = await extracted(site, run)
@@ -211,7 +213,7 @@ async def test_a_failed_extraction_leaves_its_run_as_it_was(site: Site) -> None:
     assert await site.read(run) == run
 
 
-async def test_an_extraction_that_cannot_be_paid_for_ends(site: Site) -> None:
+async def test_an_extraction_that_cannot_be_paid_for_ends(site: Installation) -> None:
     project = await learning_project(site, maxCostUsd=0.00001)
     run = await site.ended(await site.start(f"Poor {TEACHING}", STEPS, project=project))
     row = await extracted(site, run)
@@ -221,14 +223,14 @@ async def test_an_extraction_that_cannot_be_paid_for_ends(site: Site) -> None:
 
 
 @pytest.mark.soak
-async def test_a_failed_run_teaches_too(site: Site) -> None:
+async def test_a_failed_run_teaches_too(site: Installation) -> None:
     project = await learning_project(site)
     run = await site.ended(await site.start(f"Talk {TALKING}", project=project))
     assert run.status is RunStatus.failed
     assert (await extracted(site, run)).found_count == 1
 
 
-async def test_what_was_not_started_is_started_by_the_sweep(site: Site) -> None:
+async def test_what_was_not_started_is_started_by_the_sweep(site: Installation) -> None:
     project = await learning_project(site, isEnabled=False)
     run = await site.ended(await site.start(f"Later {TEACHING}", STEPS, project=project))
     assert (
@@ -251,7 +253,7 @@ async def test_what_was_not_started_is_started_by_the_sweep(site: Site) -> None:
     assert (await extracted(site, run)).found_count == 2
 
 
-async def test_an_extraction_without_its_workflow_is_closed_as_failed(site: Site) -> None:
+async def test_an_extraction_without_its_workflow_is_closed_as_failed(site: Installation) -> None:
     project = await learning_project(site, isEnabled=False)
     run = await site.ended(await site.start(f"Lost {TEACHING}", STEPS, project=project))
     lost = LearningExtraction(
@@ -264,7 +266,9 @@ async def test_an_extraction_without_its_workflow_is_closed_as_failed(site: Site
     )
     lost.take()
     await site.add(lost)
-    assert await find(site, Inconsistency.abandoned_row, lost.id) is not None
-    assert await repair(site, Inconsistency.abandoned_row, lost.id) == f"closed as failed, {WORKFLOW_LOST}"
+    assert await find_finding(site, Inconsistency.abandoned_row, lost.id) is not None
+    assert (
+        await repair_once(site, Inconsistency.abandoned_row, lost.id) == f"closed as failed, {WORKFLOW_LOST}"
+    )
     assert (await extracted(site, run)).error_code == WORKFLOW_LOST
     assert await site.read(run) == run

@@ -20,20 +20,20 @@ from models.merging.combined_merge_start import (
 from models.merging.merge_job import MergeStatus
 from models.notifications.notification import NotificationType
 from models.sandboxes.sandbox import SandboxPurpose, SandboxStatus
-from tests.support.github import GitHub
-from tests.support.installation import Site, eventually, opened
-from tests.support.scenarios import bash, create, finish, scripted
-from tests.support.stack import Parts
-from tests.support.waiting import PATIENCE
+from tests.support.github import ForgeRepository
+from tests.support.installation import Installation, open_installation, wait_until
+from tests.support.scenarios import bash, create, finish, register_scenario
+from tests.support.stack import Servers
+from tests.support.waiting import TEST_TIMEOUT_SECONDS
 
-SOLVED = scripted(
+SOLVED = register_scenario(
     "solves-conflicts",
     bash("git status --short"),
     create("greet.txt", "print('hello and hey')\n"),
     finish("Both."),
 )
-MARKED = scripted("leaves-markers", bash("true"), finish("I did nothing."))
-REFUSED = scripted("gives-up", {"toolCalls": [], "text": "Shall I go on?"})
+MARKED = register_scenario("leaves-markers", bash("true"), finish("I did nothing."))
+REFUSED = register_scenario("gives-up", {"toolCalls": [], "text": "Shall I go on?"})
 EVIL = """
 import glob, json, os, subprocess
 
@@ -53,8 +53,8 @@ NOT_BOTH = "! { [ -f four.txt ] && [ -f five.txt ]; }"
 class Pulls:
     """A repository with pull requests, and a project that merges them."""
 
-    site: Site
-    github: GitHub
+    site: Installation
+    github: ForgeRepository
     project: Project
     urls: dict[int, str]
 
@@ -78,10 +78,10 @@ class Pulls:
         return [each["body"] for each in await self.github.ask("GET", f"/issues/{number}/comments")]
 
 
-async def pulls_of(site: Site, *changes: tuple[dict[str, str], str]) -> Pulls:
+async def pulls_of(site: Installation, *changes: tuple[dict[str, str], str]) -> Pulls:
     """A repository with a pull request for each change: what files it makes, and what it says."""
     slug = await site.repository({"greet.txt": "print('hi')\n"})
-    github, project = GitHub(site, slug), await site.project()
+    github, project = ForgeRepository(site, slug), await site.project()
     urls = {}
     for index, (files, words) in enumerate(changes, 1):
         await github.branch(f"part-{index}", await github.commit("main", files, f"Part {index}"))
@@ -96,7 +96,7 @@ async def start(pulls: Pulls, job: MergeJob) -> MergeJob:
     return job
 
 
-async def ended(pulls: Pulls, job: MergeJob, patience: float = PATIENCE) -> MergeJob:
+async def ended(pulls: Pulls, job: MergeJob, patience: float = TEST_TIMEOUT_SECONDS) -> MergeJob:
     """The job once it is over; asserts what holds for every one."""
     site = pulls.site
 
@@ -107,7 +107,7 @@ async def ended(pulls: Pulls, job: MergeJob, patience: float = PATIENCE) -> Merg
     async def is_over() -> bool:
         return (await read()).is_over
 
-    await eventually(is_over, f"{job.id} is over", patience)
+    await wait_until(is_over, f"{job.id} is over", patience)
     boxes = await site.rows(Sandbox, col(Sandbox.job_id) == job.id, col(Sandbox.id))
     assert all(box.status in (SandboxStatus.killed, SandboxStatus.error) for box in boxes)
     assert await site.sandboxes.find({"job": job.id}) == []
@@ -127,7 +127,7 @@ def left_out(job: MergeJob) -> dict[int, str]:
     return {int(str(each["prNumber"])): str(each["message"]) for each in job.conflicts}
 
 
-async def six(site: Site) -> Pulls:
+async def six(site: Installation) -> Pulls:
     """Two of them conflict, and one is green alone and red together with another."""
     return await pulls_of(
         site,
@@ -165,7 +165,7 @@ async def holds(pulls: Pulls, job: MergeJob) -> None:
         assert str(row.pr_url) in comment
 
 
-async def test_six_of_them_become_one(site: Site) -> None:
+async def test_six_of_them_become_one(site: Installation) -> None:
     pulls = await six(site)
     job = await start(pulls, await pulls.merge(1, 2, 3, 4, 5, 6, check_command=NOT_BOTH))
     await holds(pulls, job)
@@ -175,8 +175,8 @@ async def test_six_of_them_become_one(site: Site) -> None:
 
 @pytest.mark.soak
 @pytest.mark.parametrize("seam", ["called", "pushed"])
-async def test_it_survives_the_kill_of_its_worker(parts: Parts, tmp_path: Path, seam: str) -> None:
-    async with opened(parts, f"several-{seam}", tmp_path / "site") as site:
+async def test_it_survives_the_kill_of_its_worker(parts: Servers, tmp_path: Path, seam: str) -> None:
+    async with open_installation(parts, f"several-{seam}", tmp_path / "site") as site:
         site.set_trap(seam)
         worker = await site.start_worker()
         pulls = await six(site)
@@ -193,7 +193,7 @@ async def test_it_survives_the_kill_of_its_worker(parts: Parts, tmp_path: Path, 
         (REFUSED, "were not solved: The agent stopped"),
     ],
 )
-async def test_conflicts_that_stay_are_named_and_left_out(site: Site, word: str, said: str) -> None:
+async def test_conflicts_that_stay_are_named_and_left_out(site: Installation, word: str, said: str) -> None:
     pulls = await pulls_of(
         site, ({"greet.txt": "print('hello')\n"}, "Hello."), ({"greet.txt": "print('hey')\n"}, f"Hey. {word}")
     )
@@ -205,7 +205,7 @@ async def test_conflicts_that_stay_are_named_and_left_out(site: Site, word: str,
 
 
 @pytest.mark.soak
-async def test_what_is_closed_is_left_out_and_nothing_is_a_failure(site: Site) -> None:
+async def test_what_is_closed_is_left_out_and_nothing_is_a_failure(site: Installation) -> None:
     pulls = await pulls_of(site, ({"one.txt": "1\n"}, "Adds one."))
     await pulls.github.ask("PATCH", "/pulls/1", {"state": "closed"})
     row = await ended(pulls, await start(pulls, await pulls.merge(1)))
@@ -214,7 +214,7 @@ async def test_what_is_closed_is_left_out_and_nothing_is_a_failure(site: Site) -
     assert await pulls.comments(1) == []
 
 
-async def test_a_lost_sandbox_is_made_anew_from_what_was_merged(site: Site) -> None:
+async def test_a_lost_sandbox_is_made_anew_from_what_was_merged(site: Installation) -> None:
     pulls = await six(site)
     slow = f"sleep 1; {NOT_BOTH}"
     job = await start(pulls, await pulls.merge(1, 2, 4, 6, check_command=slow))
@@ -223,7 +223,7 @@ async def test_a_lost_sandbox_is_made_anew_from_what_was_merged(site: Site) -> N
         of_job = (col(Event.subject_id) == job.id) & (col(Event.type) == EventType.merge_settled)
         return len(await site.rows(Event, of_job, col(Event.seq))) >= 2
 
-    await eventually(has_settled, "two of them are settled")
+    await wait_until(has_settled, "two of them are settled")
     await site.sandboxes.kill_all({"job": job.id})
     row = await ended(pulls, job)
     assert (row.error_code, row.error_message) == (None, None)
@@ -235,7 +235,7 @@ async def test_a_lost_sandbox_is_made_anew_from_what_was_merged(site: Site) -> N
     assert names == ["four.txt", "greet.txt", "one.txt", "six.txt"]
 
 
-async def test_code_that_is_checked_decides_nothing_but_its_own_check(site: Site) -> None:
+async def test_code_that_is_checked_decides_nothing_but_its_own_check(site: Installation) -> None:
     pulls = await pulls_of(
         site, ({"evil.py": EVIL}, "Plants a file and forges results."), ({"two.txt": "2\n"}, "Adds two.")
     )
@@ -249,21 +249,21 @@ async def test_code_that_is_checked_decides_nothing_but_its_own_check(site: Site
     assert [box.purpose for box in boxes] == [SandboxPurpose.work, *2 * [SandboxPurpose.verification]]
 
 
-async def test_cancelled_it_leaves_nothing(site: Site) -> None:
+async def test_cancelled_it_leaves_nothing(site: Installation) -> None:
     pulls = await six(site)
     job = await start(pulls, await pulls.merge(1, 2, check_command="sleep 60"))
 
     async def checks() -> bool:
         return bool(await site.sandboxes.find({"job": job.id}))
 
-    await eventually(checks, "it is at work")
+    await wait_until(checks, "it is at work")
     await site.client.get_workflow_handle(job.id).cancel()
     row = await ended(pulls, job)
     assert (row.status, row.error_code, row.pr_url) == (MergeStatus.failed, "CANCELLED", None)
     assert "merge" not in pulls.github.git("for-each-ref", "--format=%(refname)", "refs/heads")
 
 
-async def test_left_pending_it_is_started_by_the_sweep(site: Site) -> None:
+async def test_left_pending_it_is_started_by_the_sweep(site: Installation) -> None:
     pulls = await pulls_of(site, ({"one.txt": "1\n"}, "Adds one."))
     job = await pulls.merge(1)
     async with site.database.transaction() as session:
@@ -274,7 +274,7 @@ async def test_left_pending_it_is_started_by_the_sweep(site: Site) -> None:
 
 
 @pytest.mark.soak
-async def test_a_number_that_does_not_exist_leaves_out_that_one_alone(site: Site) -> None:
+async def test_a_number_that_does_not_exist_leaves_out_that_one_alone(site: Installation) -> None:
     pulls = await pulls_of(site, ({"one.txt": "1\n"}, "Adds one."), ({"two.txt": "2\n"}, "Adds two."))
     pulls.urls[99] = f"{site.settings.github_url}/{pulls.github.slug}/pull/99"
     job = await start(pulls, await pulls.merge(99, 1, 2))

@@ -14,24 +14,24 @@ from models.event import EventType
 from models.merging.merge_job import MergeStatus
 from models.notifications.notification import NotificationType
 from models.runs.run import PrStatus, RunStatus
-from tests.support.ci_polling import looks_rarely, was_told
-from tests.support.github import CI, Api, GitHub, serving_api
-from tests.support.installation import Site, eventually, opened
-from tests.support.pull_requests import Pull, a_pull, headers_of
-from tests.support.scenarios import create, finish, scripted
-from tests.support.stack import Parts
-from tests.support.waiting import PATIENCE
+from tests.support.ci_polling import wait_for_slow_polling, was_woken_by_webhook
+from tests.support.github import FILES_WITH_CI, ApiServer, ForgeRepository, serving_api
+from tests.support.installation import Installation, open_installation, wait_until
+from tests.support.pull_requests import OpenPullRequest, make_key_headers, make_pull_request
+from tests.support.scenarios import create, finish, register_scenario
+from tests.support.stack import Servers
+from tests.support.waiting import TEST_TIMEOUT_SECONDS
 
-MERGED_LIVE = scripted("merged-live", create("live.txt", "done\n"), finish("Wrote live.txt."))
+MERGED_LIVE = register_scenario("merged-live", create("live.txt", "done\n"), finish("Wrote live.txt."))
 
 
 @pytest.fixture(scope="module")
-async def api(site: Site) -> AsyncIterator[Api]:
+async def api(site: Installation) -> AsyncIterator[ApiServer]:
     async with serving_api(site) as api:
         yield api
 
 
-async def is_merged(pull: Pull, job_id: str, patience: float = PATIENCE) -> None:
+async def is_merged(pull: OpenPullRequest, job_id: str, patience: float = TEST_TIMEOUT_SECONDS) -> None:
     """Everywhere, and told once."""
     job = await pull.reaches(job_id, MergeStatus.completed, patience)
     there = await pull.github.pull(pull.run.pr_number)
@@ -45,41 +45,41 @@ async def is_merged(pull: Pull, job_id: str, patience: float = PATIENCE) -> None
     assert [each.seq for each in events] == list(range(1, len(events) + 1))
 
 
-async def test_merged_by_a_webhook_before_it_would_look_by_itself(site: Site, api: Api) -> None:
-    pull = await a_pull(site, api)
+async def test_merged_by_a_webhook_before_it_would_look_by_itself(site: Installation, api: ApiServer) -> None:
+    pull = await make_pull_request(site, api)
     check = await pull.github.begin_check(pull.sha)
     job_id = await pull.merge()
     blocked = await pull.blocked(job_id)
     assert blocked["waiting"] == {"code": "BLOCKED_ON_CI", "message": "CI is at work: test."}
     again = await api.http.post(f"/api/v1/pull-requests/{pull.run.id}/merge", headers=pull.headers)
     assert again.status_code == 409
-    await looks_rarely(site, job_id)
+    await wait_for_slow_polling(site, job_id)
     await pull.github.end_check(check)
     await api.tell_of_check(pull.github.slug, pull.sha)
     await is_merged(pull, job_id)
-    assert await was_told(site, job_id)
+    assert await was_woken_by_webhook(site, job_id)
     [event] = await pull.events(EventType.pr_blocked_on_ci)
     assert event.data["sha"] == pull.sha
     assert (await pull.site.read(pull.run)).ci_checks is not None
     assert await pull.github.has_branch(pull.branch), "kept unless the blueprint says otherwise"
 
 
-async def test_merged_by_what_the_repository_itself_tells(site: Site, api: Api) -> None:
+async def test_merged_by_what_the_repository_itself_tells(site: Installation, api: ApiServer) -> None:
     """Nobody but the forge speaks here: signed, in GitHub's words, from its queue of deliveries."""
-    pull = await a_pull(site, api)
+    pull = await make_pull_request(site, api)
     await pull.github.add_hook(str(api.http.base_url.join("/github/webhook")))
     check = await pull.github.begin_check(pull.sha)
     job_id = await pull.merge()
     await pull.blocked(job_id)
-    await looks_rarely(site, job_id)
+    await wait_for_slow_polling(site, job_id)
     await pull.github.end_check(check)
     await is_merged(pull, job_id)
-    assert await was_told(site, job_id)
+    assert await was_woken_by_webhook(site, job_id)
 
 
-async def test_merged_by_looking_when_no_webhook_comes(site: Site, api: Api) -> None:
+async def test_merged_by_looking_when_no_webhook_comes(site: Installation, api: ApiServer) -> None:
     """What failed may yet pass: nobody has to ask again."""
-    pull = await a_pull(site, api)
+    pull = await make_pull_request(site, api)
     check = await pull.github.begin_check(pull.sha)
     await pull.github.end_check(check, "failure")
     job_id = await pull.merge(mergeStrategy="merge")
@@ -89,8 +89,8 @@ async def test_merged_by_looking_when_no_webhook_comes(site: Site, api: Api) -> 
     assert len(pull.github.git("log", "-1", "--format=%P", "main").split()) == 2
 
 
-async def test_a_push_in_between_voids_the_old_verdict(site: Site, api: Api) -> None:
-    pull = await a_pull(site, api)
+async def test_a_push_in_between_voids_the_old_verdict(site: Installation, api: ApiServer) -> None:
+    pull = await make_pull_request(site, api)
     check = await pull.github.begin_check(pull.sha)
     job_id = await pull.merge()
     await pull.blocked(job_id)
@@ -110,12 +110,12 @@ async def test_a_push_in_between_voids_the_old_verdict(site: Site, api: Api) -> 
     assert (await pull.shown(job_id))["headSha"] == pushed
 
 
-async def test_a_push_at_the_very_moment_is_not_merged_unchecked(parts: Parts, tmp_path: Path) -> None:
+async def test_a_push_at_the_very_moment_is_not_merged_unchecked(parts: Servers, tmp_path: Path) -> None:
     """Between the look and the merge: GitHub refuses another head than the one that was checked."""
-    async with opened(parts, "merge-push", tmp_path / "site") as site, serving_api(site) as api:
+    async with open_installation(parts, "merge-push", tmp_path / "site") as site, serving_api(site) as api:
         site.set_trap("merge", "hold")
         await site.start_worker()
-        pull = await a_pull(site, api)
+        pull = await make_pull_request(site, api)
         await pull.github.check(pull.sha, "success")
         job_id = await pull.merge()
         await site.sprung("merge")
@@ -130,11 +130,14 @@ async def test_a_push_at_the_very_moment_is_not_merged_unchecked(parts: Parts, t
 
 @pytest.mark.soak
 @pytest.mark.parametrize("seam", ["merge", "merged"])
-async def test_killed_around_the_merge_it_is_merged_once(parts: Parts, tmp_path: Path, seam: str) -> None:
-    async with opened(parts, f"merge-killed-{seam}", tmp_path / "site") as site, serving_api(site) as api:
+async def test_killed_around_the_merge_it_is_merged_once(parts: Servers, tmp_path: Path, seam: str) -> None:
+    async with (
+        open_installation(parts, f"merge-killed-{seam}", tmp_path / "site") as site,
+        serving_api(site) as api,
+    ):
         site.set_trap(seam)
         await site.start_worker()
-        pull = await a_pull(site, api)
+        pull = await make_pull_request(site, api)
         await pull.github.check(pull.sha, "success")
         job_id = await pull.merge()
         await site.sprung(seam)
@@ -144,9 +147,9 @@ async def test_killed_around_the_merge_it_is_merged_once(parts: Parts, tmp_path:
 
 
 @pytest.mark.soak
-async def test_githubs_limit_is_a_wait_that_shows(parts: Parts, tmp_path: Path) -> None:
-    async with opened(parts, "merge-limit", tmp_path / "site") as site, serving_api(site) as api:
-        pull = await a_pull(site, api, ci=False)
+async def test_githubs_limit_is_a_wait_that_shows(parts: Servers, tmp_path: Path) -> None:
+    async with open_installation(parts, "merge-limit", tmp_path / "site") as site, serving_api(site) as api:
+        pull = await make_pull_request(site, api, ci=False)
         token = (site.settings.github_token or SecretStr("")).get_secret_value()
         await site.start_worker()
         await provider_rate_limit.back_off(
@@ -157,21 +160,23 @@ async def test_githubs_limit_is_a_wait_that_shows(parts: Parts, tmp_path: Path) 
         async def is_put_off() -> bool:
             return bool((await pull.shown(job_id))["waiting"])
 
-        await eventually(is_put_off, "the wait shows")
+        await wait_until(is_put_off, "the wait shows")
         waiting = (await pull.shown(job_id))["waiting"]
         assert (waiting["code"], "asks for a rest" in waiting["message"]) == ("PROVIDER_LIMIT", True)
         assert waiting["until"] > format_timestamp(now())
         await is_merged(pull, job_id)
 
 
-async def test_asked_while_the_run_itself_follows_ci(site: Site, api: Api) -> None:
+async def test_asked_while_the_run_itself_follows_ci(site: Installation, api: ApiServer) -> None:
     """Both end with the same word of CI."""
-    run = await site.start(f"Merged {MERGED_LIVE}", repository=await site.repository(CI))
+    run = await site.start(f"Merged {MERGED_LIVE}", repository=await site.repository(FILES_WITH_CI))
     pushed = await site.until(run, EventType.branch_pushed)
-    github = GitHub(site, run.repository_slug)
+    github = ForgeRepository(site, run.repository_slug)
     check = await github.begin_check(str(pushed.data["sha"]))
     await site.until(run, EventType.pr_created)
-    pull = Pull(site, api, github, await site.read(run), await headers_of(site, run.project_id))
+    pull = OpenPullRequest(
+        site, api, github, await site.read(run), await make_key_headers(site, run.project_id)
+    )
     job_id = await pull.merge()
     await pull.blocked(job_id)
     await github.end_check(check)
@@ -184,8 +189,10 @@ async def test_asked_while_the_run_itself_follows_ci(site: Site, api: Api) -> No
 
 
 @pytest.mark.soak
-async def test_the_gate_can_be_skipped_and_nothing_to_check_is_no_gate(site: Site, api: Api) -> None:
-    failing, unchecked = await a_pull(site, api), await a_pull(site, api, ci=False)
+async def test_the_gate_can_be_skipped_and_nothing_to_check_is_no_gate(
+    site: Installation, api: ApiServer
+) -> None:
+    failing, unchecked = await make_pull_request(site, api), await make_pull_request(site, api, ci=False)
     await failing.github.check(failing.sha, "failure")
     jobs = [await failing.merge(skipCiCheck=True), await unchecked.merge(mergeStrategy="rebase")]
     for pull, job_id in zip((failing, unchecked), jobs, strict=True):

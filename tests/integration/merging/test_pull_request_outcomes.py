@@ -19,20 +19,20 @@ from models.event import EventType
 from models.merging.merge_job import MergeKind, MergeStatus
 from models.notifications.notification import NotificationType
 from models.runs.run import PrStatus
-from tests.support.github import Api, serving_api
-from tests.support.installation import Site, eventually
-from tests.support.pull_requests import Pull, a_pull
+from tests.support.github import ApiServer, serving_api
+from tests.support.installation import Installation, wait_until
+from tests.support.pull_requests import OpenPullRequest, make_pull_request
 
 MERGED, FAILED = MergeStatus.completed, MergeStatus.failed
 
 
 @pytest.fixture(scope="module")
-async def api(site: Site) -> AsyncIterator[Api]:
+async def api(site: Installation) -> AsyncIterator[ApiServer]:
     async with serving_api(site) as api:
         yield api
 
 
-async def has_failed(pull: Pull, job_id: str, code: str) -> dict[str, Any]:
+async def has_failed(pull: OpenPullRequest, job_id: str, code: str) -> dict[str, Any]:
     """The pull request stays open, and the members are told once."""
     job = await pull.reaches(job_id, FAILED)
     assert job["error"]["code"] == code
@@ -45,8 +45,8 @@ async def has_failed(pull: Pull, job_id: str, code: str) -> dict[str, Any]:
     return job
 
 
-async def test_a_conflict_is_named(site: Site, api: Api) -> None:
-    pull = await a_pull(site, api, ci=False)
+async def test_a_conflict_is_named(site: Installation, api: ApiServer) -> None:
+    pull = await make_pull_request(site, api, ci=False)
     other = await pull.github.commit("main", {"new.txt": "another\n"}, "Add another new.txt")
     await pull.github.move("main", other)
     job = await has_failed(pull, await pull.merge(), "MERGE_CONFLICT")
@@ -55,8 +55,8 @@ async def test_a_conflict_is_named(site: Site, api: Api) -> None:
     assert (conflict["prNumber"], conflict["prUrl"]) == (pull.run.pr_number, pull.run.pr_url)
 
 
-async def test_what_github_refuses_is_told_in_its_words(site: Site, api: Api) -> None:
-    pull = await a_pull(site, api, ci=False, draft=True)
+async def test_what_github_refuses_is_told_in_its_words(site: Installation, api: ApiServer) -> None:
+    pull = await make_pull_request(site, api, ci=False, draft=True)
     job = await has_failed(pull, await pull.merge(), "MERGE_REFUSED")
     assert "Pull Request is still a draft" in job["error"]["message"]
     await pull.github.ask("PATCH", f"/pulls/{pull.run.pr_number}", {"state": "closed"})
@@ -69,9 +69,9 @@ async def test_what_github_refuses_is_told_in_its_words(site: Site, api: Api) ->
     assert before.data["mergeJobId"] != job_id
 
 
-async def test_rules_of_the_repository_hold_in_any_case(site: Site, api: Api) -> None:
+async def test_rules_of_the_repository_hold_in_any_case(site: Installation, api: ApiServer) -> None:
     """A review that is missing is told; a check that is missing is waited for."""
-    pull = await a_pull(site, api, ci=False)
+    pull = await make_pull_request(site, api, ci=False)
     await protect(pull, required_pull_request_reviews={"required_approving_review_count": 1})
     job = await has_failed(pull, await pull.merge(skipCiCheck=True), "MERGE_REFUSED")
     assert "approving review is required" in job["error"]["message"]
@@ -83,13 +83,13 @@ async def test_rules_of_the_repository_hold_in_any_case(site: Site, api: Api) ->
     await pull.reaches(job_id, MERGED)
 
 
-async def protect(pull: Pull, **rules: object) -> None:
+async def protect(pull: OpenPullRequest, **rules: object) -> None:
     none = {"required_status_checks": None, "required_pull_request_reviews": None, "restrictions": None}
     await pull.github.ask("PUT", "/branches/main/protection", {**none, "enforce_admins": True, **rules})
 
 
-async def test_merged_already_is_no_error(site: Site, api: Api) -> None:
-    pull = await a_pull(site, api, ci=False)
+async def test_merged_already_is_no_error(site: Installation, api: ApiServer) -> None:
+    pull = await make_pull_request(site, api, ci=False)
     there = await pull.github.ask("PUT", f"/pulls/{pull.run.pr_number}/merge", {})
     job = await pull.reaches(await pull.merge(), MERGED)
     assert job["mergeSha"] == there["sha"]
@@ -99,8 +99,8 @@ async def test_merged_already_is_no_error(site: Site, api: Api) -> None:
     assert len(await pull.told()) == len(await pull.events(EventType.pr_merged)) == 1
 
 
-async def test_merged_on_github_while_it_waits(site: Site, api: Api) -> None:
-    pull = await a_pull(site, api)
+async def test_merged_on_github_while_it_waits(site: Installation, api: ApiServer) -> None:
+    pull = await make_pull_request(site, api)
     await pull.github.begin_check(pull.sha)
     job_id = await pull.merge()
     await pull.blocked(job_id)
@@ -112,9 +112,9 @@ async def test_merged_on_github_while_it_waits(site: Site, api: Api) -> None:
     assert len(await pull.told()) == len(await pull.events(EventType.pr_merged)) == 1
 
 
-async def test_the_branch_is_deleted_if_the_workflow_says_so(site: Site, api: Api) -> None:
+async def test_the_branch_is_deleted_if_the_workflow_says_so(site: Installation, api: ApiServer) -> None:
     config = BlueprintConfig(delete_branch_on_merge=True)
-    pull, added = [await a_pull(site, api, ci=False, config=config) for _ in range(2)]
+    pull, added = [await make_pull_request(site, api, ci=False, config=config) for _ in range(2)]
     await pull.reaches(await pull.merge(), MERGED)
     await site.until(pull.run, EventType.branch_deleted)
     assert not await pull.github.has_branch(pull.branch)
@@ -131,8 +131,10 @@ async def test_the_branch_is_deleted_if_the_workflow_says_so(site: Site, api: Ap
     assert "Commits were added" in str(kept.data["reason"])
 
 
-async def test_cancelled_by_an_operator_the_pull_request_stays_open(site: Site, api: Api) -> None:
-    pull = await a_pull(site, api)
+async def test_cancelled_by_an_operator_the_pull_request_stays_open(
+    site: Installation, api: ApiServer
+) -> None:
+    pull = await make_pull_request(site, api)
     await pull.github.begin_check(pull.sha)
     job_id = await pull.merge()
     await pull.blocked(job_id)
@@ -141,8 +143,8 @@ async def test_cancelled_by_an_operator_the_pull_request_stays_open(site: Site, 
     assert (await pull.github.pull(pull.run.pr_number))["state"] == "open"
 
 
-async def test_a_deleted_run_ends_its_merge(site: Site, api: Api) -> None:
-    pull = await a_pull(site, api)
+async def test_a_deleted_run_ends_its_merge(site: Installation, api: ApiServer) -> None:
+    pull = await make_pull_request(site, api)
     await pull.github.begin_check(pull.sha)
     job_id = await pull.merge()
     await pull.blocked(job_id)
@@ -151,7 +153,7 @@ async def test_a_deleted_run_ends_its_merge(site: Site, api: Api) -> None:
     await has_failed(pull, job_id, "RUN_DELETED")
 
 
-async def a_job(pull: Pull) -> MergeJob:
+async def a_job(pull: OpenPullRequest) -> MergeJob:
     """A pending merge, as the API leaves it when it is killed before the start."""
     [member] = await pull.site.rows(Member, col(Member.project_id) == pull.run.project_id, col(Member.id))
     job = MergeJob(
@@ -168,22 +170,22 @@ async def a_job(pull: Pull) -> MergeJob:
     return job
 
 
-async def test_left_pending_the_sweep_starts_it(site: Site, api: Api) -> None:
-    pull = await a_pull(site, api, ci=False)
+async def test_left_pending_the_sweep_starts_it(site: Installation, api: ApiServer) -> None:
+    pull = await make_pull_request(site, api, ci=False)
     job = await a_job(pull)
 
     async def is_merged() -> bool:
         await site.client.get_schedule_handle(START_SCHEDULE).trigger()
         return (await pull.job(job.id)).status is MERGED
 
-    await eventually(is_merged, "the sweep has started it")
+    await wait_until(is_merged, "the sweep has started it")
     events = await site.rows(Event, col(Event.subject_id) == job.id, col(Event.seq))
     assert [event.type for event in events] == [EventType.merge_started, EventType.merge_ended]
 
 
-async def test_after_a_week_it_gives_up(site: Site, api: Api) -> None:
+async def test_after_a_week_it_gives_up(site: Installation, api: ApiServer) -> None:
     """And looks one last time before."""
-    pull = await a_pull(site, api)
+    pull = await make_pull_request(site, api)
     await pull.github.check(pull.sha, "failure", "lint")
     told = MergeInput.of(await a_job(pull))
     began = told.model_copy(update={"began": now() - timedelta(days=7)})

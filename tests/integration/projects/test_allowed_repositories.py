@@ -3,14 +3,18 @@
 from models import AllowedRepository
 from models.event import EventType
 from models.runs.run import RunStatus
-from tests.support.installation import Site
-from tests.support.outcomes import broken_laws, outcome_of
-from tests.support.scenarios import bash, delayed, finish, scripted
+from tests.support.installation import Installation
+from tests.support.outcomes import broken_invariants, outcome_of
+from tests.support.scenarios import bash, finish, register_scenario, with_delay
 
-WORKING = scripted("disallowed", bash("echo work > work.txt"), delayed(finish("Wrote work.txt."), 2))
+WORKING = register_scenario(
+    "disallowed", bash("echo work > work.txt"), with_delay(finish("Wrote work.txt."), 2)
+)
 
 
-async def test_a_run_ends_with_the_next_use_of_a_repository_that_is_not_allowed_any_more(site: Site) -> None:
+async def test_a_run_ends_with_the_next_use_of_a_repository_that_is_not_allowed_any_more(
+    site: Installation,
+) -> None:
     slug = await site.repository()
     project = await site.project(repository=slug)
     run = await site.start(f"Work {WORKING}", project=project, repository=slug)
@@ -22,4 +26,4 @@ async def test_a_run_ends_with_the_next_use_of_a_repository_that_is_not_allowed_
     assert f"codecourier projects allow {project.id} {slug}" in str(outcome.run.error_message)
     assert (outcome.branches, outcome.pulls) == ([], [])
     assert outcome.running == 0
-    assert list(broken_laws(outcome)) == []
+    assert list(broken_invariants(outcome)) == []

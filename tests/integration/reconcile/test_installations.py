@@ -41,15 +41,16 @@ from models.reconcile.sweep import Sweep, SweepName, load_sweeps
 from models.runs.run import RunStatus
 from tests.integration.chains import test_sprint_chains as sprints
 from tests.support import chains
-from tests.support.inconsistencies import HELD, WORK, find
-from tests.support.installation import Site, eventually, opened
-from tests.support.stack import Parts
+from tests.support.inconsistencies import SLOW_WORK, WORK, find_finding
+from tests.support.installation import Installation as Site
+from tests.support.installation import open_installation, wait_until
+from tests.support.stack import Servers
 
 LONG_AGO = timedelta(days=2)
 
 
 async def a_paused_run(site: Site) -> Run:
-    run = await site.start(f"Held {HELD}")
+    run = await site.start(f"Held {SLOW_WORK}")
     await site.until(run, EventType.step_started)
     await site.command(run, "pause")
     await site.until(run, EventType.run_paused)
@@ -87,7 +88,7 @@ async def until_swept(site: Site, name: SweepName = SweepName.reconcile) -> Swee
         sweep = await sweep_of(site, name)
         return sweep is not None and sweep.ended_at > before
 
-    await eventually(swept, f"the sweep {name} is recorded")
+    await wait_until(swept, f"the sweep {name} is recorded")
     sweep = await sweep_of(site, name)
     assert sweep is not None
     return sweep
@@ -98,17 +99,17 @@ def orders(site: Site) -> list[GroupOrder]:
 
 
 async def test_a_worker_in_another_namespace_refuses_to_sweep_and_says_why(
-    parts: Parts, tmp_path: Path
+    parts: Servers, tmp_path: Path
 ) -> None:
     """The third experiment of the review: a healthy run and a chain, both paused, and a typo."""
-    async with opened(parts, "right", tmp_path / "site") as site:
+    async with open_installation(parts, "right", tmp_path / "site") as site:
         await parts.make_namespace("wrong")
         await site.start_worker()
         run = await a_paused_run(site)
         chain = await chains.start(site, await sprints.a_chain(site, 2, sprints.SLOW))
-        await chains.begun(site, chain, 1)
+        await chains.wait_for_started_runs(site, chain, 1)
         await site.client.get_workflow_handle(chain.id).signal("pause")
-        await chains.reaches(site, chain, ChainStatus.paused)
+        await chains.wait_for_status(site, chain, ChainStatus.paused)
         await be_silent(site, run, chain)
 
         await site.start_worker(TEMPORAL_NAMESPACE="wrong")
@@ -116,7 +117,7 @@ async def test_a_worker_in_another_namespace_refuses_to_sweep_and_says_why(
         async def refused() -> bool:
             return (await installation_of(site)).refusal is not None
 
-        await eventually(refused, "the second worker refuses")
+        await wait_until(refused, "the second worker refuses")
         refusal = (await installation_of(site)).refusal or ""
         assert "are in the Temporal namespace right, and this process is configured for wrong" in refusal
         assert "reconcile.refused" in site.log.read_text()
@@ -138,14 +139,14 @@ async def test_a_worker_in_another_namespace_refuses_to_sweep_and_says_why(
         await site.command(run, "resume")
         await site.client.get_workflow_handle(chain.id).signal("resume")
         assert (await site.ended(run)).status is RunStatus.completed
-        await chains.reaches(site, chain, ChainStatus.completed)
+        await chains.wait_for_status(site, chain, ChainStatus.completed)
 
 
 @pytest.mark.soak
 async def test_an_api_that_starts_before_the_first_worker_keeps_no_wrong_namespace(
-    parts: Parts, tmp_path: Path
+    parts: Servers, tmp_path: Path
 ) -> None:
-    async with opened(parts, "late", tmp_path / "site", is_bound=False) as site:
+    async with open_installation(parts, "late", tmp_path / "site", is_bound=False) as site:
         await parts.make_namespace("late-typo")
         typo = TemporalGateway(
             site.settings.model_copy(update={"temporal_namespace": "late-typo"}), site.database
@@ -160,14 +161,14 @@ async def test_an_api_that_starts_before_the_first_worker_keeps_no_wrong_namespa
         async def is_bound() -> bool:
             return (await installation_of(site)).is_bound
 
-        await eventually(is_bound, "the first worker binds the namespace")
+        await wait_until(is_bound, "the first worker binds the namespace")
         await engine.reachable()
         with pytest.raises(Unavailable, match="a Temporal namespace that is not its own"):
             await typo.reachable()
 
 
-async def test_two_databases_on_one_namespace_do_no_harm(parts: Parts, tmp_path: Path) -> None:
-    async with opened(parts, "first", tmp_path / "site") as site:
+async def test_two_databases_on_one_namespace_do_no_harm(parts: Servers, tmp_path: Path) -> None:
+    async with open_installation(parts, "first", tmp_path / "site") as site:
         await parts.make_database("second")
         await site.start_worker()
         run = await a_paused_run(site)
@@ -177,7 +178,7 @@ async def test_two_databases_on_one_namespace_do_no_harm(parts: Parts, tmp_path:
         async def is_gone() -> bool:
             return not second.is_alive
 
-        await eventually(is_gone, "the worker with the other database leaves")
+        await wait_until(is_gone, "the worker with the other database leaves")
         assert "worker.refused" in site.log.read_text()
         assert f"belongs to installation {site.installation}" in site.log.read_text()
         await until_swept(site)
@@ -209,13 +210,13 @@ async def test_workflows_of_others_are_no_business_of_ours(site: Site) -> None:
         )
 
     async def is_listed() -> bool:
-        return await find(site, Inconsistency.orphaned_workflow, unknown.run_id) is not None
+        return await find_finding(site, Inconsistency.orphaned_workflow, unknown.run_id) is not None
 
-    await eventually(is_listed, "the unknown one is listed")
-    found = await find(site, Inconsistency.orphaned_workflow, unknown.run_id)
+    await wait_until(is_listed, "the unknown one is listed")
+    found = await find_finding(site, Inconsistency.orphaned_workflow, unknown.run_id)
     assert found is not None
     assert (found.needs_doctor, "no row knows of it" in found.what) == (True, True)
-    assert await find(site, Inconsistency.orphaned_workflow, foreign.run_id) is None
+    assert await find_finding(site, Inconsistency.orphaned_workflow, foreign.run_id) is None
     reconciler = Reconciler(site.database, site.client, GatewayFactory(site.settings, site.database))
     await reconciler.reconcile(GroupOrder(installation=site.installation, group=Group.workflows))
     for each in (unknown.run_id, foreign.run_id):
@@ -229,24 +230,24 @@ async def test_everything_that_is_started_carries_the_installations_id(site: Sit
     run = await site.start(f"Carries it {WORK}")
     chain = await chains.start(site, await sprints.a_chain(site, 1))
     await site.ended(run)
-    await chains.reaches(site, chain, ChainStatus.completed)
-    [sprint] = await chains.runs_of(site, chain)
+    await chains.wait_for_status(site, chain, ChainStatus.completed)
+    [sprint] = await chains.chain_runs(site, chain)
 
     async def are_listed() -> bool:
         query = f"Installation = '{site.installation}' AND CourierRunId IN ('{run.id}', '{sprint.id}')"
         kinds = [each.workflow_type async for each in site.client.list_workflows(query)]
         return sorted(kinds) == ["AgentSession", "AgentSession", "Run", "Run"]
 
-    await eventually(are_listed, "they are found by the installation")
+    await wait_until(are_listed, "they are found by the installation")
     described = await site.client.get_schedule_handle(RECONCILE_SCHEDULE).describe()
     assert described.typed_search_attributes.get(INSTALLATION) == site.installation
     assert (await site.read(sprint)).temporal_namespace == (await chains.read(site, chain)).temporal_namespace
 
 
 async def test_rows_of_another_namespace_are_passed_over_until_it_is_said_to_be_gone(
-    parts: Parts, tmp_path: Path
+    parts: Servers, tmp_path: Path
 ) -> None:
-    async with opened(parts, "moved", tmp_path / "site") as site:
+    async with open_installation(parts, "moved", tmp_path / "site") as site:
         run = await site.accept(f"Was started elsewhere {WORK}")
         async with site.database.transaction() as session:
             row = await session.get_one(Run, run.id)
@@ -257,15 +258,15 @@ async def test_rows_of_another_namespace_are_passed_over_until_it_is_said_to_be_
         report = await reconciler.reconcile(GroupOrder(installation=site.installation, group=Group.workflows))
         assert report.found[FOREIGN_ROW].found == 1
         assert (await site.read(run)).status is RunStatus.running
-        assert await find(site, Inconsistency.abandoned_row, run.id, GRACE) is None
-        found = await find(site, Inconsistency.abandoned_row, run.id, GRACE, gone=("old",))
+        assert await find_finding(site, Inconsistency.abandoned_row, run.id, GRACE) is None
+        found = await find_finding(site, Inconsistency.abandoned_row, run.id, GRACE, gone=("old",))
         assert found is not None
 
 
 async def test_a_claim_moves_an_installation_and_never_silently_takes_a_namespace(
-    parts: Parts, tmp_path: Path
+    parts: Servers, tmp_path: Path
 ) -> None:
-    async with opened(parts, "claimed", tmp_path / "site") as site:
+    async with open_installation(parts, "claimed", tmp_path / "site") as site:
         await parts.make_namespace("claimed-next")
         await parts.make_database("claiming")
         await site.start_worker()

@@ -11,15 +11,15 @@ from models import Run
 from models.base import now
 from models.runs.run import RunStatus
 from tests.support.inconsistencies import WORK
-from tests.support.installation import Site, opened
-from tests.support.stack import Parts
+from tests.support.installation import Installation, open_installation
+from tests.support.stack import Servers
 
 MANY = 2 * PAGE_SIZE + 50
 
 
-async def test_every_page_is_looked_at(parts: Parts, tmp_path: Path) -> None:
+async def test_every_page_is_looked_at(parts: Servers, tmp_path: Path) -> None:
     """Without a worker nothing else looks, and the one run that the engine has stays as it is."""
-    async with opened(parts, "pages", tmp_path / "site") as site:
+    async with open_installation(parts, "pages", tmp_path / "site") as site:
         known = await site.start(f"In the engine {WORK}")
         await _many(site, known)
         outside = GatewayFactory(site.settings, site.database)
@@ -30,7 +30,7 @@ async def test_every_page_is_looked_at(parts: Parts, tmp_path: Path) -> None:
         assert await check.repair(found[-1]) == "closed as failed, WORKFLOW_LOST"
 
 
-async def _many(site: Site, like: Run) -> None:
+async def _many(site: Installation, like: Run) -> None:
     """Runs that are held, and were last heard of before the grace."""
     long_ago = now() - GRACE - timedelta(seconds=1)
     async with site.database.transaction() as session:

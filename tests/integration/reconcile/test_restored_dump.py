@@ -13,45 +13,45 @@ from psycopg import sql
 from activities.reconcile.executions import CLOSED_STATUSES, workflow_status
 from activities.reconcile.findings import Inconsistency
 from local.stack.parts import database_url
-from local.stack.postgres import program
+from local.stack.postgres import program_path
 from models import Run
 from models.event import EventType
 from models.runs.run import PrStatus, RunStatus
-from tests.support.inconsistencies import find_all, mend
-from tests.support.installation import Site, eventually, opened
+from tests.support.inconsistencies import find_all, repair_if_found
+from tests.support.installation import Installation, open_installation, wait_until
 from tests.support.outcomes import outcome_of, pulls_of
-from tests.support.scenarios import create, delayed, finish, scripted
-from tests.support.stack import Parts
+from tests.support.scenarios import create, finish, register_scenario, with_delay
+from tests.support.stack import Servers
 
 pytestmark = pytest.mark.soak
 
-BRIEF = scripted("restored-brief", create("a.txt", "a\n"), finish("Made it."))
-LONG = scripted(
+BRIEF = register_scenario("restored-brief", create("a.txt", "a\n"), finish("Made it."))
+LONG = register_scenario(
     "restored-long",
-    *(delayed(create(f"{name}.txt", f"{name}\n"), 2.0) for name in "abcdefgh"),
+    *(with_delay(create(f"{name}.txt", f"{name}\n"), 2.0) for name in "abcdefgh"),
     finish("Made them."),
 )
 
 
-def dump(site: Site, file: Path) -> None:
+def dump(site: Installation, file: Path) -> None:
     url = site.parts.database_url(site.name)
-    subprocess.run([program("pg_dump"), "--format=custom", f"--file={file}", url], check=True)
+    subprocess.run([program_path("pg_dump"), "--format=custom", f"--file={file}", url], check=True)
 
 
-def restore(site: Site, file: Path) -> None:
+def restore(site: Installation, file: Path) -> None:
     """Into a database that is made anew."""
     with psycopg.connect(database_url(site.parts.plan), autocommit=True) as connection:
         name = sql.Identifier(site.name)
         connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name))
         connection.execute(sql.SQL("CREATE DATABASE {}").format(name))
     subprocess.run(
-        [program("pg_restore"), f"--dbname={site.parts.database_url(site.name)}", str(file)], check=True
+        [program_path("pg_restore"), f"--dbname={site.parts.database_url(site.name)}", str(file)], check=True
     )
 
 
 @dataclass(frozen=True)
 class Restored:
-    site: Site
+    site: Installation
     done: Run
     """Had opened its pull request before the dump."""
     going: Run
@@ -65,9 +65,9 @@ class Restored:
 
 
 @pytest.fixture(scope="module")
-async def restored(parts: Parts, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Restored]:
+async def restored(parts: Servers, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Restored]:
     directory = tmp_path_factory.mktemp("restored")
-    async with opened(parts, "restored", directory / "site") as site:
+    async with open_installation(parts, "restored", directory / "site") as site:
         worker = await site.start_worker()
         done = (await outcome_of(site, await site.start(f"Done {BRIEF}"))).run
         going, working = [await site.start(f"{name} {LONG}") for name in ("Going", "Working")]
@@ -126,10 +126,10 @@ async def test_runs_end_as_they_would_have_and_nothing_is_delivered_twice(restor
     assert await found(restored, Inconsistency.abandoned_row) == {}
 
 
-async def _assert_found_again(site: Site, ended: Run) -> None:
+async def _assert_found_again(site: Installation, ended: Run) -> None:
     """It ended after the dump: its row learns that, and of its pull request."""
-    await mend(site, Inconsistency.abandoned_row, ended.id)
-    await mend(site, Inconsistency.unsettled_pull_request, ended.id)
+    await repair_if_found(site, Inconsistency.abandoned_row, ended.id)
+    await repair_if_found(site, Inconsistency.unsettled_pull_request, ended.id)
     run = await site.read(ended)
     assert (run.status, run.error_code) == (RunStatus.completed, None)
     assert (run.pr_status, run.pr_url) == (PrStatus.created, ended.pr_url)
@@ -137,7 +137,7 @@ async def _assert_found_again(site: Site, ended: Run) -> None:
     assert kinds.count(EventType.pr_created) == kinds.count(EventType.run_completed) == 1
 
 
-async def _assert_goes_on(site: Site, working: Run) -> None:
+async def _assert_goes_on(site: Installation, working: Run) -> None:
     """The model is asked again for turns that its row does not know; calls are journaled in the sandbox."""
     await site.start_worker()
     await site.command(working, "resume")
@@ -146,14 +146,14 @@ async def _assert_goes_on(site: Site, working: Run) -> None:
     assert [outcome.file(f"{name}.txt") for name in "abcdefgh"] == [f"{name}\n" for name in "abcdefgh"]
 
 
-async def _assert_ended(site: Site, unknown: Run) -> None:
+async def _assert_ended(site: Installation, unknown: Run) -> None:
     """No row knows of it: the doctor ends it, and kills its sandbox."""
-    await mend(site, Inconsistency.orphaned_workflow, unknown.id)
+    await repair_if_found(site, Inconsistency.orphaned_workflow, unknown.id)
 
     async def is_over() -> bool:
         return await workflow_status(site.client, unknown.id) in CLOSED_STATUSES
 
-    await eventually(is_over, "its workflow is over")
+    await wait_until(is_over, "its workflow is over")
     for finding in (await find_all(site, Inconsistency.orphaned_sandbox)).values():
-        await mend(site, Inconsistency.orphaned_sandbox, finding.id)
+        await repair_if_found(site, Inconsistency.orphaned_sandbox, finding.id)
     assert await site.sandboxes.find({"job": unknown.id}) == []

@@ -41,29 +41,29 @@ from models.merging.merge_job import MergeKind, MergeStatus
 from models.reconcile.sweep import SweepName, load_sweeps
 from models.runs.run import PrStatus, RunStatus
 from tests.integration.schedules.test_recurring_tasks import a_task, read, runs_of
-from tests.support.inconsistencies import WORK, find, find_all, repair
-from tests.support.installation import Site, opened
-from tests.support.stack import Parts
-from tests.support.waiting import PATIENCE
+from tests.support.inconsistencies import WORK, find_all, find_finding, repair_once
+from tests.support.installation import Installation, open_installation
+from tests.support.stack import Servers
+from tests.support.waiting import TEST_TIMEOUT_SECONDS
 
 LONG_AGO = timedelta(days=2)
 LONG_NAME = "修" * 200
 """600 bytes, and within what the API takes."""
 
 
-def reconciler(site: Site) -> Reconciler:
+def reconciler(site: Installation) -> Reconciler:
     return Reconciler(site.database, site.client, GatewayFactory(site.settings, site.database))
 
 
-def starting(site: Site) -> StartSweepActivities:
+def starting(site: Installation) -> StartSweepActivities:
     return StartSweepActivities(site.database, site.client)
 
 
-def order(site: Site) -> SweepOrder:
+def order(site: Installation) -> SweepOrder:
     return SweepOrder(installation=site.installation)
 
 
-async def be_old(site: Site, *ids: str) -> None:
+async def be_old(site: Installation, *ids: str) -> None:
     async with site.database.transaction() as session:
         for each in ids:
             (await session.get_one(Run, each)).created_at = now() - LONG_AGO
@@ -89,9 +89,9 @@ async def silent_server() -> AsyncIterator[tuple[str, list[asyncio.StreamWriter]
 
 
 async def test_one_row_that_cannot_be_started_does_not_stop_the_others(
-    parts: Parts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    parts: Servers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with opened(parts, "one-bad-row", tmp_path / "site") as site:
+    async with open_installation(parts, "one-bad-row", tmp_path / "site") as site:
         runs = [await site.accept(f"Number {number} {WORK}") for number in range(3)]
         await be_old(site, *(run.id for run in runs))
         bad = runs[0].id
@@ -113,7 +113,7 @@ async def test_one_row_that_cannot_be_started_does_not_stop_the_others(
         assert (await site.read(runs[0])).temporal_namespace == site.client.namespace
 
 
-async def test_a_name_and_a_label_of_600_bytes_start_and_end(site: Site) -> None:
+async def test_a_name_and_a_label_of_600_bytes_start_and_end(site: Installation) -> None:
     """The first experiment of the review: Temporal takes 400 bytes of a summary."""
     step = PipelineStep(role=StepRole.designer, label=LONG_NAME)
     run = await site.start(f"Named at length {WORK}", [step], name=LONG_NAME)
@@ -148,10 +148,10 @@ def test_what_is_unusual(doubtful: int, examined: int, unusual: bool) -> None:
 
 
 async def test_the_breaker_leaves_unusually_many_abandoned_rows_to_the_doctor(
-    parts: Parts, tmp_path: Path
+    parts: Servers, tmp_path: Path
 ) -> None:
     """As after the namespace was lost: what was at work is gone all at once."""
-    async with opened(parts, "breaker", tmp_path / "site") as site:
+    async with open_installation(parts, "breaker", tmp_path / "site") as site:
         like = await site.accept(f"Lost with its namespace {WORK}")
         async with site.database.transaction() as session:
             for number in range(2, MIN_DOUBTFUL + 2):
@@ -175,7 +175,7 @@ async def test_the_breaker_leaves_unusually_many_abandoned_rows_to_the_doctor(
         assert sweep.found == {"abandoned row": {"found": MIN_DOUBTFUL, "repaired": 0, "left": MIN_DOUBTFUL}}
 
         for run in paused:
-            assert await repair(site, Inconsistency.abandoned_row, run.id)
+            assert await repair_once(site, Inconsistency.abandoned_row, run.id)
         again = await reconciler(site).reconcile(workflows)
         await reconciler(site).record_sweep(end.model_copy(update={"report": again}))
         async with site.database.transaction() as session:
@@ -184,7 +184,7 @@ async def test_the_breaker_leaves_unusually_many_abandoned_rows_to_the_doctor(
 
 
 async def test_a_check_that_fails_of_a_bug_does_not_stop_the_others(
-    site: Site, monkeypatch: pytest.MonkeyPatch
+    site: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def fail(self: OrphanedWorkflows) -> AsyncIterator[None]:
         for bug in (KeyError("of a bug"),):
@@ -200,10 +200,10 @@ async def test_a_check_that_fails_of_a_bug_does_not_stop_the_others(
 
 
 async def test_a_task_that_was_changed_while_temporal_was_away_fires_at_its_new_time_only(
-    parts: Parts, tmp_path: Path
+    parts: Servers, tmp_path: Path
 ) -> None:
     """The ninth experiment of the review; without a worker nothing else tells Temporal."""
-    async with opened(parts, "changed-task", tmp_path / "site") as site:
+    async with open_installation(parts, "changed-task", tmp_path / "site") as site:
         task = await a_task(site)
         await sync_temporal_schedule(site.database, site.client, task.id)
         before = next(task.after(now()))
@@ -239,7 +239,7 @@ async def test_a_task_that_was_changed_while_temporal_was_away_fires_at_its_new_
         assert (await starting(site).tell_schedules(order(site))).found == {}, "nothing is told twice"
 
 
-async def test_a_merge_that_deletes_its_branch_is_left_alone(site: Site) -> None:
+async def test_a_merge_that_deletes_its_branch_is_left_alone(site: Installation) -> None:
     """GitHub may make it wait after the row has closed; any other workflow is asked to end by then."""
     run = await site.ended(await site.start(f"Merged {WORK}"))
     [member] = await site.rows(Member, col(Member.project_id) == run.project_id, col(Member.id))
@@ -270,7 +270,7 @@ async def test_a_merge_that_deletes_its_branch_is_left_alone(site: Site) -> None
 
 
 async def test_an_account_that_does_not_answer_costs_a_moment_and_hides_no_other(
-    site: Site, monkeypatch: pytest.MonkeyPatch
+    site: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = site.settings
     assert settings.e2b_api_key is not None
@@ -305,24 +305,27 @@ async def test_an_account_that_does_not_answer_costs_a_moment_and_hides_no_other
 
 
 async def test_what_is_accepted_is_started_while_the_sandbox_provider_is_silent(
-    parts: Parts, tmp_path: Path
+    parts: Servers, tmp_path: Path
 ) -> None:
-    async with silent_server() as (url, callers), opened(parts, "silent-e2b", tmp_path / "site") as site:
+    async with (
+        silent_server() as (url, callers),
+        open_installation(parts, "silent-e2b", tmp_path / "site") as site,
+    ):
         await site.start_worker(E2B_API_URL=url)
         while not callers:  # the sweep that repairs waits for it by now
             await asyncio.sleep(0.1)
         run = await site.accept(f"Left pending {WORK}")
         await be_old(site, run.id)
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TEST_TIMEOUT_SECONDS):
             while await workflow_status(site.client, run.id) is None:
                 await asyncio.sleep(0.1)
 
 
 async def test_a_pull_request_that_github_says_nothing_of_is_given_up_in_the_end(
-    parts: Parts, tmp_path: Path
+    parts: Servers, tmp_path: Path
 ) -> None:
     """Asked with growing pauses, so that it eats no rate limit; then the run says that nobody knows."""
-    async with opened(parts, "silent-github", tmp_path / "site") as site:
+    async with open_installation(parts, "silent-github", tmp_path / "site") as site:
         project = await site.project()
         runs = [await site.accept(f"Half made {WORK}", project=project) for _ in range(2)]
         async with site.database.transaction() as session:
@@ -357,4 +360,4 @@ async def test_a_pull_request_that_github_says_nothing_of_is_given_up_in_the_end
         last = (await site.events(run))[-1]
         assert (run.pr_status, last.type) == (PrStatus.failed, EventType.pr_failed)
         assert str(last.data["reason"]).startswith("Whether it was opened could not be found out:")
-        assert await find(site, Inconsistency.unsettled_pull_request, run.id) is None
+        assert await find_finding(site, Inconsistency.unsettled_pull_request, run.id) is None

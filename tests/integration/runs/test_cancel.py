@@ -12,31 +12,31 @@ from models.event import EventType
 from models.runs.run import Run, RunStatus
 from models.runs.run_completion import publish_completion
 from models.runs.run_step import StepStatus
-from tests.support.installation import Site, opened
-from tests.support.outcomes import Outcome, branches_of, outcome_of, pulls_of
-from tests.support.scenarios import bash, create, delayed, finish, scripted
-from tests.support.stack import Parts
-from tests.support.waiting import PATIENCE
+from tests.support.installation import Installation, open_installation
+from tests.support.outcomes import RunOutcome, branches_of, outcome_of, pulls_of
+from tests.support.scenarios import bash, create, finish, register_scenario, with_delay
+from tests.support.stack import Servers
+from tests.support.waiting import TEST_TIMEOUT_SECONDS
 
-LONGER_THAN_ANYBODY_WAITS = 2 * int(PATIENCE)
-THINKING = scripted(
-    "thinking", create("a.txt", "a\n"), delayed(bash("true"), LONGER_THAN_ANYBODY_WAITS), finish()
+LONGER_THAN_ANYBODY_WAITS = 2 * int(TEST_TIMEOUT_SECONDS)
+THINKING = register_scenario(
+    "thinking", create("a.txt", "a\n"), with_delay(bash("true"), LONGER_THAN_ANYBODY_WAITS), finish()
 )
-WORKING = scripted(
+WORKING = register_scenario(
     "working",
     bash(f"echo begun > begun.txt; sleep {LONGER_THAN_ANYBODY_WAITS}; echo ended > ended.txt"),
     finish(),
 )
-QUICK = scripted("quick", create("a.txt", "a\n"), finish("Made a.txt."))
+QUICK = register_scenario("quick", create("a.txt", "a\n"), finish("Made a.txt."))
 CI = {"greet.py": "print('hi')\n", ".github/workflows/ci.yml": "on: push\n"}
 
 
-Plays = dict[str, Task[Outcome]]
+Plays = dict[str, Task[RunOutcome]]
 
 
 @pytest.fixture(scope="module")
-async def plays(site: Site) -> Plays:
-    phases: dict[str, Callable[[Site], Awaitable[Outcome]]] = {
+async def plays(site: Installation) -> Plays:
+    phases: dict[str, Callable[[Installation], Awaitable[RunOutcome]]] = {
         "pending": _pending,
         "provisioning": lambda site: _at_event(site, QUICK, EventType.sandbox_creating),
         "cloning": lambda site: _at_event(site, QUICK, EventType.sandbox_running),
@@ -50,14 +50,16 @@ async def plays(site: Site) -> Plays:
     }
     few = asyncio.Semaphore(3)
 
-    async def play(phase: Callable[[Site], Awaitable[Outcome]]) -> Outcome:
+    async def play(phase: Callable[[Installation], Awaitable[RunOutcome]]) -> RunOutcome:
         async with few:
             return await phase(site)
 
     return {name: asyncio.create_task(play(phase)) for name, phase in phases.items()}
 
 
-async def _cancel(site: Site, run: Run, *, meanwhile: Callable[[], None] = lambda: None) -> Outcome:
+async def _cancel(
+    site: Installation, run: Run, *, meanwhile: Callable[[], None] = lambda: None
+) -> RunOutcome:
     await site.handle(run).cancel()
     meanwhile()
     await site.ended(run)
@@ -67,14 +69,14 @@ async def _cancel(site: Site, run: Run, *, meanwhile: Callable[[], None] = lambd
     return outcome
 
 
-async def _at_event(site: Site, tag: str, event: EventType, later: float = 0) -> Outcome:
+async def _at_event(site: Installation, tag: str, event: EventType, later: float = 0) -> RunOutcome:
     run = await site.start(f"Cancel {tag}")
     await site.until(run, event)
     await asyncio.sleep(later)
     return await _cancel(site, run)
 
 
-async def _pending(site: Site) -> Outcome:
+async def _pending(site: Installation) -> RunOutcome:
     """Cancelled by the API before the engine has it; that it is started afterwards revives nothing."""
     run = await site.accept(f"Cancel {QUICK}")
     async with site.database.transaction() as session:
@@ -85,14 +87,14 @@ async def _pending(site: Site) -> Outcome:
     return await _cancel(site, run)
 
 
-async def _paused(site: Site) -> Outcome:
+async def _paused(site: Installation) -> RunOutcome:
     run = await site.start(f"Cancel {THINKING}")
     await site.until(run, EventType.tool_completed)
     await site.command(run, "pause")
     return await _cancel(site, run)
 
 
-async def _held_at(site: Site, seam: str, config: BlueprintConfig | None = None) -> Outcome:
+async def _held_at(site: Installation, seam: str, config: BlueprintConfig | None = None) -> RunOutcome:
     run = await site.accept(f"Cancel {QUICK}", config=config)
     trap = f"{seam}@{run.id}"
     site.set_trap(trap, "hold")
@@ -101,7 +103,7 @@ async def _held_at(site: Site, seam: str, config: BlueprintConfig | None = None)
     return await _cancel(site, run, meanwhile=lambda: site.release(trap))
 
 
-async def _waiting_for_ci(site: Site) -> Outcome:
+async def _waiting_for_ci(site: Installation) -> RunOutcome:
     run = await site.start(f"Cancel {QUICK}", repository=await site.repository(CI))
     await site.until(run, EventType.pr_created)
     await site.until(run, EventType.ci_updated)
@@ -140,9 +142,9 @@ async def test_the_row_says_what_was_made_before_the_cancel(plays: Plays) -> Non
 
 
 @pytest.mark.soak
-async def test_cancelled_and_its_worker_killed_the_run_is_cancelled(parts: Parts, tmp_path: Path) -> None:
+async def test_cancelled_and_its_worker_killed_the_run_is_cancelled(parts: Servers, tmp_path: Path) -> None:
     """The engine tries no activity again after a cancel: what is left of it is a time-out."""
-    async with opened(parts, "cancel-kill", tmp_path / "site") as site:
+    async with open_installation(parts, "cancel-kill", tmp_path / "site") as site:
         worker = await site.start_worker()
         run = await site.accept(f"Cancel {QUICK}")
         site.set_trap("push", "hold")

@@ -6,18 +6,18 @@ import pytest
 
 from models.event import EventType
 from models.runs.run import RunStatus
-from tests.support.installation import Site
-from tests.support.outcomes import Outcome, outcome_of
-from tests.support.scenarios import bash, delayed, finish, scripted
+from tests.support.installation import Installation
+from tests.support.outcomes import RunOutcome, outcome_of
+from tests.support.scenarios import bash, finish, register_scenario, with_delay
 
 ANSWER_SECONDS = 1.0
 EARLIER_SECONDS = 0.3
 """Before the answer; what comes in between is what an activity hears of its cancel with."""
-LATE = scripted("late", delayed(bash("true"), ANSWER_SECONDS), finish())
+LATE = register_scenario("late", with_delay(bash("true"), ANSWER_SECONDS), finish())
 AT_ONCE = 5
 
 
-async def cancelled(site: Site, earlier: float) -> Outcome:
+async def cancelled(site: Installation, earlier: float) -> RunOutcome:
     run = await site.start(f"Cancel {LATE}")
     await site.until(run, EventType.step_started)
     await asyncio.sleep(ANSWER_SECONDS - earlier)
@@ -27,7 +27,7 @@ async def cancelled(site: Site, earlier: float) -> Outcome:
     return await outcome_of(site, run)
 
 
-async def play(site: Site, times: int) -> None:
+async def play(site: Installation, times: int) -> None:
     """Every outcome holds what holds for every run: its last event is the last, and there is no gap."""
     for _ in range(times // AT_ONCE):
         earlier = [EARLIER_SECONDS * number / (AT_ONCE - 1) for number in range(AT_ONCE)]
@@ -39,10 +39,10 @@ async def play(site: Site, times: int) -> None:
             assert outcome.run.cost_usd == spent
 
 
-async def test_nothing_follows_the_last_event_of_a_run(site: Site) -> None:
+async def test_nothing_follows_the_last_event_of_a_run(site: Installation) -> None:
     await play(site, AT_ONCE)
 
 
 @pytest.mark.soak
-async def test_nothing_follows_the_last_event_of_a_hundred_runs(site: Site) -> None:
+async def test_nothing_follows_the_last_event_of_a_hundred_runs(site: Installation) -> None:
     await play(site, 100)

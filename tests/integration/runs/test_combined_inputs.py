@@ -13,15 +13,15 @@ from api.app import create_app
 from models import Run
 from models.runs.run import RunStatus
 from tests.support.images import IMAGES, upload
-from tests.support.installation import Site, opened
-from tests.support.model_recorder import Recorder, recording
+from tests.support.installation import Installation, open_installation
+from tests.support.model_recorder import Recorder, record_model
 from tests.support.outcomes import outcome_of
-from tests.support.pull_requests import headers_of
-from tests.support.scenarios import bash, finish, scripted
-from tests.support.stack import Parts
-from tests.support.uvicorn_server import serving
+from tests.support.pull_requests import make_key_headers
+from tests.support.scenarios import bash, finish, register_scenario
+from tests.support.stack import Servers
+from tests.support.uvicorn_server import run_app
 
-USING: Final = scripted(
+USING: Final = register_scenario(
     "everything-at-once",
     bash("cat ran.txt"),
     bash("git status --porcelain"),
@@ -36,7 +36,7 @@ SKILL = ".claude/skills/house-style"
 class Desk:
     """A person at the API of a project, who publishes one thing of each kind again and again."""
 
-    site: Site
+    site: Installation
     recorder: Recorder
     http: httpx.AsyncClient
     ids: dict[str, str]
@@ -151,23 +151,23 @@ def script_of(words: str) -> str:
 
 
 @asynccontextmanager
-async def desk_of(parts: Parts, directory: Path) -> AsyncIterator[Desk]:
+async def desk_of(parts: Servers, directory: Path) -> AsyncIterator[Desk]:
     async with (
-        opened(parts, "everything", directory) as site,
-        recording(str(site.settings.anthropic_base_url)) as recorder,
+        open_installation(parts, "everything", directory) as site,
+        record_model(str(site.settings.anthropic_base_url)) as recorder,
     ):
         await site.start_worker(ANTHROPIC_BASE_URL=recorder.url)
-        headers = await headers_of(site, (await site.project()).id)
+        headers = await make_key_headers(site, (await site.project()).id)
         app = create_app(site.settings)
         async with (
             app.router.lifespan_context(app),
-            serving(app) as url,
+            run_app(app) as url,
             httpx.AsyncClient(base_url=f"{url}/api/v1", headers=headers, trust_env=False) as http,
         ):
             yield Desk(site, recorder, http, {})
 
 
-async def test_a_run_uses_everything_as_it_was_at_its_start(parts: Parts, tmp_path: Path) -> None:
+async def test_a_run_uses_everything_as_it_was_at_its_start(parts: Servers, tmp_path: Path) -> None:
     async with desk_of(parts, tmp_path / "site") as desk:
         await desk.create()
         workflow, early = await desk.workflow(), await desk.document()

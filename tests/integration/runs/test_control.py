@@ -10,24 +10,24 @@ from temporalio.client import WorkflowUpdateFailedError
 from models.event import EventType
 from models.runs.run import PrStatus, Run, RunStatus
 from models.runs.run_step import StepStatus
-from tests.support.installation import Site, eventually, opened
-from tests.support.outcomes import Outcome, outcome_of
-from tests.support.scenarios import bash, delayed, finish, scripted
-from tests.support.stack import Parts
+from tests.support.installation import Installation, open_installation, wait_until
+from tests.support.outcomes import RunOutcome, outcome_of
+from tests.support.scenarios import bash, finish, register_scenario, with_delay
+from tests.support.stack import Servers
 
-SLOW = scripted(
+SLOW = register_scenario(
     "slow",
     bash("echo one >> slow.txt"),
-    delayed(bash("echo two >> slow.txt"), 1.5),
+    with_delay(bash("echo two >> slow.txt"), 1.5),
     bash("echo three >> slow.txt"),
     finish("Wrote three lines."),
 )
 HELD_SECONDS = 2.0
-Outcomes = dict[str, Task[Outcome]]
+Outcomes = dict[str, Task[RunOutcome]]
 
 
 @pytest.fixture(scope="module")
-async def outcomes(site: Site, parts: Parts, tmp_path_factory: pytest.TempPathFactory) -> Outcomes:
+async def outcomes(site: Installation, parts: Servers, tmp_path_factory: pytest.TempPathFactory) -> Outcomes:
     plays = {
         "by_update": _held_by_update(site),
         "by_signal": _held_by_signal(site),
@@ -38,13 +38,13 @@ async def outcomes(site: Site, parts: Parts, tmp_path_factory: pytest.TempPathFa
     return {name: asyncio.create_task(play) for name, play in plays.items()}
 
 
-async def _begun(site: Site) -> Run:
+async def _begun(site: Installation) -> Run:
     run = await site.start(f"Slow {SLOW}")
     await site.until(run, EventType.turn_completed)
     return run
 
 
-async def _held_by_update(site: Site) -> Outcome:
+async def _held_by_update(site: Installation) -> RunOutcome:
     run = await _begun(site)
     await site.command(run, "pause")
     assert (await site.read(run)).status is RunStatus.paused
@@ -54,7 +54,7 @@ async def _held_by_update(site: Site) -> Outcome:
     return await outcome_of(site, run)
 
 
-async def _held_by_signal(site: Site) -> Outcome:
+async def _held_by_signal(site: Installation) -> RunOutcome:
     """As from Temporal's Web UI or command line, where only names are known."""
     run = await _begun(site)
     handle = site.client.get_workflow_handle(run.id)
@@ -65,8 +65,8 @@ async def _held_by_signal(site: Site) -> Outcome:
     return await outcome_of(site, run)
 
 
-async def _held_over_a_restart(parts: Parts, tmp_path_factory: pytest.TempPathFactory) -> Outcome:
-    async with opened(parts, "held", tmp_path_factory.mktemp("sites") / "held") as site:
+async def _held_over_a_restart(parts: Servers, tmp_path_factory: pytest.TempPathFactory) -> RunOutcome:
+    async with open_installation(parts, "held", tmp_path_factory.mktemp("sites") / "held") as site:
         worker = await site.start_worker()
         run = await _begun(site)
         await site.command(run, "pause")
@@ -80,7 +80,7 @@ async def _held_over_a_restart(parts: Parts, tmp_path_factory: pytest.TempPathFa
         return await outcome_of(site, run)
 
 
-async def _stays(site: Site, run: Run) -> None:
+async def _stays(site: Installation, run: Run) -> None:
     """The turn in hand ends; after it nothing happens."""
 
     async def turns() -> int:
@@ -92,13 +92,13 @@ async def _stays(site: Site, run: Run) -> None:
     assert (await site.read(run)).status is RunStatus.paused
 
 
-async def _stopped(site: Site) -> Outcome:
+async def _stopped(site: Installation) -> RunOutcome:
     run = await _begun(site)
     await site.command(run, "graceful_stop")
     return await outcome_of(site, run)
 
 
-async def _stopped_while_held(site: Site) -> Outcome:
+async def _stopped_while_held(site: Installation) -> RunOutcome:
     run = await _begun(site)
     await site.command(run, "pause")
     await site.command(run, "graceful_stop")
@@ -127,7 +127,7 @@ async def test_a_stopped_run_keeps_what_it_has_and_opens_no_pull_request(
     assert EventType.run_stopping in outcome.types
 
 
-async def test_commands_that_come_too_late_are_refused(outcomes: Outcomes, site: Site) -> None:
+async def test_commands_that_come_too_late_are_refused(outcomes: Outcomes, site: Installation) -> None:
     run = await site.accept(f"Late {SLOW}")
     site.set_trap(f"push@{run.id}", "hold")
     await site.send(run)
@@ -143,7 +143,7 @@ async def test_commands_that_come_too_late_are_refused(outcomes: Outcomes, site:
     assert outcome.run.status is RunStatus.completed
 
 
-async def test_the_engine_shows_what_a_run_is_and_waits_for(site: Site, outcomes: Outcomes) -> None:
+async def test_the_engine_shows_what_a_run_is_and_waits_for(site: Installation, outcomes: Outcomes) -> None:
     run = (await outcomes["by_update"]).run
     description = await site.handle(run).describe()
     shown = {pair.key.name: pair.value for pair in description.typed_search_attributes}
@@ -164,4 +164,4 @@ async def test_the_engine_shows_what_a_run_is_and_waits_for(site: Site, outcomes
         found = site.client.list_workflows(f"CourierRunId = '{run.id}' AND Kind = 'agent-session'")
         return [each async for each in found] != []
 
-    await eventually(is_listed, "the session is in the list")
+    await wait_until(is_listed, "the session is in the list")

@@ -12,23 +12,23 @@ from models.notifications.notification import NotificationType
 from models.runs.run import PrStatus, RunStatus
 from models.runs.run_step import StepStatus
 from models.sandboxes.sandbox import SandboxStatus
-from tests.support.installation import Site
-from tests.support.outcomes import Outcome, outcome_of, playing
-from tests.support.scenarios import bash, create, finish, scripted
+from tests.support.installation import Installation
+from tests.support.outcomes import RunOutcome, outcome_of, start_outcomes
+from tests.support.scenarios import bash, create, finish, register_scenario
 
-GREETING = scripted(
+GREETING = register_scenario(
     "greeting",
     create("shout.py", "print('HI')\n"),
     bash("python3 shout.py"),
     finish("Added shout.py, which greets loudly."),
 )
-NOTHING = scripted("nothing", bash("ls"), finish("There was nothing to do."))
-Outcomes = dict[str, Task[Outcome]]
+NOTHING = register_scenario("nothing", bash("ls"), finish("There was nothing to do."))
+Outcomes = dict[str, Task[RunOutcome]]
 
 
 @pytest.fixture(scope="module")
-async def outcomes(site: Site) -> Outcomes:
-    return playing(
+async def outcomes(site: Installation) -> Outcomes:
+    return start_outcomes(
         site,
         greeting=site.start(f"Greet loudly {GREETING}"),
         nothing=site.start(f"Do nothing {NOTHING}"),
@@ -145,7 +145,7 @@ async def test_no_hidden_ref_is_left(outcomes: Outcomes) -> None:
         assert outcome.git("for-each-ref", "refs/codecourier") == ""
 
 
-async def test_a_sandbox_that_is_slow_to_go_keeps_nobody_from_ci(site: Site) -> None:
+async def test_a_sandbox_that_is_slow_to_go_keeps_nobody_from_ci(site: Installation) -> None:
     run = await site.accept(f"Greet while it goes {GREETING}")
     trap = f"kill-sandbox@{run.id}"
     site.set_trap(trap, "hold")

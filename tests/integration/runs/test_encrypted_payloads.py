@@ -10,17 +10,17 @@ from temporalio.client import Client
 
 from kit.temporal import connect
 from models.runs.run import RunStatus
-from tests.support.installation import Site, eventually, opened
-from tests.support.scenarios import create, finish, scripted
-from tests.support.stack import Parts
+from tests.support.installation import Installation, open_installation, wait_until
+from tests.support.scenarios import create, finish, register_scenario
+from tests.support.stack import Servers
 
-SECRETIVE = scripted("secretive", create("a.txt", "a\n"), finish("Made it."))
+SECRETIVE = register_scenario("secretive", create("a.txt", "a\n"), finish("Made it."))
 
 
-async def test_a_run_leaves_nothing_readable_in_temporal(parts: Parts, tmp_path: Path) -> None:
+async def test_a_run_leaves_nothing_readable_in_temporal(parts: Servers, tmp_path: Path) -> None:
     keys = f"{Fernet.generate_key().decode()},{Fernet.generate_key().decode()}"
     canary = f"canary{uuid4().hex}"
-    async with opened(parts, "encrypted", tmp_path / "site", TEMPORAL_PAYLOAD_KEYS=keys) as site:
+    async with open_installation(parts, "encrypted", tmp_path / "site", TEMPORAL_PAYLOAD_KEYS=keys) as site:
         await site.start_worker(TEMPORAL_PAYLOAD_KEYS=keys)
         long_name = f"{canary} „{'ä' * 300}“ {SECRETIVE}"
         run = await site.ended(await site.start(long_name))
@@ -37,10 +37,12 @@ async def test_a_run_leaves_nothing_readable_in_temporal(parts: Parts, tmp_path:
         assert all(b"binary/encrypted" in text for text in stored)
 
 
-async def test_a_run_that_fails_tells_temporal_nothing_of_its_words(parts: Parts, tmp_path: Path) -> None:
+async def test_a_run_that_fails_tells_temporal_nothing_of_its_words(parts: Servers, tmp_path: Path) -> None:
     keys = Fernet.generate_key().decode()
     canary = f"canary{uuid4().hex}"
-    async with opened(parts, "encrypted-failure", tmp_path / "site", TEMPORAL_PAYLOAD_KEYS=keys) as site:
+    async with open_installation(
+        parts, "encrypted-failure", tmp_path / "site", TEMPORAL_PAYLOAD_KEYS=keys
+    ) as site:
         await site.start_worker(TEMPORAL_PAYLOAD_KEYS=keys)
         run = await site.ended(await site.start(SECRETIVE, base_branch=canary))
         assert run.status is RunStatus.failed
@@ -51,11 +53,13 @@ async def test_a_run_that_fails_tells_temporal_nothing_of_its_words(parts: Parts
 
 
 async def test_a_worker_without_the_key_suspends_a_run_until_one_comes_that_has_it(
-    parts: Parts, tmp_path: Path
+    parts: Servers, tmp_path: Path
 ) -> None:
     """As when encryption is turned on, or a key rotated, while some workers are still the old ones."""
     keys = Fernet.generate_key().decode()
-    async with opened(parts, "encrypted-later", tmp_path / "site", TEMPORAL_PAYLOAD_KEYS=keys) as site:
+    async with open_installation(
+        parts, "encrypted-later", tmp_path / "site", TEMPORAL_PAYLOAD_KEYS=keys
+    ) as site:
         old = await site.start_worker()
         run = await site.start(SECRETIVE)
 
@@ -63,13 +67,13 @@ async def test_a_worker_without_the_key_suspends_a_run_until_one_comes_that_has_
             pending = (await site.handle(run).describe()).raw_description.pending_workflow_task
             return pending.attempt > 1
 
-        await eventually(is_suspended, "a task of the workflow fails")
+        await wait_until(is_suspended, "a task of the workflow fails")
         await old.stop(signal.SIGKILL, 5)
         await site.start_worker(TEMPORAL_PAYLOAD_KEYS=keys)
         assert (await site.ended(run)).status is RunStatus.completed
 
 
-async def _without_keys(site: Site) -> Client:
+async def _without_keys(site: Installation) -> Client:
     """What whoever can read Temporal's database, or reach its port, reads."""
     return await connect(site.settings.model_copy(update={"temporal_payload_keys": None}))
 

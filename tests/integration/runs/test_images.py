@@ -12,13 +12,15 @@ from models.blueprints.persona import StepRole
 from models.runs.run import RunStatus
 from tests.conftest import make_project
 from tests.support.images import PNG, upload
-from tests.support.installation import Site
+from tests.support.installation import Installation
 from tests.support.outcomes import outcome_of
-from tests.support.scenarios import bash, finish, scripted
+from tests.support.scenarios import bash, finish, register_scenario
 from tests.unit.api.conftest import client_of
 
-SHOWN = scripted("images-shown", bash("echo seen >seen.txt"), finish("Saw {{images}}."), role="designer")
-scripted("images-shown", finish("Checked {{images}}.", verdict="pass"), role="checker")
+SHOWN = register_scenario(
+    "images-shown", bash("echo seen >seen.txt"), finish("Saw {{images}}."), role="designer"
+)
+register_scenario("images-shown", finish("Checked {{images}}.", verdict="pass"), role="checker")
 STEPS = [
     PipelineStep(role=StepRole.designer, label="Design"),
     PipelineStep(role=StepRole.checker, label="Check"),
@@ -27,7 +29,7 @@ SEEN = f"image/png {hashlib.sha256(PNG).hexdigest()[:16]}"
 
 
 @pytest.fixture
-async def started(site: Site) -> tuple[Run, str]:
+async def started(site: Installation) -> tuple[Run, str]:
     """A run that was started over the API with an image."""
     project = await make_project(site.database)
     slug = await site.repository()
@@ -47,7 +49,7 @@ async def started(site: Site) -> tuple[Run, str]:
     return run, image
 
 
-async def test_every_agent_is_shown_the_images(site: Site, started: tuple[Run, str]) -> None:
+async def test_every_agent_is_shown_the_images(site: Installation, started: tuple[Run, str]) -> None:
     run, image = started
     outcome = await outcome_of(site, run)
     assert outcome.run.status is RunStatus.completed

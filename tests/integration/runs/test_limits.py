@@ -11,30 +11,30 @@ from models.blueprints.persona import StepRole
 from models.projects.provider_key import Provider
 from models.runs.run import RunStatus
 from models.runs.run_step import StepStatus
-from tests.support.installation import WORK, Site, opened
-from tests.support.outcomes import Outcome, playing
-from tests.support.scenarios import bash, faulty, finish, scripted
-from tests.support.stack import Parts
+from tests.support.installation import ONE_DESIGNER_STEP, Installation, open_installation
+from tests.support.outcomes import RunOutcome, start_outcomes
+from tests.support.scenarios import bash, finish, register_scenario, with_faults
+from tests.support.stack import Servers
 
-ENDLESS = scripted("endless", bash("date >> dates.txt"))
-TELLING = scripted("telling-much", bash("echo $TOKEN >> token.txt"))
-TALKING = scripted("talking", {"toolCalls": [], "text": "Shall I go on?"})
-WAVERING = scripted("wavering", {"toolCalls": [], "text": "Shall I?"}, finish("I did."))
-REFUSING = scripted("refusing", faulty(finish(), "refusal"))
-CUT = scripted(
+ENDLESS = register_scenario("endless", bash("date >> dates.txt"))
+TELLING = register_scenario("telling-much", bash("echo $TOKEN >> token.txt"))
+TALKING = register_scenario("talking", {"toolCalls": [], "text": "Shall I go on?"})
+WAVERING = register_scenario("wavering", {"toolCalls": [], "text": "Shall I?"}, finish("I did."))
+REFUSING = register_scenario("refusing", with_faults(finish(), "refusal"))
+CUT = register_scenario(
     "cut-answer",
-    faulty({**bash("echo half >> cut.txt"), "text": "I write it down."}, "maxTokens"),
+    with_faults({**bash("echo half >> cut.txt"), "text": "I write it down."}, "maxTokens"),
     bash("echo whole >> cut.txt"),
     finish("Whole."),
 )
 THREE_TURNS = [PipelineStep(role=StepRole.designer, label="Work", max_turns=3)]
-Outcomes = dict[str, Task[Outcome]]
+Outcomes = dict[str, Task[RunOutcome]]
 
 
 @pytest.fixture(scope="module")
-async def outcomes(site: Site) -> Outcomes:
+async def outcomes(site: Installation) -> Outcomes:
     refused = await _with_key(site, Provider.github, "a-token-that-nobody-gave-out")
-    return playing(
+    return start_outcomes(
         site,
         turns=site.start(f"Turns {ENDLESS}", THREE_TURNS),
         words=site.start(f"Words {TALKING}"),
@@ -48,7 +48,7 @@ async def outcomes(site: Site) -> Outcomes:
     )
 
 
-async def _with_key(site: Site, provider: Provider, key: str) -> Project:
+async def _with_key(site: Installation, provider: Provider, key: str) -> Project:
     project = await site.project()
     vault = Vault(site.settings.encryption_keys.get_secret_value())
     await site.add(
@@ -115,11 +115,11 @@ async def test_half_a_tool_call_is_never_carried_out(outcomes: Outcomes) -> None
 
 
 async def test_a_missing_credential_is_named_with_what_to_do(
-    parts: Parts, tmp_path_factory: pytest.TempPathFactory
+    parts: Servers, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    async with opened(parts, "keyless", tmp_path_factory.mktemp("sites") / "keyless") as site:
+    async with open_installation(parts, "keyless", tmp_path_factory.mktemp("sites") / "keyless") as site:
         await site.start_worker(ANTHROPIC_API_KEY="", GITHUB_TOKEN="")
-        run = await site.ended(await site.start(f"No key {ENDLESS}", WORK))
+        run = await site.ended(await site.start(f"No key {ENDLESS}", ONE_DESIGNER_STEP))
         assert (run.status, run.error_code) == (RunStatus.failed, "CREDENTIAL_MISSING")
         assert run.error_message == (
             "There is no GitHub key: set GITHUB_TOKEN or GITHUB_APP_ID for the server, or give the project "

@@ -10,25 +10,29 @@ from models.event import EventType
 from models.merging.merge_job import MergeStatus
 from models.runs.run import RunStatus
 from tests.support.github import serving_api
-from tests.support.history_limits import MOST_EVENTS, suggested_after
-from tests.support.installation import Site, eventually, opened
+from tests.support.history_limits import MAX_HISTORY_EVENTS, suggest_continue_as_new_after
+from tests.support.installation import Installation, open_installation, wait_until
 from tests.support.outcomes import outcome_of
-from tests.support.pull_requests import a_pull
-from tests.support.scenarios import bash, finish, scripted
-from tests.support.stack import Parts
+from tests.support.pull_requests import make_pull_request
+from tests.support.scenarios import bash, finish, register_scenario
+from tests.support.stack import Servers
 from worker.main import build_workers
 
 TURNS = 300
-MARATHON = scripted("marathon", {**bash("date >> dates.txt"), "repeat": TURNS - 1}, finish("Arrived."))
+MARATHON = register_scenario(
+    "marathon", {**bash("date >> dates.txt"), "repeat": TURNS - 1}, finish("Arrived.")
+)
 SPRINT_TURNS = 12
-SPRINT = scripted(
+SPRINT = register_scenario(
     "sprint", {**bash("date >> dates.txt"), "repeat": SPRINT_TURNS - 1}, finish("Ran a little.")
 )
 FEW_EVENTS = 40
 ROUNDS = 4
-DOUBTED = scripted("doubted", bash("echo more >> rounds.txt"), finish("Added a line."), role="designer")
-scripted("doubted", finish("Fine.", verdict="pass"), role="checker", told=f"Iteration {ROUNDS} of")
-scripted("doubted", finish("Not yet.", verdict="fail", feedback="one more"), role="checker")
+DOUBTED = register_scenario(
+    "doubted", bash("echo more >> rounds.txt"), finish("Added a line."), role="designer"
+)
+register_scenario("doubted", finish("Fine.", verdict="pass"), role="checker", told=f"Iteration {ROUNDS} of")
+register_scenario("doubted", finish("Not yet.", verdict="fail", feedback="one more"), role="checker")
 DOUBTING = [
     PipelineStep(role=StepRole.designer, label="Add", loop_id="add", loop_max_iterations=9),
     PipelineStep(role=StepRole.checker, label="Doubt", loop_id="add", loop_max_iterations=9),
@@ -36,7 +40,7 @@ DOUBTING = [
 
 
 @pytest.mark.soak
-async def test_a_run_of_300_turns_stays_within_what_an_engine_likes(site: Site) -> None:
+async def test_a_run_of_300_turns_stays_within_what_an_engine_likes(site: Installation) -> None:
     steps = [PipelineStep(role=StepRole.designer, label="Run", max_turns=TURNS)]
     run = await site.start(f"Marathon {MARATHON}", steps)
     outcome = await outcome_of(site, run, 240)
@@ -45,14 +49,14 @@ async def test_a_run_of_300_turns_stays_within_what_an_engine_likes(site: Site) 
     [session] = await site.rows(AgentSession, col(AgentSession.job_id) == run.id, col(AgentSession.id))
     for each in (run.id, session.id):
         history = await site.client.get_workflow_handle(each).fetch_history()
-        assert len(history.events) < MOST_EVENTS
+        assert len(history.events) < MAX_HISTORY_EVENTS
 
 
 async def test_a_session_whose_history_grows_long_goes_on_in_a_new_one(
-    parts: Parts, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+    parts: Servers, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    suggested_after(FEW_EVENTS, monkeypatch)
-    async with opened(parts, "continued", tmp_path_factory.mktemp("sites") / "continued") as site:
+    suggest_continue_as_new_after(FEW_EVENTS, monkeypatch)
+    async with open_installation(parts, "continued", tmp_path_factory.mktemp("sites") / "continued") as site:
         main, agents, *_ = build_workers(site.client, site.settings, site.database)
         async with main, agents:
             run = await site.start(f"Sprint {SPRINT}")
@@ -72,10 +76,10 @@ async def test_a_session_whose_history_grows_long_goes_on_in_a_new_one(
 
 
 async def test_a_run_whose_history_grows_long_goes_on_in_a_new_one(
-    parts: Parts, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+    parts: Servers, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    suggested_after(FEW_EVENTS, monkeypatch, "Run")
-    async with opened(parts, "run-continued", tmp_path_factory.mktemp("sites") / "run") as site:
+    suggest_continue_as_new_after(FEW_EVENTS, monkeypatch, "Run")
+    async with open_installation(parts, "run-continued", tmp_path_factory.mktemp("sites") / "run") as site:
         main, agents, *_ = build_workers(site.client, site.settings, site.database)
         async with main, agents:
             run = await site.start(f"Doubt {DOUBTED}", DOUBTING)
@@ -95,13 +99,15 @@ async def test_a_run_whose_history_grows_long_goes_on_in_a_new_one(
 
 
 async def test_a_merge_that_waits_long_goes_on_in_a_new_one(
-    parts: Parts, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+    parts: Servers, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    suggested_after(FEW_EVENTS, monkeypatch)
-    async with opened(parts, "merge-continued", tmp_path_factory.mktemp("sites") / "merge") as site:
+    suggest_continue_as_new_after(FEW_EVENTS, monkeypatch)
+    async with open_installation(
+        parts, "merge-continued", tmp_path_factory.mktemp("sites") / "merge"
+    ) as site:
         main, agents, *_ = build_workers(site.client, site.settings, site.database)
         async with main, agents, serving_api(site) as api:
-            pull = await a_pull(site, api)
+            pull = await make_pull_request(site, api)
             check = await pull.github.begin_check(pull.sha)
             job_id = await pull.merge()
             handle = site.client.get_workflow_handle(job_id)
@@ -111,6 +117,6 @@ async def test_a_merge_that_waits_long_goes_on_in_a_new_one(
                 info = (await handle.describe()).raw_description.workflow_execution_info
                 return bool(info.first_run_id != info.execution.run_id)
 
-            await eventually(is_continued, "the merge goes on in a new workflow")
+            await wait_until(is_continued, "the merge goes on in a new workflow")
             await pull.github.end_check(check)
             await pull.reaches(job_id, MergeStatus.completed)

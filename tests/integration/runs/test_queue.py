@@ -13,22 +13,22 @@ from models.event import EventType
 from models.issues.issue import IssuePriority
 from models.runs.run import RunPriority, RunStatus
 from models.runs.run_queue import queue_position
-from tests.support.installation import Site, eventually
-from tests.support.outcomes import Outcome, outcome_of
-from tests.support.scenarios import bash, delayed, finish, scripted
+from tests.support.installation import Installation, wait_until
+from tests.support.outcomes import RunOutcome, outcome_of
+from tests.support.scenarios import bash, finish, register_scenario, with_delay
 
-BRIEF = scripted("queue-brief", bash("echo work > work.txt"), finish("Wrote work.txt."))
-SLOW = scripted("queue-slow", delayed(bash("echo work > work.txt"), 3), finish("Wrote work.txt."))
+BRIEF = register_scenario("queue-brief", bash("echo work > work.txt"), finish("Wrote work.txt."))
+SLOW = register_scenario("queue-slow", with_delay(bash("echo work > work.txt"), 3), finish("Wrote work.txt."))
 
 
-async def set_limit(site: Site, most: int | None, project: Project | None = None) -> Project:
+async def set_limit(site: Installation, most: int | None, project: Project | None = None) -> Project:
     project = project or await site.project()
     async with site.database.transaction() as session:
         (await session.get_one(Project, project.id)).max_concurrent_runs = most
     return project
 
 
-async def sent(site: Site, project: Project, prompt: str, priority: int) -> Run:
+async def sent(site: Installation, project: Project, prompt: str, priority: int) -> Run:
     run = await site.accept(f"Work {prompt}", project=project)
     async with site.database.transaction() as session:
         (await session.get_one(Run, run.id)).priority = priority
@@ -36,7 +36,7 @@ async def sent(site: Site, project: Project, prompt: str, priority: int) -> Run:
 
 
 async def enqueued(
-    site: Site, project: Project, prompt: str = BRIEF, priority: int = RunPriority.normal
+    site: Installation, project: Project, prompt: str = BRIEF, priority: int = RunPriority.normal
 ) -> Run:
     """A run that has found no room."""
     run = await sent(site, project, prompt, priority)
@@ -44,16 +44,16 @@ async def enqueued(
     return run
 
 
-async def position(site: Site, run: Run) -> int | None:
+async def position(site: Installation, run: Run) -> int | None:
     async with site.database.reading() as session:
         return await queue_position(session, await site.read(run))
 
 
-async def outcomes_of(site: Site, *runs: Run) -> list[Outcome]:
+async def outcomes_of(site: Installation, *runs: Run) -> list[RunOutcome]:
     return [*await asyncio.gather(*(outcome_of(site, run) for run in runs))]
 
 
-def assert_one_after_the_other(outcomes: list[Outcome]) -> None:
+def assert_one_after_the_other(outcomes: list[RunOutcome]) -> None:
     runs = [outcome.run for outcome in outcomes]
     assert [run.status for run in runs] == [RunStatus.completed] * len(runs)
     for earlier, later in pairwise(runs):
@@ -63,26 +63,26 @@ def assert_one_after_the_other(outcomes: list[Outcome]) -> None:
 
 
 @pytest.fixture
-async def at_work(site: Site) -> Run:
+async def at_work(site: Installation) -> Run:
     """The one run that its project may have at work."""
     run = await site.start(f"Work {SLOW}", project=await set_limit(site, 1))
     await site.until(run, EventType.run_started)
     return run
 
 
-async def project_of(site: Site, run: Run) -> Project:
+async def project_of(site: Installation, run: Run) -> Project:
     async with site.database.reading() as session:
         return await session.get_one(Project, run.project_id)
 
 
-async def test_a_queued_run_begins_when_the_one_before_has_ended(site: Site, at_work: Run) -> None:
+async def test_a_queued_run_begins_when_the_one_before_has_ended(site: Installation, at_work: Run) -> None:
     project = await project_of(site, at_work)
     waiting = [await enqueued(site, project) for _ in range(2)]
     assert [await position(site, run) for run in (at_work, *waiting)] == [None, 1, 2]
     assert_one_after_the_other(await outcomes_of(site, at_work, *waiting))
 
 
-async def test_urgent_runs_begin_before_older_ones(site: Site, at_work: Run) -> None:
+async def test_urgent_runs_begin_before_older_ones(site: Installation, at_work: Run) -> None:
     project = await project_of(site, at_work)
     ordinary = await enqueued(site, project)
     urgent = await enqueued(site, project, priority=IssuePriority.critical.run_priority)
@@ -90,7 +90,7 @@ async def test_urgent_runs_begin_before_older_ones(site: Site, at_work: Run) -> 
     assert_one_after_the_other(await outcomes_of(site, at_work, urgent, ordinary))
 
 
-async def test_the_priority_in_temporal_is_never_above_normal(site: Site) -> None:
+async def test_the_priority_in_temporal_is_never_above_normal(site: Installation) -> None:
     """On the workers, which all projects share; what is less urgent comes after all others there."""
     project = await site.project()
     found = {}
@@ -108,7 +108,7 @@ async def test_the_priority_in_temporal_is_never_above_normal(site: Site) -> Non
 
 
 @pytest.mark.soak
-async def test_a_raised_limit_lets_queued_runs_begin(site: Site, at_work: Run) -> None:
+async def test_a_raised_limit_lets_queued_runs_begin(site: Installation, at_work: Run) -> None:
     project = await project_of(site, at_work)
     waiting = [await enqueued(site, project, SLOW) for _ in range(2)]
     await set_limit(site, 3, project)
@@ -121,7 +121,9 @@ async def test_a_raised_limit_lets_queued_runs_begin(site: Site, at_work: Run) -
     assert all(first.run.completed_at and at and at < first.run.completed_at for at in begun)
 
 
-async def test_a_paused_run_lets_others_pass_and_begins_after_it_is_resumed(site: Site, at_work: Run) -> None:
+async def test_a_paused_run_lets_others_pass_and_begins_after_it_is_resumed(
+    site: Installation, at_work: Run
+) -> None:
     """And holds up nobody meanwhile."""
     project = await project_of(site, at_work)
     held, behind = await enqueued(site, project), await enqueued(site, project)
@@ -134,7 +136,7 @@ async def test_a_paused_run_lets_others_pass_and_begins_after_it_is_resumed(site
     assert_one_after_the_other([first, second, *await outcomes_of(site, held)])
 
 
-async def test_a_resumed_run_does_not_jump_the_queue(site: Site, at_work: Run) -> None:
+async def test_a_resumed_run_does_not_jump_the_queue(site: Installation, at_work: Run) -> None:
     held = await enqueued(site, await project_of(site, at_work))
     await site.command(held, "pause")
     await site.command(held, "resume")
@@ -143,7 +145,9 @@ async def test_a_resumed_run_does_not_jump_the_queue(site: Site, at_work: Run) -
 
 
 @pytest.mark.parametrize("command", ["cancel", "graceful_stop"])
-async def test_a_run_that_is_ended_in_the_queue_never_begins(site: Site, at_work: Run, command: str) -> None:
+async def test_a_run_that_is_ended_in_the_queue_never_begins(
+    site: Installation, at_work: Run, command: str
+) -> None:
     run = await enqueued(site, await project_of(site, at_work))
     if command == "cancel":
         await site.handle(run).cancel()
@@ -156,7 +160,7 @@ async def test_a_run_that_is_ended_in_the_queue_never_begins(site: Site, at_work
 
 
 @pytest.mark.soak
-async def test_queued_runs_survive_a_killed_worker(site: Site, at_work: Run) -> None:
+async def test_queued_runs_survive_a_killed_worker(site: Installation, at_work: Run) -> None:
     waiting = await enqueued(site, await project_of(site, at_work))
     for worker in site.workers:
         worker.send(signal.SIGKILL)
@@ -164,7 +168,7 @@ async def test_queued_runs_survive_a_killed_worker(site: Site, at_work: Run) -> 
     assert_one_after_the_other(await outcomes_of(site, at_work, waiting))
 
 
-async def test_begin_run_is_idempotent(site: Site, at_work: Run) -> None:
+async def test_begin_run_is_idempotent(site: Installation, at_work: Run) -> None:
     """As when it was killed after its commit, and while the first one still asks."""
     project = await project_of(site, at_work)
     asked = [await site.accept(f"Work {BRIEF}", project=project) for _ in range(3)]
@@ -180,7 +184,7 @@ async def test_begin_run_is_idempotent(site: Site, at_work: Run) -> None:
 
 
 @pytest.mark.soak
-async def test_a_queued_run_is_signalled_only_when_there_is_room(site: Site, at_work: Run) -> None:
+async def test_a_queued_run_is_signalled_only_when_there_is_room(site: Installation, at_work: Run) -> None:
     run = await enqueued(site, await project_of(site, at_work))
     await signal_next_runs(site.database, site.client, run.project_id)
 
@@ -190,5 +194,5 @@ async def test_a_queued_run_is_signalled_only_when_there_is_room(site: Site, at_
 
     assert not await is_signalled()
     await outcome_of(site, at_work)
-    await eventually(is_signalled, "the next one is told")
+    await wait_until(is_signalled, "the next one is told")
     await outcome_of(site, run)

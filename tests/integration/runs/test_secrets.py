@@ -22,18 +22,18 @@ from models import AgentSession, Project, ProviderKey, ToolCall
 from models.event import EventType
 from models.projects.provider_key import Provider
 from models.runs.run import PrStatus, Run, RunStatus
-from tests.support.installation import Site, eventually
-from tests.support.outcomes import Outcome, git, outcome_of
-from tests.support.scenarios import bash, calls, create, delayed, finish, scripted
+from tests.support.installation import Installation, wait_until
+from tests.support.outcomes import RunOutcome, git, outcome_of
+from tests.support.scenarios import bash, create, finish, register_scenario, tool_calls, with_delay
 
 CANARY = f"canary-{uuid4().hex}-of-the-environment"
 LINES = f"-----BEGIN CANARY-----\nfirst{uuid4().hex}\nsecond{uuid4().hex}\n-----END CANARY-----"
 OWN_KEY = f"sk-or-canary-{uuid4().hex}"
 SAID = f"The secret is {CANARY}, which I must not tell."
-TELLING = scripted(
+TELLING = register_scenario(
     "telling",
     {
-        **calls(
+        **tool_calls(
             ("bash", {"command": "env; cat /proc/self/environ; set"}),
             (
                 "bash",
@@ -46,22 +46,24 @@ TELLING = scripted(
         "text": SAID,
     },
     create("told.txt", "nothing\n"),
-    delayed(bash('echo "$CANARY" | sed s/canary/CANARY/ | wc -c; cat .git/config; false "$CANARY"'), 3),
+    with_delay(bash('echo "$CANARY" | sed s/canary/CANARY/ | wc -c; cat .git/config; false "$CANARY"'), 3),
     finish(f"Done. {SAID}"),
 )
-WRITING = scripted("writing", bash('echo "key = $CANARY" > settings.ini'), finish("Wrote the settings."))
-BURYING = scripted(
+WRITING = register_scenario(
+    "writing", bash('echo "key = $CANARY" > settings.ini'), finish("Wrote the settings.")
+)
+BURYING = register_scenario(
     "burying",
     bash('echo "$CANARY" > a.txt; git add -A; git commit -qm wip; git rm -q a.txt; echo b > b.txt'),
     finish("Wrote b.txt."),
 )
-ENCODING = scripted("encoding", bash('echo "$CANARY" | base64 -w0 > a.bin'), finish("Wrote a.bin."))
+ENCODING = register_scenario("encoding", bash('echo "$CANARY" | base64 -w0 > a.bin'), finish("Wrote a.bin."))
 SECRETS = {"CANARY": CANARY, "LINES": LINES}
-PRINTING = scripted("printing", *[bash("seq 2000")] * 5, finish("Counted."))
-SHOWING = scripted("showing", *[bash('echo "$KEY0" | head -50')] * 5, finish("Shown."))
+PRINTING = register_scenario("printing", *[bash("seq 2000")] * 5, finish("Counted."))
+SHOWING = register_scenario("showing", *[bash('echo "$KEY0" | head -50')] * 5, finish("Shown."))
 
 
-def canaries(site: Site) -> dict[bytes, str]:
+def canaries(site: Installation) -> dict[bytes, str]:
     """What is looked for, in several forms, and its name."""
     named = {"the environment's": CANARY, "a project's key": OWN_KEY}
     named |= {f"line {number} of LINES": line for number, line in enumerate(LINES.splitlines()[1:3])}
@@ -75,20 +77,20 @@ def canaries(site: Site) -> dict[bytes, str]:
     return found
 
 
-def assert_clean(site: Site, data: bytes, where: str) -> None:
+def assert_clean(site: Installation, data: bytes, where: str) -> None:
     leaks = {name for form, name in canaries(site).items() if form in data}
     assert leaks == set(), f"{where} holds {leaks}"
 
 
 @pytest.fixture(scope="module")
-async def plays(site: Site) -> dict[str, Task[Outcome]]:
+async def plays(site: Installation) -> dict[str, Task[RunOutcome]]:
     tasks = {"telling": asyncio.create_task(_tell(site))}
     for name, tag in {"writing": WRITING, "burying": BURYING, "encoding": ENCODING}.items():
         tasks[name] = asyncio.create_task(_write(site, tag))
     return tasks
 
 
-async def _tell(site: Site) -> Outcome:
+async def _tell(site: Installation) -> RunOutcome:
     project = await site.project(SECRETS, claude_md="Keep secrets.")
     vault = Vault(site.settings.encryption_keys.get_secret_value())
     key = ProviderKey(
@@ -107,7 +109,7 @@ async def _tell(site: Site) -> Outcome:
     return await outcome_of(site, run)
 
 
-async def _look_into_its_sandbox(site: Site, run: Run) -> None:
+async def _look_into_its_sandbox(site: Installation, run: Run) -> None:
     """While the run is held: every file of the sandbox, and what its processes were started with."""
     [box] = await site.sandboxes.find({"job": run.id})
     directory = site.parts.sandbox_data / "sandboxes" / box.id
@@ -122,11 +124,13 @@ def _files(directory: Path) -> Iterator[Path]:
     return (path for path in directory.rglob("*") if path.is_file() and not path.is_symlink())
 
 
-async def _write(site: Site, tag: str) -> Outcome:
+async def _write(site: Installation, tag: str) -> RunOutcome:
     return await outcome_of(site, await site.start(f"Write {tag}", project=await site.project(SECRETS)))
 
 
-async def test_what_an_agent_prints_is_masked_and_its_work_goes_on(plays: dict[str, Task[Outcome]]) -> None:
+async def test_what_an_agent_prints_is_masked_and_its_work_goes_on(
+    plays: dict[str, Task[RunOutcome]],
+) -> None:
     outcome = await plays["telling"]
     assert (outcome.run.status, outcome.run.pr_status) == (RunStatus.completed, PrStatus.created)
     assert any("CANARY=[secret]" in call.result for call in outcome.calls)
@@ -135,14 +139,16 @@ async def test_what_an_agent_prints_is_masked_and_its_work_goes_on(plays: dict[s
 
 
 @pytest.mark.parametrize("which", ["writing", "burying", "encoding"])
-async def test_a_change_that_holds_a_secret_is_refused(plays: dict[str, Task[Outcome]], which: str) -> None:
+async def test_a_change_that_holds_a_secret_is_refused(
+    plays: dict[str, Task[RunOutcome]], which: str
+) -> None:
     outcome = await plays[which]
     assert (outcome.run.status, outcome.run.error_code) == (RunStatus.failed, "SECRET_IN_CHANGE")
     assert (outcome.branches, outcome.pulls) == ([], [])
     assert "read it from the environment" in str(outcome.run.error_message)
 
 
-async def test_no_repository_holds_a_secret(plays: dict[str, Task[Outcome]], site: Site) -> None:
+async def test_no_repository_holds_a_secret(plays: dict[str, Task[RunOutcome]], site: Installation) -> None:
     for which, play in plays.items():
         outcome = await play
         listed = git(site, outcome.run, "cat-file", "--batch-all-objects", "--batch-check").split("\n")
@@ -155,7 +161,9 @@ async def test_no_repository_holds_a_secret(plays: dict[str, Task[Outcome]], sit
         assert_clean(site, str(outcome.pulls).encode(), f"the pull request of '{which}'")
 
 
-async def test_no_table_holds_a_secret_in_clear(plays: dict[str, Task[Outcome]], site: Site) -> None:
+async def test_no_table_holds_a_secret_in_clear(
+    plays: dict[str, Task[RunOutcome]], site: Installation
+) -> None:
     await asyncio.wait(plays.values())
     async with await psycopg.AsyncConnection.connect(site.parts.database_url(site.name)) as connection:
         tables = await connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
@@ -169,7 +177,7 @@ async def test_no_table_holds_a_secret_in_clear(plays: dict[str, Task[Outcome]],
                 assert_clean(site, str(row[0]).replace("\\\\n", "\n").encode(), f"table {name}")
 
 
-async def test_no_log_holds_a_secret(plays: dict[str, Task[Outcome]], site: Site) -> None:
+async def test_no_log_holds_a_secret(plays: dict[str, Task[RunOutcome]], site: Installation) -> None:
     await asyncio.wait(plays.values())
     logs = [site.log, *(site.parts.plan.directory / "logs").iterdir()]
     assert site.log.stat().st_size > 0
@@ -177,21 +185,21 @@ async def test_no_log_holds_a_secret(plays: dict[str, Task[Outcome]], site: Site
         assert_clean(site, log.read_bytes(), f"the log {log.name}")
 
 
-async def test_no_history_holds_a_secret(plays: dict[str, Task[Outcome]], site: Site) -> None:
+async def test_no_history_holds_a_secret(plays: dict[str, Task[RunOutcome]], site: Installation) -> None:
     await asyncio.wait(plays.values())
     run = (await plays["telling"]).run
 
     async def is_listed() -> bool:
         return len([each async for each in site.client.list_workflows(f"CourierRunId = '{run.id}'")]) == 2
 
-    await eventually(is_listed, "the run and its session are listed")
+    await wait_until(is_listed, "the run and its session are listed")
     async for each in site.client.list_workflows():
         handle = site.client.get_workflow_handle(each.id, run_id=each.run_id)
         async for event in handle.fetch_history_events():
             assert_clean(site, event.SerializeToString(), f"the history of {each.id}")
 
 
-async def test_a_project_with_as_many_secrets_as_may_be_holds_up_no_others_run(site: Site) -> None:
+async def test_a_project_with_as_many_secrets_as_may_be_holds_up_no_others_run(site: Installation) -> None:
     """Its own run masks each of its lines; the times are shown for who compares them."""
     letters = string.ascii_letters + string.digits
     lines = ["".join(Random(number).choices(letters, k=64)) for number in range(MAX_SECRET_LINES - 2)]
@@ -203,7 +211,7 @@ async def test_a_project_with_as_many_secrets_as_may_be_holds_up_no_others_run(s
     print(f"alone {alone:.2f} s, beside a project with 64 KiB of secrets {beside:.2f} s")
 
 
-async def _seconds(site: Site, prompt: str, project: Project | None = None) -> float:
+async def _seconds(site: Installation, prompt: str, project: Project | None = None) -> float:
     started = time.perf_counter()
     run = await site.ended(await site.start(prompt, project=project))
     assert run.status is RunStatus.completed, run.error_message

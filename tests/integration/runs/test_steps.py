@@ -11,38 +11,38 @@ from models.blueprints.persona import StepRole
 from models.event import EventType
 from models.runs.run import PrStatus, RunStatus
 from models.runs.run_step import StepStatus, Verdict
-from tests.support.installation import Site
-from tests.support.outcomes import Outcome, playing
-from tests.support.scenarios import bash, calls, create, finish, scripted
+from tests.support.installation import Installation
+from tests.support.outcomes import RunOutcome, start_outcomes
+from tests.support.scenarios import bash, create, finish, register_scenario, tool_calls
 
-LOOP = scripted("loop", bash("echo 2 >> made.txt"), finish("Did what was missing."), told="say more")
-scripted("loop", create("made.txt", "1\n"), finish("Made it."), role="designer")
-scripted("loop", finish("Fine.", verdict="pass"), role="checker", told="Iteration 2 of 3")
-scripted("loop", finish("Not yet.", verdict="fail", feedback="say more"), role="checker")
-NEVER = scripted("never", bash("date +%N >> made.txt"), finish("Tried."), role="designer")
-scripted("never", finish("No.", verdict="fail", feedback="still wrong"), role="checker")
+LOOP = register_scenario("loop", bash("echo 2 >> made.txt"), finish("Did what was missing."), told="say more")
+register_scenario("loop", create("made.txt", "1\n"), finish("Made it."), role="designer")
+register_scenario("loop", finish("Fine.", verdict="pass"), role="checker", told="Iteration 2 of 3")
+register_scenario("loop", finish("Not yet.", verdict="fail", feedback="say more"), role="checker")
+NEVER = register_scenario("never", bash("date +%N >> made.txt"), finish("Tried."), role="designer")
+register_scenario("never", finish("No.", verdict="fail", feedback="still wrong"), role="checker")
 ALL_FOUR = "until ls a.txt b.txt c.txt d.txt >/dev/null 2>&1; do sleep 0.1; done"
 """One after another would wait for ever."""
-AT_ONCE = scripted(
+AT_ONCE = register_scenario(
     "at-once",
-    calls(*(("bash", {"command": f"echo {name} > {name}.txt; {ALL_FOUR}"}) for name in "abcd")),
-    calls(("bash", {"command": "ls"}), ("search", {}), ("finish", {"summary": "too early"})),
+    tool_calls(*(("bash", {"command": f"echo {name} > {name}.txt; {ALL_FOUR}"}) for name in "abcd")),
+    tool_calls(("bash", {"command": "ls"}), ("search", {}), ("finish", {"summary": "too early"})),
     finish("Made four files."),
 )
-BROUGHT = scripted(
+BROUGHT = register_scenario(
     "brought",
     bash("cat CLAUDE.md .claude/skills/house-style/SKILL.md .claude/commands/ship.md; cat order.txt"),
     bash("echo agent >> order.txt; git status --porcelain"),
     finish("Followed the house style."),
 )
-FAILING = scripted("failing-script", finish("Never said."))
-LATE = scripted("spoken-late", bash("sleep 2"), bash("echo more > more.txt"), finish("All of it."))
-Outcomes = dict[str, Task[Outcome]]
+FAILING = register_scenario("failing-script", finish("Never said."))
+LATE = register_scenario("spoken-late", bash("sleep 2"), bash("echo more > more.txt"), finish("All of it."))
+Outcomes = dict[str, Task[RunOutcome]]
 
 
 @pytest.fixture(scope="module")
-async def outcomes(site: Site) -> Outcomes:
-    return playing(
+async def outcomes(site: Installation) -> Outcomes:
+    return start_outcomes(
         site,
         loop=site.start(f"Loop {LOOP}", DEFAULT_STEPS),
         never=site.start(f"Never good {NEVER}", DEFAULT_STEPS),
@@ -53,7 +53,7 @@ async def outcomes(site: Site) -> Outcomes:
     )
 
 
-async def _with_assets(site: Site) -> Run:
+async def _with_assets(site: Installation) -> Run:
     project = await site.project(claude_md="Keep it short.")
     await _publish(
         site, project, AssetKind.skill, "House style", files=[{"name": "SKILL.md", "content": "Two spaces."}]
@@ -79,21 +79,23 @@ async def _with_assets(site: Site) -> Run:
     return await site.start(f"Brought {BROUGHT}", [step], project=project)
 
 
-async def _with_failing_script(site: Site) -> Run:
+async def _with_failing_script(site: Installation) -> Run:
     project = await site.project()
     await _publish(site, project, AssetKind.script, "install", content="echo no such package; exit 3")
     step = PipelineStep(role=StepRole.designer, pre_scripts=["install"])
     return await site.start(f"Failing {FAILING}", [step], project=project)
 
 
-async def _with_message(site: Site) -> Run:
+async def _with_message(site: Installation) -> Run:
     run = await site.start(f"Late {LATE}")
     await site.until(run, EventType.turn_completed)
     await site.tell(run, "And please add more.txt.")
     return run
 
 
-async def _publish(site: Site, project: Project, kind: AssetKind, name: str, **content: object) -> None:
+async def _publish(
+    site: Installation, project: Project, kind: AssetKind, name: str, **content: object
+) -> None:
     language = content.pop("language", None)
     asset = Asset.of(kind, project_id=project.id, name=name, language=language)
     version = asset.publish("user_test", **content)  # type: ignore[arg-type]

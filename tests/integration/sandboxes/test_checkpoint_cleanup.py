@@ -13,23 +13,23 @@ from models.base import now
 from models.effect import Effect, EffectKind, record_intent
 from models.event import EventType
 from models.runs.run import RunStatus
-from tests.support.inconsistencies import find, repair
-from tests.support.installation import Site, opened
-from tests.support.interrupted_runs import a_run_at_work, hidden_refs
+from tests.support.inconsistencies import find_finding, repair_once
+from tests.support.installation import Installation, open_installation
+from tests.support.interrupted_runs import checkpoint_refs, start_run_with_checkpoint
 from tests.support.outcomes import git, outcome_of
-from tests.support.scenarios import bash, create, finish, scripted
-from tests.support.stack import Parts
+from tests.support.scenarios import bash, create, finish, register_scenario
+from tests.support.stack import Servers
 
 SECRET = "s3cr3t-of-the-project-4711"
-COMPLETED = scripted("checkpoint-completed", create("a.txt", "a\n"), finish("Made it."))
-PROTECTED = scripted(
+COMPLETED = register_scenario("checkpoint-completed", create("a.txt", "a\n"), finish("Made it."))
+PROTECTED = register_scenario(
     "checkpoint-protected",
     create(".github/workflows/evil.yml", "on: push\n"),
     create("CODEOWNERS", "* @nobody\n"),
     finish("Made it."),
     finish("It cannot be done without."),
 )
-TAKEN_BACK = scripted(
+TAKEN_BACK = register_scenario(
     "checkpoint-taken-back",
     create("CODEOWNERS", "* @nobody\n"),
     create("a.txt", "a\n"),
@@ -37,7 +37,7 @@ TAKEN_BACK = scripted(
     bash("rm CODEOWNERS"),
     finish("Made it without."),
 )
-HELD_SECRET = scripted(
+HELD_SECRET = register_scenario(
     "checkpoint-secret",
     bash('echo "$NPM_TOKEN" >a.txt'),
     bash("rm a.txt; echo 1 >b.txt"),
@@ -45,30 +45,30 @@ HELD_SECRET = scripted(
 )
 
 
-async def in_ledger(site: Site, run: Run) -> bool:
+async def in_ledger(site: Installation, run: Run) -> bool:
     async with site.database.reading() as session:
         return await has_checkpoint(session, run.id)
 
 
-async def has_ended(site: Site, run: Run, status: RunStatus) -> None:
+async def has_ended(site: Installation, run: Run, status: RunStatus) -> None:
     run = await site.ended(run)
     assert (run.status, run.error_message if status is RunStatus.completed else None) == (status, None)
-    assert hidden_refs(site, run) == []
+    assert checkpoint_refs(site, run) == []
     assert not await in_ledger(site, run)
 
 
-async def test_a_completed_run_leaves_none(site: Site) -> None:
+async def test_a_completed_run_leaves_none(site: Installation) -> None:
     await has_ended(site, await site.start(f"Work {COMPLETED}"), RunStatus.completed)
 
 
-async def test_a_cancelled_run_leaves_none(site: Site) -> None:
-    run = await a_run_at_work(site)
+async def test_a_cancelled_run_leaves_none(site: Installation) -> None:
+    run = await start_run_with_checkpoint(site)
     assert await in_ledger(site, run)
     await site.handle(run).cancel()
     await has_ended(site, run, RunStatus.cancelled)
 
 
-async def test_a_failed_run_leaves_none_and_says_which_paths_are_protected(site: Site) -> None:
+async def test_a_failed_run_leaves_none_and_says_which_paths_are_protected(site: Installation) -> None:
     run = await site.start(f"Work {PROTECTED}")
     await has_ended(site, run, RunStatus.failed)
     run = await site.read(run)
@@ -77,7 +77,7 @@ async def test_a_failed_run_leaves_none_and_says_which_paths_are_protected(site:
     assert git(site, run, "for-each-ref", "--format=%(refname)").split() == ["refs/heads/main"]
 
 
-async def test_an_agent_is_told_of_protected_paths_before_it_is_too_late(site: Site) -> None:
+async def test_an_agent_is_told_of_protected_paths_before_it_is_too_late(site: Installation) -> None:
     """One takes its change back; one is told once only."""
     outcome = await outcome_of(site, await site.start(f"Work {TAKEN_BACK}"))
     assert (outcome.run.status, outcome.run.error_code) == (RunStatus.completed, None)
@@ -95,14 +95,14 @@ async def test_an_agent_is_told_of_protected_paths_before_it_is_too_late(site: S
 
 
 @pytest.mark.soak
-async def test_a_project_may_allow_protected_paths(site: Site) -> None:
+async def test_a_project_may_allow_protected_paths(site: Installation) -> None:
     project = await site.project(protected_paths=[])
     run = await site.ended(await site.start(f"Work {PROTECTED}", project=project))
     assert (run.status, run.error_code) == (RunStatus.completed, None)
     assert git(site, run, "show", f"{run.branch_name}:CODEOWNERS") == "* @nobody\n"
 
 
-async def test_a_checkpoint_that_is_refused_is_told_and_ends_nothing(site: Site) -> None:
+async def test_a_checkpoint_that_is_refused_is_told_and_ends_nothing(site: Installation) -> None:
     """The secret is gone from the work tree before the end, and so it is never pushed."""
     project = await site.project(secrets={"NPM_TOKEN": SECRET})
     run = await site.ended(await site.start(f"Work {HELD_SECRET}", project=project))
@@ -110,42 +110,44 @@ async def test_a_checkpoint_that_is_refused_is_told_and_ends_nothing(site: Site)
     assert "b.txt" in git(site, run, "ls-tree", "--name-only", str(run.branch_name))
 
 
-async def test_what_was_left_behind_is_found_and_deleted(site: Site) -> None:
+async def test_what_was_left_behind_is_found_and_deleted(site: Installation) -> None:
     run = await site.ended(await site.start(f"Work {COMPLETED}"))
     git(site, run, "update-ref", checkpoint_ref(run.id), str(run.base_sha))
     async with site.database.transaction() as session:
         (await record_intent(session, run.id, EffectKind.checkpoint)).renew()
-    assert await find(site, Inconsistency.leftover_checkpoint, run.id, GRACE) is None, "it has just ended"
-    assert await repair(site, Inconsistency.leftover_checkpoint, run.id) == "deleted"
-    assert hidden_refs(site, run) == []
+    assert await find_finding(site, Inconsistency.leftover_checkpoint, run.id, GRACE) is None, (
+        "it has just ended"
+    )
+    assert await repair_once(site, Inconsistency.leftover_checkpoint, run.id) == "deleted"
+    assert checkpoint_refs(site, run) == []
     assert not await in_ledger(site, run)
 
 
 @pytest.mark.soak
-async def test_the_sweep_deletes_the_checkpoint_of_a_terminated_run(parts: Parts, tmp_path: Path) -> None:
+async def test_the_sweep_deletes_the_checkpoint_of_a_terminated_run(parts: Servers, tmp_path: Path) -> None:
     """Its workflow is terminated, so nothing of it tidies up any more, and its row says that it is over."""
-    async with opened(parts, "lost-checkpoint", tmp_path / "site") as site:
+    async with open_installation(parts, "lost-checkpoint", tmp_path / "site") as site:
         await site.start_worker()
-        run = await a_run_at_work(site)
+        run = await start_run_with_checkpoint(site)
         await site.handle(run).terminate()
         await site.workers[-1].stop(signal.SIGKILL, 5)
         async with site.database.transaction() as session:
             row = await session.get_one(Run, run.id, with_for_update=True)
             row.close(RunStatus.cancelled)
-        assert hidden_refs(site, run) == [checkpoint_ref(run.id)]
-        assert await find(site, Inconsistency.leftover_checkpoint, run.id) is not None
-        assert await repair(site, Inconsistency.leftover_checkpoint, run.id) == "deleted"
-        assert hidden_refs(site, run) == []
+        assert checkpoint_refs(site, run) == [checkpoint_ref(run.id)]
+        assert await find_finding(site, Inconsistency.leftover_checkpoint, run.id) is not None
+        assert await repair_once(site, Inconsistency.leftover_checkpoint, run.id) == "deleted"
+        assert checkpoint_refs(site, run) == []
 
 
-async def test_a_remote_that_refuses_is_asked_again_later(site: Site) -> None:
+async def test_a_remote_that_refuses_is_asked_again_later(site: Installation) -> None:
     run = await site.ended(await site.start(f"Work {COMPLETED}"))
     async with site.database.transaction() as session:
         (await record_intent(session, run.id, EffectKind.checkpoint)).renew()
         row = await session.get_one(Run, run.id)
         slug, row.repository_slug = row.repository_slug, "org/there-is-none"
     with pytest.raises(RepositoryNotFound):
-        await repair(site, Inconsistency.leftover_checkpoint, run.id)
+        await repair_once(site, Inconsistency.leftover_checkpoint, run.id)
     async with site.database.reading() as session:
         effect = await session.get_one(Effect, f"{run.id}:checkpoint")
     assert effect.attempts == 1
@@ -153,5 +155,5 @@ async def test_a_remote_that_refuses_is_asked_again_later(site: Site) -> None:
     assert effect.next_attempt_at > now()
     async with site.database.transaction() as session:
         (await session.get_one(Run, run.id)).repository_slug = slug
-    assert await repair(site, Inconsistency.leftover_checkpoint, run.id) is not None
+    assert await repair_once(site, Inconsistency.leftover_checkpoint, run.id) is not None
     assert EventType.checkpoint_refused not in [event.type for event in await site.events(run)]

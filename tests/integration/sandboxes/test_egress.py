@@ -10,12 +10,12 @@ from models.blueprints.persona import StepRole
 from models.event import EventType
 from models.projects.egress import EgressMode
 from models.runs.run import RunStatus
-from tests.support.installation import Site
+from tests.support.installation import Installation
 from tests.support.outcomes import git
-from tests.support.scenarios import bash, create, finish, scripted
+from tests.support.scenarios import bash, create, finish, register_scenario
 
 ASK = "python3 -c \"import urllib.request as r; r.urlopen('http://{}/')\" 2>&1 | tail -1"
-CURIOUS = scripted(
+CURIOUS = register_scenario(
     "egress-curious",
     bash(ASK.format("evil.example")),
     bash(ASK.format("evil.example")),
@@ -28,7 +28,7 @@ SAY = (
     "s = socket.create_connection((p.hostname, p.port)); "
     "s.sendall(b'GET http://forged{}.example/ HTTP/1.1\\r\\nHost: a\\r\\n\\r\\n'); print(s.recv(99))"
 )
-FORGER = scripted(
+FORGER = register_scenario(
     "egress-forger",
     *(bash(f'python3 -c "{SAY.format(mark)}"') for mark in (r"\x00", r"\xed\xa0\x80")),
     create("a.txt", "a\n"),
@@ -36,14 +36,14 @@ FORGER = scripted(
 )
 SECRETS = {"NPM_TOKEN": "s3cr3t-of-npm-4711", "PAY_KEY": "s3cr3t-of-pay-4712"}
 LOOK = 'echo "npm ${NPM_TOKEN:+given} pay ${PAY_KEY:+given}"'
-NOSY = scripted(
+NOSY = register_scenario(
     "egress-nosy",
     bash(f"{LOOK} >seen.txt"),
     finish("Looked."),
 )
 
 
-async def test_refused_hosts_are_told_once_in_the_runs_log(site: Site) -> None:
+async def test_refused_hosts_are_told_once_in_the_runs_log(site: Installation) -> None:
     project = await site.project(egress={"work": "off"})
     run = await site.ended(await site.start(f"Work {CURIOUS}", project=project))
     assert (run.status, run.error_message) == (RunStatus.completed, None)
@@ -51,14 +51,14 @@ async def test_refused_hosts_are_told_once_in_the_runs_log(site: Site) -> None:
     assert {str(data["host"]): data["count"] for data in told} == {"evil.example": 2, "169.254.169.254": 1}
 
 
-async def test_metadata_is_refused_where_everything_is_reached(site: Site) -> None:
+async def test_metadata_is_refused_where_everything_is_reached(site: Installation) -> None:
     run = await site.ended(await site.start(f"Work {CURIOUS}"))
     assert run.status is RunStatus.completed
     told = [event.data["host"] for event in await site.events(run) if event.type == EventType.egress_refused]
     assert "169.254.169.254" in told
 
 
-async def test_a_host_that_no_row_can_hold_keeps_no_sandbox_alive(site: Site) -> None:
+async def test_a_host_that_no_row_can_hold_keeps_no_sandbox_alive(site: Installation) -> None:
     project = await site.project(egress={"work": "off"})
     run = await site.ended(await site.start(f"Work {FORGER}", project=project))
     assert (run.status, run.error_message) == (RunStatus.completed, None)
@@ -67,14 +67,14 @@ async def test_a_host_that_no_row_can_hold_keeps_no_sandbox_alive(site: Site) ->
     assert await site.sandboxes.find({"job": run.id}) == []
 
 
-async def test_a_blueprint_narrows_the_projects_egress(site: Site) -> None:
+async def test_a_blueprint_narrows_the_projects_egress(site: Installation) -> None:
     config = BlueprintConfig(sandbox=SandboxConfig(egress=EgressMode.off))
     run = await site.ended(await site.start(f"Work {CURIOUS}", config=config))
     told = [event.data["host"] for event in await site.events(run) if event.type == EventType.egress_refused]
     assert sorted(map(str, told)) == ["169.254.169.254", "evil.example"]
 
 
-async def test_a_step_is_given_the_secrets_that_it_asks_for(site: Site) -> None:
+async def test_a_step_is_given_the_secrets_that_it_asks_for(site: Installation) -> None:
     project = await site.project(secrets=SECRETS)
     given: list[tuple[list[str] | None, str]] = [
         (None, "npm given pay given"),
@@ -88,7 +88,7 @@ async def test_a_step_is_given_the_secrets_that_it_asks_for(site: Site) -> None:
         assert git(site, run, "show", f"{run.branch_name}:seen.txt") == f"{seen}\n"
 
 
-async def test_the_gate_is_given_secrets_only_while_no_step_names_its_own(site: Site) -> None:
+async def test_the_gate_is_given_secrets_only_while_no_step_names_its_own(site: Installation) -> None:
     project = await site.project(secrets=SECRETS)
     config = BlueprintConfig(verify=Verify(command=LOOK))
 

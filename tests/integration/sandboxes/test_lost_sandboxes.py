@@ -11,10 +11,10 @@ from models import Run
 from models.event import EventType
 from models.runs.run import PrStatus, RunStatus
 from models.sandboxes.sandbox import SandboxStatus
-from tests.support.installation import Site, eventually
-from tests.support.outcomes import Outcome, outcome_of
-from tests.support.scenarios import Turn, bash, calls, create, delayed, finish, scripted
-from tests.support.waiting import PATIENCE
+from tests.support.installation import Installation, wait_until
+from tests.support.outcomes import RunOutcome, outcome_of
+from tests.support.scenarios import Turn, bash, create, finish, register_scenario, tool_calls, with_delay
+from tests.support.waiting import TEST_TIMEOUT_SECONDS
 
 WAIT = "touch /tmp/begun; sleep 60"
 ENDLESS = 1_000
@@ -30,49 +30,52 @@ def slow(effect: str) -> Turn:
     return bash(f"echo {effect} >> effects.txt; touch /tmp/begun; sleep 4; echo done >> effects.txt")
 
 
-REDOING = scripted(
+REDOING = register_scenario(
     "redoing",
     create("precious.txt", "precious\n"),
     bash(WAIT),
     create("precious.txt", "precious\n"),
     finish(),
 )
-HEEDLESS = scripted(
+HEEDLESS = register_scenario(
     "heedless", create("precious.txt", "precious\n"), bash(WAIT), finish("Made precious.txt.")
 )
-BESIDE = scripted(
-    "beside", calls(("bash", {"command": WAIT}), writing("beside.txt")), calls(writing("again.txt")), finish()
+BESIDE = register_scenario(
+    "beside",
+    tool_calls(("bash", {"command": WAIT}), writing("beside.txt")),
+    tool_calls(writing("again.txt")),
+    finish(),
 )
-SAVED = scripted(
-    "saved", calls(*(writing(f"file-{number}.txt") for number in range(10))), bash(WAIT), finish()
+SAVED = register_scenario(
+    "saved", tool_calls(*(writing(f"file-{number}.txt") for number in range(10))), bash(WAIT), finish()
 )
-DOOMED = scripted("doomed-boxes", {**bash(WAIT), "repeat": ENDLESS})
-PAUSED = scripted("paused-under-a-call", slow("once"), finish())
-UNREACHABLE = scripted("unreachable", slow("once"), finish())
-UNKNOWN = scripted("unknown-for-a-moment", bash("echo one > one.txt"), slow("once"), finish())
-UNSAVED = scripted(
+DOOMED = register_scenario("doomed-boxes", {**bash(WAIT), "repeat": ENDLESS})
+PAUSED = register_scenario("paused-under-a-call", slow("once"), finish())
+UNREACHABLE = register_scenario("unreachable", slow("once"), finish())
+UNKNOWN = register_scenario("unknown-for-a-moment", bash("echo one > one.txt"), slow("once"), finish())
+UNSAVED = register_scenario(
     "unsaved-at-finish",
     create("a.txt", "a\n"),
-    delayed(finish("Made a.txt."), 8),
+    with_delay(finish("Made a.txt."), 8),
     create("a.txt", "a\n"),
     finish("Made it again."),
 )
 GATE = "touch /tmp/begun; until test -e /tmp/open; do sleep 0.1; done; rm /tmp/begun"
-PARTIAL = scripted(
+PARTIAL = register_scenario(
     "partial", bash(GATE), create("a.txt", "a\n"), bash(WAIT), create("a.txt", "a\n"), finish()
 )
-DYING = scripted("dying", calls(("bash", {"command": WAIT}), writing("beside.txt")), finish())
+DYING = register_scenario("dying", tool_calls(("bash", {"command": WAIT}), writing("beside.txt")), finish())
 
 
-async def sandbox_of(site: Site, run: Run) -> str:
+async def sandbox_of(site: Installation, run: Run) -> str:
     """What the provider calls the sandbox that a run works in."""
     [facts] = await site.sandboxes.find({"job": run.id})
     return facts.id
 
 
-async def at_work(site: Site, run: Run, *, sandboxes: int = 1) -> str:
+async def at_work(site: Installation, run: Run, *, sandboxes: int = 1) -> str:
     """Wait until a command of a run has begun in its newest sandbox; what the provider calls that."""
-    await site.until(run, EventType.sandbox_running, count=sandboxes, patience=PATIENCE)
+    await site.until(run, EventType.sandbox_running, count=sandboxes, patience=TEST_TIMEOUT_SECONDS)
 
     async def has_begun() -> bool:
         try:
@@ -81,63 +84,65 @@ async def at_work(site: Site, run: Run, *, sandboxes: int = 1) -> str:
         except (GatewayError, ValueError):
             return False
 
-    await eventually(has_begun, f"a command begins in run {run.id}", PATIENCE)
+    await wait_until(has_begun, f"a command begins in run {run.id}", TEST_TIMEOUT_SECONDS)
     return await sandbox_of(site, run)
 
 
-async def kill(site: Site, run: Run) -> None:
+async def kill(site: Installation, run: Run) -> None:
     assert await site.sandboxes.kill(await at_work(site, run))
 
 
-async def kill_all(site: Site, run: Run) -> None:
+async def kill_all(site: Installation, run: Run) -> None:
     for number in range(1, 7):
         assert await site.sandboxes.kill(await at_work(site, run, sandboxes=number))
 
 
-async def pause(site: Site, run: Run) -> None:
+async def pause(site: Installation, run: Run) -> None:
     await site.sandboxes.pause(await at_work(site, run))
 
 
-Outcomes = dict[str, Task[Outcome]]
+Outcomes = dict[str, Task[RunOutcome]]
 
 
 @pytest.fixture(scope="module")
-async def outcomes(site: Site) -> Outcomes:
+async def outcomes(site: Installation) -> Outcomes:
     """Runs that are played at the same time, each with what befalls its sandbox."""
 
-    async def hide(site: Site, run: Run) -> None:
+    async def hide(site: Installation, run: Run) -> None:
         await site.faults.lay(await at_work(site, run), unknownLookups=1, unreachableSeconds=2)
 
-    async def part(site: Site, run: Run) -> None:
+    async def part(site: Installation, run: Run) -> None:
         await site.faults.lay(await at_work(site, run), unreachableSeconds=6)
 
-    async def forget(site: Site, run: Run) -> None:
+    async def forget(site: Installation, run: Run) -> None:
         """It comes back with the files of the first call."""
         sandbox_id = await at_work(site, run)
         await site.faults.lay(sandbox_id, forgets=True)
         await (await site.sandboxes.attach(sandbox_id, 600)).write("/tmp/open", "")
-        await site.until(run, EventType.tool_completed, count=2, patience=PATIENCE)
+        await site.until(run, EventType.tool_completed, count=2, patience=TEST_TIMEOUT_SECONDS)
         await site.sandboxes.pause(await at_work(site, run))
 
-    async def kill_before_finish(site: Site, run: Run) -> None:
-        await site.until(run, EventType.tool_completed, patience=PATIENCE)
+    async def kill_before_finish(site: Installation, run: Run) -> None:
+        await site.until(run, EventType.tool_completed, patience=TEST_TIMEOUT_SECONDS)
         assert await site.sandboxes.kill(await sandbox_of(site, run))
 
-    async def kill_beside(site: Site, run: Run) -> None:
-        await site.until(run, EventType.tool_completed, patience=PATIENCE)
+    async def kill_beside(site: Installation, run: Run) -> None:
+        await site.until(run, EventType.tool_completed, patience=TEST_TIMEOUT_SECONDS)
         await kill(site, run)
 
-    async def die_slowly(site: Site, run: Run) -> None:
-        await site.until(run, EventType.tool_completed, patience=PATIENCE)
+    async def die_slowly(site: Installation, run: Run) -> None:
+        await site.until(run, EventType.tool_completed, patience=TEST_TIMEOUT_SECONDS)
         await site.faults.lay(await at_work(site, run), diesInSeconds=300, unreachableSeconds=1)
 
     few = asyncio.Semaphore(3)
 
-    async def play(prompt: str, befall: Callable[[Site, Run], Coroutine[object, object, None]]) -> Outcome:
+    async def play(
+        prompt: str, befall: Callable[[Installation, Run], Coroutine[object, object, None]]
+    ) -> RunOutcome:
         async with few:
             run = await site.start(f"Play {prompt}")
             befalling = asyncio.create_task(befall(site, run))
-            outcome = await outcome_of(site, run, PATIENCE)
+            outcome = await outcome_of(site, run, TEST_TIMEOUT_SECONDS)
             await befalling
             return outcome
 

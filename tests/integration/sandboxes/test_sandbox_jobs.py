@@ -38,15 +38,15 @@ from models.event import EventType
 from models.jobs.snapshot import Snapshot
 from models.sandboxes.sandbox import SandboxStatus
 from models.sandboxes.sandbox_job import SandboxJobStatus
-from tests.conftest import TestProject, make_project
+from tests.conftest import ProjectKey, make_project
 from tests.support import sandbox_jobs
-from tests.support.contract_client import BY_ID, Checked
-from tests.support.contract_client import _closed as closed
-from tests.support.installation import Site, eventually, opened
-from tests.support.sandbox_deletion import end
-from tests.support.scenarios import Turn, bash, create, delayed, scripted
-from tests.support.stack import Parts
-from tests.support.waiting import PATIENCE
+from tests.support.contract_client import BY_ID, ContractClient
+from tests.support.contract_client import closed_schema as closed
+from tests.support.installation import Installation, open_installation, wait_until
+from tests.support.sandbox_deletion import delete_sandbox
+from tests.support.scenarios import Turn, bash, create, register_scenario, with_delay
+from tests.support.stack import Servers
+from tests.support.waiting import TEST_TIMEOUT_SECONDS
 from tests.unit.api.conftest import client_of
 
 SECRET = "s3cr3t-of-the-project-4711"
@@ -56,13 +56,13 @@ def says(text: str) -> Turn:
     return {"toolCalls": [], "text": text}
 
 
-TALK = scripted(
+TALK = register_scenario(
     "own-talk", create("made.txt", "one\n"), says("Made it."), bash("echo two >> made.txt"), says("And two.")
 )
-SLOW = scripted("own-slow", delayed(says("First."), 1.5), says("Second."), says("Third."))
-ENDLESS = scripted("own-endless", bash("sleep 60"), says("Never."))
-KILLED = scripted("own-killed", bash("echo once >> made.txt"), says("Made."), says("Again."))
-LOST = scripted("own-lost", bash("echo never"), says("Never."))
+SLOW = register_scenario("own-slow", with_delay(says("First."), 1.5), says("Second."), says("Third."))
+ENDLESS = register_scenario("own-endless", bash("sleep 60"), says("Never."))
+KILLED = register_scenario("own-killed", bash("echo once >> made.txt"), says("Made."), says("Again."))
+LOST = register_scenario("own-lost", bash("echo never"), says("Never."))
 HOSTILE = r"""
 cd /home/user/repo
 git clean -fdxq
@@ -92,8 +92,8 @@ rm -f /tmp/ran
 class Own:
     """A project of its own on the site, a client of it, and its ready sandbox."""
 
-    site: Site
-    project: TestProject
+    site: Installation
+    project: ProjectKey
     http: httpx.AsyncClient
     sandbox: dict[str, Any]
 
@@ -134,7 +134,7 @@ class Own:
             found[:] = [each for each in messages if each["role"] == "assistant" and each["content"]]
             return len(found) >= count
 
-        await eventually(there, f"{count} answers")
+        await wait_until(there, f"{count} answers")
         return found
 
     async def job(self) -> SandboxJob:
@@ -142,7 +142,7 @@ class Own:
         return job
 
     async def ended(self) -> SandboxJob:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TEST_TIMEOUT_SECONDS):
             await self.site.client.get_workflow_handle(self.job_id).result()
         return await self.job()
 
@@ -152,7 +152,7 @@ class Own:
 
 
 @pytest.fixture(scope="module")
-async def project(site: Site) -> TestProject:
+async def project(site: Installation) -> ProjectKey:
     """Its repository is on the forge, and it has a secret environment variable."""
     made = await make_project(site.database)
     vault = Vault(site.settings.encryption_keys.get_secret_value())
@@ -165,20 +165,20 @@ async def project(site: Site) -> TestProject:
 
 
 @pytest.fixture(scope="module")
-async def served(site: Site) -> AsyncIterator[FastAPI]:
+async def served(site: Installation) -> AsyncIterator[FastAPI]:
     app = create_app(site.settings)
     async with app.router.lifespan_context(app):
         yield app
 
 
 @pytest.fixture(scope="module")
-async def http(served: FastAPI, project: TestProject) -> AsyncIterator[httpx.AsyncClient]:
+async def http(served: FastAPI, project: ProjectKey) -> AsyncIterator[httpx.AsyncClient]:
     async with client_of(served, project) as client:
         client.timeout = httpx.Timeout(60)
         yield client
 
 
-async def make(site: Site, project: TestProject, http: httpx.AsyncClient, **body: Any) -> Own:
+async def make(site: Installation, project: ProjectKey, http: httpx.AsyncClient, **body: Any) -> Own:
     answer = await http.post("/sandboxes/create", json=body)
     assert answer.status_code == 201, answer.text
     own = Own(site, project, http, answer.json()["data"])
@@ -188,19 +188,21 @@ async def make(site: Site, project: TestProject, http: httpx.AsyncClient, **body
         own.sandbox = await own.get("get")
         return own.sandbox["expiresAt"] is not None
 
-    await eventually(ready, "the sandbox is ready")
+    await wait_until(ready, "the sandbox is ready")
     return own
 
 
 @pytest.fixture(scope="module")
-async def own(site: Site, project: TestProject, http: httpx.AsyncClient) -> AsyncIterator[Own]:
+async def own(site: Installation, project: ProjectKey, http: httpx.AsyncClient) -> AsyncIterator[Own]:
     """One that several tests look into."""
     made = await make(site, project, http, name="Look around")
     yield made
     await made.end()
 
 
-async def test_one_conversation_goes_on(site: Site, project: TestProject, http: httpx.AsyncClient) -> None:
+async def test_one_conversation_goes_on(
+    site: Installation, project: ProjectKey, http: httpx.AsyncClient
+) -> None:
     own = await make(site, project, http, branchName="feature/new", timeoutMs=600_000)
     assert own.sandbox["status"] == "running"
     assert own.sandbox["repository"]["branchName"] == "feature/new"
@@ -218,7 +220,7 @@ async def test_one_conversation_goes_on(site: Site, project: TestProject, http: 
         log = await site.rows(SandboxEvent, col(SandboxEvent.sandbox_id) == own.id, col(SandboxEvent.id))
         return [line.status for line in log if line.type == "agent-cli"] == ["completed", "completed"]
 
-    await eventually(told, "both rounds are in the log")
+    await wait_until(told, "both rounds are in the log")
     job = await own.end()
     assert (job.status, job.cost_usd > 0) == (SandboxJobStatus.cancelled, True)
     gone = await own.get("get")
@@ -232,7 +234,9 @@ async def test_one_conversation_goes_on(site: Site, project: TestProject, http: 
     assert "removed" in error["message"]
 
 
-async def test_messages_are_taken_in_order(site: Site, project: TestProject, http: httpx.AsyncClient) -> None:
+async def test_messages_are_taken_in_order(
+    site: Installation, project: ProjectKey, http: httpx.AsyncClient
+) -> None:
     own = await make(site, project, http)
     await own.post("send-message", 201, content=f"First {SLOW}")
     for word in ("second", "third"):
@@ -242,7 +246,7 @@ async def test_messages_are_taken_in_order(site: Site, project: TestProject, htt
         sent = await site.rows(FollowUp, col(FollowUp.job_id) == own.job_id, col(FollowUp.id))
         return [each.status for each in sent] == ["delivered"] * 3
 
-    await eventually(delivered, "all messages are delivered")
+    await wait_until(delivered, "all messages are delivered")
     await own.answers(1)
     together = "\n".join(each["content"] for each in await own.get("messages") if each["role"] == "user")
     assert together.index("First") < together.index("second word") < together.index("third word")
@@ -253,7 +257,7 @@ async def test_messages_are_taken_in_order(site: Site, project: TestProject, htt
 
 
 async def test_ended_while_its_agent_works_it_is_removed(
-    site: Site, project: TestProject, http: httpx.AsyncClient, served: FastAPI
+    site: Installation, project: ProjectKey, http: httpx.AsyncClient, served: FastAPI
 ) -> None:
     own = await make(site, project, http)
     await own.post("send-message", 201, content=f"Wait {ENDLESS}")
@@ -261,8 +265,8 @@ async def test_ended_while_its_agent_works_it_is_removed(
     async def at_work() -> bool:
         return "turn 1" in str((await own.job()).current_step_progress)
 
-    await eventually(at_work, "the agent works")
-    await end(served, project, own.id)
+    await wait_until(at_work, "the agent works")
+    await delete_sandbox(served, project, own.id)
     assert (await own.job()).status is SandboxJobStatus.cancelled
     assert "removed" in (await own.post("send-message", 409, content="Hello?"))["message"]
     assert (await own.ended()).status is SandboxJobStatus.cancelled
@@ -271,7 +275,7 @@ async def test_ended_while_its_agent_works_it_is_removed(
 
 
 async def test_an_existing_branch_is_worked_on_as_it_is(
-    site: Site, project: TestProject, http: httpx.AsyncClient
+    site: Installation, project: ProjectKey, http: httpx.AsyncClient
 ) -> None:
     own = await make(site, project, http, branchName="main")
     assert own.sandbox["repository"]["baseBranch"] == "main"
@@ -280,7 +284,7 @@ async def test_an_existing_branch_is_worked_on_as_it_is(
 
 
 async def test_why_it_could_not_be_made_is_told(
-    site: Site, project: TestProject, http: httpx.AsyncClient
+    site: Installation, project: ProjectKey, http: httpx.AsyncClient
 ) -> None:
     answer = await http.post("/sandboxes/create", json={"baseBranch": "nowhere"})
     own = Own(site, project, http, answer.json()["data"])
@@ -292,7 +296,7 @@ async def test_why_it_could_not_be_made_is_told(
 
 
 async def test_its_time_ends_it_in_the_middle_of_a_turn(
-    site: Site, project: TestProject, http: httpx.AsyncClient
+    site: Installation, project: ProjectKey, http: httpx.AsyncClient
 ) -> None:
     slug = await site.repository()
     job, sandbox = await sandbox_jobs.start(site, project.id, slug, f"Wait {ENDLESS}", 3)
@@ -308,7 +312,7 @@ async def test_its_time_ends_it_in_the_middle_of_a_turn(
 
 
 async def test_killed_at_the_provider_it_is_a_conflict(
-    site: Site, project: TestProject, http: httpx.AsyncClient
+    site: Installation, project: ProjectKey, http: httpx.AsyncClient
 ) -> None:
     own = await make(site, project, http)
     await site.sandboxes.kill_all({"sandbox": own.id})
@@ -329,9 +333,11 @@ async def test_killed_at_the_provider_it_is_a_conflict(
 
 
 async def test_left_pending_it_is_started_by_the_sweep(
-    site: Site, project: TestProject, http: httpx.AsyncClient
+    site: Installation, project: ProjectKey, http: httpx.AsyncClient
 ) -> None:
-    job, sandbox = await sandbox_jobs.accept(site, project.id, await site.repository(), f"Do {LOST}", 5)
+    job, sandbox = await sandbox_jobs.create_pending_sandbox_job(
+        site, project.id, await site.repository(), f"Do {LOST}", 5
+    )
     async with site.database.transaction() as session:
         row = await session.get_one(SandboxJob, job.id)
         row.created_at = row.created_at.replace(year=2020)
@@ -341,12 +347,12 @@ async def test_left_pending_it_is_started_by_the_sweep(
     async def begun() -> bool:
         return (await own.job()).is_taken
 
-    await eventually(begun, "the sweep starts it")
+    await wait_until(begun, "the sweep starts it")
     assert (await own.ended()).status is SandboxJobStatus.completed
 
 
 async def test_lost_while_nobody_works_it_is_closed_by_the_sweep(
-    site: Site, project: TestProject, http: httpx.AsyncClient
+    site: Installation, project: ProjectKey, http: httpx.AsyncClient
 ) -> None:
     own = await make(site, project, http)
     await site.sandboxes.kill_all({"sandbox": own.id})
@@ -362,7 +368,7 @@ async def test_lost_while_nobody_works_it_is_closed_by_the_sweep(
     assert (await own.ended()).status is SandboxJobStatus.failed, "the first ending stays"
 
 
-async def test_its_account_stays_as_long_as_it_lives(site: Site, served: FastAPI) -> None:
+async def test_its_account_stays_as_long_as_it_lives(site: Installation, served: FastAPI) -> None:
     """Another key would leave it behind, unreachable and paid for; another key of the account would not."""
     project = await make_project(site.database)
     slug, own_key = await site.repository(), site.settings.e2b_api_key
@@ -389,8 +395,8 @@ async def test_its_account_stays_as_long_as_it_lives(site: Site, served: FastAPI
 
 @pytest.mark.soak
 @pytest.mark.parametrize("seam", ["sandbox-made", "answered"])
-async def test_it_survives_the_kill_of_its_worker(parts: Parts, tmp_path: Path, seam: str) -> None:
-    async with opened(parts, f"own-{seam}", tmp_path / "site") as site:
+async def test_it_survives_the_kill_of_its_worker(parts: Servers, tmp_path: Path, seam: str) -> None:
+    async with open_installation(parts, f"own-{seam}", tmp_path / "site") as site:
         site.set_trap(seam)
         project = await site.project()
         slug = await site.repository()
@@ -398,7 +404,7 @@ async def test_it_survives_the_kill_of_its_worker(parts: Parts, tmp_path: Path, 
         worker = await site.start_worker()
         assert await worker.ended(60), f"the worker never came to {seam}"
         await site.start_worker()
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TEST_TIMEOUT_SECONDS):
             await site.client.get_workflow_handle(job.id).result()
         [ended] = await site.rows(SandboxJob, col(SandboxJob.id) == job.id, col(SandboxJob.id))
         assert ended.status is SandboxJobStatus.completed
@@ -549,7 +555,7 @@ async def test_a_preview_is_one_server(own: Own) -> None:
     async def up() -> bool:
         return bool((await own.get("preview"))["state"] == "running")
 
-    await eventually(up, "the preview is up")
+    await wait_until(up, "the preview is up")
     again = await own.post("preview/start", 201, command=command, port=8123)
     assert (again["startedAt"], again["state"]) == (first["startedAt"], "running")
     assert "begun [secret]" in again["output"]
@@ -569,13 +575,13 @@ async def test_a_preview_is_one_server(own: Own) -> None:
     async def failed() -> bool:
         return bool((await own.get("preview"))["state"] == "failed")
 
-    await eventually(failed, "the preview has failed")
+    await wait_until(failed, "the preview has failed")
     ended = await own.get("preview")
     assert (ended["exitCode"], ended["output"]) == (3, ["no"])
 
 
 async def test_a_preview_is_given_secrets_only_while_no_step_names_its_own(
-    site: Site, project: TestProject, http: httpx.AsyncClient
+    site: Installation, project: ProjectKey, http: httpx.AsyncClient
 ) -> None:
     command = 'echo "npm ${NPM_TOKEN:+given}"; exit 3'
 
@@ -591,7 +597,7 @@ async def test_a_preview_is_given_secrets_only_while_no_step_names_its_own(
         async def failed() -> bool:
             return bool((await own.get("preview"))["state"] == "failed")
 
-        await eventually(failed, "the preview has ended")
+        await wait_until(failed, "the preview has ended")
         output = "\n".join((await own.get("preview"))["output"])
         await own.end()
         return output
@@ -601,7 +607,7 @@ async def test_a_preview_is_given_secrets_only_while_no_step_names_its_own(
 
 
 async def test_they_are_as_documented(own: Own) -> None:
-    call = Checked(own.http)
+    call = ContractClient(own.http)
     assert await call("getSandbox", id=own.id)
     assert await call("listSandboxFiles", id=own.id)
     read = {"data": await own.get("file", path="greet.py")}

@@ -16,7 +16,7 @@ from local.stack.temporal import NAMESPACE, Temporal
 from models import RecurringTask
 from models.base import now
 from tests.integration.schedules.test_recurring_tasks import a_task, runs_of
-from tests.support.installation import Site, eventually
+from tests.support.installation import Installation, wait_until
 
 pytestmark = pytest.mark.soak
 AWAY, BACK = CATCHUP_WINDOW + timedelta(seconds=12), timedelta(seconds=20)
@@ -32,7 +32,7 @@ async def of(client: Client, task: RecurringTask) -> ScheduleInfo:
 
 
 async def test_a_stack_stopped_over_two_firings_catches_up_none(
-    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    site: Installation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     port, ui_port = free_ports(2)
     engine = Temporal(tmp_path / "temporal", port, ui_port, tmp_path / "temporal.log")
@@ -53,7 +53,7 @@ async def test_a_stack_stopped_over_two_firings_catches_up_none(
         async def has_fired() -> bool:
             return (await of(client, task)).num_actions > 0
 
-        await eventually(has_fired, "the engine goes on with what is due then")
+        await wait_until(has_fired, "the engine goes on with what is due then")
         info = await of(client, task)
         assert info.num_actions == 1
         assert info.recent_actions[0].scheduled_at > due + AWAY

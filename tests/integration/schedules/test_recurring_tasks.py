@@ -13,15 +13,15 @@ from models import Blueprint, Notification, RecurringTask, Run
 from models.base import now
 from models.runs.run import PrStatus, RunSource, RunStatus
 from models.schedules.recurrence import Frequency
-from tests.support.inconsistencies import mend
-from tests.support.installation import Site, eventually
-from tests.support.scenarios import create, finish, scripted
+from tests.support.inconsistencies import repair_if_found
+from tests.support.installation import Installation, wait_until
+from tests.support.scenarios import create, finish, register_scenario
 from tests.unit.models.schedules.test_recurrence import ZONES
 
-AUDIT = scripted("audit", create("audit.txt", "fine\n"), finish("Audited."))
+AUDIT = register_scenario("audit", create("audit.txt", "fine\n"), finish("Audited."))
 
 
-async def a_task(site: Site, **fields: object) -> RecurringTask:
+async def a_task(site: Installation, **fields: object) -> RecurringTask:
     """An active task on a repository of its own; its schedule is not made yet."""
     url = f"{site.settings.github_url}/{await site.repository()}"
     project = await site.project(github_repo_url=url)
@@ -48,20 +48,20 @@ def due(task: RecurringTask) -> Firing:
     return Firing(task_id=task.id, occurrence=next(task.after(now())))
 
 
-async def runs_of(site: Site, task: RecurringTask) -> list[Run]:
+async def runs_of(site: Installation, task: RecurringTask) -> list[Run]:
     return await site.rows(Run, col(Run.recurring_task_id) == task.id, col(Run.id))
 
 
-async def read(site: Site, task: RecurringTask) -> RecurringTask:
+async def read(site: Installation, task: RecurringTask) -> RecurringTask:
     [row] = await site.rows(RecurringTask, col(RecurringTask.id) == task.id, col(RecurringTask.id))
     return row
 
 
-def activities(site: Site) -> RecurringTaskActivities:
+def activities(site: Installation) -> RecurringTaskActivities:
     return RecurringTaskActivities(site.database, site.settings, site.client)
 
 
-async def test_a_firing_of_its_schedule_ends_in_a_pull_request(site: Site) -> None:
+async def test_a_firing_of_its_schedule_ends_in_a_pull_request(site: Installation) -> None:
     task = await a_task(site)
     await sync_temporal_schedule(site.database, site.client, task.id)
     await site.client.get_schedule_handle(task.id).trigger()
@@ -69,7 +69,7 @@ async def test_a_firing_of_its_schedule_ends_in_a_pull_request(site: Site) -> No
     async def has_fired() -> bool:
         return await runs_of(site, task) != []
 
-    await eventually(has_fired, "the schedule fires")
+    await wait_until(has_fired, "the schedule fires")
     [run] = await runs_of(site, task)
     ended = await site.ended(run)
     assert (ended.status, ended.pr_status) == (RunStatus.completed, PrStatus.created)
@@ -81,7 +81,7 @@ async def test_a_firing_of_its_schedule_ends_in_a_pull_request(site: Site) -> No
     assert after.next_run_at == next(task.after(now()))
 
 
-async def test_one_firing_carried_out_often_starts_one_run(site: Site) -> None:
+async def test_one_firing_carried_out_often_starts_one_run(site: Installation) -> None:
     """As when a worker dies after the run was committed, or told to the engine, or after that."""
     task = await a_task(site)
     firing = due(task)
@@ -94,7 +94,7 @@ async def test_one_firing_carried_out_often_starts_one_run(site: Site) -> None:
     assert len(await runs_of(site, task)) == 1
 
 
-async def test_a_firing_while_its_last_run_goes_on_starts_none_and_says_so(site: Site) -> None:
+async def test_a_firing_while_its_last_run_goes_on_starts_none_and_says_so(site: Installation) -> None:
     task = await a_task(site)
     before = await site.accept("The last one", project=await site.project())
     async with site.database.transaction() as session:
@@ -105,7 +105,7 @@ async def test_a_firing_while_its_last_run_goes_on_starts_none_and_says_so(site:
     assert "still paused" in ((await read(site, task)).last_error or "")
 
 
-async def test_a_firing_that_cannot_be_tells_the_members(site: Site) -> None:
+async def test_a_firing_that_cannot_be_tells_the_members(site: Installation) -> None:
     task = await a_task(site)
     async with site.database.transaction() as session:
         (await session.get_one(Blueprint, task.target_workflow_id)).trash()
@@ -117,14 +117,14 @@ async def test_a_firing_that_cannot_be_tells_the_members(site: Site) -> None:
     assert told.data["recurringTaskId"] == task.id
 
 
-async def test_an_inactive_or_deleted_task_does_not_fire(site: Site) -> None:
+async def test_an_inactive_or_deleted_task_does_not_fire(site: Installation) -> None:
     task = await a_task(site, is_active=False)
     assert await activities(site).fire(due(task)) is None
     assert await activities(site).fire(Firing(task_id="rt_" + "0" * 32, occurrence=now())) is None
     assert await runs_of(site, task) == []
 
 
-async def test_schedules_and_rows_are_held_against_each_other(site: Site) -> None:
+async def test_schedules_and_rows_are_held_against_each_other(site: Installation) -> None:
     """Whatever of the two is missing or too much, and whatever was missed while nothing ran."""
     unscheduled, overdue, gone = await a_task(site), await a_task(site), await a_task(site)
     await sync_temporal_schedule(site.database, site.client, gone.id)
@@ -135,11 +135,11 @@ async def test_schedules_and_rows_are_held_against_each_other(site: Site) -> Non
     async def mended() -> bool:
         """The worker's own sweep may be quicker, and the engine lists what there is a little later."""
         for each in (unscheduled, overdue, gone):
-            await mend(site, Inconsistency.schedule, each.id)
+            await repair_if_found(site, Inconsistency.schedule, each.id)
         listed = {entry.id async for entry in await site.client.list_schedules()}
         return {unscheduled.id, overdue.id} <= listed and gone.id not in listed
 
-    await eventually(mended, "schedules are what their tasks say")
+    await wait_until(mended, "schedules are what their tasks say")
     fires = list(islice(unscheduled.after(now()), 3))
     assert await list_firings(site.client, unscheduled.id, fires[-1]) == fires
     assert (await read(site, overdue)).next_run_at == next(overdue.after(now()))
@@ -147,7 +147,7 @@ async def test_schedules_and_rows_are_held_against_each_other(site: Site) -> Non
 
 
 @pytest.mark.parametrize("frequency", Frequency)
-async def test_the_engine_fires_when_the_rule_says(site: Site, frequency: Frequency) -> None:
+async def test_the_engine_fires_when_the_rule_says(site: Installation, frequency: Frequency) -> None:
     """In forty zones, for as far ahead as the engine is told."""
     for place, zone in enumerate(ZONES):
         hour = (1, 2, 23)[place % 3]

@@ -27,35 +27,35 @@ from models.runs.run import RunStatus
 from models.sandboxes.sandbox import SandboxStatus
 from models.trash import moves
 from models.trash.kinds import RUN, SANDBOX
-from tests.support.installation import Site, eventually, opened
-from tests.support.interrupted_runs import a_run_at_work, hidden_refs
+from tests.support.installation import Installation, open_installation, wait_until
+from tests.support.interrupted_runs import checkpoint_refs, start_run_with_checkpoint
 from tests.support.outcomes import git
-from tests.support.stack import Parts
+from tests.support.stack import Servers
 
 
-async def purge(site: Site, run: Run) -> None:
+async def purge(site: Installation, run: Run) -> None:
     """As the API does, before it tells the engine."""
     async with site.database.transaction() as session:
         await moves.purge(session, RUN, await session.get_one(Run, run.id, with_for_update=True))
 
 
-async def a_cancelled_run(site: Site) -> Run:
+async def a_cancelled_run(site: Installation) -> Run:
     """With a checkpoint that was left behind, a notification and an issue."""
-    run = await a_run_at_work(site)
+    run = await start_run_with_checkpoint(site)
     await site.handle(run).cancel()
     run = await site.ended(run)
     assert run.status is RunStatus.cancelled
-    assert hidden_refs(site, run) == [], "its checkpoint ended with it"
+    assert checkpoint_refs(site, run) == [], "its checkpoint ended with it"
     git(site, run, "update-ref", checkpoint_ref(run.id), str(run.base_sha))
     await site.add(Issue(project_id=run.project_id, title="Bug", run_id=run.id, status=IssueStatus.failed))
     return run
 
 
-async def is_gone(site: Site, run: Run) -> bool:
+async def is_gone(site: Installation, run: Run) -> bool:
     return await site.rows(Run, col(Run.id) == run.id, col(Run.id)) == []
 
 
-async def leaves_nothing(site: Site, run: Run) -> None:
+async def leaves_nothing(site: Installation, run: Run) -> None:
     """But its issue, and what it cost."""
     owners = (
         (RunStep.run_id, run.id),
@@ -71,7 +71,7 @@ async def leaves_nothing(site: Site, run: Run) -> None:
             found = await session.execute(select(func.count()).where(col(owner) == value))
             assert found.scalar_one() == 0, owner
     assert await site.sandboxes.find({"job": run.id}) == []
-    assert hidden_refs(site, run) == []
+    assert checkpoint_refs(site, run) == []
     of_project = col(UsageRecord.project_id) == run.project_id
     usage = await site.rows(UsageRecord, of_project, col(UsageRecord.id))
     # An answer that the cancel cut off is charged, too, after the run was read.
@@ -83,7 +83,7 @@ async def leaves_nothing(site: Site, run: Run) -> None:
     assert (issue.run_id, issue.status) == (None, IssueStatus.failed)
 
 
-async def test_a_run_leaves_nothing_but_its_price(site: Site) -> None:
+async def test_a_run_leaves_nothing_but_its_price(site: Installation) -> None:
     """The schedule starts what nobody started, and starting it again changes nothing."""
     run = await a_cancelled_run(site)
     box = Sandbox(
@@ -99,7 +99,7 @@ async def test_a_run_leaves_nothing_but_its_price(site: Site) -> None:
         row = await session.get_one(Run, run.id)
         row.purged_at = now().replace(year=2020)
     await site.client.get_schedule_handle(TRASH_SCHEDULE).trigger()
-    await eventually(lambda: is_gone(site, run), f"{run.id} is gone")
+    await wait_until(lambda: is_gone(site, run), f"{run.id} is gone")
     await leaves_nothing(site, run)
     deletion = Deletion(type=RUN.entity, id=run.id, project_id=run.project_id)
     await start_deletion(site.client, deletion)
@@ -109,8 +109,8 @@ async def test_a_run_leaves_nothing_but_its_price(site: Site) -> None:
 
 @pytest.mark.soak
 @pytest.mark.parametrize("seam", ["sandbox-killed", "ref-deleted"])
-async def test_a_worker_killed_half_way_is_replaced(parts: Parts, tmp_path: Path, seam: str) -> None:
-    async with opened(parts, f"deletion-{seam}", tmp_path / "site") as site:
+async def test_a_worker_killed_half_way_is_replaced(parts: Servers, tmp_path: Path, seam: str) -> None:
+    async with open_installation(parts, f"deletion-{seam}", tmp_path / "site") as site:
         await site.start_worker()
         run = await a_cancelled_run(site)
         deletion = Deletion(type=RUN.entity, id=run.id, project_id=run.project_id)
@@ -120,11 +120,11 @@ async def test_a_worker_killed_half_way_is_replaced(parts: Parts, tmp_path: Path
         assert await site.workers[-1].ended(60), f"the worker never came to {seam}"
         assert not await is_gone(site, run)
         await site.start_worker()
-        await eventually(lambda: is_gone(site, run), f"{run.id} is gone", 60)
+        await wait_until(lambda: is_gone(site, run), f"{run.id} is gone", 60)
         await leaves_nothing(site, run)
 
 
-async def test_a_sandbox_goes_with_the_conversations_in_it(site: Site) -> None:
+async def test_a_sandbox_goes_with_the_conversations_in_it(site: Installation) -> None:
     run = await a_cancelled_run(site)
     [box] = await site.rows(Sandbox, col(Sandbox.job_id) == run.id, col(Sandbox.id))
     async with site.database.transaction() as session:
@@ -134,7 +134,7 @@ async def test_a_sandbox_goes_with_the_conversations_in_it(site: Site) -> None:
     async def box_is_gone() -> bool:
         return await site.rows(Sandbox, col(Sandbox.id) == box.id, col(Sandbox.id)) == []
 
-    await eventually(box_is_gone, f"{box.id} is gone")
+    await wait_until(box_is_gone, f"{box.id} is gone")
     of_run = col(AgentSession.job_id) == run.id
     assert await site.rows(AgentSession, of_run, col(AgentSession.id)) == []
     steps = await site.rows(RunStep, col(RunStep.run_id) == run.id, col(RunStep.id))

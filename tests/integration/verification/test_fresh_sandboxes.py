@@ -11,9 +11,9 @@ from models.blueprints.persona import StepRole
 from models.runs.run import RunStatus
 from models.runs.run_step import Verdict
 from models.sandboxes.sandbox import SandboxPurpose
-from tests.support.installation import Site
-from tests.support.outcomes import Outcome, playing
-from tests.support.scenarios import bash, create, finish, scripted
+from tests.support.installation import Installation
+from tests.support.outcomes import RunOutcome, start_outcomes
+from tests.support.scenarios import bash, create, finish, register_scenario
 
 FORGERY = """
 import glob, json, os, stat, unittest
@@ -43,7 +43,7 @@ class Red(unittest.TestCase):
 """A test module that replaces whatever tells the platform what happens in its sandbox."""
 
 SUITE = "python3 -m unittest test_forged"
-FORGED = scripted(
+FORGED = register_scenario(
     "forged",
     create("test_forged.py", FORGERY),
     bash(f"{SUITE} || true"),
@@ -51,7 +51,7 @@ FORGED = scripted(
     finish("All tests pass."),
     role="designer",
 )
-scripted(
+register_scenario(
     "forged",
     bash("git status --porcelain"),
     bash(SUITE),
@@ -59,30 +59,32 @@ scripted(
     finish("It does not pass.", verdict="fail", feedback="The test is red."),
     role="checker",
 )
-SCORED = scripted(
+SCORED = register_scenario(
     "scored-afresh", create("made.txt", "1\n"), bash("touch ../left"), finish("Made."), role="designer"
 )
-scripted(
+register_scenario(
     "scored-afresh",
     bash("ls .. ; cat made.txt; echo 2 >> made.txt"),
     finish("Scored.", score=80, reasons=["It is made."]),
     role="evaluator",
 )
-UNSAVED = scripted("unsaved", bash('echo "$TOKEN" > token.txt'), finish("Wrote it."), role="designer")
-scripted("unsaved", finish("Fine.", verdict="pass"), role="checker")
+UNSAVED = register_scenario(
+    "unsaved", bash('echo "$TOKEN" > token.txt'), finish("Wrote it."), role="designer"
+)
+register_scenario("unsaved", finish("Fine.", verdict="pass"), role="checker")
 
 STEPS = (
     PipelineStep(role=StepRole.designer, label="Work"),
     PipelineStep(role=StepRole.checker, label="Check"),
 )
 SCORING = (STEPS[0], PipelineStep(role=StepRole.evaluator, label="Score"))
-Outcomes = dict[str, Task[Outcome]]
+Outcomes = dict[str, Task[RunOutcome]]
 
 
 @pytest.fixture(scope="module")
-async def outcomes(site: Site) -> Outcomes:
+async def outcomes(site: Installation) -> Outcomes:
     secret = await site.project({"TOKEN": "sk-very-secret-token-0123456789"})
-    return playing(
+    return start_outcomes(
         site,
         forged=site.start(f"Make it pass {FORGED}", STEPS),
         scored=site.start(f"Score {SCORED}", SCORING),

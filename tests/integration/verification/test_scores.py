@@ -8,12 +8,12 @@ from models import AgentSession, ToolCall
 from models.blueprints.blueprint import PipelineStep
 from models.blueprints.persona import StepRole
 from models.runs.run import RunStatus
-from tests.support.installation import Site
+from tests.support.installation import Installation
 from tests.support.outcomes import git, outcome_of
-from tests.support.scenarios import Turn, bash, create, finish, scripted
+from tests.support.scenarios import Turn, bash, create, finish, register_scenario
 
-WORK = scripted("scored", create("made.txt", "1\n"), finish("Made it."), role="designer")
-scripted(
+WORK = register_scenario("scored", create("made.txt", "1\n"), finish("Made it."), role="designer")
+register_scenario(
     "scored",
     finish("Good.", score=82, reasons=["Every edge is tested.", "A name is unclear."]),
     role="evaluator",
@@ -29,7 +29,7 @@ def ranking(*branches: str) -> Turn:
     return finish("Compared.", ranking=ranked)
 
 
-JUDGED = scripted(
+JUDGED = register_scenario(
     "judged",
     bash("git diff --stat origin/one origin/two"),
     ranking("two", "three"),
@@ -39,7 +39,7 @@ JUDGED = scripted(
 JUDGES = [PipelineStep(role=StepRole.judge)]
 
 
-async def test_evaluator_scores_step_and_run_with_reasons(site: Site) -> None:
+async def test_evaluator_scores_step_and_run_with_reasons(site: Installation) -> None:
     outcome = await outcome_of(site, await site.start(WORK, STEPS))
     assert outcome.run.status is RunStatus.completed
     reasons = ["Every edge is tested.", "A name is unclear."]
@@ -49,7 +49,7 @@ async def test_evaluator_scores_step_and_run_with_reasons(site: Site) -> None:
     assert (run.quality_score, run.quality_reasons, run.ranking) == (82, reasons, None)
 
 
-async def test_judge_ranks_exactly_the_branches_of_the_request(site: Site) -> None:
+async def test_judge_ranks_exactly_the_branches_of_the_request(site: Installation) -> None:
     """A ranking of other branches is refused; the agent sees the named ones in its clone."""
     run = await site.accept(JUDGED, JUDGES, compare_branches=["one", "two"])
     for name in ("one", "two"):
@@ -69,7 +69,7 @@ async def test_judge_ranks_exactly_the_branches_of_the_request(site: Site) -> No
     assert (run.quality_score, run.quality_reasons) == (90, ["Reason 0."])
 
 
-async def test_comparison_without_the_branch_fails_with_its_name(site: Site) -> None:
+async def test_comparison_without_the_branch_fails_with_its_name(site: Installation) -> None:
     run = await site.start(JUDGED, JUDGES, compare_branches=["main", "nowhere"])
     outcome = await outcome_of(site, run)
     assert outcome.run.status is RunStatus.failed
@@ -77,6 +77,6 @@ async def test_comparison_without_the_branch_fails_with_its_name(site: Site) -> 
 
 
 @pytest.mark.parametrize("branches", [["main"], ["main", "main"], ["main", "two"]])
-async def test_comparison_needs_two_branches_and_a_judge(site: Site, branches: list[str]) -> None:
+async def test_comparison_needs_two_branches_and_a_judge(site: Installation, branches: list[str]) -> None:
     with pytest.raises(Invalid, match="compareBranches"):
         await site.accept("x", STEPS if len(set(branches)) == 2 else JUDGES, compare_branches=branches)

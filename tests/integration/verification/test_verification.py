@@ -14,12 +14,12 @@ from models.runs.run_step import StepStatus
 from models.sandboxes.sandbox import SandboxPurpose, SandboxStatus
 from models.verification.verification import VerificationStatus
 from tests.integration.verification.test_fresh_sandboxes import FORGERY
-from tests.support.github import CI, GitHub, looked_into, serving_api
-from tests.support.installation import Site, eventually
-from tests.support.outcomes import Outcome, outcome_of, playing
-from tests.support.pull_requests import headers_of
-from tests.support.scenarios import bash, create, finish, scripted
-from tests.support.waiting import PATIENCE
+from tests.support.github import FILES_WITH_CI, ForgeRepository, serving_api, wait_for_hints_read
+from tests.support.installation import Installation, wait_until
+from tests.support.outcomes import RunOutcome, outcome_of, start_outcomes
+from tests.support.pull_requests import make_key_headers
+from tests.support.scenarios import bash, create, finish, register_scenario
+from tests.support.waiting import TEST_TIMEOUT_SECONDS
 
 UNIT = """\
 import unittest
@@ -29,31 +29,39 @@ class Sum(unittest.TestCase):
     def test_sum(self):
         self.assertEqual(1 + 1, 2)
 """
-TESTED = scripted("gate-tested", create("test_sum.py", UNIT), create("sum.py", "1\n"), finish("Tested."))
-FIXED = scripted("gate-fixed", bash("echo 2 >> work.txt"), finish("Fixed it."), told="First attempt")
-scripted("gate-fixed", create("work.txt", "1\n"), finish("First attempt."))
-STUCK = scripted("gate-stuck", bash("date +%N >> work.txt"), finish("Tried again."), told="First attempt")
-scripted("gate-stuck", create("work.txt", "1\n"), finish("First attempt."))
-IDLE = scripted("gate-idle", bash("true"), finish("It is not my fault."), told="First attempt")
-scripted("gate-idle", create("work.txt", "1\n"), finish("First attempt."))
-GIVES_UP = scripted("gate-gives-up", {"toolCalls": [], "text": "Shall I go on?"}, told="First attempt")
-scripted("gate-gives-up", create("work.txt", "1\n"), finish("First attempt."))
-FORGED = scripted(
+TESTED = register_scenario(
+    "gate-tested", create("test_sum.py", UNIT), create("sum.py", "1\n"), finish("Tested.")
+)
+FIXED = register_scenario("gate-fixed", bash("echo 2 >> work.txt"), finish("Fixed it."), told="First attempt")
+register_scenario("gate-fixed", create("work.txt", "1\n"), finish("First attempt."))
+STUCK = register_scenario(
+    "gate-stuck", bash("date +%N >> work.txt"), finish("Tried again."), told="First attempt"
+)
+register_scenario("gate-stuck", create("work.txt", "1\n"), finish("First attempt."))
+IDLE = register_scenario("gate-idle", bash("true"), finish("It is not my fault."), told="First attempt")
+register_scenario("gate-idle", create("work.txt", "1\n"), finish("First attempt."))
+GIVES_UP = register_scenario(
+    "gate-gives-up", {"toolCalls": [], "text": "Shall I go on?"}, told="First attempt"
+)
+register_scenario("gate-gives-up", create("work.txt", "1\n"), finish("First attempt."))
+FORGED = register_scenario(
     "gate-forged",
     create("test_forged.py", FORGERY),
     bash("python3 -m unittest test_forged || true"),
     finish("All tests pass."),
 )
-IGNORED = scripted(
+IGNORED = register_scenario(
     "gate-ignored", bash("echo built > build.bin; echo build.bin > .gitignore"), finish("Built it.")
 )
-SLOWLY = scripted("gate-slowly", bash("sleep 20; echo 2 >> work.txt"), finish("Fixed."), told="First attempt")
-scripted("gate-slowly", create("work.txt", "1\n"), finish("First attempt."))
-NOTHING = scripted("gate-nothing", bash("ls"), finish("There was nothing to do."))
+SLOWLY = register_scenario(
+    "gate-slowly", bash("sleep 20; echo 2 >> work.txt"), finish("Fixed."), told="First attempt"
+)
+register_scenario("gate-slowly", create("work.txt", "1\n"), finish("First attempt."))
+NOTHING = register_scenario("gate-nothing", bash("ls"), finish("There was nothing to do."))
 HAS_TWO = "cat work.txt; grep -q 2 work.txt"
 NEVER = "echo 'it is `red` in ```here```'; exit 7"
 """For ten runs at once, each with several sandboxes."""
-Outcomes = dict[str, Task[Outcome]]
+Outcomes = dict[str, Task[RunOutcome]]
 
 
 def gate(
@@ -63,20 +71,20 @@ def gate(
     return BlueprintConfig.model_validate({"verify": verify, **config})
 
 
-async def verifications(site: Site, run: Run) -> list[Verification]:
+async def verifications(site: Installation, run: Run) -> list[Verification]:
     return await site.rows(Verification, col(Verification.run_id) == run.id, col(Verification.number))
 
 
-async def messages(site: Site, run: Run) -> list[FollowUp]:
+async def messages(site: Installation, run: Run) -> list[FollowUp]:
     return await site.rows(FollowUp, col(FollowUp.job_id) == run.id, col(FollowUp.id))
 
 
 @pytest.fixture(scope="module")
-async def outcomes(site: Site) -> Outcomes:
+async def outcomes(site: Installation) -> Outcomes:
     suite = "python3 -m unittest -v"
-    return playing(
+    return start_outcomes(
         site,
-        PATIENCE,
+        TEST_TIMEOUT_SECONDS,
         tested=site.start(f"Test {TESTED}", config=gate(suite)),
         fixed=site.start(f"Fix {FIXED}", config=gate(HAS_TWO)),
         stuck=site.start(f"Stuck {STUCK}", config=gate(NEVER)),
@@ -209,7 +217,7 @@ async def test_nothing_is_verified_when_nothing_was_changed(outcomes: Outcomes) 
     assert outcome.run.pr_status is PrStatus.skipped
 
 
-async def test_lost_sandbox_of_a_verification_is_made_anew(site: Site) -> None:
+async def test_lost_sandbox_of_a_verification_is_made_anew(site: Installation) -> None:
     run = await site.start(f"Lose {TESTED}", config=gate("sleep 5; python3 -m unittest", timeout_ms=120_000))
     await site.until(run, EventType.verification_started)
     marker = {"job": run.id, "purpose": SandboxPurpose.verification}
@@ -217,10 +225,10 @@ async def test_lost_sandbox_of_a_verification_is_made_anew(site: Site) -> None:
     async def is_made() -> bool:
         return bool(await site.sandboxes.find(marker))
 
-    await eventually(is_made, "the sandbox of the verification")
+    await wait_until(is_made, "the sandbox of the verification")
     await site.until(run, EventType.repository_cloned, count=2)
     await site.sandboxes.kill_all(marker)
-    outcome = await outcome_of(site, run, PATIENCE)
+    outcome = await outcome_of(site, run, TEST_TIMEOUT_SECONDS)
     [row] = await verifications(site, run)
     assert (row.status, outcome.pulls[0]["draft"]) == (VerificationStatus.passed, False)
     boxes = [box for box in outcome.sandboxes if box.purpose is SandboxPurpose.verification]
@@ -228,11 +236,11 @@ async def test_lost_sandbox_of_a_verification_is_made_anew(site: Site) -> None:
     assert {box.commit_sha for box in boxes} == {row.commit_sha}
 
 
-async def test_cancelled_run_waits_for_no_verification(site: Site) -> None:
+async def test_cancelled_run_waits_for_no_verification(site: Installation) -> None:
     run = await site.start(f"Cancel {TESTED}", config=gate("sleep 100", timeout_ms=120_000))
     await site.until(run, EventType.repository_cloned, count=2)
     await site.handle(run).cancel()
-    outcome = await outcome_of(site, run, PATIENCE)
+    outcome = await outcome_of(site, run, TEST_TIMEOUT_SECONDS)
     [row] = await verifications(site, run)
     assert (outcome.run.status, row.status) == (RunStatus.cancelled, VerificationStatus.error)
     assert row.reason == "The run ended before it did."
@@ -240,18 +248,20 @@ async def test_cancelled_run_waits_for_no_verification(site: Site) -> None:
 
 
 @pytest.mark.soak
-async def test_run_that_is_stopped_while_it_fixes_opens_no_pull_request(site: Site) -> None:
+async def test_run_that_is_stopped_while_it_fixes_opens_no_pull_request(site: Installation) -> None:
     run = await site.start(f"Stop {SLOWLY}", config=gate(HAS_TWO))
     await site.until(run, EventType.step_started, count=2)
     await site.command(run, "graceful_stop")
-    outcome = await outcome_of(site, run, PATIENCE)
+    outcome = await outcome_of(site, run, TEST_TIMEOUT_SECONDS)
     assert (outcome.run.status, outcome.pulls) == (RunStatus.cancelled, [])
     assert outcome.run.head_sha is not None
 
 
-async def test_later_push_by_others_voids_what_was_verified(site: Site) -> None:
-    run = (await outcome_of(site, await site.start(f"Void {TESTED}", config=gate("true")), PATIENCE)).run
-    github, sha = GitHub(site, run.repository_slug), str(run.head_sha)
+async def test_later_push_by_others_voids_what_was_verified(site: Installation) -> None:
+    run = (
+        await outcome_of(site, await site.start(f"Void {TESTED}", config=gate("true")), TEST_TIMEOUT_SECONDS)
+    ).run
+    github, sha = ForgeRepository(site, run.repository_slug), str(run.head_sha)
     later = await github.commit(sha, {"later.txt": "1\n"}, "Later")
     await github.move(str(run.branch_name), later)
     moved = {"ref": f"refs/heads/{run.branch_name}", "before": sha, "after": later}
@@ -263,16 +273,16 @@ async def test_later_push_by_others_voids_what_was_verified(site: Site) -> None:
         return row.status
 
     async with serving_api(site) as api:
-        headers = await headers_of(site, run.project_id)
+        headers = await make_key_headers(site, run.project_id)
         shown = await api.http.get("/api/v1/runs/get", params={"id": run.id}, headers=headers)
         assert shown.json()["data"]["verification"]["status"] == "passed"
         for payload in (other, stale):
             await api.tell("push", run.repository_slug, **payload)
-            await looked_into(site, run)
+            await wait_for_hints_read(site, run)
             assert await status() is VerificationStatus.passed
         for _ in range(2):
             await api.tell("push", run.repository_slug, **moved)
-            await looked_into(site, run)
+            await wait_for_hints_read(site, run)
             assert await status() is VerificationStatus.void
         shown = await api.http.get("/api/v1/runs/get", params={"id": run.id}, headers=headers)
         verification = shown.json()["data"]["verification"]
@@ -283,9 +293,15 @@ async def test_later_push_by_others_voids_what_was_verified(site: Site) -> None:
 
 
 @pytest.mark.soak
-async def test_later_push_to_the_pull_request_voids_it_too(site: Site) -> None:
-    run = (await outcome_of(site, await site.start(f"Void {TESTED}", config=gate("true")), PATIENCE)).run
-    pull, github, sha = {"number": run.pr_number}, GitHub(site, run.repository_slug), str(run.head_sha)
+async def test_later_push_to_the_pull_request_voids_it_too(site: Installation) -> None:
+    run = (
+        await outcome_of(site, await site.start(f"Void {TESTED}", config=gate("true")), TEST_TIMEOUT_SECONDS)
+    ).run
+    pull, github, sha = (
+        {"number": run.pr_number},
+        ForgeRepository(site, run.repository_slug),
+        str(run.head_sha),
+    )
     later = await github.commit(sha, {"later.txt": "1\n"}, "Later")
     await github.move(str(run.branch_name), later)
     async with serving_api(site) as api:
@@ -297,25 +313,25 @@ async def test_later_push_to_the_pull_request_voids_it_too(site: Site) -> None:
             before=sha,
             after=later,
         )
-        await looked_into(site, run)
+        await wait_for_hints_read(site, run)
     [row] = await verifications(site, run)
     assert row.status is VerificationStatus.void
 
 
-async def test_fix_of_ci_is_verified_and_the_pull_request_says_so(site: Site) -> None:
+async def test_fix_of_ci_is_verified_and_the_pull_request_says_so(site: Installation) -> None:
     fixes = AutoFixCi(enabled=True, max_attempts=1)
     run = await site.start(
         f"Fix {FIXED}",
-        repository=await site.repository(CI),
+        repository=await site.repository(FILES_WITH_CI),
         config=gate("cat work.txt", auto_fix_ci=fixes),
     )
-    github = GitHub(site, run.repository_slug)
+    github = ForgeRepository(site, run.repository_slug)
     shas = []
     for push, conclusion in ((1, "failure"), (2, "success")):
         pushed = await site.until(run, EventType.branch_pushed, count=push)
         shas.append(str(pushed.data["sha"]))
         await github.end_check(await github.begin_check(shas[-1]), conclusion, "2 is missing")
-    outcome = await outcome_of(site, run, PATIENCE)
+    outcome = await outcome_of(site, run, TEST_TIMEOUT_SECONDS)
     first, second = await verifications(site, run)
     assert [first.commit_sha, second.commit_sha] == shas
     assert (first.status, second.status) == (VerificationStatus.void, VerificationStatus.passed)
@@ -326,18 +342,18 @@ async def test_fix_of_ci_is_verified_and_the_pull_request_says_so(site: Site) ->
 
 
 @pytest.mark.soak
-async def test_fix_that_fails_the_gate_makes_a_draft_until_one_passes(site: Site) -> None:
+async def test_fix_that_fails_the_gate_makes_a_draft_until_one_passes(site: Installation) -> None:
     """One line passes, two fail, three pass."""
     run = await site.start(
         f"Fix {FIXED}",
-        repository=await site.repository(CI),
+        repository=await site.repository(FILES_WITH_CI),
         config=gate(
             "test $(wc -l < work.txt) -ne 2",
             max_attempts=0,
             auto_fix_ci=AutoFixCi(enabled=True, max_attempts=2),
         ),
     )
-    github = GitHub(site, run.repository_slug)
+    github = ForgeRepository(site, run.repository_slug)
 
     async def is_draft() -> bool:
         number = (await site.read(run)).pr_number
@@ -350,10 +366,10 @@ async def test_fix_that_fails_the_gate_makes_a_draft_until_one_passes(site: Site
     ):
         pushed = await site.until(run, EventType.branch_pushed, count=push)
         if push == 2:
-            await eventually(is_draft, "the pull request is a draft")
+            await wait_until(is_draft, "the pull request is a draft")
         check = await github.begin_check(str(pushed.data["sha"]))
         await github.end_check(check, conclusion, log)
-    outcome = await outcome_of(site, run, PATIENCE)
+    outcome = await outcome_of(site, run, TEST_TIMEOUT_SECONDS)
     statuses = [row.status for row in await verifications(site, run)]
     assert statuses == [VerificationStatus.void, VerificationStatus.void, VerificationStatus.passed]
     assert outcome.pulls[0]["draft"] is False

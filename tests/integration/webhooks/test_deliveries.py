@@ -20,38 +20,38 @@ from models.event import EventType
 from models.notifications.notification import NotificationType
 from models.webhooks.delivery import DeliveryStatus, skip_pending
 from models.webhooks.feed import has_unsettled, settled_position
-from tests.support.installation import Site, eventually, opened
-from tests.support.stack import Parts
-from tests.support.webhook_receiver import Receiver, answering, drop, hang
-from tests.support.webhooks import Hooks, hooked
+from tests.support.installation import Installation, open_installation, wait_until
+from tests.support.stack import Servers
+from tests.support.webhook_receiver import Receiver, close_connection, never_answer, respond_with
+from tests.support.webhooks import WebhookProject, open_webhook_project
 
 
 @pytest.fixture(scope="module")
-async def quick(parts: Parts, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
+async def quick(parts: Servers, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Installation]:
     """A site whose worker gives a receiver eight seconds."""
-    async with opened(parts, "webhooks", tmp_path_factory.mktemp("webhooks") / "site") as site:
+    async with open_installation(parts, "webhooks", tmp_path_factory.mktemp("webhooks") / "site") as site:
         await site.start_worker(WEBHOOK_TIMEOUT_SECONDS="8")
         yield site
 
 
 @pytest.fixture
-async def hooks(quick: Site) -> AsyncIterator[Hooks]:
-    async with hooked(quick) as hooks:
+async def hooks(quick: Installation) -> AsyncIterator[WebhookProject]:
+    async with open_webhook_project(quick) as hooks:
         yield hooks
 
 
-async def fate(hooks: Hooks, endpoint: WebhookEndpoint) -> WorkflowExecutionStatus | None:
+async def fate(hooks: WebhookProject, endpoint: WebhookEndpoint) -> WorkflowExecutionStatus | None:
     return (await hooks.site.client.get_workflow_handle(endpoint.id).describe()).status
 
 
-async def test_whatever_receivers_do_is_delivered_or_listed(hooks: Hooks) -> None:
+async def test_whatever_receivers_do_is_delivered_or_listed(hooks: WebhookProject) -> None:
     hooks.receiver.behaviours = {
-        "/hang": hang,
-        "/fail": answering(500, "sorry"),
-        "/moved": answering(302, location="/ok"),
-        "/busy": answering(503, retry_after="3600"),
-        "/drop": drop,
-        "/gone": answering(410),
+        "/hang": never_answer,
+        "/fail": respond_with(500, "sorry"),
+        "/moved": respond_with(302, location="/ok"),
+        "/busy": respond_with(503, retry_after="3600"),
+        "/drop": close_connection,
+        "/gone": respond_with(410),
     }
     bad = {path: await hooks.endpoint(path) for path in hooks.receiver.behaviours}
     fine = await hooks.endpoint("/ok", wanted="issue.*")
@@ -90,7 +90,7 @@ async def test_whatever_receivers_do_is_delivered_or_listed(hooks: Hooks) -> Non
                 return False
         return True
 
-    await eventually(is_listed, "every failure is listed")
+    await wait_until(is_listed, "every failure is listed")
     for path, error in expected.items():
         first, *_ = await hooks.deliveries(bad[path])
         assert (first.status, first.attempts[0]["error"]) == (DeliveryStatus.pending, error)
@@ -114,7 +114,7 @@ async def test_whatever_receivers_do_is_delivered_or_listed(hooks: Hooks) -> Non
 
 
 @pytest.mark.soak
-async def test_a_burst_is_delivered_once_each(hooks: Hooks) -> None:
+async def test_a_burst_is_delivered_once_each(hooks: WebhookProject) -> None:
     endpoint = await hooks.endpoint("/ok", wanted="issue.*")
     ids = await hooks.happen(230) + await hooks.happen(5, EventType.pr_created) + await hooks.happen(230)
     got = await hooks.received("/ok", 460)
@@ -124,11 +124,11 @@ async def test_a_burst_is_delivered_once_each(hooks: Hooks) -> None:
     async def are_recorded() -> bool:
         return await hooks.statuses(endpoint) == [DeliveryStatus.delivered] * 460
 
-    await eventually(are_recorded, "every delivery is recorded")
+    await wait_until(are_recorded, "every delivery is recorded")
 
 
 @pytest.mark.soak
-async def test_a_flood_goes_on_in_a_new_history(hooks: Hooks) -> None:
+async def test_a_flood_goes_on_in_a_new_history(hooks: WebhookProject) -> None:
     """Whatever is on its way when a history ends is neither lost nor sent twice."""
     endpoint = await hooks.endpoint("/ok", wanted="issue.*")
     for _ in range(8):
@@ -139,7 +139,7 @@ async def test_a_flood_goes_on_in_a_new_history(hooks: Hooks) -> None:
     assert len([each async for each in hooks.site.client.list_workflows(query)]) > 1
 
 
-async def test_a_rotated_secret_signs_beside_the_new_one(hooks: Hooks) -> None:
+async def test_a_rotated_secret_signs_beside_the_new_one(hooks: WebhookProject) -> None:
     endpoint = await hooks.endpoint("/ok")
     async with hooks.site.database.transaction() as session:
         (await session.get_one(WebhookEndpoint, endpoint.id)).rotate(
@@ -152,7 +152,7 @@ async def test_a_rotated_secret_signs_beside_the_new_one(hooks: Hooks) -> None:
     assert len(got.headers["webhook-signature"].split(" ")) == 2
 
 
-async def test_what_happens_while_it_is_disabled_is_listed_and_can_be_sent(hooks: Hooks) -> None:
+async def test_what_happens_while_it_is_disabled_is_listed_and_can_be_sent(hooks: WebhookProject) -> None:
     endpoint = await hooks.endpoint("/ok")
     await hooks.happen(1)
     await hooks.received("/ok", 1)
@@ -165,7 +165,7 @@ async def test_what_happens_while_it_is_disabled_is_listed_and_can_be_sent(hooks
     async def has_ended() -> bool:
         return await fate(hooks, endpoint) is WorkflowExecutionStatus.COMPLETED
 
-    await eventually(has_ended, "its workflow ends")
+    await wait_until(has_ended, "its workflow ends")
     await hooks.happen(3)
 
     async def is_settled() -> bool:
@@ -173,7 +173,7 @@ async def test_what_happens_while_it_is_disabled_is_listed_and_can_be_sent(hooks
         async with hooks.site.database.transaction() as session:
             return not await has_unsettled(session, hooks.project.id, await settled_position(session))
 
-    await eventually(is_settled, "what has happened is settled")
+    await wait_until(is_settled, "what has happened is settled")
     assert endpoint.id not in {
         each.endpoint_id for each in await find_endpoints_behind(hooks.site.database, None)
     }
@@ -186,7 +186,7 @@ async def test_what_happens_while_it_is_disabled_is_listed_and_can_be_sent(hooks
     async def is_listed() -> bool:
         return len(await hooks.deliveries(endpoint)) == 5
 
-    await eventually(is_listed, "what it missed is listed")
+    await wait_until(is_listed, "what it missed is listed")
     rows = await hooks.deliveries(endpoint)
     skipped = [row for row in rows if row.status is DeliveryStatus.skipped]
     assert len(skipped) == 3
@@ -198,8 +198,8 @@ async def test_what_happens_while_it_is_disabled_is_listed_and_can_be_sent(hooks
     assert got[-1].id == skipped[0].id
 
 
-async def test_a_lost_workflow_is_started_again_by_the_sweep(hooks: Hooks) -> None:
-    hooks.receiver.behaviours = {"/ok": answering(500)}
+async def test_a_lost_workflow_is_started_again_by_the_sweep(hooks: WebhookProject) -> None:
+    hooks.receiver.behaviours = {"/ok": respond_with(500)}
     endpoint = await hooks.endpoint("/ok")
     await hooks.happen(1)
     await hooks.received("/ok", 1)
@@ -216,7 +216,7 @@ async def test_a_lost_workflow_is_started_again_by_the_sweep(hooks: Hooks) -> No
     assert await fate(hooks, endpoint) is WorkflowExecutionStatus.RUNNING
 
 
-async def test_a_project_that_is_deleted_ends_its_webhooks(hooks: Hooks) -> None:
+async def test_a_project_that_is_deleted_ends_its_webhooks(hooks: WebhookProject) -> None:
     endpoint, idle = await hooks.endpoint("/ok"), await hooks.endpoint("/idle", wanted="pr.*")
     await hooks.happen(1)
     await hooks.received("/ok", 1)
@@ -233,14 +233,14 @@ async def test_a_project_that_is_deleted_ends_its_webhooks(hooks: Hooks) -> None
             WorkflowExecutionStatus.COMPLETED,
         )
 
-    await eventually(has_ended, "its workflow ends")
+    await wait_until(has_ended, "its workflow ends")
     await hooks.happen(1, EventType.pr_created)
     behind = {each.endpoint_id for each in await find_endpoints_behind(hooks.site.database, None)}
     assert not behind & {endpoint.id, idle.id}
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
-async def test_a_private_address_is_listed_and_never_called(hooks: Hooks, host: str) -> None:
+async def test_a_private_address_is_listed_and_never_called(hooks: WebhookProject, host: str) -> None:
     """As in production, where nothing private may be called."""
     site = hooks.site
     settings = site.settings.model_copy(update={"webhook_allow_private": False})
@@ -259,7 +259,7 @@ async def test_a_private_address_is_listed_and_never_called(hooks: Hooks, host: 
     assert hooks.receiver.got == []
 
 
-async def test_an_attempt_that_is_carried_out_twice_is_recorded_once(hooks: Hooks) -> None:
+async def test_an_attempt_that_is_carried_out_twice_is_recorded_once(hooks: WebhookProject) -> None:
     """Two executions of one activity at the same time, as after a heartbeat that came too late."""
     site = hooks.site
     webhooks = WebhookDeliveryActivities(
@@ -270,7 +270,7 @@ async def test_an_attempt_that_is_carried_out_twice_is_recorded_once(hooks: Hook
 
     async def answer_both(receiver: Receiver, writer: asyncio.StreamWriter) -> None:
         await both.wait()
-        await answering(204)(receiver, writer)
+        await respond_with(204)(receiver, writer)
 
     hooks.receiver.behaviours = {"/both": answer_both}
     async with site.database.transaction() as session:
@@ -285,7 +285,7 @@ async def test_an_attempt_that_is_carried_out_twice_is_recorded_once(hooks: Hook
     assert len(hooks.receiver.got) == 2
 
 
-async def test_a_look_that_is_repeated_makes_no_second_delivery(hooks: Hooks) -> None:
+async def test_a_look_that_is_repeated_makes_no_second_delivery(hooks: WebhookProject) -> None:
     site = hooks.site
     webhooks = WebhookDeliveryActivities(
         site.database, site.settings, GatewayFactory(site.settings, site.database)
@@ -299,5 +299,5 @@ async def test_a_look_that_is_repeated_makes_no_second_delivery(hooks: Hooks) ->
         await webhooks.look_at_webhook(look)
         return len(await hooks.deliveries(endpoint)) == 3
 
-    await eventually(is_taken, "all is taken once it is settled")
+    await wait_until(is_taken, "all is taken once it is settled")
     assert (await webhooks.look_at_webhook(look)).is_over is False

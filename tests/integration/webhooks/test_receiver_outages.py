@@ -17,10 +17,10 @@ from models import WebhookDelivery, WebhookEndpoint
 from models.notifications.notification import NotificationType
 from models.webhooks.delivery import RETRY_DELAYS, DeliveryStatus
 from tests.integration.issues.test_long_reviews import register, working
-from tests.support.installation import eventually, opened
-from tests.support.stack import Parts
-from tests.support.webhook_receiver import answering
-from tests.support.webhooks import Hooks, hooked
+from tests.support.installation import open_installation, wait_until
+from tests.support.stack import Servers
+from tests.support.webhook_receiver import respond_with
+from tests.support.webhooks import WebhookProject, open_webhook_project
 
 SERVER = shutil.which("temporal-test-server", path=str(Path(sys.executable).parent))
 AWAY = [sum(RETRY_DELAYS[:count], timedelta()) for count in range(1, len(RETRY_DELAYS) + 1)]
@@ -33,12 +33,12 @@ async def look(client: Client, *endpoints: WebhookEndpoint) -> None:
         await wake_endpoint(client, WebhookInput.of(endpoint))
 
 
-async def have_been_tried(hooks: Hooks, endpoint: WebhookEndpoint, count: int, times: int) -> None:
+async def have_been_tried(hooks: WebhookProject, endpoint: WebhookEndpoint, count: int, times: int) -> None:
     async def are_tried() -> bool:
         rows = await hooks.deliveries(endpoint)
         return len(rows) == count and all(row.attempt_count >= times for row in rows)
 
-    await eventually(are_tried, f"{count} deliveries to {endpoint.url} were tried {times} times")
+    await wait_until(are_tried, f"{count} deliveries to {endpoint.url} were tried {times} times")
 
 
 def gaps(delivery: WebhookDelivery) -> list[float]:
@@ -55,19 +55,19 @@ async def skip_days(engine: WorkflowEnvironment, days: int) -> None:
 
 @pytest.mark.soak
 async def test_receivers_away_for_three_days_and_for_ever(
-    parts: Parts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    parts: Servers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert SERVER is not None
     monkeypatch.setattr("worker.main.Worker", partial(Worker, max_cached_workflows=0))
     async with (
-        opened(parts, "three-days", tmp_path / "site") as site,
-        hooked(site) as hooks,
+        open_installation(parts, "three-days", tmp_path / "site") as site,
+        open_webhook_project(site) as hooks,
         await WorkflowEnvironment.start_time_skipping(
             test_server_existing_path=SERVER, data_converter=pydantic_data_converter
         ) as engine,
     ):
         await register(engine.client)
-        hooks.receiver.behaviours = {"/away": answering(503), "/never": answering(500)}
+        hooks.receiver.behaviours = {"/away": respond_with(503), "/never": respond_with(500)}
         away, never, fine = [await hooks.endpoint(path) for path in ("/away", "/never", "/fine")]
         everybody = (away, never, fine)
         async with working(site, engine.client):
@@ -107,7 +107,7 @@ async def test_receivers_away_for_three_days_and_for_ever(
             async def is_given_up() -> bool:
                 return not (await hooks.read(never)).is_enabled
 
-            await eventually(is_given_up, "it is disabled after five days of failures")
+            await wait_until(is_given_up, "it is disabled after five days of failures")
         assert await hooks.statuses(never) == [DeliveryStatus.failed, DeliveryStatus.skipped]
         [told] = await hooks.notifications()
         assert told.type is NotificationType.webhook_disabled

@@ -11,27 +11,27 @@ from collections.abc import Awaitable, Callable
 
 import api.workflow_start
 from api.state import UnitOfWork
-from tests.support.fault_injection.traps import springs, trap
+from tests.support.fault_injection.traps import spring_trap, trap_path
 
 
-def seam(name: str) -> None:
-    if "TRAPS" in os.environ and springs(trap(name), "kill"):
+def pass_seam(name: str) -> None:
+    if "TRAPS" in os.environ and spring_trap(trap_path(name), "kill"):
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-def trapped(owner: object, name: str, before: str, after: str) -> None:
+def add_seams(owner: object, name: str, before: str, after: str) -> None:
     """Put a seam before and after what `owner` calls by this name."""
     original: Callable[..., Awaitable[None]] = getattr(owner, name)
 
     @functools.wraps(original)
     async def wrapped(*arguments: object) -> None:
-        seam(before)
+        pass_seam(before)
         await original(*arguments)
-        seam(after)
+        pass_seam(after)
 
     setattr(owner, name, wrapped)
 
 
-def lay() -> None:
-    trapped(UnitOfWork, "commit", "commit", "committed")
-    trapped(api.workflow_start, "start_row", "start", "started")
+def patch_api() -> None:
+    add_seams(UnitOfWork, "commit", "commit", "committed")
+    add_seams(api.workflow_start, "start_row", "start", "started")

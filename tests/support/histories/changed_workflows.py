@@ -241,7 +241,7 @@ class SlowerGithubHints(GithubHintsWorkflow):
         await super().run(input)
 
 
-CHANGED: Final[list[type]] = [
+CHANGED_WORKFLOWS: Final[list[type]] = [
     SlowerRun,
     SlowerSandbox,
     SlowerAgentSession,

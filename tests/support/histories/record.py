@@ -39,51 +39,69 @@ from tests.integration.trash import test_permanent_deletion as deletions
 from tests.support import chains, sandbox_jobs
 from tests.support.github import serving_api
 from tests.support.histories.versions import CURRENT, histories, is_sealed
-from tests.support.installation import Site, eventually, opened
-from tests.support.pull_requests import a_pull
-from tests.support.scenarios import bash, calls, create, delayed, faulty, finish, scripted
-from tests.support.stack import running
-from tests.support.webhook_receiver import answering
-from tests.support.webhooks import hooked
-
-LOOP = scripted("recorded-loop", bash("echo 2 >> made.txt"), finish("Did what was missing."), told="say more")
-scripted("recorded-loop", create("made.txt", "1\n"), finish("Made it."), role="designer")
-scripted("recorded-loop", finish("Fine.", verdict="pass"), role="checker", told="Iteration 2 of 3")
-scripted("recorded-loop", finish("Not yet.", verdict="fail", feedback="say more"), role="checker")
-GATED = scripted("recorded-gated", bash("echo 2 >> made.txt"), finish("Fixed."), told="First attempt")
-scripted("recorded-gated", create("made.txt", "1\n"), finish("First attempt."))
-ASSESSED = scripted("recorded-assessed", bash("ls"), finish("Scored.", score=70, reasons=["It is there."]))
-TALKING = scripted("recorded-talking", {"toolCalls": [], "text": "Shall I go on?"})
-SLOW = scripted("recorded-slow", create("a.txt", "a\n"), delayed(bash("echo b >> a.txt"), 1.5), finish())
-LIMITED = scripted(
-    "recorded-limited", faulty(create("a.txt", "a\n"), {"status": 429, "retryAfter": 1}), finish()
+from tests.support.installation import Installation, open_installation, wait_until
+from tests.support.pull_requests import make_pull_request
+from tests.support.scenarios import (
+    bash,
+    create,
+    finish,
+    register_scenario,
+    tool_calls,
+    with_delay,
+    with_faults,
 )
-LOST = scripted("recorded-lost", create("a.txt", "a\n"), bash("sleep 30"), create("a.txt", "a\n"), finish())
-HEEDLESS = scripted("recorded-heedless", create("a.txt", "a\n"), bash("sleep 30"), finish())
+from tests.support.stack import run_servers
+from tests.support.webhook_receiver import respond_with
+from tests.support.webhooks import open_webhook_project
+
+LOOP = register_scenario(
+    "recorded-loop", bash("echo 2 >> made.txt"), finish("Did what was missing."), told="say more"
+)
+register_scenario("recorded-loop", create("made.txt", "1\n"), finish("Made it."), role="designer")
+register_scenario("recorded-loop", finish("Fine.", verdict="pass"), role="checker", told="Iteration 2 of 3")
+register_scenario("recorded-loop", finish("Not yet.", verdict="fail", feedback="say more"), role="checker")
+GATED = register_scenario(
+    "recorded-gated", bash("echo 2 >> made.txt"), finish("Fixed."), told="First attempt"
+)
+register_scenario("recorded-gated", create("made.txt", "1\n"), finish("First attempt."))
+ASSESSED = register_scenario(
+    "recorded-assessed", bash("ls"), finish("Scored.", score=70, reasons=["It is there."])
+)
+TALKING = register_scenario("recorded-talking", {"toolCalls": [], "text": "Shall I go on?"})
+SLOW = register_scenario(
+    "recorded-slow", create("a.txt", "a\n"), with_delay(bash("echo b >> a.txt"), 1.5), finish()
+)
+LIMITED = register_scenario(
+    "recorded-limited", with_faults(create("a.txt", "a\n"), {"status": 429, "retryAfter": 1}), finish()
+)
+LOST = register_scenario(
+    "recorded-lost", create("a.txt", "a\n"), bash("sleep 30"), create("a.txt", "a\n"), finish()
+)
+HEEDLESS = register_scenario("recorded-heedless", create("a.txt", "a\n"), bash("sleep 30"), finish())
 MUCH = {"command": "head -c 29000 /dev/zero | tr '\\0' x"}
-TWICE = scripted(
+TWICE = register_scenario(
     "recorded-twice", bash("true"), {"toolCalls": [], "text": "Once."}, {"toolCalls": [], "text": "Twice."}
 )
-LARGE = scripted(
-    "recorded-large", calls(*[("bash", MUCH)] * 25), create("a.txt", "a\n"), bash("true"), finish()
+LARGE = register_scenario(
+    "recorded-large", tool_calls(*[("bash", MUCH)] * 25), create("a.txt", "a\n"), bash("true"), finish()
 )
 
 
-async def _completed(site: Site) -> Run:
+async def _completed(site: Installation) -> Run:
     return await site.start(f"Loop {LOOP}", DEFAULT_STEPS)
 
 
-async def _failed(site: Site) -> Run:
+async def _failed(site: Installation) -> Run:
     return await site.start(f"Talk {TALKING}")
 
 
-async def _cancelled(site: Site) -> Run:
+async def _cancelled(site: Installation) -> Run:
     run = await _slow(site)
     await site.handle(run).cancel()
     return run
 
 
-async def _paused(site: Site) -> Run:
+async def _paused(site: Installation) -> Run:
     run = await _slow(site)
     await site.command(run, "pause")
     await site.command(run, "resume")
@@ -91,37 +109,37 @@ async def _paused(site: Site) -> Run:
     return run
 
 
-async def _stopped(site: Site) -> Run:
+async def _stopped(site: Installation) -> Run:
     run = await _slow(site)
     await site.command(run, "graceful_stop")
     return run
 
 
-async def _slow(site: Site) -> Run:
+async def _slow(site: Installation) -> Run:
     run = await site.start(f"Slow {SLOW}")
     await site.until(run, EventType.tool_completed)
     return run
 
 
-async def _limited(site: Site) -> Run:
+async def _limited(site: Installation) -> Run:
     return await site.start(f"Limited {LIMITED}")
 
 
-async def _lost(site: Site) -> Run:
+async def _lost(site: Installation) -> Run:
     """The agent is told that its file is gone, and makes it again."""
     run = await _lose(site, LOST)
     assert (await site.ended(run)).pr_status is PrStatus.created
     return run
 
 
-async def _lost_work(site: Site) -> Run:
+async def _lost_work(site: Installation) -> Run:
     """The agent is told, and goes on as if nothing had happened."""
     run = await _lose(site, HEEDLESS)
     assert (await site.ended(run)).error_code == "WORK_LOST"
     return run
 
 
-async def _lose(site: Site, scenario: str) -> Run:
+async def _lose(site: Installation, scenario: str) -> Run:
     run = await site.start(f"Lost {scenario}")
     await site.until(run, EventType.turn_completed, count=2)
     await asyncio.sleep(1)
@@ -129,25 +147,25 @@ async def _lose(site: Site, scenario: str) -> Run:
     return run
 
 
-async def _verified(site: Site) -> Run:
+async def _verified(site: Installation) -> Run:
     """Its gate fails once, and the agent fixes what fails."""
     verify = Verify(command="grep -q 2 made.txt", max_attempts=1)
     return await site.start(f"Verify {GATED}", config=BlueprintConfig(verify=verify))
 
 
-async def _assessed(site: Site) -> Run:
+async def _assessed(site: Installation) -> Run:
     """An evaluator alone: nothing is pushed."""
     return await site.start(f"Assess {ASSESSED}", [PipelineStep(role=StepRole.evaluator, label="Score")])
 
 
-async def _compacted(site: Site) -> Run:
+async def _compacted(site: Installation) -> Run:
     step = PipelineStep(role=StepRole.designer, label="Work", model="claude-sonnet-4-5")
     run = await site.start(f"Large {LARGE}", [step])
     await site.until(run, EventType.context_compacted)
     return run
 
 
-PLAYS: Final[dict[str, Callable[[Site], Awaitable[Run]]]] = {
+RECORDED_RUNS: Final[dict[str, Callable[[Installation], Awaitable[Run]]]] = {
     "completed": _completed,
     "failed": _failed,
     "cancelled": _cancelled,
@@ -162,8 +180,8 @@ PLAYS: Final[dict[str, Callable[[Site], Awaitable[Run]]]] = {
 }
 
 
-async def record(site: Site, directory: Path) -> None:
-    for name, play in PLAYS.items():
+async def record(site: Installation, directory: Path) -> None:
+    for name, play in RECORDED_RUNS.items():
         run = await site.ended(await play(site))
         await _write(site, directory / f"run-{name}.json", run.id)
         sessions = await site.rows(AgentSession, col(AgentSession.job_id) == run.id, col(AgentSession.id))
@@ -185,15 +203,15 @@ async def record(site: Site, directory: Path) -> None:
     await _write(site, directory / "issue-session-equipped.json", equipped.id)
     await _record_extraction(site, directory)
     sprints = await chains.start(site, await sprint_chains.a_chain(site, 2, sprint_chains.SLOW))
-    await chains.begun(site, sprints, 1)
+    await chains.wait_for_started_runs(site, sprints, 1)
     await _hold_and_go_on(site, sprints.id)
-    await chains.reaches(site, sprints, ChainStatus.completed)
+    await chains.wait_for_status(site, sprints, ChainStatus.completed)
     await _write(site, directory / "sprint-chain-completed.json", sprints.id)
     slowly, nothing = work_chains.SLOWLY, work_chains.NOTHING
     issues = await chains.start(site, await work_chains.a_chain(site, slowly, nothing))
-    await chains.begun(site, issues, 1)
+    await chains.wait_for_started_runs(site, issues, 1)
     await _hold_and_go_on(site, issues.id)
-    await chains.reaches(site, issues, ChainStatus.completed)
+    await chains.wait_for_status(site, issues, ChainStatus.completed)
     await _write(site, directory / "work-chain-completed.json", issues.id)
     await _write(site, directory / "sandbox-completed.json", await _own_sandbox(site))
     pulls = await several.six(site)
@@ -201,7 +219,7 @@ async def record(site: Site, directory: Path) -> None:
     await several.ended(pulls, merge)
     await _write(site, directory / "merge-completed.json", merge.id)
     async with serving_api(site) as api:
-        pull = await a_pull(site, api, config=BlueprintConfig(delete_branch_on_merge=True))
+        pull = await make_pull_request(site, api, config=BlueprintConfig(delete_branch_on_merge=True))
         check = await pull.github.begin_check(pull.sha)
         job_id = await pull.merge()
         await pull.blocked(job_id)
@@ -217,10 +235,10 @@ async def record(site: Site, directory: Path) -> None:
     await record_deletions(site, directory)
 
 
-async def record_hints(site: Site, directory: Path) -> None:
+async def record_hints(site: Installation, directory: Path) -> None:
     """Of a pull request that was merged on GitHub itself."""
     async with serving_api(site) as api:
-        pull = await a_pull(site, api, ci=False)
+        pull = await make_pull_request(site, api, ci=False)
         await pull.merge_on_github()
         await api.tell_of_merge(pull.github.slug, int(pull.run.pr_number or 0))
         await site.until(pull.run, EventType.pr_merged)
@@ -229,7 +247,7 @@ async def record_hints(site: Site, directory: Path) -> None:
         await _write(site, directory / "github-hints-completed.json", hints)
 
 
-async def record_deletions(site: Site, directory: Path) -> None:
+async def record_deletions(site: Installation, directory: Path) -> None:
     """Of a run, of the project that it was of, and what sees to it that neither is forgotten."""
     run = await deletions.a_cancelled_run(site)
     await deletions.purge(site, run)
@@ -247,7 +265,7 @@ async def record_deletions(site: Site, directory: Path) -> None:
     await _write(site, directory / "trash-keeping-completed.json", keeping)
 
 
-async def _record_extraction(site: Site, directory: Path) -> None:
+async def _record_extraction(site: Installation, directory: Path) -> None:
     project = await learnings.learning_project(site)
     run = await site.start(f"Learn {learnings.TEACHING}", learnings.STEPS, project=project)
     extraction = await learnings.extracted(site, await site.ended(run))
@@ -255,10 +273,10 @@ async def _record_extraction(site: Site, directory: Path) -> None:
     await _write(site, directory / "learning-extraction-completed.json", extraction.id)
 
 
-async def _webhook(site: Site, path: Path) -> None:
+async def _webhook(site: Installation, path: Path) -> None:
     """Two events, received by their second attempt; then the endpoint is disabled."""
-    async with hooked(site) as hooks:
-        hooks.receiver.behaviours = {"/ok": answering(500)}
+    async with open_webhook_project(site) as hooks:
+        hooks.receiver.behaviours = {"/ok": respond_with(500)}
         endpoint = await hooks.endpoint("/ok", wanted="issue.*")
         await hooks.happen(2)
         await hooks.received("/ok", 2)
@@ -271,7 +289,7 @@ async def _webhook(site: Site, path: Path) -> None:
         await _write(site, path, endpoint.id)
 
 
-async def _own_sandbox(site: Site) -> str:
+async def _own_sandbox(site: Installation) -> str:
     """The id of a sandbox of one's own in which an agent worked twice, and whose time is over."""
     project = await site.project()
     job, _ = await sandbox_jobs.start(site, project.id, await site.repository(), f"Do {TWICE}", 8)
@@ -284,12 +302,12 @@ async def _own_sandbox(site: Site) -> str:
     return job.id
 
 
-async def _hold_and_go_on(site: Site, chain_id: str) -> None:
+async def _hold_and_go_on(site: Installation, chain_id: str) -> None:
     for command in ("pause", "resume"):
         await site.client.get_workflow_handle(chain_id).signal(command)
 
 
-async def _completed_of(site: Site, kind: str) -> str:
+async def _completed_of(site: Installation, kind: str) -> str:
     """The id of a completed workflow of this type."""
     ids: list[str] = []
 
@@ -298,23 +316,29 @@ async def _completed_of(site: Site, kind: str) -> str:
         ids[:] = [each.id async for each in found]
         return ids != []
 
-    await eventually(is_listed, f"a completed {kind} is listed")
+    await wait_until(is_listed, f"a completed {kind} is listed")
     return ids[0]
 
 
-async def _write(site: Site, path: Path, id: str) -> None:
+async def _write(site: Installation, path: Path, id: str) -> None:
     history = await site.client.get_workflow_handle(id).fetch_history()
     document = json.loads(history.to_json())
-    path.write_text(json.dumps({"workflowId": id, "history": cleaned(document)}, indent=1) + "\n")
+    path.write_text(
+        json.dumps({"workflowId": id, "history": strip_machine_traces(document)}, indent=1) + "\n"
+    )
 
 
-def cleaned(value: JsonValue) -> JsonValue:
+def strip_machine_traces(value: JsonValue) -> JsonValue:
     """The same without names of processes and hosts, and without paths in the traces of errors."""
     if isinstance(value, list):
-        return [cleaned(item) for item in value]
+        return [strip_machine_traces(item) for item in value]
     if not isinstance(value, dict):
         return value
-    kept = {key: cleaned(item) for key, item in value.items() if key not in ("identity", "stackTrace")}
+    kept = {
+        key: strip_machine_traces(item)
+        for key, item in value.items()
+        if key not in ("identity", "stackTrace")
+    }
     if kept.get("kind") == "TASK_QUEUE_KIND_STICKY":
         kept["name"] = kept["normalName"]
     return kept
@@ -325,8 +349,8 @@ async def main() -> None:
         sys.exit(f"{CURRENT.name} was released: give the next version its number in pyproject.toml first")
     with tempfile.TemporaryDirectory() as directory:
         async with (
-            running(Path(directory) / "parts") as parts,
-            opened(parts, "recording", Path(directory) / "site") as site,
+            run_servers(Path(directory) / "parts") as parts,
+            open_installation(parts, "recording", Path(directory) / "site") as site,
         ):
             await site.start_worker()
             recorded = Path(directory) / "histories"

@@ -4,7 +4,7 @@ from typing import Final
 
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
-SANDBOX: Final = SandboxedWorkflowRunner(
+REPLAY_RUNNER: Final = SandboxedWorkflowRunner(
     restrictions=SandboxRestrictions.default.with_passthrough_modules(
         "kit",
         "models",

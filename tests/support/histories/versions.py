@@ -32,7 +32,7 @@ def is_sealed(directory: Path) -> bool:
     return (directory / SEAL).exists()
 
 
-def sums(directory: Path) -> str:
+def checksum_list(directory: Path) -> str:
     """The list as it would be written now."""
     lines = [f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}" for path in histories(directory)]
     return "".join(f"{line}\n" for line in lines)
@@ -41,7 +41,7 @@ def sums(directory: Path) -> str:
 def seal(directory: Path) -> None:
     """Raises `FileExistsError` for one that is sealed already."""
     with (directory / SEAL).open("x") as file:
-        file.write(sums(directory))
+        file.write(checksum_list(directory))
 
 
 def _numbers(directory: Path) -> tuple[int, ...]:

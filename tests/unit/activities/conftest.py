@@ -4,14 +4,14 @@ import pytest
 
 from kit.database import Database
 from models import Run
-from tests.conftest import TestProject
-from tests.factories import run_at_work
+from tests.conftest import ProjectKey
+from tests.factories import make_running_run
 
 
 @pytest.fixture
-async def run(database: Database, project: TestProject) -> Run:
+async def run(database: Database, project: ProjectKey) -> Run:
     """A run at work that has no sandbox yet."""
-    blueprint, run, _ = run_at_work(project)
+    blueprint, run, _ = make_running_run(project)
     async with database.transaction() as session:
         session.add(blueprint)
         await session.flush()

@@ -25,10 +25,10 @@ from kit.token_bucket import Rate
 from local.stack.ports import free_ports
 from models import Run
 from models.runs.run import PrStatus
-from tests.conftest import TestProject, make_project
-from tests.support.server_process import served
-from tests.support.servers import FORGE_TOKEN, Server
-from tests.support.stub_workflows import quiet_worker
+from tests.conftest import ProjectKey, make_project
+from tests.support.server_process import run_server
+from tests.support.servers import FORGE_TOKEN, ServedDirectory
+from tests.support.stub_workflows import run_stub_worker
 
 NAMESPACE = "api-tests"
 """Of our own, so that no worker of another test picks up the runs that are started here."""
@@ -44,7 +44,7 @@ async def running(settings: Settings) -> AsyncIterator[FastAPI]:
         yield app
 
 
-def client_of(app: FastAPI, project: TestProject | None = None) -> httpx.AsyncClient:
+def client_of(app: FastAPI, project: ProjectKey | None = None) -> httpx.AsyncClient:
     return httpx.AsyncClient(
         transport=httpx.ASGITransport(app, raise_app_exceptions=False),
         base_url="http://test/api/v1",
@@ -83,14 +83,14 @@ async def app(api_settings: Settings) -> AsyncIterator[FastAPI]:
 
 
 @pytest.fixture(scope="module")
-def forge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def forge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedDirectory]:
     data = tmp_path_factory.mktemp("forge")
-    with served("local.forge", {"FORGE_TOKEN": FORGE_TOKEN}, "--data", str(data)) as url:
-        yield Server(url, data)
+    with run_server("local.forge", {"FORGE_TOKEN": FORGE_TOKEN}, "--data", str(data)) as url:
+        yield ServedDirectory(url, data)
 
 
 @pytest.fixture(scope="module")
-async def forge_app(api_settings: Settings, forge: Server) -> AsyncIterator[FastAPI]:
+async def forge_app(api_settings: Settings, forge: ServedDirectory) -> AsyncIterator[FastAPI]:
     """An application whose server's token is the forge's."""
     update = {
         "github_url": forge.url,
@@ -102,7 +102,7 @@ async def forge_app(api_settings: Settings, forge: Server) -> AsyncIterator[Fast
 
 
 @pytest.fixture
-async def client(app: FastAPI, project: TestProject) -> AsyncIterator[httpx.AsyncClient]:
+async def client(app: FastAPI, project: ProjectKey) -> AsyncIterator[httpx.AsyncClient]:
     async with client_of(app, project) as client:
         yield client
 
@@ -115,7 +115,7 @@ async def stranger(app: FastAPI, database: Database) -> AsyncIterator[httpx.Asyn
 
 
 @pytest.fixture
-async def unplugged(api_settings: Settings, project: TestProject) -> AsyncIterator[httpx.AsyncClient]:
+async def unplugged(api_settings: Settings, project: ProjectKey) -> AsyncIterator[httpx.AsyncClient]:
     """A client of an API that cannot reach the engine."""
     settings = api_settings.model_copy(update={"temporal_address": f"127.0.0.1:{free_ports(1)[0]}"})
     async with running(settings) as app, client_of(app, project) as client:
@@ -125,7 +125,7 @@ async def unplugged(api_settings: Settings, project: TestProject) -> AsyncIterat
 @pytest.fixture
 async def worker(api_settings: Settings, database: Database) -> AsyncIterator[None]:
     """Runs are taken and obey commands, but do no work."""
-    async with quiet_worker(await connect(api_settings), database, api_settings):
+    async with run_stub_worker(await connect(api_settings), database, api_settings):
         yield
 
 

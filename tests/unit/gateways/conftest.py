@@ -14,30 +14,30 @@ from kit.database import Database
 from local.stack.ports import free_ports
 from local.stack.postgres import Postgres
 from models.provider_rate_limit import Pacing
-from tests.support.sandbox_faults import Faults
-from tests.support.servers import E2B_API_KEY, Server, forge_and_sandboxes
+from tests.support.sandbox_faults import SandboxFaults
+from tests.support.servers import E2B_API_KEY, ServedDirectory, forge_and_sandboxes
 
 
 @pytest.fixture(scope="session")
-def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, Server]]:
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[ServedDirectory, ServedDirectory]]:
     with forge_and_sandboxes(tmp_path_factory.mktemp("servers")) as both:
         yield both
 
 
 @pytest.fixture(scope="session")
-def forge(servers: tuple[Server, Server]) -> Server:
+def forge(servers: tuple[ServedDirectory, ServedDirectory]) -> ServedDirectory:
     return servers[0]
 
 
 @pytest.fixture(scope="session")
-def sandboxes(servers: tuple[Server, Server]) -> SandboxProvider:
+def sandboxes(servers: tuple[ServedDirectory, ServedDirectory]) -> SandboxProvider:
     url = servers[1].url
     return SandboxProvider(E2B_API_KEY, api_url=url, sandbox_url=url, owner="tests")
 
 
 @pytest.fixture(scope="session")
-def faults(servers: tuple[Server, Server]) -> Faults:
-    return Faults(servers[1].url, E2B_API_KEY)
+def faults(servers: tuple[ServedDirectory, ServedDirectory]) -> SandboxFaults:
+    return SandboxFaults(servers[1].url, E2B_API_KEY)
 
 
 @pytest.fixture(scope="session")

@@ -12,13 +12,13 @@ from kit.database import Database, Timeouts
 from kit.errors import Unavailable
 from kit.settings import Settings
 from kit.sql_pool import SqlPool
-from tests.conftest import TestProject
+from tests.conftest import ProjectKey
 
 HOLD = "SELECT id FROM project WHERE id = :id FOR UPDATE"
 
 
 async def test_a_waiting_transaction_gives_up_at_the_lock_timeout(
-    settings: Settings, project: TestProject
+    settings: Settings, project: ProjectKey
 ) -> None:
     database = Database(settings.sqlalchemy_url, role=None, timeouts=Timeouts(lock=0.2))
     async with database.transaction() as holder:
@@ -29,7 +29,7 @@ async def test_a_waiting_transaction_gives_up_at_the_lock_timeout(
     await database.close()
 
 
-async def test_a_frozen_holder_of_a_row_loses_it(settings: Settings, project: TestProject) -> None:
+async def test_a_frozen_holder_of_a_row_loses_it(settings: Settings, project: ProjectKey) -> None:
     """As a host that lost its power in the middle of a transaction: it never says anything again."""
     frozen = Database(settings.sqlalchemy_url, role=None, timeouts=Timeouts(idle=0.5))
     database = Database(settings.sqlalchemy_url, role=None)

@@ -22,7 +22,7 @@ from activities.runs.delivery import PushRequest, PushResult, RunDeliveryActivit
 from activities.sandboxes.lifecycle import SandboxRef
 from kit.ids import new_id
 from kit.temporal import DATA_CONVERTER, TASK_QUEUE, WEBHOOK_DELIVERY
-from tests.support.waiting import PATIENCE
+from tests.support.waiting import TEST_TIMEOUT_SECONDS
 from workflows import activity_calls
 from workflows.activity_calls import (
     MAX_ROUND_PAUSE_SECONDS,
@@ -176,7 +176,7 @@ async def test_a_bug_is_given_up_after_the_usual_hour(engine: WorkflowEnvironmen
 
 async def test_a_cancel_ends_the_wait_at_once(engine: WorkflowEnvironment) -> None:
     forge = Forge(engine, lambda _: AWAY)
-    async with pushing(forge) as push, asyncio.timeout(PATIENCE):
+    async with pushing(forge) as push, asyncio.timeout(TEST_TIMEOUT_SECONDS):
         await engine.sleep(timedelta(minutes=1))
         with engine.auto_time_skipping_disabled():
             await push.cancel()

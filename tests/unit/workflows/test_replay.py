@@ -14,10 +14,18 @@ from temporalio.worker import Replayer
 
 from kit.temporal import DATA_CONVERTER
 from tests.support.checkout import ROOT
-from tests.support.histories.changed_workflows import CHANGED
-from tests.support.histories.record import PLAYS
-from tests.support.histories.replay_sandbox import SANDBOX
-from tests.support.histories.versions import CURRENT, SEAL, histories, is_sealed, seal, sums, versions
+from tests.support.histories.changed_workflows import CHANGED_WORKFLOWS
+from tests.support.histories.record import RECORDED_RUNS
+from tests.support.histories.replay_sandbox import REPLAY_RUNNER
+from tests.support.histories.versions import (
+    CURRENT,
+    SEAL,
+    checksum_list,
+    histories,
+    is_sealed,
+    seal,
+    versions,
+)
 from worker.registry import WORKFLOWS
 
 FILES = [path for directory in versions() for path in histories(directory)]
@@ -52,7 +60,7 @@ KINDS = {
 
 
 def replayer(workflows: list[type]) -> Replayer:
-    return Replayer(workflows=workflows, workflow_runner=SANDBOX, data_converter=DATA_CONVERTER)
+    return Replayer(workflows=workflows, workflow_runner=REPLAY_RUNNER, data_converter=DATA_CONVERTER)
 
 
 def recorded(path: Path) -> WorkflowHistory:
@@ -73,7 +81,7 @@ async def test_a_recorded_history_is_replayed(path: Path) -> None:
 async def test_one_sleep_more_is_noticed(kind: str) -> None:
     path = next(path for path in OF_TODAY if kind_of(path) == kind)
     with pytest.raises(workflow.NondeterminismError):
-        await replayer(CHANGED).replay_workflow(recorded(path))
+        await replayer(CHANGED_WORKFLOWS).replay_workflow(recorded(path))
 
 
 def test_every_workflow_has_a_recorded_history() -> None:
@@ -82,7 +90,7 @@ def test_every_workflow_has_a_recorded_history() -> None:
     assert {KINDS[kind_of(path)] for path in OF_TODAY} == names
 
 
-@pytest.mark.parametrize("name", PLAYS)
+@pytest.mark.parametrize("name", RECORDED_RUNS)
 def test_every_play_was_recorded(name: str) -> None:
     stems = [path.stem for path in OF_TODAY]
     assert f"run-{name}" in stems
@@ -99,7 +107,7 @@ def test_a_history_holds_no_trace_of_the_machine(path: Path) -> None:
 @pytest.mark.parametrize("directory", versions(), ids=lambda directory: directory.name)
 def test_the_histories_of_a_released_version_never_change(directory: Path) -> None:
     if is_sealed(directory):
-        assert (directory / SEAL).read_text() == sums(directory)
+        assert (directory / SEAL).read_text() == checksum_list(directory)
     else:
         assert directory == CURRENT, f"seal {directory.name}: it was released"
 
@@ -111,7 +119,7 @@ def test_a_sealed_directory_is_sealed_once(tmp_path: Path) -> None:
     with pytest.raises(FileExistsError):
         seal(tmp_path)
     (tmp_path / "run-completed.json").write_text("{ }")
-    assert (tmp_path / SEAL).read_text() != sums(tmp_path)
+    assert (tmp_path / SEAL).read_text() != checksum_list(tmp_path)
 
 
 @pytest.mark.parametrize("path", sorted(WORKFLOW_CODE.rglob("*.py")), ids=lambda path: path.stem)

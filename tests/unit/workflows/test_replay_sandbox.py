@@ -8,7 +8,7 @@ from temporalio.client import Client, WorkflowFailureError
 from temporalio.worker import Worker
 
 from kit.ids import new_id
-from tests.support.histories.replay_sandbox import SANDBOX
+from tests.support.histories.replay_sandbox import REPLAY_RUNNER
 
 QUEUE = "sandboxed"
 
@@ -25,7 +25,7 @@ async def test_chance_is_refused(engine: Client) -> None:
         engine,
         task_queue=QUEUE,
         workflows=[Rolling],
-        workflow_runner=SANDBOX,
+        workflow_runner=REPLAY_RUNNER,
         workflow_failure_exception_types=[Exception],
     ):
         with pytest.raises(WorkflowFailureError) as failed:

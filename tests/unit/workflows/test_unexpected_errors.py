@@ -18,7 +18,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from kit.ids import new_id
-from tests.support.installation import eventually
+from tests.support.installation import wait_until
 from workflows.bugs import BUG_CODE, BUG_MESSAGE, BugInterceptor
 
 QUEUE = "buggy"
@@ -153,7 +153,7 @@ async def is_suspended(handle: WorkflowHandle[object, object]) -> bool:
 
 
 async def suspended(handle: WorkflowHandle[object, object]) -> None:
-    await eventually(lambda: is_suspended(handle), "its workflow task is tried again")
+    await wait_until(lambda: is_suspended(handle), "its workflow task is tried again")
     assert (await handle.describe()).status is WorkflowExecutionStatus.RUNNING
 
 
@@ -201,7 +201,7 @@ async def test_a_result_that_cannot_be_decoded_suspends_the_task_until_code_can(
 async def test_changed_commands_suspend_the_task_until_a_rollback(engine: Client) -> None:
     async with working(engine, Measuring):
         handle = await start(engine, "Measuring")
-        await eventually(lambda: has_measured(handle), "it has measured")
+        await wait_until(lambda: has_measured(handle), "it has measured")
     async with working(engine, MeasuringLater):
         await handle.signal("let_go")
         await suspended(handle)

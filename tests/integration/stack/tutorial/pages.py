@@ -10,10 +10,10 @@ from typing import TypeVar, cast
 from pydantic import JsonValue
 
 from tests.integration.stack.tutorial.shell import CURLS, Shell
-from tests.integration.stack.tutorial.shown import alike, parsed, shown_under
+from tests.integration.stack.tutorial.shown import answers_under, assert_same_shape, parsed
 from tests.integration.stack.tutorial.texts import filled
 from tests.support.detached_stack import DetachedStack
-from tests.support.waiting import PATIENCE
+from tests.support.waiting import TEST_TIMEOUT_SECONDS
 
 PART = re.compile(
     r"^#+ (?P<heading>[^\n]+)$|^(?P<response>Response)(?: \((?P<status>\d+) \w+\))?:$"
@@ -75,7 +75,7 @@ class Page:
         assert status in ((section.status,) if section.status else (200, 201)), (
             f"{operation}: {status}: {body}"
         )
-        alike(section.shown, body)
+        assert_same_shape(section.shown, body)
         return cast("Json", cast("Json", body)["data"])
 
     def all(self, operation: str, values: dict[str, str] | None = None) -> list[Json]:
@@ -92,7 +92,7 @@ class Page:
         return [f"{operation} #{number}" for operation, number in sorted(self._left)]
 
 
-def opened(name: str, stack: DetachedStack, directory: Path) -> Page:
+def open_page(name: str, stack: DetachedStack, directory: Path) -> Page:
     """A page whose deployment is the stack."""
     values = {
         "cc_live_...": stack.file.api_key,
@@ -102,9 +102,9 @@ def opened(name: str, stack: DetachedStack, directory: Path) -> Page:
     return Page(name, Shell([*CURLS.values()][-1], directory), values)
 
 
-def until(read: Callable[[], T], holds: Callable[[T], object]) -> T:
+def wait_until(read: Callable[[], T], holds: Callable[[T], object]) -> T:
     """What is read once it holds."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TEST_TIMEOUT_SECONDS
     while not holds(found := read()):
         assert time.monotonic() < deadline, found
         time.sleep(0.1)
@@ -127,7 +127,7 @@ def _sections(name: str) -> dict[str, Section]:
         elif part["language"] == "sh":
             section.requests += re.findall(r"^curl .*?(?=^#|^curl |\Z)", code, re.M | re.S)
             if "# → " in code:
-                section.shown = shown_under(code).body
+                section.shown = answers_under(code).body
         elif is_response or not OPERATION.fullmatch(heading):
             section.shown = parsed(code)
         else:

@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 from pydantic import JsonValue
 
-from tests.support.waiting import PATIENCE
+from tests.support.waiting import TEST_TIMEOUT_SECONDS
 
 CURLS = {"ours": [sys.executable, str(Path(__file__).with_name("curl.py"))]}
 """The machine's curl, if it has one, and an interpreter of curl's command line."""
@@ -52,7 +52,7 @@ class Shell:
             env=self._environment,
             capture_output=True,
             text=True,
-            timeout=PATIENCE,
+            timeout=TEST_TIMEOUT_SECONDS,
             check=False,
         )
         assert (ran.returncode, ran.stderr) == (0, ""), f"{script}\n{ran.stdout}\n{ran.stderr}"

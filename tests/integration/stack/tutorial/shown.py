@@ -29,7 +29,7 @@ class Shown:
     body: JsonValue
 
 
-def shown_under(code: str) -> Shown:
+def answers_under(code: str) -> Shown:
     """The answer in the comments below a command."""
     lines = iter(code.splitlines())
     next(line for line in lines if not line.startswith("#"))
@@ -51,15 +51,17 @@ def parsed(text: str) -> JsonValue:
     return value
 
 
-def agree(shown: JsonValue, given: JsonValue, where: str = "the answer") -> dict[str, str]:
+def assert_agrees(shown: JsonValue, given: JsonValue, where: str = "the answer") -> dict[str, str]:
     """Assert that an answer has all that is shown; what really stood there for elided texts, as `jx7...`."""
     if isinstance(shown, dict):
         assert isinstance(given, dict), f"{where} is no object: {given!r}"
         assert shown.keys() <= given.keys(), f"{where} lacks {shown.keys() - given.keys()}"
-        return _one([agree(value, given[name], f"{where}.{name}") for name, value in shown.items()], where)
+        return _one(
+            [assert_agrees(value, given[name], f"{where}.{name}") for name, value in shown.items()], where
+        )
     if isinstance(shown, list) and isinstance(shown[0], dict):
         assert isinstance(given, list), f"{where} is no list: {given!r}"
-        return _one([_first(agree, item, given, where) for item in shown], where)
+        return _one([_first(assert_agrees, item, given, where) for item in shown], where)
     if isinstance(shown, str) and ELIDED.fullmatch(shown):
         assert isinstance(given, str), f"{where} is no text: {given!r}"
         assert given, f"{where} is empty"
@@ -73,7 +75,7 @@ def agree(shown: JsonValue, given: JsonValue, where: str = "the answer") -> dict
     return {}
 
 
-def alike(shown: JsonValue, given: JsonValue, where: str = "the answer") -> None:
+def assert_same_shape(shown: JsonValue, given: JsonValue, where: str = "the answer") -> None:
     """Assert that an answer has every field that is shown, with a value of the same kind.
 
     Of a list one item has to; where null is shown, anything may stand.
@@ -84,12 +86,12 @@ def alike(shown: JsonValue, given: JsonValue, where: str = "the answer") -> None
         assert isinstance(given, dict), f"{where} is no object: {given!r}"
         assert shown.keys() <= given.keys(), f"{where} lacks {shown.keys() - given.keys()}"
         for name, value in shown.items():
-            alike(value, given[name], f"{where}.{name}")
+            assert_same_shape(value, given[name], f"{where}.{name}")
     elif isinstance(shown, list):
         assert isinstance(given, list), f"{where} is no list: {given!r}"
-        _first(alike, shown[0], given, where)
+        _first(assert_same_shape, shown[0], given, where)
     elif isinstance(shown, str) and FORMS[0].fullmatch(shown):
-        agree(shown, given, where)
+        assert_agrees(shown, given, where)
     else:
         assert type(given) is type(shown), f"{where} is not like {shown!r}: {given!r}"
 

@@ -4,8 +4,8 @@ from typing import cast
 
 import pytest
 
-from tests.integration.stack.tutorial.pages import Json, Page, opened
-from tests.integration.stack.tutorial.shown import agree, alike
+from tests.integration.stack.tutorial.pages import Json, Page, open_page
+from tests.integration.stack.tutorial.shown import assert_agrees, assert_same_shape
 from tests.support.detached_stack import DetachedStack
 
 pytestmark = pytest.mark.stack
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.stack
 
 @pytest.fixture(scope="module")
 def page(stack: DetachedStack, tmp_path_factory: pytest.TempPathFactory) -> Page:
-    return opened("assets.md", stack, tmp_path_factory.mktemp("assets"))
+    return open_page("assets.md", stack, tmp_path_factory.mktemp("assets"))
 
 
 def versions(asset: Json) -> tuple[object, object]:
@@ -29,7 +29,7 @@ def test_a_context_is_published_rolled_back_and_trashed(page: Page) -> None:
     assert versions(changed) == (3, [1, 2, 3])
     got = page.send("GET /api/v1/contexts/:id", context)
     assert got == changed
-    alike(page.object("Context Object"), got)
+    assert_same_shape(page.object("Context Object"), got)
     [listed] = [row for row in page.all("GET /api/v1/contexts") if row["id"] == made["id"]]
     assert "content" not in cast("Json", listed["activeVersion"])
     latest, *_, first = page.all("GET /api/v1/contexts/:id/versions", context)
@@ -47,11 +47,11 @@ def test_a_skill_is_published_file_by_file(page: Page) -> None:
     made = page.send("POST /api/v1/skills")
     skill = {"skill_...": str(made["id"])}
     renamed = page.send("PUT /api/v1/skills/:id", skill)
-    agree({"name": "React & React Native Component Generator"}, renamed)
+    assert_agrees({"name": "React & React Native Component Generator"}, renamed)
     assert versions(renamed) == (1, [1])
     assert [page.send("PUT /api/v1/skills/:id/publish", skill)["version"] for _ in range(2)] == [2, 3]
     got = page.send("GET /api/v1/skills/:id", skill)
-    alike(page.object("Skill Object"), got)
+    assert_same_shape(page.object("Skill Object"), got)
     files = cast("list[Json]", cast("Json", got["activeVersion"])["files"])
     assert [file["name"] for file in files] == ["instructions.md", "example.tsx"]
     assert [row["version"] for row in page.all("GET /api/v1/skills/:id/versions", skill)] == [3, 2, 1]
@@ -70,7 +70,7 @@ def test_a_command_and_a_script_are_published_as_texts(page: Page, kind: str, el
     assert changed["description"] != made["description"]
     assert page.send(f"PUT /api/v1/{kind}s/:id/publish", asset)["version"] == 2
     got = page.send(f"GET /api/v1/{kind}s/:id", asset)
-    alike(page.object(f"{kind.capitalize()} Object"), got)
+    assert_same_shape(page.object(f"{kind.capitalize()} Object"), got)
     assert made["id"] in [row["id"] for row in page.all(f"GET /api/v1/{kind}s")]
     page.send(f"DELETE /api/v1/{kind}s/:id", asset)
     assert page.answer(f"GET /api/v1/{kind}s/:id", asset)[0] == 404

@@ -5,8 +5,8 @@ from typing import cast
 import pytest
 
 from tests.integration.stack.tutorial.forge import Forge
-from tests.integration.stack.tutorial.pages import Json, Page, opened, until
-from tests.integration.stack.tutorial.shown import alike
+from tests.integration.stack.tutorial.pages import Json, Page, open_page, wait_until
+from tests.integration.stack.tutorial.shown import assert_same_shape
 from tests.support.detached_stack import DetachedStack
 
 pytestmark = pytest.mark.stack
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.stack
 
 @pytest.fixture(scope="module")
 def page(stack: DetachedStack, tmp_path_factory: pytest.TempPathFactory) -> Page:
-    return opened("discover.md", stack, tmp_path_factory.mktemp("discover"))
+    return open_page("discover.md", stack, tmp_path_factory.mktemp("discover"))
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,7 @@ def issues(page: Page, scan: str, answering: str) -> list[str]:
     """An issue that the scan found, and one that was written down by hand: their ids."""
     made = page.send("POST /api/v1/issues/create", {"sessionId": scan})
     assert (made["status"], made["priority"], made["sessionId"]) == ("new", "high", scan)
-    ended = until(lambda: session(page, scan), lambda row: row["completedAt"])
+    ended = wait_until(lambda: session(page, scan), lambda row: row["completedAt"])
     assert (ended["status"], ended["issueCount"]) == ("completed", 1)
     open_ones = page.all("GET /api/v1/issues/list")
     [found] = [row for row in open_ones if row["sessionId"] == scan and row["id"] != made["id"]]
@@ -53,16 +53,16 @@ def session(page: Page, scan: str) -> Json:
 def answered(page: Page, answering: str, *wanted: str) -> Json:
     """An answering session as soon as it has one of these statuses."""
     read = "GET /api/v1/answering-sessions/:id"
-    return until(lambda: page.send(read, {"as_...": answering}), lambda row: row["status"] in wanted)
+    return wait_until(lambda: page.send(read, {"as_...": answering}), lambda row: row["status"] in wanted)
 
 
 def test_questions_are_reviewed_and_answered(page: Page, answering: str, issues: list[str]) -> None:
     asked = answered(page, answering, "active")
-    alike(page.object("Answering Session Object"), asked)
+    assert_same_shape(page.object("Answering Session Object"), asked)
     assert (asked["questionCount"], asked["reviewedCount"]) == (2, 0)
     assert answering in [row["id"] for row in page.all("GET /api/v1/answering-sessions")]
     first, second = page.all("GET /api/v1/session-questions", {"as_...": answering})
-    alike(page.object("Session Question Object"), first)
+    assert_same_shape(page.object("Session Question Object"), first)
 
     assume = page.send("PUT /api/v1/session-questions/:id/assumption", {"sq_...": str(first["id"])})
     assert str(assume["assumption"]).startswith("Use localStorage with a 30-day expiry")
@@ -101,7 +101,9 @@ def test_a_work_chain_opens_a_pull_request_for_each_issue(
     assert chain["id"] in [row["id"] for row in page.all("GET /api/v1/work-chains/list")]
     assert [row["id"] for row in page.all("GET /api/v1/work-chains/issues", chain)] == issues
 
-    ended = until(lambda: page.send("GET /api/v1/work-chains/get", chain), lambda row: row["completedAt"])
+    ended = wait_until(
+        lambda: page.send("GET /api/v1/work-chains/get", chain), lambda row: row["completedAt"]
+    )
     assert ended["status"] == "completed", ended
     one, two = (stack.run(str(run_id)) for run_id in cast("list[str]", ended["issueRunIds"]))
     assert ended["issuePrUrls"] == [one["prUrl"], two["prUrl"]]
@@ -137,7 +139,7 @@ def test_an_issue_is_changed_linked_and_deleted(stack: DetachedStack, page: Page
         for _ in range(4)
     ]
     changed = page.send("POST /api/v1/issues/update", {"issueId": extra[0]})
-    alike({"title": "Updated title", "priority": "critical"}, changed)
+    assert_same_shape({"title": "Updated title", "priority": "critical"}, changed)
     linked = page.send("POST /api/v1/issues/link-run", {"issueId": extra[0], "runId": str(runs[0]["id"])})
     assert (linked["runId"], linked["status"]) == (runs[0]["id"], "completed")
     shown = page.send("GET /api/v1/issues/get", {"id": extra[0]})
@@ -156,7 +158,7 @@ def test_an_issue_session_is_renamed_and_goes_through_the_trash(
     other = str(page.send("POST /api/v1/issue-sessions/start")["id"])
     renamed = page.send("POST /api/v1/issue-sessions/rename", {"sessionId": scan})
     assert renamed["name"] == "Security Audit Scan"
-    ended = until(lambda: session(page, other), lambda row: row["completedAt"])
+    ended = wait_until(lambda: session(page, other), lambda row: row["completedAt"])
     assert ended["status"] == "completed", ended
     assert {scan, other} <= {str(row["id"]) for row in page.all("GET /api/v1/issue-sessions/list")}
     answered(page, answering, "completed")

@@ -7,8 +7,8 @@ import pytest
 from pydantic import JsonValue
 
 from tests.integration.stack.tutorial.forge import Forge
-from tests.integration.stack.tutorial.pages import Json, Page, opened, until
-from tests.integration.stack.tutorial.shown import agree, alike
+from tests.integration.stack.tutorial.pages import Json, Page, open_page, wait_until
+from tests.integration.stack.tutorial.shown import assert_agrees, assert_same_shape
 from tests.support.detached_stack import DetachedStack
 
 pytestmark = pytest.mark.stack
@@ -25,7 +25,7 @@ PURGE, PURGE_BY_PATH = "POST /api/v1/trash/permanent-delete", "DELETE /api/v1/tr
 
 @pytest.fixture(scope="module")
 def page(stack: DetachedStack, tmp_path_factory: pytest.TempPathFactory) -> Page:
-    return opened("operations.md", stack, tmp_path_factory.mktemp("operations"))
+    return open_page("operations.md", stack, tmp_path_factory.mktemp("operations"))
 
 
 @pytest.fixture(scope="module")
@@ -58,10 +58,10 @@ def chains(page: Page, forge: Forge, workflow: str, run_id: str, other_id: str) 
 
 def test_a_chain_that_is_deleted_lets_the_active_sprint_finish(page: Page, chains: list[str]) -> None:
     chain = {"sc_...": chains[0]}
-    active = until(lambda: page.send(CHAIN, chain), lambda row: row["sprintPrUrls"])
-    alike(page.object("Sprint Chain Object"), active)
+    active = wait_until(lambda: page.send(CHAIN, chain), lambda row: row["sprintPrUrls"])
+    assert_same_shape(page.object("Sprint Chain Object"), active)
     deleted = page.send("DELETE /api/v1/sprint-chains/:id", chain)
-    ended = until(lambda: page.send(CHAIN, chain), lambda row: row["completedAt"])
+    ended = wait_until(lambda: page.send(CHAIN, chain), lambda row: row["completedAt"])
     assert ended["status"] == "cancelled"
     done = cast("list[str]", ended["sprintPrUrls"])
     assert len(done) == cast("int", deleted["currentSprintIndex"]) + 1, "the active sprint finished, no other"
@@ -73,14 +73,14 @@ def test_a_recurring_task_is_planned_changed_switched_and_fired(
 ) -> None:
     made = page.send("POST /api/v1/recurring-tasks", {"wf_...": workflow})
     task = {"rt_...": str(made["id"])}
-    alike(page.object("Recurring Task Object"), made)
+    assert_same_shape(page.object("Recurring Task Object"), made)
     first = at(made)
     assert (made["isActive"], first.hour, first.minute) == (True, 6, 0)
     assert first.weekday() == datetime.now(UTC).weekday()
     assert made["id"] in [row["id"] for row in page.all("GET /api/v1/recurring-tasks")]
 
     changed = page.send("PUT /api/v1/recurring-tasks/:id", task)
-    agree({"frequency": "biweekly", "scheduledHour": 9, "timezone": "Europe/London"}, changed)
+    assert_agrees({"frequency": "biweekly", "scheduledHour": 9, "timezone": "Europe/London"}, changed)
     assert at(changed).hour in (8, 9)
     assert at(changed) != first
     off, on = page.send(TOGGLE, task), page.send(TOGGLE, task, 1)
@@ -104,15 +104,17 @@ def test_a_pull_request_waits_for_ci_and_is_merged_when_it_passes(
     forge.check(sha, "failure")
     job = page.send("POST /api/v1/pull-requests/:id/merge", {"r_...": run_id})
     assert job["status"] == "running"
-    until(lambda: stack.run(run_id), lambda row: row["prStatus"] == "blocked_on_ci")
+    wait_until(lambda: stack.run(run_id), lambda row: row["prStatus"] == "blocked_on_ci")
     [blocked] = [row for row in page.all(PULLS) if row["runId"] == run_id]
-    alike(page.object(PULLS), {"data": cast("JsonValue", [blocked])})
-    agree({"runName": "Add dark mode toggle", "prUrl": f"{forge.url}/pull/{run['prNumber']}"}, blocked)
+    assert_same_shape(page.object(PULLS), {"data": cast("JsonValue", [blocked])})
+    assert_agrees(
+        {"runName": "Add dark mode toggle", "prUrl": f"{forge.url}/pull/{run['prNumber']}"}, blocked
+    )
     failed: Json = {"name": "test", "status": "failure", "conclusion": "failure"}
-    agree({"status": "failed", "checks": [failed]}, blocked["ciChecks"])
+    assert_agrees({"status": "failed", "checks": [failed]}, blocked["ciChecks"])
 
     forge.check(sha, "success")
-    merged = until(lambda: merge_job(page, job), lambda row: row["status"] != "running")
+    merged = wait_until(lambda: merge_job(page, job), lambda row: row["status"] != "running")
     assert (merged["status"], merged["headSha"]) == ("completed", sha), merged
     there = forge.pull(run["prNumber"])
     assert (there["merged"], there["merge_commit_sha"]) == (True, merged["mergeSha"])
@@ -123,7 +125,7 @@ def test_a_sprint_chain_runs_its_sprints_one_after_another(
     stack: DetachedStack, page: Page, forge: Forge, chains: list[str]
 ) -> None:
     assert set(chains) <= {str(row["id"]) for row in page.all(CHAINS)}
-    chain = until(lambda: page.send(CHAIN, {"sc_...": chains[1]}), lambda row: row["completedAt"])
+    chain = wait_until(lambda: page.send(CHAIN, {"sc_...": chains[1]}), lambda row: row["completedAt"])
     assert (chain["status"], chain["sprintRange"]) == ("completed", [4, 5]), chain
     runs = [stack.run(run_id) for run_id in cast("list[str]", chain["sprintRunIds"])]
     assert [run["prUrl"] for run in runs] == chain["sprintPrUrls"]
@@ -153,7 +155,7 @@ def test_pull_requests_are_merged_into_one(
     }
     job = page.send("POST /api/v1/merging/start", values)
     assert job["status"] == "running"
-    merged = until(lambda: merge_job(page, job), lambda row: row["completedAt"])
+    merged = wait_until(lambda: merge_job(page, job), lambda row: row["completedAt"])
     assert (merged["status"], merged["conflicts"]) == ("completed", []), merged
     unified = str(merged["prUrl"]).rsplit("/", 1)[1]
     assert forge.files(unified) == set.union(*(forge.files(run["prNumber"]) for run in runs))
@@ -221,7 +223,7 @@ def test_runs_are_restored_from_the_trash_and_deleted_for_good(
         stack.post("runs/delete", {"runId": run})
         for everything in (page.all(TRASH), page.all(TRASH_OF_RUNS)):
             [entry] = [row for row in everything if row["id"] == run]
-            agree({"type": "run", "name": prompt}, entry)
+            assert_agrees({"type": "run", "name": prompt}, entry)
             assert str(entry["expiresAt"]) > str(entry["deletedAt"])
         assert run not in [row["id"] for row in page.all(TRASH_OF_RUNS, {"type=run": "type=workflow"})]
         assert page.send(COUNTERS)["totalRuns"] == before - 1

@@ -8,10 +8,10 @@ import pytest
 from pydantic import JsonValue
 
 from tests.integration.stack.tutorial.shell import CURLS, Answer, Shell
-from tests.integration.stack.tutorial.shown import agree, parsed, shown_under
+from tests.integration.stack.tutorial.shown import answers_under, assert_agrees, parsed
 from tests.integration.stack.tutorial.texts import filled, snippets
 from tests.support.detached_stack import DetachedStack
-from tests.support.waiting import PATIENCE
+from tests.support.waiting import TEST_TIMEOUT_SECONDS
 
 SNIPPETS = {section: code for (section, language), code in snippets("quick_start.md").items()}
 STEPS = [section for section in SNIPPETS if section.startswith("Step ")]
@@ -39,7 +39,7 @@ def played(shell: Shell, known: dict[str, str]) -> Played:
     values, answers = dict(known), {}
     for step in STEPS:
         answers[step] = _answered(shell, step, filled(SNIPPETS[step], values))
-        values |= agree(shown_under(SNIPPETS[step]).body, answers[step].body)
+        values |= assert_agrees(answers_under(SNIPPETS[step]).body, answers[step].body)
     assert values["r_abc..."] == values["abc..."], "the first run that is listed is the one that was started"
     return answers
 
@@ -54,7 +54,7 @@ def test_the_project_and_every_resource_have_their_id_under_both_names(
 ) -> None:
     project = shell.curl(filled(SNIPPETS["Authentication"], known))
     assert project.status == 200
-    agree(parsed(SNIPPETS["Resource IDs: id vs _id"]), project.body)
+    assert_agrees(parsed(SNIPPETS["Resource IDs: id vs _id"]), project.body)
     resources = [resource for answer in played.values() for resource in _resources(answer)]
     assert len(resources) >= len(STEPS)
     assert all(resource["id"] == resource["_id"] for resource in resources)
@@ -77,8 +77,8 @@ def test_the_sandbox_messages_hold_the_conversation_and_the_run_s_detail_does_no
 
     (started,) = _resources(played[STEPS[1]])
     detail = stack.get("runs/detail", id=str(started["id"]))
-    agree({"id": started["id"], "status": "completed", "prStatus": "created"}, detail)
-    agree({"steps": [{"label": "Design", "status": "completed"}, {"label": "Check"}]}, detail)
+    assert_agrees({"id": started["id"], "status": "completed", "prStatus": "created"}, detail)
+    assert_agrees({"steps": [{"label": "Design", "status": "completed"}, {"label": "Check"}]}, detail)
     assert not [words for words in said if json.dumps(words)[1:-1] in json.dumps(detail)]
 
 
@@ -103,7 +103,7 @@ def test_every_answer_is_for_every_origin(stack: DetachedStack, played: Played) 
 
 def _answered(shell: Shell, step: str, script: str) -> Answer:
     """The answer to a step; where the text says to wait, the first one after the newest run has ended."""
-    answer, deadline = shell.curl(script), time.monotonic() + PATIENCE
+    answer, deadline = shell.curl(script), time.monotonic() + TEST_TIMEOUT_SECONDS
     while " - Wait" in step and _resources(answer)[0]["status"] in ("pending", "running"):
         assert time.monotonic() < deadline, answer.body
         time.sleep(0.2)

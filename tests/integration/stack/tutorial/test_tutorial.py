@@ -11,7 +11,7 @@ import pytest
 from pydantic import JsonValue
 
 from tests.integration.stack.tutorial.shell import CURLS, Shell
-from tests.integration.stack.tutorial.shown import agree, parsed, shown_under
+from tests.integration.stack.tutorial.shown import answers_under, assert_agrees, parsed
 from tests.integration.stack.tutorial.texts import filled, snippets
 from tests.support.detached_stack import DetachedStack
 
@@ -65,7 +65,7 @@ def test_every_snippet_is_known_to_these_tests() -> None:
 def test_the_first_request_is_answered_as_shown(shell: Shell, exports: str) -> None:
     answer = shell.curl(exports + SNIPPETS[FIRST, "sh"])
     assert answer.status == 200
-    agree(WHOAMI, answer.body)
+    assert_agrees(WHOAMI, answer.body)
 
 
 def test_a_list_has_data_next_cursor_and_has_more(shell: Shell, exports: str) -> None:
@@ -73,33 +73,33 @@ def test_a_list_has_data_next_cursor_and_has_more(shell: Shell, exports: str) ->
     assert answer.status == 200
     assert isinstance(answer.body, dict)
     assert answer.body.keys() == {"data", "nextCursor", "hasMore"}
-    agree([{"name": "My Workflow"}], answer.body["data"])
+    assert_agrees([{"name": "My Workflow"}], answer.body["data"])
     assert (answer.body["nextCursor"], answer.body["hasMore"]) == (None, False)
 
 
 def test_a_missing_scope_is_refused_as_shown(shell: Shell, exports: str) -> None:
     code = SNIPPETS[ERRORS, "sh"]
-    answer, shown = shell.curl(exports + code), shown_under(code)
+    answer, shown = shell.curl(exports + code), answers_under(code)
     assert answer.status == shown.status == 403
-    agree(shown.body, answer.body)
+    assert_agrees(shown.body, answer.body)
     (request_id,) = shown.headers
     assert isinstance(answer.body, dict)
     assert answer.body["error"] == {**_error(shown.body), "requestId": answer.headers[request_id]}
-    agree(shown.headers[request_id], answer.headers[request_id])
+    assert_agrees(shown.headers[request_id], answer.headers[request_id])
 
 
 def test_the_python_snippets_run(exports: str, tmp_path: Path) -> None:
     shell = Shell(CURLS["ours"], tmp_path)
     python = [sys.executable, "-W", "error"]
     whoami, count = shell.program(exports, python, "tutorial.py", programs("python"))
-    agree(WHOAMI, {"data": ast.literal_eval(whoami)})
+    assert_agrees(WHOAMI, {"data": ast.literal_eval(whoami)})
     assert re.fullmatch(r"[1-5] workflows, more=False", count)
 
 
 def test_the_typescript_snippets_run(exports: str, tmp_path: Path) -> None:
     shell = Shell(CURLS["ours"], tmp_path)
     *whoami, count = shell.program(exports, [NODE], "tutorial.mts", programs("ts"))
-    agree(WHOAMI, {"data": _inspected("\n".join(whoami))})
+    assert_agrees(WHOAMI, {"data": _inspected("\n".join(whoami))})
     assert re.fullmatch(r"[1-5] workflows, more=false", count)
 
 

@@ -13,21 +13,21 @@ from models.base import now
 from models.effect import EffectKind, record_intent
 from models.event import EventType
 from models.runs.run_step import StepStatus, mark_work_saved
-from tests.conftest import TestProject
-from tests.support.agent_sessions import SEQUENCE, SessionAtWork, asking, session_at_work
+from tests.conftest import ProjectKey
+from tests.support.agent_sessions import SEQUENCE, RunningSession, make_running_session, tool_use_block
 
 
 @pytest.fixture
-async def work(database: Database, project: TestProject) -> SessionAtWork:
-    return await session_at_work(database, project, asking("finish", summary="All done."))
+async def work(database: Database, project: ProjectKey) -> RunningSession:
+    return await make_running_session(database, project, tool_use_block("finish", summary="All done."))
 
 
-async def accept(work: SessionAtWork, *, unsaved_in: str | None = None) -> FinishDecision:
+async def accept(work: RunningSession, *, unsaved_in: str | None = None) -> FinishDecision:
     call = FinishCall(session_id=work.agent.id, sequence=SEQUENCE, unsaved_in=unsaved_in)
     return await FinishActivities(work.database).accept_finish(call)
 
 
-async def test_a_finish_ends_session_and_step_once_however_often_it_is_accepted(work: SessionAtWork) -> None:
+async def test_a_finish_ends_session_and_step_once_however_often_it_is_accepted(work: RunningSession) -> None:
     accepted = await asyncio.gather(*(accept(work) for _ in range(4)))
     assert accepted == [FinishDecision(is_finished=True)] * 4
     step = await work.read_step()
@@ -41,7 +41,7 @@ async def test_a_finish_ends_session_and_step_once_however_often_it_is_accepted(
     assert agent.result["summary"] == "All done."
 
 
-async def test_a_finish_is_put_off_while_a_message_waits(work: SessionAtWork) -> None:
+async def test_a_finish_is_put_off_while_a_message_waits(work: RunningSession) -> None:
     await work.tell("And one more thing.")
     assert not (await accept(work)).is_finished
     assert "a message from the user has arrived" in (await work.results())["call_0"]
@@ -51,7 +51,7 @@ async def test_a_finish_is_put_off_while_a_message_waits(work: SessionAtWork) ->
 
 
 async def test_a_finish_is_put_off_once_while_protected_paths_are_touched(
-    work: SessionAtWork, database: Database
+    work: RunningSession, database: Database
 ) -> None:
     async with database.transaction() as session:
         (await record_intent(session, work.run.id, EffectKind.checkpoint)).renew(
@@ -67,13 +67,13 @@ async def test_a_finish_is_put_off_once_while_protected_paths_are_touched(
                 session_id=work.agent.id,
                 sequence=later.sequence,
                 role=MessageRole.assistant,
-                content=[asking("finish", "call_1", summary="Not without it.")],
+                content=[tool_use_block("finish", "call_1", summary="Not without it.")],
             )
         )
     assert (await FinishActivities(database).accept_finish(later)).is_finished
 
 
-async def test_a_finish_of_a_run_that_is_over_tells_nothing(work: SessionAtWork) -> None:
+async def test_a_finish_of_a_run_that_is_over_tells_nothing(work: RunningSession) -> None:
     await work.change_run(completed_at=now())
     async with work.database.transaction() as session:
         (await session.get_one(RunStep, work.step.id)).close(StepStatus.cancelled)
@@ -82,7 +82,7 @@ async def test_a_finish_of_a_run_that_is_over_tells_nothing(work: SessionAtWork)
     assert await work.events() == []
 
 
-async def test_a_step_whose_work_was_not_saved_says_so_until_it_is(work: SessionAtWork) -> None:
+async def test_a_step_whose_work_was_not_saved_says_so_until_it_is(work: RunningSession) -> None:
     await accept(work, unsaved_in=work.sandbox.id)
     for saved_in, is_done in (("s_other", False), (work.sandbox.id, True)):
         async with work.database.transaction() as session:

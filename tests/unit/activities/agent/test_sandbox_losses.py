@@ -14,17 +14,17 @@ from models.base import now
 from models.effect import Effect, EffectKind
 from models.event import EventType
 from models.sandboxes.sandbox import SandboxStatus
-from tests.conftest import TestProject
-from tests.support.agent_sessions import SEQUENCE, SessionAtWork, asking, session_at_work
+from tests.conftest import ProjectKey
+from tests.support.agent_sessions import SEQUENCE, RunningSession, make_running_session, tool_use_block
 
 
 @pytest.fixture
-async def work(database: Database, project: TestProject) -> SessionAtWork:
-    blocks = [asking("bash", id=call, command="true") for call in ("first", "second")]
-    return await session_at_work(database, project, *blocks)
+async def work(database: Database, project: ProjectKey) -> RunningSession:
+    blocks = [tool_use_block("bash", id=call, command="true") for call in ("first", "second")]
+    return await make_running_session(database, project, *blocks)
 
 
-async def lose(work: SessionAtWork, saved_at: datetime | None = None) -> bool:
+async def lose(work: RunningSession, saved_at: datetime | None = None) -> bool:
     async with work.database.transaction() as session:
         (await session.get_one(Sandbox, work.sandbox.id)).end(SandboxStatus.error, "lost")
         if saved_at is not None:
@@ -37,7 +37,7 @@ async def lose(work: SessionAtWork, saved_at: datetime | None = None) -> bool:
     return await SandboxLossActivities(work.database).answer_lost_calls(turn)
 
 
-async def test_calls_without_a_result_are_answered_once(work: SessionAtWork) -> None:
+async def test_calls_without_a_result_are_answered_once(work: RunningSession) -> None:
     await work.answer("first", "fine")
     assert await asyncio.gather(*(lose(work) for _ in range(4))) == [True] * 4
     results = await work.results()
@@ -48,7 +48,7 @@ async def test_calls_without_a_result_are_answered_once(work: SessionAtWork) -> 
     assert (event.type, event.data["toolUseId"]) == (EventType.tool_completed, "second")
 
 
-async def test_a_result_that_comes_late_changes_nothing(work: SessionAtWork) -> None:
+async def test_a_result_that_comes_late_changes_nothing(work: RunningSession) -> None:
     await lose(work)
     before = await work.results()
     late = ToolCall(
@@ -65,7 +65,7 @@ async def test_a_result_that_comes_late_changes_nothing(work: SessionAtWork) -> 
     assert len(await work.events()) == 2
 
 
-async def test_nobody_is_answered_where_every_call_had_its_result(work: SessionAtWork) -> None:
+async def test_nobody_is_answered_where_every_call_had_its_result(work: RunningSession) -> None:
     for call in ("first", "second"):
         await work.answer(call, "fine")
     assert not await lose(work)
@@ -73,7 +73,7 @@ async def test_nobody_is_answered_where_every_call_had_its_result(work: SessionA
 
 
 async def test_the_agent_learns_when_work_was_lost_and_which_checkpoint_it_resumes(
-    work: SessionAtWork,
+    work: RunningSession,
 ) -> None:
     saved_at = now() + timedelta(seconds=1)
     await lose(work, saved_at)
@@ -83,7 +83,7 @@ async def test_the_agent_learns_when_work_was_lost_and_which_checkpoint_it_resum
     assert f"changed in the old one after {clock} is gone" in told
 
 
-async def test_what_was_saved_before_the_sandbox_began_was_not_saved_from_it(work: SessionAtWork) -> None:
+async def test_what_was_saved_before_the_sandbox_began_was_not_saved_from_it(work: RunningSession) -> None:
     saved_at = work.sandbox.created_at - timedelta(hours=1)
     await lose(work, saved_at)
     told = (await work.results())["first"]

@@ -28,8 +28,8 @@ from models import AgentSession, CostRate, OpenCall, Run
 from models.agent.session import turn_sequence
 from models.agent.turn import TurnRecord, save_turn
 from models.base import now
-from tests.support.waiting import PATIENCE
-from tests.support.webhook_receiver import Behaviour, Received, Receiver, answering, receiving
+from tests.support.waiting import TEST_TIMEOUT_SECONDS
+from tests.support.webhook_receiver import Received, Receiver, ResponseBehaviour, respond_with, run_receiver
 from tests.unit.models.budgets.test_budget import SONNET
 from tests.unit.models.budgets.test_reservations import ANSWER, Bench, a_bench
 
@@ -48,9 +48,9 @@ async def test_a_call_that_fails_while_it_is_counted_leaves_nothing_set_aside(
         messages=[{"role": "user", "content": [{"type": "text", "text": "Do it."}]}],
         max_tokens=ANSWER,
     )
-    async with receiving() as model:
+    async with run_receiver() as model:
         model.behaviours = {
-            "/v1/messages/count_tokens": answering(400, TOO_LONG, content_type="application/json")
+            "/v1/messages/count_tokens": respond_with(400, TOO_LONG, content_type="application/json")
         }
         reached = settings.model_copy(
             update={"anthropic_base_url": model.url(""), "anthropic_api_key": SecretStr("sk-ant-a-test")}
@@ -149,9 +149,11 @@ class Asked:
 
 
 @asynccontextmanager
-async def asking(database: Database, settings: Settings, behaviour: Behaviour) -> AsyncIterator[Asked]:
+async def asking(
+    database: Database, settings: Settings, behaviour: ResponseBehaviour
+) -> AsyncIterator[Asked]:
     bench = await a_bench(database, 1)
-    async with receiving() as model:
+    async with run_receiver() as model:
         model.behaviours = {"/v1/messages": behaviour}
         reached = settings.model_copy(
             update={"anthropic_base_url": model.url(""), "anthropic_api_key": SecretStr("sk-ant-a-test")}
@@ -193,7 +195,7 @@ async def test_an_answer_whose_record_is_not_heard_of_is_paid_for_once(
 
     monkeypatch.setattr("activities.agent.turn_store.save_turn", save_unheard)
     monkeypatch.setattr("activities.agent.turn_store.WRITE_RETRY_SECONDS", (0.0,))
-    whole = answering(200, a_stream(*WHOLE), content_type="text/event-stream")
+    whole = respond_with(200, a_stream(*WHOLE), content_type="text/event-stream")
     async with asking(database, settings, whole) as asked:
         assert await asked.stored_turn() is None, "it was there already"
         run, _ = await asked.rows()
@@ -216,7 +218,7 @@ async def test_an_answer_waits_for_the_database(
 
     monkeypatch.setattr("activities.agent.turn_store.save_turn", save_later)
     monkeypatch.setattr("activities.agent.turn_store.WRITE_RETRY_SECONDS", (0.0, 0.0))
-    whole = answering(200, a_stream(*WHOLE), content_type="text/event-stream")
+    whole = respond_with(200, a_stream(*WHOLE), content_type="text/event-stream")
     async with asking(database, settings, whole) as asked:
         assert await asked.stored_turn() is not None
         run, _ = await asked.rows()
@@ -225,7 +227,7 @@ async def test_an_answer_waits_for_the_database(
 
 
 async def test_an_answer_that_is_cut_off_is_paid_for(database: Database, settings: Settings) -> None:
-    cut = answering(200, a_stream(STARTED), content_type="text/event-stream")
+    cut = respond_with(200, a_stream(STARTED), content_type="text/event-stream")
     async with asking(database, settings, cut) as asked:
         for count in (1, 2):
             with pytest.raises(TurnCut):
@@ -240,7 +242,7 @@ async def test_an_answer_that_is_cut_off_is_paid_for(database: Database, setting
 
 
 async def test_a_session_gives_up_after_many_cuts_in_a_row(database: Database, settings: Settings) -> None:
-    cut = answering(200, a_stream(STARTED), content_type="text/event-stream")
+    cut = respond_with(200, a_stream(STARTED), content_type="text/event-stream")
     async with asking(database, settings, cut) as asked:
         for _ in range(MAX_CONSECUTIVE_CUTS - 1):
             with pytest.raises(TurnCut):
@@ -264,7 +266,7 @@ async def test_an_answer_that_we_leave_is_paid_for(database: Database, settings:
     async with asking(database, settings, begin_only) as asked:
         turn = asyncio.create_task(asked.turn())
         await has_begun.wait()
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TEST_TIMEOUT_SECONDS):
             while [call.usage.get("input") for call in await asked.open_calls()] != [1_000_000]:
                 await asyncio.sleep(0.05)
         [call] = await asked.open_calls()

@@ -22,20 +22,20 @@ from models.effect import EffectKind
 from models.projects.provider_key import Provider, ProviderKey
 from models.runs.run import RunStatus
 from tests.conftest import make_project
-from tests.factories import run_at_work
+from tests.factories import make_running_run
 from tests.support.github_app import APP_ID, forge_with_app, key_pair
-from tests.support.servers import FORGE_TOKEN, Server
+from tests.support.servers import FORGE_TOKEN, ServedDirectory
 from tests.unit.gateways.github.test_app_access import repository
 
 
 @pytest.fixture(scope="module")
-def forge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def forge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedDirectory]:
     with forge_with_app(tmp_path_factory.mktemp("forge"), "acme") as server:
         yield server
 
 
 @pytest.fixture
-def app_settings(settings: Settings, forge: Server) -> Settings:
+def app_settings(settings: Settings, forge: ServedDirectory) -> Settings:
     """Settings of a server that is the App, and has no token."""
     update = {
         "github_url": forge.url,
@@ -47,7 +47,7 @@ def app_settings(settings: Settings, forge: Server) -> Settings:
 
 
 async def test_a_token_of_one_repository_cannot_read_another(
-    forge: Server, app_settings: Settings, database: Database
+    forge: ServedDirectory, app_settings: Settings, database: Database
 ) -> None:
     mine, another = await repository(forge), await repository(forge)
     project = await make_project(database, repository=mine)
@@ -63,7 +63,7 @@ async def test_a_token_of_one_repository_cannot_read_another(
 
 
 async def test_the_app_opens_nothing_that_is_not_allowed(
-    forge: Server, app_settings: Settings, database: Database
+    forge: ServedDirectory, app_settings: Settings, database: Database
 ) -> None:
     project = await make_project(database, repository=None)
     with pytest.raises(RepositoryNotAllowed):
@@ -71,7 +71,7 @@ async def test_the_app_opens_nothing_that_is_not_allowed(
 
 
 async def test_a_key_that_is_set_meanwhile_opens_nothing_with_the_servers_token(
-    forge: Server, app_settings: Settings, database: Database
+    forge: ServedDirectory, app_settings: Settings, database: Database
 ) -> None:
     """Work that found no key of the project's asks for the server's token after one was set."""
     project = await make_project(database, repository=None)
@@ -84,7 +84,7 @@ async def test_a_key_that_is_set_meanwhile_opens_nothing_with_the_servers_token(
 
 
 async def test_where_the_app_is_not_installed_the_servers_token_is_used(
-    forge: Server, app_settings: Settings, database: Database
+    forge: ServedDirectory, app_settings: Settings, database: Database
 ) -> None:
     project, slug = await make_project(database), await repository(forge, "nobody")
     with pytest.raises(CredentialRefused, match="have the owner install it"):
@@ -105,7 +105,7 @@ async def test_without_any_access_both_ways_to_it_are_named(settings: Settings, 
 
 
 async def test_a_repository_that_is_not_allowed_any_more_is_no_fault_of_the_reconcilers(
-    forge: Server, app_settings: Settings, database: Database
+    forge: ServedDirectory, app_settings: Settings, database: Database
 ) -> None:
     """Nor does it keep the project's other repositories from being looked at."""
     mine, another = await repository(forge), await repository(forge)
@@ -113,7 +113,7 @@ async def test_a_repository_that_is_not_allowed_any_more_is_no_fault_of_the_reco
     ids: list[str] = []
     async with database.transaction() as session:
         for number, slug in enumerate((another, mine), 1):
-            blueprint, run, _ = run_at_work(project)
+            blueprint, run, _ = make_running_run(project)
             run.run_number, run.repository_slug = number, slug
             run.branch_name, run.base_branch = "work", "main"
             run.pr_opening()

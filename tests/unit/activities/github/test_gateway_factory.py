@@ -22,8 +22,8 @@ from kit.ids import new_id
 from kit.settings import Settings
 from models import AllowedRepository, Project
 from models.projects.provider_key import Provider
-from tests.conftest import TestProject, make_project
-from tests.support.waiting import PATIENCE
+from tests.conftest import ProjectKey, make_project
+from tests.support.waiting import TEST_TIMEOUT_SECONDS
 from worker.interceptors import ActivityInterceptor
 
 
@@ -48,13 +48,13 @@ async def test_a_wait_that_is_over_holds_nobody_up(settings: Settings, database:
     second = await outside.blocked(key)
     assert second is not None
     assert second.seconds < first.seconds <= 3
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(TEST_TIMEOUT_SECONDS):
         while await outside.blocked(key) is not None:
             await asyncio.sleep(0.1)
 
 
 async def test_a_client_that_makes_room_is_closed_when_it_is_idle(
-    settings: Settings, database: Database, project: TestProject, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, database: Database, project: ProjectKey, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("activities.gateway_factory.MAX_MODEL_CLIENTS", 1)
     outside = GatewayFactory(settings, database)
@@ -75,7 +75,7 @@ async def test_a_client_that_makes_room_is_closed_when_it_is_idle(
 
 
 async def test_a_failure_says_nothing_of_the_secrets_of_its_project(
-    settings: Settings, database: Database, project: TestProject
+    settings: Settings, database: Database, project: ProjectKey
 ) -> None:
     """As what git says of a damaged clone may: the agent can write there what it likes."""
     outside = GatewayFactory(settings, database)

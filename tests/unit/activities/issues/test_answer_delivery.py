@@ -11,11 +11,11 @@ from kit.database import Database
 from kit.ids import new_id
 from models import AnsweringSession, FollowUp, Run, SessionQuestion
 from models.runs.run import RunStatus
-from tests.conftest import TestProject
+from tests.conftest import ProjectKey
 
 
 @pytest.fixture
-async def ask(database: Database, project: TestProject, run: Run) -> AnswerRecipient:
+async def ask(database: Database, project: ProjectKey, run: Run) -> AnswerRecipient:
     row = AnsweringSession(
         project_id=project.id,
         name="Answers",

@@ -9,14 +9,14 @@ from models import Event, Issue, IssueSession, MergeJob
 from models.issues.issue_session import IssueSessionStatus
 from models.merging.merge_job import MergeKind, MergeStatus
 from models.merging.merge_outcome import record_pull_request_outcome
-from tests.conftest import TestProject
-from tests.support.issue_scan_rows import a_scan
+from tests.conftest import ProjectKey
+from tests.support.issue_scan_rows import make_issue_session
 
 LEAK = ReportIssue(title="A leak", description="It leaks.", priority="high", suggested_prompt="Mend it.")
 
 
-async def test_a_scan_that_is_over_keeps_no_issue(database: Database, project: TestProject) -> None:
-    scan_id = await a_scan(database, project.id)
+async def test_a_scan_that_is_over_keeps_no_issue(database: Database, project: ProjectKey) -> None:
+    scan_id = await make_issue_session(database, project.id)
     async with database.transaction() as session:
         assert await report_issue(session, scan_id, "call-1", LEAK) == SCAN_FINISHED_MESSAGE
     async with database.transaction() as session:
@@ -25,7 +25,7 @@ async def test_a_scan_that_is_over_keeps_no_issue(database: Database, project: T
         assert (await session.exec(select(Issue).where(col(Issue.session_id) == scan_id))).all() == []
 
 
-async def test_a_merge_that_is_over_settles_nothing(database: Database, project: TestProject) -> None:
+async def test_a_merge_that_is_over_settles_nothing(database: Database, project: ProjectKey) -> None:
     job = MergeJob(
         project_id=project.id,
         name="Merge",

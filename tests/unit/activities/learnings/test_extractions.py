@@ -17,7 +17,7 @@ from gateways.tools.definitions import InvalidCall, definitions, parse
 from gateways.tools.finish_schemas import Finish
 from kit.database import Database
 from kit.settings import Settings
-from local.model.scenarios import BUILT_IN, choose, load
+from local.model.scenarios import BUILT_IN_SCENARIOS, find_scenario, load
 from models import (
     AgentSession,
     Asset,
@@ -282,7 +282,7 @@ def test_an_extractor_has_no_tool_that_needs_a_sandbox() -> None:
 @pytest.mark.parametrize(("task", "reports"), [("Add a --shout flag to the greeting", 1), ("Anything", 0)])
 def test_the_scripted_model_plays_an_extractor(task: str, reports: int) -> None:
     tools = {str(tool["name"]) for tool in definitions(SessionKind.extractor)}
-    played = choose(load([BUILT_IN]), ROLE, f"<transcript>\n{task}\n</transcript>", tools)
+    played = find_scenario(load([BUILT_IN_SCENARIOS]), ROLE, f"<transcript>\n{task}\n</transcript>", tools)
     asked = [
         parse(SessionKind.extractor, call.name, call.input)
         for turn in played.turns

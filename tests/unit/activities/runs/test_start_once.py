@@ -18,9 +18,9 @@ from models.event import EventType, append_event
 from models.jobs.snapshot import Snapshot, StepSnapshot, add_job
 from models.runs.run import RunStatus
 from models.runs.run_step import StepStatus, Verdict
-from tests.conftest import TestProject
-from tests.factories import run_at_work
-from tests.support.row_locks import until_one_waits
+from tests.conftest import ProjectKey
+from tests.factories import make_running_run
+from tests.support.row_locks import wait_for_lock_waiter
 
 AT_ONCE = 8
 
@@ -40,9 +40,9 @@ def a_step(index: int, role: StepRole, label: str) -> StepSnapshot:
 
 
 @pytest.fixture
-async def begin(database: Database, project: TestProject) -> BeginStep:
+async def begin(database: Database, project: ProjectKey) -> BeginStep:
     """The first step of a run with a designer and a checker that repeat."""
-    blueprint, run, sandbox = run_at_work(project)
+    blueprint, run, sandbox = make_running_run(project)
     snapshot = Snapshot(
         prompt="Add a toggle",
         config=BlueprintConfig(),
@@ -118,7 +118,7 @@ async def test_a_run_that_is_cancelled_while_it_is_taken_is_not_taken(
     async with database.transaction() as session:
         run = await session.get_one(Run, begin.run_id, with_for_update=True)
         taking = asyncio.create_task(RunActivities(database).begin_run(begin.run_id))
-        await until_one_waits(database)
+        await wait_for_lock_waiter(database)
         run.close(RunStatus.cancelled)
         append_event(session, run, EventType.run_cancelled)
     assert await taking is None

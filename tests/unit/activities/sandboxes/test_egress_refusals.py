@@ -17,7 +17,7 @@ from kit.settings import Settings
 from models import Event, Run, Sandbox
 from models.event import EventType
 from models.projects.egress import Egress, EgressMode
-from tests.support.server_process import served
+from tests.support.server_process import run_server
 from tests.support.servers import E2B_API_KEY
 
 ASK = "python3 -c \"import urllib.request as r; r.urlopen('http://{}/')\""
@@ -48,7 +48,7 @@ async def outside(
 ) -> AsyncIterator[GatewayFactory]:
     """With a sandbox server of its own."""
     data: Path = tmp_path_factory.mktemp("sandboxes")
-    with served("local.sandboxes", {"E2B_API_KEY": E2B_API_KEY}, "--data", str(data)) as url:
+    with run_server("local.sandboxes", {"E2B_API_KEY": E2B_API_KEY}, "--data", str(data)) as url:
         reached = {"e2b_api_key": SecretStr(E2B_API_KEY), "e2b_api_url": url, "e2b_sandbox_url": url}
         yield GatewayFactory(settings.model_copy(update=reached), database)
 

@@ -34,7 +34,7 @@ from models.schedules.recurrence import Frequency
 from models.trash.kinds import TRASH_KINDS, TrashType
 from models.trash.trashable import Trashable
 from models.webhooks.delivery import RETENTION, DeliveryStatus
-from tests.conftest import TestProject, make_project
+from tests.conftest import ProjectKey, make_project
 from tests.unit.api.trash.test_trash import add, one_of_each, trash_all
 
 
@@ -50,7 +50,7 @@ async def row_of(database: Database, kind: TrashType, object_id: str) -> Trashab
 
 
 async def test_what_expired_is_purged_and_nothing_else(
-    keeping: TrashRetention, database: Database, project: TestProject
+    keeping: TrashRetention, database: Database, project: ProjectKey
 ) -> None:
     expired = await one_of_each(database, project.id)
     young = await one_of_each(database, (await make_project(database)).id)
@@ -68,7 +68,7 @@ async def test_what_expired_is_purged_and_nothing_else(
 
 
 async def test_answers_that_nobody_is_given_any_more_are_removed(
-    keeping: TrashRetention, database: Database, project: TestProject
+    keeping: TrashRetention, database: Database, project: ProjectKey
 ) -> None:
     """Also of projects that make no request any more."""
     ages = {"old": timedelta(hours=25), "young": timedelta(hours=23)}
@@ -87,7 +87,7 @@ async def test_answers_that_nobody_is_given_any_more_are_removed(
 
 
 async def test_one_that_cannot_go_keeps_no_other(
-    keeping: TrashRetention, database: Database, project: TestProject
+    keeping: TrashRetention, database: Database, project: ProjectKey
 ) -> None:
     """A workflow that a recurring task came to use meanwhile; another that the user is just restoring."""
     blueprints = [
@@ -117,7 +117,7 @@ async def test_one_that_cannot_go_keeps_no_other(
 
 
 async def test_what_nobody_started_is_started(
-    keeping: TrashRetention, database: Database, project: TestProject, engine: Client
+    keeping: TrashRetention, database: Database, project: ProjectKey, engine: Client
 ) -> None:
     """Of a project on its way out, only its own deletion."""
     persona = Persona(project_id=project.id, name="Ann", type=StepRole.designer)
@@ -141,7 +141,7 @@ async def test_what_nobody_started_is_started(
 
 
 async def test_deliveries_that_are_over_are_pruned_after_their_retention(
-    keeping: TrashRetention, database: Database, project: TestProject
+    keeping: TrashRetention, database: Database, project: ProjectKey
 ) -> None:
     endpoint = WebhookEndpoint(
         project_id=project.id, url="https://example.com", secret="sealed", xact_id=0, position=0
@@ -185,7 +185,7 @@ class OldRun:
     rows: list[Event | Notification | Message | ToolCall]
 
 
-def run_of_age(project: TestProject, status: RunStatus, days_ago: float) -> OldRun:
+def run_of_age(project: ProjectKey, status: RunStatus, days_ago: float) -> OldRun:
     """All of it as if it were so many days old."""
     at = now() - timedelta(days=days_ago)
     run = Run(
@@ -250,7 +250,7 @@ ALL = {"Event", "Notification", "Message", "ToolCall"}
 
 
 async def test_events_and_transcripts_are_pruned_at_their_age(
-    database: Database, engine: Client, settings: Settings, project: TestProject
+    database: Database, engine: Client, settings: Settings, project: ProjectKey
 ) -> None:
     """However many there are, and not those of work that still goes on."""
     old, young = run_of_age(project, RunStatus.completed, 40.1), run_of_age(project, RunStatus.failed, 39.9)
@@ -272,7 +272,7 @@ async def test_events_and_transcripts_are_pruned_at_their_age(
 
 
 async def test_events_and_transcripts_are_not_pruned_when_retention_is_off(
-    database: Database, engine: Client, settings: Settings, project: TestProject
+    database: Database, engine: Client, settings: Settings, project: ProjectKey
 ) -> None:
     old = run_of_age(project, RunStatus.completed, 3_000)
     await add(database, old.run)

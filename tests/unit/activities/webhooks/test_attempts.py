@@ -18,13 +18,13 @@ from models.base import now
 from models.projects.provider_key import Provider
 from models.webhooks.delivery import DeliveryStatus
 from models.webhooks.endpoint import new_secret
-from tests.conftest import TestProject
-from tests.support.webhook_receiver import Receiver, answering, receiving
+from tests.conftest import ProjectKey
+from tests.support.webhook_receiver import Receiver, respond_with, run_receiver
 
 
 @pytest.fixture
 async def receiver() -> AsyncIterator[Receiver]:
-    async with receiving() as receiver:
+    async with run_receiver() as receiver:
         yield receiver
 
 
@@ -35,7 +35,7 @@ def webhooks(database: Database, settings: Settings) -> WebhookDeliveryActivitie
 
 
 async def a_ping(
-    database: Database, webhooks: WebhookDeliveryActivities, project: TestProject, url: str
+    database: Database, webhooks: WebhookDeliveryActivities, project: ProjectKey, url: str
 ) -> DeliveryAttempt:
     endpoint = WebhookEndpoint(
         project_id=project.id,
@@ -53,7 +53,7 @@ async def a_ping(
 
 
 async def test_what_an_old_address_answers_says_nothing_of_the_new_one(
-    database: Database, webhooks: WebhookDeliveryActivities, project: TestProject, receiver: Receiver
+    database: Database, webhooks: WebhookDeliveryActivities, project: ProjectKey, receiver: Receiver
 ) -> None:
     """An endpoint is moved because the old address is gone, while a delivery is on its way there."""
     attempt = await a_ping(database, webhooks, project, receiver.url("/old"))
@@ -61,7 +61,7 @@ async def test_what_an_old_address_answers_says_nothing_of_the_new_one(
     async def move(receiver: Receiver, writer: asyncio.StreamWriter) -> None:
         async with database.transaction() as session:
             (await session.get_one(WebhookEndpoint, attempt.endpoint_id)).url = receiver.url("/new")
-        await answering(410)(receiver, writer)
+        await respond_with(410)(receiver, writer)
 
     receiver.behaviours = {"/old": move}
     await webhooks.attempt_delivery(attempt)
@@ -76,7 +76,7 @@ async def test_what_an_old_address_answers_says_nothing_of_the_new_one(
 
 
 async def test_nothing_is_sent_that_could_not_be_recorded(
-    database: Database, webhooks: WebhookDeliveryActivities, project: TestProject, receiver: Receiver
+    database: Database, webhooks: WebhookDeliveryActivities, project: ProjectKey, receiver: Receiver
 ) -> None:
     """An answer is masked with the project's keys: when they cannot be opened, that is known before."""
     attempt = await a_ping(database, webhooks, project, receiver.url())

@@ -10,8 +10,8 @@ from models import Run, Sandbox
 from models.analytics.counters import count_project
 from models.runs.run import RunStatus
 from models.sandboxes.sandbox import SandboxStatus
-from tests.conftest import TestProject, make_project
-from tests.support.contract_client import Checked
+from tests.conftest import ProjectKey, make_project
+from tests.support.contract_client import ContractClient
 from tests.unit.api.runs.test_runs import start
 
 
@@ -20,7 +20,7 @@ async def test_everything_of_the_project_is_counted(
     stranger: httpx.AsyncClient,
     run_body: dict[str, str],
     database: Database,
-    project: TestProject,
+    project: ProjectKey,
 ) -> None:
     """And nothing of another's, nor of what is in the trash."""
     for counting in (client, stranger):
@@ -42,7 +42,7 @@ async def test_everything_of_the_project_is_counted(
                     timeout_ms=1000,
                 )
             )
-    counted = await Checked(client)("getProjectCounters")
+    counted = await ContractClient(client)("getProjectCounters")
     assert counted["runsByStatus"] == {
         "pending": 0,
         "running": 1,
@@ -68,7 +68,7 @@ async def test_everything_of_the_project_is_counted(
 
 
 async def test_a_project_among_many_is_counted_by_its_indexes(
-    client: httpx.AsyncClient, run_body: dict[str, str], database: Database, project: TestProject
+    client: httpx.AsyncClient, run_body: dict[str, str], database: Database, project: ProjectKey
 ) -> None:
     """In one statement, which scans no large table."""
     other = await make_project(database)

@@ -15,8 +15,8 @@ from models.base import now
 from models.blueprints.persona import StepRole, ThinkingEffort
 from models.budgets.usage import UsageUnit
 from models.runs.run import PrStatus, RunStatus
-from tests.conftest import TestProject
-from tests.support.contract_client import Checked
+from tests.conftest import ProjectKey
+from tests.support.contract_client import ContractClient
 from tests.unit.api.analytics.test_usage import LATE, record
 from tests.unit.api.runs.test_runs import start
 
@@ -36,7 +36,7 @@ ZEROS = {
 
 @pytest.fixture
 async def runs(
-    client: httpx.AsyncClient, run_body: dict[str, str], database: Database, project: TestProject
+    client: httpx.AsyncClient, run_body: dict[str, str], database: Database, project: ProjectKey
 ) -> list[str]:
     """Three runs around midnight of the 15th of January in UTC, and one in the trash."""
     ids = [(await start(client, run_body))["id"] for _ in range(4)]
@@ -73,7 +73,7 @@ async def runs(
 async def test_every_day_is_there(
     client: httpx.AsyncClient, stranger: httpx.AsyncClient, runs: list[str]
 ) -> None:
-    call = Checked(client)
+    call = ContractClient(client)
     query = {"startDate": "2026-01-14", "endDate": "2026-01-16"}
     days = await call("listDailyStats", **query)
     tokens = {"input": 10, "output": 0, "cacheRead": 0, "cacheWrite": 0}
@@ -133,9 +133,9 @@ async def test_a_workflows_figures(
     runs: list[str],
     run_body: dict[str, str],
     database: Database,
-    project: TestProject,
+    project: ProjectKey,
 ) -> None:
-    call = Checked(client)
+    call = ContractClient(client)
     await start(client, run_body)
     async with database.transaction() as session:
         for index, (run, role, cost) in enumerate(

@@ -11,15 +11,15 @@ from kit.database import Database
 from kit.ids import new_id
 from models import UsageRecord
 from models.budgets.usage import UsageUnit
-from tests.conftest import TestProject
-from tests.support.contract_client import Checked
+from tests.conftest import ProjectKey
+from tests.support.contract_client import ContractClient
 
 RUN, CHAIN, SESSION = new_id("r"), new_id("wc"), new_id("is")
 LATE = datetime(2026, 1, 15, 23, 30, tzinfo=UTC)
 """Already the 16th in Kolkata, still the 15th in New York."""
 
 
-def record(project: TestProject, moment: datetime, **fields: Any) -> UsageRecord:
+def record(project: ProjectKey, moment: datetime, **fields: Any) -> UsageRecord:
     given: dict[str, Any] = {
         "service": "anthropic",
         "unit": UsageUnit.input_tokens,
@@ -36,7 +36,7 @@ def record(project: TestProject, moment: datetime, **fields: Any) -> UsageRecord
 
 
 @pytest.fixture
-async def rows(database: Database, project: TestProject) -> list[str]:
+async def rows(database: Database, project: ProjectKey) -> list[str]:
     """Ids of five records, newest first."""
     rows = [
         record(project, LATE),
@@ -61,7 +61,7 @@ async def rows(database: Database, project: TestProject) -> list[str]:
 async def test_records_newest_first_by_every_filter(
     client: httpx.AsyncClient, stranger: httpx.AsyncClient, rows: list[str]
 ) -> None:
-    call = Checked(client)
+    call = ContractClient(client)
     everything = await call("listUsage")
     assert [each["id"] for each in everything] == rows
     assert everything[-1]["date"] == "2025-12-06"
@@ -104,7 +104,7 @@ async def test_records_page_by_page(client: httpx.AsyncClient, rows: list[str]) 
 async def test_what_it_comes_to(
     client: httpx.AsyncClient, stranger: httpx.AsyncClient, rows: list[str]
 ) -> None:
-    call = Checked(client)
+    call = ContractClient(client)
 
     async def summary(**query: str) -> Any:
         answer = await client.get("/analytics/usage", params={"limit": "1", **query})

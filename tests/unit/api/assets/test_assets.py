@@ -10,8 +10,8 @@ from kit.database import Database
 from models import Asset
 from models.assets.asset import AssetKind
 from models.assets.capacity import MAX_ASSETS_PER_KIND
-from tests.conftest import TestProject
-from tests.support.contract_client import BY_ID, Checked
+from tests.conftest import ProjectKey
+from tests.support.contract_client import BY_ID, ContractClient
 
 Body = dict[str, Any]
 TEXT, FILES = {"content": "First."}, {"files": [{"name": "SKILL.md", "content": "First."}]}
@@ -40,8 +40,8 @@ async def publish(client: httpx.AsyncClient, kind: str, id: str) -> httpx.Respon
 
 
 @each
-async def test_an_asset_is_as_documented(client: httpx.AsyncClient, project: TestProject, kind: str) -> None:
-    ask, noun = Checked(client), kind.capitalize()
+async def test_an_asset_is_as_documented(client: httpx.AsyncClient, project: ProjectKey, kind: str) -> None:
+    ask, noun = ContractClient(client), kind.capitalize()
     least, first, second = KINDS[kind]
     asset = await ask(f"create{noun}", {**least, "description": "For us."})
     assert (asset["activeVersion"], asset["versions"]) == (None, [])
@@ -210,7 +210,7 @@ async def test_an_asset_that_cannot_be(client: httpx.AsyncClient, kind: str, bod
 
 
 async def test_a_project_has_a_bounded_number(
-    client: httpx.AsyncClient, project: TestProject, database: Database
+    client: httpx.AsyncClient, project: ProjectKey, database: Database
 ) -> None:
     async with database.transaction() as session:
         for number in range(MAX_ASSETS_PER_KIND):

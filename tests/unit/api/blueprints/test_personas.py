@@ -12,15 +12,15 @@ from models import Run, RunStep
 from models.base import now
 from models.blueprints.persona import StepRole, ThinkingEffort
 from models.runs.run_step import StepStatus
-from tests.conftest import TestProject
-from tests.support.contract_client import Checked
+from tests.conftest import ProjectKey
+from tests.support.contract_client import ContractClient
 from tests.unit.api.runs.test_runs import start
 
 
 async def test_a_copy_has_everything_but_the_name(
     client: httpx.AsyncClient, stranger: httpx.AsyncClient
 ) -> None:
-    call = Checked(client)
+    call = ContractClient(client)
     for kind, more in (("Skill", {}), ("Command", {}), ("Script", {"language": "bash"})):
         await call(f"create{kind}", {"name": kind.lower(), **more})
     body = {
@@ -49,7 +49,7 @@ async def test_a_copy_has_everything_but_the_name(
 
 
 async def test_a_disabled_persona_starts_no_run(client: httpx.AsyncClient) -> None:
-    call = Checked(client)
+    call = ContractClient(client)
     persona = await call("createPersona", {"name": "P", "type": "designer"})
     steps = [{"role": "designer", "personaId": persona["id"]}]
     workflow = await call("createWorkflow", {"name": "W", "pipelineSteps": steps})
@@ -64,7 +64,7 @@ async def test_a_disabled_persona_starts_no_run(client: httpx.AsyncClient) -> No
 
 
 def step(
-    project: TestProject, run: dict[str, Any], persona: dict[str, Any], index: int, **fields: Any
+    project: ProjectKey, run: dict[str, Any], persona: dict[str, Any], index: int, **fields: Any
 ) -> RunStep:
     return RunStep(
         project_id=project.id,
@@ -83,10 +83,10 @@ async def test_a_personas_figures(
     client: httpx.AsyncClient,
     stranger: httpx.AsyncClient,
     database: Database,
-    project: TestProject,
+    project: ProjectKey,
     run_body: dict[str, str],
 ) -> None:
-    call = Checked(client)
+    call = ContractClient(client)
     persona = await call("createPersona", {"name": "P", "type": "designer"})
     unused = await call("getPersonaAnalytics", id=persona["id"])
     assert (unused["runs"], unused["steps"], unused["successRate"]) == (0, 0, None)

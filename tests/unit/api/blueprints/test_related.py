@@ -5,15 +5,15 @@ import httpx
 from kit.database import Database
 from kit.ids import new_id
 from models import JobSnapshot, SprintChain
-from tests.conftest import TestProject
-from tests.support.contract_client import Checked
+from tests.conftest import ProjectKey
+from tests.support.contract_client import ContractClient
 from tests.unit.api.runs.test_runs import start
 
 
 async def test_everything_that_is_related(
-    client: httpx.AsyncClient, database: Database, project: TestProject
+    client: httpx.AsyncClient, database: Database, project: ProjectKey
 ) -> None:
-    call = Checked(client)
+    call = ContractClient(client)
     persona = await call("createPersona", {"name": "P", "type": "designer"})
     steps = [
         {"role": "designer", "personaId": persona["id"]},

@@ -7,8 +7,8 @@ import httpx
 import pytest
 
 from kit.ids import new_id
-from tests.conftest import TestProject
-from tests.support.contract_client import Checked
+from tests.conftest import ProjectKey
+from tests.support.contract_client import ContractClient
 
 Json = dict[str, Any]
 
@@ -21,9 +21,9 @@ async def make(client: httpx.AsyncClient, **body: Any) -> Json:
 
 
 async def test_every_change_is_a_version_with_its_author(
-    client: httpx.AsyncClient, project: TestProject
+    client: httpx.AsyncClient, project: ProjectKey
 ) -> None:
-    call = Checked(client)
+    call = ContractClient(client)
     first = await make(client)
     renamed = await call("renameWorkflow", {"workflowId": first["id"], "name": "Ship"})
     assert (renamed["name"], renamed["version"]) == ("Ship", 2)
@@ -45,7 +45,7 @@ async def test_every_change_is_a_version_with_its_author(
 
 
 async def test_copy_starts_at_version_one(client: httpx.AsyncClient) -> None:
-    call = Checked(client)
+    call = ContractClient(client)
     original = await make(client, name="x" * 200, description="d", workflowGraph={"a": 1})
     await call("updateWorkflow", {"id": original["id"], "config": {"createPr": False}})
     copy = await call("duplicateWorkflow", {"workflowId": original["id"]})
@@ -118,7 +118,7 @@ async def test_a_change_may_depend_on_the_state_that_was_seen(
 
 
 async def test_the_list_says_which_tools_and_models_work(client: httpx.AsyncClient) -> None:
-    call = Checked(client)
+    call = ContractClient(client)
     persona = await client.post(
         "/personas/create", json={"name": "P", "type": "designer", "model": "claude-opus-5-5"}
     )

@@ -17,8 +17,8 @@ from models.budgets.money_code import BudgetWaitCode
 from models.budgets.reservation import LEASE_DURATION
 from models.projects.api_key import SCOPES
 from models.projects.project import Role
-from tests.conftest import TestProject
-from tests.support.contract_client import Checked
+from tests.conftest import ProjectKey
+from tests.support.contract_client import ContractClient
 from tests.unit.api.conftest import client_of
 from tests.unit.api.runs.test_runs import command, get, reaches
 
@@ -88,7 +88,7 @@ async def test_a_run_shows_its_budget_and_takes_another(
 ) -> None:
     run = await start(client, {**run_body, "maxCostUsd": 1.5})
     assert run["budget"] == {"capUsd": 1.5, "spentUsd": 0, "reservedUsd": 0}
-    checked = Checked(client)
+    checked = ContractClient(client)
     changed = await checked("setRunBudget", {"maxCostUsd": 2.12345678}, path=run["id"])
     assert changed == {"capUsd": 2.12345678, "spentUsd": 0, "reservedUsd": 0}
     agent = await a_session(database, run["id"])
@@ -137,7 +137,7 @@ async def test_a_restarted_run_keeps_the_cap_that_was_raised(
 
 
 async def test_chains_and_the_project_have_caps_too(client: httpx.AsyncClient, workflow: str) -> None:
-    checked = Checked(client)
+    checked = ContractClient(client)
     chain = await checked("createSprintChain", {**SPRINTS, "workflowId": workflow, "maxCostUsd": 12})
     assert chain["budget"] == {"capUsd": 12, "spentUsd": 0, "reservedUsd": 0}
     changed = await checked("setSprintChainBudget", {"maxCostUsd": 15}, path=chain["id"])
@@ -166,7 +166,7 @@ async def test_a_merge_has_a_cap_that_can_be_raised(client: httpx.AsyncClient) -
     repository = {"githubRepoUrl": "https://github.com/org/repo"}
     assert (await client.post("/project/update", json=repository)).status_code == 200
     pulls = [{"prUrl": f"https://github.com/org/repo/pull/{number}", "prNumber": number} for number in (1, 2)]
-    checked = Checked(client)
+    checked = ContractClient(client)
     config = {"maxCostUsd": 2, "model": "gpt-x"}
     refused = await client.post("/merging/start", json={"pullRequests": pulls, "config": config})
     assert (refused.status_code, refused.json()["error"]["field"]) == (400, "config.maxCostUsd")
@@ -204,7 +204,7 @@ async def test_only_who_may_changes_a_cap(
     client: httpx.AsyncClient,
     stranger: httpx.AsyncClient,
     database: Database,
-    project: TestProject,
+    project: ProjectKey,
     workflow: str,
     run_body: dict[str, Any],
 ) -> None:
@@ -216,7 +216,7 @@ async def test_only_who_may_changes_a_cap(
         session.add(key)
     run = await start(client, run_body)
     chain = (await client.post("/sprint-chains", json={**SPRINTS, "workflowId": workflow})).json()["data"]
-    async with client_of(app, TestProject(project.id, member.id, key.id, secret)) as low:
+    async with client_of(app, ProjectKey(project.id, member.id, key.id, secret)) as low:
         assert (await put(low, "/project/budget", 5, 403))["code"] == "FORBIDDEN"
         await put(low, f"/runs/{run['id']}/budget", 5)
     for path in (f"/runs/{run['id']}/budget", f"/sprint-chains/{chain['id']}/budget"):
@@ -255,7 +255,7 @@ async def test_a_run_without_money_says_which_cap_and_resumes_with_enough(
     database: Database,
     worker: None,
     run_body: dict[str, Any],
-    project: TestProject,
+    project: ProjectKey,
 ) -> None:
     run = await start(client, {**run_body, "maxCostUsd": 1})
     agent = await a_session(database, run["id"])
@@ -265,7 +265,7 @@ async def test_a_run_without_money_says_which_cap_and_resumes_with_enough(
     await hold(database, agent, "0.0834", run["id"])
     shown = await get(client, run["id"])
     assert (shown["status"], shown["waiting"]["code"]) == ("paused", "BUDGET_REACHED")
-    why = await Checked(client)("explainRun", path=run["id"])
+    why = await ContractClient(client)("explainRun", path=run["id"])
     assert (why["code"], why["isWaiting"]) == ("BUDGET_REACHED", True)
     assert why["budgets"] == [
         {

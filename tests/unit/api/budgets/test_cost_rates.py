@@ -10,9 +10,9 @@ from activities.gateway_factory import GatewayFactory
 from kit.database import Database
 from kit.settings import Settings
 from models.budgets.usage import find_cost_rate
-from tests.conftest import TestProject, make_project
-from tests.support.contract_client import Checked
-from tests.support.members import outcome
+from tests.conftest import ProjectKey, make_project
+from tests.support.contract_client import ContractClient
+from tests.support.members import status_and_code
 
 PRICES = {"input": 1.5, "cacheWrite5m": 2, "cacheWrite1h": 3, "cacheRead": 0.00000001, "output": 7}
 SONNET = {"modelPrefix": "claude-sonnet", **PRICES}
@@ -26,9 +26,9 @@ async def price(database: Database, project_id: str, model: str = MODEL) -> Deci
 
 
 async def test_a_project_pays_its_own_price(
-    client: httpx.AsyncClient, stranger: httpx.AsyncClient, project: TestProject, database: Database
+    client: httpx.AsyncClient, stranger: httpx.AsyncClient, project: ProjectKey, database: Database
 ) -> None:
-    call = Checked(client)
+    call = ContractClient(client)
     before = await call("listCostRates", limit=100)
     default = {each["modelPrefix"]: each for each in before}["claude-sonnet"]
     assert (default["isDefault"], default["input"], default["cacheWrite1h"]) == (True, 3, 6)
@@ -46,7 +46,7 @@ async def test_a_project_pays_its_own_price(
 
 
 async def test_an_own_price_counts_before_the_installations(
-    client: httpx.AsyncClient, project: TestProject, database: Database
+    client: httpx.AsyncClient, project: ProjectKey, database: Database
 ) -> None:
     """Whatever its prefix; of several own ones the longest counts."""
     for prefix, dollars in (("claude", 20), ("claude-sonnet-5", 30)):
@@ -58,7 +58,7 @@ async def test_an_own_price_counts_before_the_installations(
 
 
 async def test_a_turn_is_priced_for_its_project(
-    client: httpx.AsyncClient, project: TestProject, database: Database, settings: Settings
+    client: httpx.AsyncClient, project: ProjectKey, database: Database, settings: Settings
 ) -> None:
     assert (await client.post("/cost-rates/upsert", json=SONNET)).status_code == 200
     other = await make_project(database)
@@ -82,5 +82,5 @@ async def test_a_turn_is_priced_for_its_project(
 )
 async def test_prices_that_cannot_be(client: httpx.AsyncClient, field: str, value: object) -> None:
     answer = await client.post("/cost-rates/upsert", json={**SONNET, field: value})
-    assert outcome(answer) == (400, "VALIDATION")
+    assert status_and_code(answer) == (400, "VALIDATION")
     assert answer.json()["error"]["field"] == field

@@ -11,8 +11,8 @@ from kit.database import Database
 from models import Event, SprintChain
 from models.chains.chain import ChainStatus
 from models.event import EventType
-from tests.support.contract_client import Checked
-from tests.support.waiting import PATIENCE
+from tests.support.contract_client import ContractClient
+from tests.support.waiting import TEST_TIMEOUT_SECONDS
 from tests.unit.api.runs.test_runs import reaches as run_reaches
 
 Body = dict[str, Any]
@@ -37,7 +37,7 @@ async def created(client: httpx.AsyncClient, body: Body, **changes: Any) -> Body
 
 
 async def reaches(client: httpx.AsyncClient, chain: Body, status: str, sprints: int = 0) -> Body:
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(TEST_TIMEOUT_SECONDS):
         while True:
             row: Body = (await client.get(f"/sprint-chains/{chain['id']}")).json()["data"]
             if row["status"] == status and len(row["sprintRunIds"]) >= sprints:
@@ -46,7 +46,7 @@ async def reaches(client: httpx.AsyncClient, chain: Body, status: str, sprints: 
 
 
 async def test_they_are_as_documented(client: httpx.AsyncClient, worker: None, body: Body) -> None:
-    ask = Checked(client)
+    ask = ContractClient(client)
     chain = await ask("createSprintChain", body)
     assert {name: chain[name] for name in body} == body
     assert chain["status"] == "running"

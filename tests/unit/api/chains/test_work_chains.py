@@ -10,8 +10,8 @@ from activities.jobs.lifecycle import CloseJob, JobResult
 from activities.runs.lifecycle import RunActivities
 from kit.database import Database
 from kit.ids import new_id
-from tests.support.contract_client import Checked
-from tests.support.waiting import PATIENCE
+from tests.support.contract_client import ContractClient
+from tests.support.waiting import TEST_TIMEOUT_SECONDS
 from tests.unit.api.issues.test_issues import created as an_issue
 from tests.unit.api.issues.test_issues import events_of, get, linked
 from tests.unit.api.runs.test_runs import reaches as run_reaches
@@ -55,7 +55,7 @@ async def tell(client: httpx.AsyncClient, chain: Body, verb: str, status: int = 
 
 async def reaches(client: httpx.AsyncClient, chain: Body, status: str, run_at: int = -1) -> Body:
     """The chain, once it is so and has a run at this index."""
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(TEST_TIMEOUT_SECONDS):
         while True:
             row: Body = (await client.get("/work-chains/get", params={"id": chain["id"]})).json()["data"]
             has_run = run_at < 0 or any(row["issueRunIds"][run_at:])
@@ -67,7 +67,7 @@ async def reaches(client: httpx.AsyncClient, chain: Body, status: str, run_at: i
 async def test_they_are_as_documented(
     client: httpx.AsyncClient, worker: None, body: Body, issues: list[Body]
 ) -> None:
-    ask = Checked(client)
+    ask = ContractClient(client)
     chain = await ask("createWorkChain", body)
     assert {name: chain[name] for name in body} == body
     assert (chain["status"], chain["issueRunIds"], chain["startedAt"]) == ("pending", [], None)
@@ -130,7 +130,7 @@ async def test_it_stops_at_a_failure_and_is_started_again_from_there(
     await tell(client, chain, "resume", 409)
     again = await tell(client, chain, "start", 201)
     assert (again["status"], again["error"]) == ("running", None)
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(TEST_TIMEOUT_SECONDS):
         while (await get(client, issues[0]))["status"] != "running":
             await asyncio.sleep(0.02)
     row = await reaches(client, chain, "running", run_at=0)

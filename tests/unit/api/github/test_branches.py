@@ -17,22 +17,22 @@ from pydantic import SecretStr
 from kit.settings import Settings
 from local.forge.seed import seed
 from local.stack.ports import free_ports
-from tests.conftest import TestProject
-from tests.support.canned_server import Answer, canned
-from tests.support.contract_client import Checked
-from tests.support.servers import FORGE_TOKEN, Server
+from tests.conftest import ProjectKey
+from tests.support.canned_server import CannedResponse, run_canned_server
+from tests.support.contract_client import ContractClient
+from tests.support.servers import FORGE_TOKEN, ServedDirectory
 from tests.unit.api.conftest import client_of, running
 
 
 @pytest.fixture
-async def here(forge_app: FastAPI, project: TestProject) -> AsyncIterator[httpx.AsyncClient]:
+async def here(forge_app: FastAPI, project: ProjectKey) -> AsyncIterator[httpx.AsyncClient]:
     """A client of a project whose repository is on the forge."""
     async with client_of(forge_app, project) as client:
         yield client
 
 
 @pytest.fixture
-async def repository(here: httpx.AsyncClient, forge: Server) -> AsyncIterator[Repository]:
+async def repository(here: httpx.AsyncClient, forge: ServedDirectory) -> AsyncIterator[Repository]:
     slug = f"org/repo-{uuid4().hex[:12]}"
     owner, name = slug.split("/")
     await seed(forge.data, owner, name, {"a.txt": "a\n"})
@@ -62,7 +62,7 @@ async def test_they_are_listed_by_prefix_page_by_page(
     here: httpx.AsyncClient, repository: Repository
 ) -> None:
     sha = await branch(repository, "feature/a", "feature/b", "feature/c", "old/feature/d")
-    call = Checked(here)
+    call = ContractClient(here)
     every: list[dict[str, Any]] = await call("listBranches")
     assert [each["name"] for each in every] == [
         "feature/a",
@@ -96,7 +96,7 @@ async def test_one_is_deleted(
     here: httpx.AsyncClient, repository: Repository, stranger: httpx.AsyncClient
 ) -> None:
     sha = await branch(repository, "feature/dark-mode", "plain")
-    gone = await Checked(here)("deleteBranch", path=quote("feature/dark-mode", safe=""))
+    gone = await ContractClient(here)("deleteBranch", path=quote("feature/dark-mode", safe=""))
     assert (gone["name"], gone["sha"], gone["isProtected"]) == ("feature/dark-mode", sha, False)
     assert code(await here.delete("/branches/feature%2Fdark-mode")) == (404, "NOT_FOUND")
     assert (await here.delete("/branches/plain")).status_code == 200
@@ -134,27 +134,27 @@ async def test_what_is_not_set_is_said(client: httpx.AsyncClient) -> None:
         assert "GITHUB_TOKEN" in answer.json()["error"]["message"]
 
 
-LIMIT = Answer(403, {"message": "You have exceeded a secondary rate limit"}, {"retry-after": "17"})
+LIMIT = CannedResponse(403, {"message": "You have exceeded a secondary rate limit"}, {"retry-after": "17"})
 
 
 @pytest.mark.parametrize(
     ("answer", "wanted", "wait"),
     [
         (LIMIT, (429, "RATE_LIMITED"), "17"),
-        (Answer(401, {"message": "Bad credentials"}), (502, "UPSTREAM_ERROR"), None),
-        (Answer(404, {"message": "Not Found"}), (502, "UPSTREAM_ERROR"), None),
-        (Answer(500, "<html>oops</html>"), (502, "UPSTREAM_ERROR"), None),
+        (CannedResponse(401, {"message": "Bad credentials"}), (502, "UPSTREAM_ERROR"), None),
+        (CannedResponse(404, {"message": "Not Found"}), (502, "UPSTREAM_ERROR"), None),
+        (CannedResponse(500, "<html>oops</html>"), (502, "UPSTREAM_ERROR"), None),
     ],
 )
 async def test_githubs_failures_are_told_as_such(
     api_settings: Settings,
-    project: TestProject,
-    answer: Answer,
+    project: ProjectKey,
+    answer: CannedResponse,
     wanted: tuple[int, str],
     wait: str | None,
 ) -> None:
     token = f"ghp_{uuid4().hex}"
-    with canned(answer) as server:
+    with run_canned_server(answer) as server:
         update = {"github_url": server.url, "github_api_url": server.url}
         async with running(api_settings.model_copy(update=update)) as app, client_of(app, project) as client:
             await client.post("/project/update", json={"githubRepoUrl": f"{server.url}/org/repo"})
@@ -170,7 +170,7 @@ async def test_githubs_failures_are_told_as_such(
             assert (len(server.asked) == asked) is (wait is not None), "a limit is kept without asking"
 
 
-async def test_a_github_that_cannot_be_reached(api_settings: Settings, project: TestProject) -> None:
+async def test_a_github_that_cannot_be_reached(api_settings: Settings, project: ProjectKey) -> None:
     url = f"http://127.0.0.1:{free_ports(1)[0]}"
     update = {"github_url": url, "github_api_url": url, "github_token": SecretStr("ghp_unused")}
     async with running(api_settings.model_copy(update=update)) as app, client_of(app, project) as client:

@@ -17,13 +17,13 @@ from models.base import now
 from models.github.hint import PULL_REQUEST, find_hints
 from models.github.hook import MAX_HOOKS
 from models.runs.run import PrStatus
-from tests.support.contract_client import Checked
+from tests.support.contract_client import ContractClient
 from tests.unit.api.conftest import SHA, client_of
 
 
 @pytest.fixture
-def call(client: httpx.AsyncClient) -> Checked:
-    return Checked(client)
+def call(client: httpx.AsyncClient) -> ContractClient:
+    return ContractClient(client)
 
 
 async def a_hook(client: httpx.AsyncClient) -> dict[str, Any]:
@@ -59,7 +59,7 @@ async def hinted(database: Database, run: Run) -> list[str]:
 
 
 async def test_a_hook_from_its_making_to_its_end(
-    call: Checked, app: FastAPI, run: Run, database: Database, settings: Settings
+    call: ContractClient, app: FastAPI, run: Run, database: Database, settings: Settings
 ) -> None:
     made = await call("createGithubHook", {"description": "org/repo"})
     assert made["path"] == f"/github/webhook/{made['id']}"
@@ -79,7 +79,7 @@ async def test_a_hook_from_its_making_to_its_end(
 
 
 async def test_a_replaced_secret_is_taken_for_a_day(
-    call: Checked, app: FastAPI, run: Run, database: Database
+    call: ContractClient, app: FastAPI, run: Run, database: Database
 ) -> None:
     made = await call("createGithubHook", {})
     rotated = await call("rotateGithubHookSecret", path=made["id"])

@@ -9,7 +9,7 @@ from kit.database import Database
 from models import Run
 from models.base import JsonObject
 from models.runs.run import PrStatus
-from tests.support.contract_client import Checked
+from tests.support.contract_client import ContractClient
 from tests.unit.api.runs.test_runs import start
 
 CHECKS: JsonObject = {
@@ -36,7 +36,7 @@ async def made(client: httpx.AsyncClient, database: Database, run_body: dict[str
 
 
 async def listed(client: httpx.AsyncClient, **query: str) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = await Checked(client)("listPullRequests", **query)
+    found: list[dict[str, Any]] = await ContractClient(client)("listPullRequests", **query)
     return found
 
 

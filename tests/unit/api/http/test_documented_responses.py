@@ -6,9 +6,9 @@ import re
 import httpx
 import pytest
 
-from tests.support.contract_client import BY_ID, Checked
+from tests.support.contract_client import BY_ID, ContractClient
 from tests.support.operations import OPERATIONS
-from tests.support.waiting import PATIENCE
+from tests.support.waiting import TEST_TIMEOUT_SECONDS
 
 OWN_TESTS = {
     "Analytics",
@@ -72,11 +72,11 @@ ON_LIVE_SANDBOXES = {
 
 
 @pytest.fixture
-async def call(client: httpx.AsyncClient, worker: None) -> Checked:
-    return Checked(client)
+async def call(client: httpx.AsyncClient, worker: None) -> ContractClient:
+    return ContractClient(client)
 
 
-async def test_every_operation_answers_as_documented(call: Checked) -> None:
+async def test_every_operation_answers_as_documented(call: ContractClient) -> None:
     await call("healthz")
     await call("readyz")
     await call("whoami")
@@ -116,7 +116,7 @@ async def test_every_operation_answers_as_documented(call: Checked) -> None:
     assert missing == elsewhere, "tried where there are such rows"
 
 
-async def runs(call: Checked, workflow_id: str) -> None:
+async def runs(call: ContractClient, workflow_id: str) -> None:
     run = await call("startRun", {"workflowId": workflow_id, "prompt": "Do it"})
     run_id = run["id"]
     await call("pauseRun", path=run_id)
@@ -124,7 +124,7 @@ async def runs(call: Checked, workflow_id: str) -> None:
     await call("sendRunMessage", {"content": "Hello"}, path=run_id)
     await call("followRunEvents", path=run_id, follow=False)
     await call("stopRunGracefully", path=run_id)
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(TEST_TIMEOUT_SECONDS):
         while (await call("getRun", id=run_id))["status"] != "cancelled":
             await asyncio.sleep(0.02)
     again = await call("restartRun", path=run_id)

@@ -6,8 +6,8 @@ import httpx
 import pytest
 
 from kit.database import Database
-from tests.conftest import TestProject
-from tests.support.issue_scan_rows import a_scan
+from tests.conftest import ProjectKey
+from tests.support.issue_scan_rows import make_issue_session
 from tests.support.operations import PRIVATE, Operation
 
 CHANGES = [operation for operation in PRIVATE if operation.method != "GET"]
@@ -39,9 +39,9 @@ async def test_invitation_under_a_condition_is_refused(client: httpx.AsyncClient
 
 
 async def test_a_condition_holds_in_the_trash_too(
-    client: httpx.AsyncClient, database: Database, project: TestProject
+    client: httpx.AsyncClient, database: Database, project: ProjectKey
 ) -> None:
-    this = {"sessionId": await a_scan(database, project.id)}
+    this = {"sessionId": await make_issue_session(database, project.id)}
     shown = await client.get("/issue-sessions/get", params={"id": this["sessionId"]})
     assert (await client.post("/issue-sessions/delete", json=this)).status_code == 200
     for tag, status in [('"another"', 412), (shown.headers["ETag"], 200)]:

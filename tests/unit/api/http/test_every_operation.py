@@ -15,7 +15,7 @@ from kit.ids import new_id
 from models import ApiKey
 from models.base import now
 from models.projects.api_key import SCOPES
-from tests.conftest import TestProject, make_project
+from tests.conftest import ProjectKey, make_project
 from tests.support.operations import LISTS, OPERATIONS, PRIVATE, WITH_BODY, Operation
 from tests.unit.api.conftest import client_of
 
@@ -65,7 +65,7 @@ async def test_with_a_key_that_is_none(
 
 @private
 async def test_other_headers_are_no_key(
-    anonymous: httpx.AsyncClient, operation: Operation, project: TestProject
+    anonymous: httpx.AsyncClient, operation: Operation, project: ProjectKey
 ) -> None:
     headers = {"X-API-Key": project.key, "Cookie": f"Authorization={project.key}"}
     answer = await anonymous.request(operation.method, url(operation), headers=headers)

@@ -23,14 +23,14 @@ from local.stack.ports import free_ports
 from models import Installation, Sweep
 from models.base import now
 from models.reconcile.sweep import SweepName
-from tests.conftest import TestProject
+from tests.conftest import ProjectKey
 from tests.support.checkout import ROOT
-from tests.support.waiting import PATIENCE
+from tests.support.waiting import TEST_TIMEOUT_SECONDS
 from tests.unit.api.conftest import client_of, running
 
 
 @pytest.fixture
-async def homeless(api_settings: Settings, project: TestProject) -> AsyncIterator[httpx.AsyncClient]:
+async def homeless(api_settings: Settings, project: ProjectKey) -> AsyncIterator[httpx.AsyncClient]:
     """A client of an API whose database does not answer."""
     url = PostgresDsn(f"postgresql://x:x@127.0.0.1:{free_ports(1)[0]}/x")
     settings = api_settings.model_copy(update={"database_url": url})
@@ -72,7 +72,7 @@ async def test_readiness_tells_the_older_of_the_last_good_sweeps(
 
 
 async def test_an_api_in_another_namespace_accepts_and_starts_nothing(
-    api_settings: Settings, project: TestProject, database: Database, run_body: dict[str, str]
+    api_settings: Settings, project: ProjectKey, database: Database, run_body: dict[str, str]
 ) -> None:
     """A worker in the right one starts it."""
     namespace = update(Installation).values(temporal_namespace="elsewhere")
@@ -116,7 +116,7 @@ async def test_the_process_stops_at_once_with_a_stream_open(
     api_settings: Settings,
     client: httpx.AsyncClient,
     run_body: dict[str, str],
-    project: TestProject,
+    project: ProjectKey,
     tmp_path: Path,
 ) -> None:
     """A real process: its logs are JSON lines, and SIGTERM ends it although somebody listens."""
@@ -135,17 +135,21 @@ async def test_the_process_stops_at_once_with_a_stream_open(
     try:
         headers = project.headers
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", headers=headers) as http:
-            async with asyncio.timeout(PATIENCE):  # it imports for long where many processes want the cores
+            async with asyncio.timeout(
+                TEST_TIMEOUT_SECONDS
+            ):  # it imports for long where many processes want the cores
                 while not await _up(http):
                     assert process.poll() is None, log.read_text()
                     await asyncio.sleep(0.05)
-            async with http.stream("GET", f"/api/v1/runs/{run_id}/events", timeout=PATIENCE) as stream:
+            async with http.stream(
+                "GET", f"/api/v1/runs/{run_id}/events", timeout=TEST_TIMEOUT_SECONDS
+            ) as stream:
                 told = stream.aiter_lines()
                 await anext(told)
                 process.send_signal(signal.SIGTERM)
                 async with asyncio.timeout(POLL_SECONDS - 0.5):  # sooner than a stream reads by itself
                     assert [line async for line in told]
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(TEST_TIMEOUT_SECONDS):
                 assert await asyncio.to_thread(process.wait) in (0, -signal.SIGTERM)
     finally:
         process.kill()

@@ -14,20 +14,20 @@ from kit.database import Database
 from kit.errors import Unavailable
 from models import IdempotencyRecord, Persona
 from models.base import now
-from tests.conftest import TestProject
+from tests.conftest import ProjectKey
 
 BODY = {"name": "Reviewer", "type": "reviewer"}
 KEY = {"Idempotency-Key": "5d0f-1"}
 
 
-async def count(database: Database, project: TestProject) -> int:
+async def count(database: Database, project: ProjectKey) -> int:
     async with database.transaction() as session:
         statement = select(func.count()).where(col(Persona.project_id) == project.id)
         return int((await session.execute(statement)).scalar_one())
 
 
 async def test_a_retry_is_answered_byte_for_byte(
-    client: httpx.AsyncClient, project: TestProject, database: Database
+    client: httpx.AsyncClient, project: ProjectKey, database: Database
 ) -> None:
     first = await client.post("/personas/create", json=BODY, headers=KEY)
     again = await client.post("/personas/create", json=BODY, headers=KEY)
@@ -55,7 +55,7 @@ async def test_the_same_key_in_another_project(
 
 
 async def test_a_race_has_one_winner(
-    client: httpx.AsyncClient, project: TestProject, database: Database
+    client: httpx.AsyncClient, project: ProjectKey, database: Database
 ) -> None:
     answers = await asyncio.gather(
         *(client.post("/personas/create", json=BODY, headers=KEY) for _ in range(12))
@@ -106,7 +106,7 @@ async def test_a_failure_is_not_remembered(
 
 @pytest.mark.parametrize("age", [timedelta(hours=24, seconds=1)])
 async def test_it_is_forgotten_after_a_day(
-    client: httpx.AsyncClient, project: TestProject, database: Database, age: timedelta
+    client: httpx.AsyncClient, project: ProjectKey, database: Database, age: timedelta
 ) -> None:
     first = await client.post("/personas/create", json=BODY, headers=KEY)
     await grow_old(database, project, age)
@@ -116,7 +116,7 @@ async def test_it_is_forgotten_after_a_day(
 
 
 async def test_the_claim_of_a_dead_process_is_taken_over(
-    app: FastAPI, client: httpx.AsyncClient, project: TestProject, database: Database
+    app: FastAPI, client: httpx.AsyncClient, project: ProjectKey, database: Database
 ) -> None:
     """And had it only been slow, it could not commit any more."""
     idempotency: IdempotencyStore = app.state.api.idempotency
@@ -133,7 +133,7 @@ async def test_the_claim_of_a_dead_process_is_taken_over(
 
 
 async def test_a_provisional_answer_counts_when_no_better_one_comes(
-    app: FastAPI, client: httpx.AsyncClient, project: TestProject, database: Database
+    app: FastAPI, client: httpx.AsyncClient, project: ProjectKey, database: Database
 ) -> None:
     """As when the process dies between the commit and the engine's answer."""
     first = await client.post("/personas/create", json=BODY, headers=KEY)
@@ -159,7 +159,7 @@ async def test_it_is_ignored_on_get(client: httpx.AsyncClient) -> None:
 
 
 async def test_remembered_answers_are_sealed(
-    client: httpx.AsyncClient, project: TestProject, database: Database
+    client: httpx.AsyncClient, project: ProjectKey, database: Database
 ) -> None:
     await client.post("/personas/create", json={**BODY, "name": "Nobody's business"}, headers=KEY)
     async with database.transaction() as session:
@@ -183,7 +183,7 @@ async def test_remembered_answers_are_sealed(
 )
 async def test_no_copy_of_an_answer_with_a_secret_is_kept(
     client: httpx.AsyncClient,
-    project: TestProject,
+    project: ProjectKey,
     database: Database,
     path: str,
     body: object,
@@ -211,7 +211,7 @@ async def test_a_refusal_of_what_would_show_a_secret_is_remembered_as_any(client
     assert answers[1].headers["Idempotent-Replayed"] == "true"
 
 
-async def grow_old(database: Database, project: TestProject, age: timedelta) -> None:
+async def grow_old(database: Database, project: ProjectKey, age: timedelta) -> None:
     async with database.transaction() as session:
         old = update(IdempotencyRecord).where(col(IdempotencyRecord.project_id) == project.id)
         await session.execute(old.values(created_at=now() - age))

@@ -8,7 +8,7 @@ from fastapi import FastAPI
 
 from local.stack.postgres import Postgres
 from models.blueprints.persona_schemas import PERSONAS
-from tests.conftest import TestProject
+from tests.conftest import ProjectKey
 from tests.unit.api.conftest import client_of
 
 ROWS = 100_000
@@ -23,7 +23,7 @@ OFFSET = 0x0198F2C4 << 20
 """Ids of a past time, so that they are older than any that is made now."""
 
 
-def add(connection: psycopg.Connection[Any], project: TestProject, first: int, count: int) -> None:
+def add(connection: psycopg.Connection[Any], project: ProjectKey, first: int, count: int) -> None:
     values = {"project": project.id, "first": OFFSET + first, "last": OFFSET + first + count - 1}
     connection.execute(INSERT, values)
 
@@ -33,7 +33,7 @@ def id_of(number: int) -> str:
 
 
 async def test_paging_reads_every_remaining_row_once(
-    app: FastAPI, postgres: Postgres, project: TestProject
+    app: FastAPI, postgres: Postgres, project: ProjectKey
 ) -> None:
     """Rows that come after the beginning are not seen; one that goes is seen if it was read before."""
     gone: set[str] = set()
@@ -74,7 +74,7 @@ def trash(connection: psycopg.Connection[Any], ids: Sequence[str]) -> None:
     connection.execute("UPDATE persona SET deleted_at = now() WHERE id = ANY(%s)", [list(ids)])
 
 
-def read_blocks(connection: psycopg.Connection[Any], project: TestProject, after: str) -> int:
+def read_blocks(connection: psycopg.Connection[Any], project: ProjectKey, after: str) -> int:
     """How many blocks the database touches for the page after this row."""
     statement = PERSONAS.page(("project_id",), frozenset(), True, True)
     values = {"project_id": project.id, "after_0": after, "take": 101}

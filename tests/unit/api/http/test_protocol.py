@@ -12,7 +12,7 @@ from starlette.types import Receive, Scope, Send
 
 from api.http.protocol import BODY_BYTES_PER_TIMEOUT, MAX_HEAD_BYTES, BoundedProtocol
 from local.stack.ports import free_ports
-from tests.support.waiting import PATIENCE
+from tests.support.waiting import TEST_TIMEOUT_SECONDS
 
 HEAD = b"GET / HTTP/1.1\r\nHost: x\r\n"
 
@@ -43,7 +43,7 @@ async def answer(port: int, *parts: bytes, pause: float = 0.0) -> bytes:
     """The answer to what is sent; empty when the connection is closed without one."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TEST_TIMEOUT_SECONDS):
             for part in parts:
                 writer.write(part)
                 await writer.drain()

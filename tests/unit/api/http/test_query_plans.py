@@ -25,7 +25,7 @@ from local.stack.postgres import Postgres
 from models import ApiKey
 from models.projects.api_key import SCOPES
 from tests.support.filled_database import KINDS, PROJECT, ROWS, fill
-from tests.support.operations import DESCRIPTION, PRIVATE, Operation
+from tests.support.operations import OPENAPI, PRIVATE, Operation
 from tests.unit.api.conftest import running
 
 MOST = 1_000
@@ -147,7 +147,7 @@ def samples(parameter: dict[str, Any]) -> list[str]:
     choices += [option["items"] for option in schema.get("anyOf", []) if "items" in option]
     for choice in choices:
         if "$ref" in choice:
-            choice = DESCRIPTION["components"]["schemas"][choice["$ref"].rsplit("/", 1)[-1]]
+            choice = OPENAPI["components"]["schemas"][choice["$ref"].rsplit("/", 1)[-1]]
         if "enum" in choice:
             return [str(each) for each in choice["enum"]]
         if choice.get("type") == "boolean":

@@ -19,9 +19,9 @@ from kit.settings import Settings
 from kit.tenancy import EVERY_PROJECT, DatabaseRole
 from kit.token_bucket import Bucket, Rate
 from models.projects.rate_bucket import take_tokens
-from tests.conftest import TestProject, make_project
-from tests.support.uvicorn_server import serving
-from tests.support.waiting import PATIENCE, until
+from tests.conftest import ProjectKey, make_project
+from tests.support.uvicorn_server import run_app
+from tests.support.waiting import TEST_TIMEOUT_SECONDS, wait_until
 from tests.unit.api.conftest import client_of, running
 
 SLOW = Rate(5, 3600)
@@ -30,7 +30,7 @@ SLOW = Rate(5, 3600)
 
 @asynccontextmanager
 async def asking(
-    settings: Settings, project: TestProject | None = None, **update: object
+    settings: Settings, project: ProjectKey | None = None, **update: object
 ) -> AsyncIterator[httpx.AsyncClient]:
     """A client of an application of its own: as good as another process."""
     async with running(settings.model_copy(update=update)) as app, client_of(app, project) as client:
@@ -61,7 +61,7 @@ async def buckets(database: Database) -> set[tuple[str, str]]:
         }
 
 
-async def test_two_processes_share_the_bucket_of_a_key(api_settings: Settings, project: TestProject) -> None:
+async def test_two_processes_share_the_bucket_of_a_key(api_settings: Settings, project: ProjectKey) -> None:
     async with (
         asking(api_settings, project, rate_limit_per_key=SLOW) as here,
         asking(api_settings, project, rate_limit_per_key=SLOW) as there,
@@ -72,7 +72,7 @@ async def test_two_processes_share_the_bucket_of_a_key(api_settings: Settings, p
 
 
 async def test_many_at_once_get_no_more_than_there_is(
-    api_settings: Settings, project: TestProject, database: Database
+    api_settings: Settings, project: ProjectKey, database: Database
 ) -> None:
     rate = Rate(200, 36_000)
     async with (
@@ -86,7 +86,7 @@ async def test_many_at_once_get_no_more_than_there_is(
         assert await statuses(other, 1) == [200], "each key has its own"
 
 
-async def test_a_refusal_says_when_to_try_again(api_settings: Settings, project: TestProject) -> None:
+async def test_a_refusal_says_when_to_try_again(api_settings: Settings, project: ProjectKey) -> None:
     async with asking(api_settings, project, rate_limit_per_key=SLOW) as client:
         first = await client.get("/whoami")
         assert first.headers["RateLimit-Policy"] == '"key";q=5;w=3600'
@@ -104,7 +104,7 @@ async def test_a_refusal_says_when_to_try_again(api_settings: Settings, project:
         assert error["requestId"] == refused.headers["X-Request-ID"]
 
 
-async def test_what_was_refused_comes_back(api_settings: Settings, project: TestProject) -> None:
+async def test_what_was_refused_comes_back(api_settings: Settings, project: ProjectKey) -> None:
     async with asking(api_settings, project, rate_limit_per_key=Rate(2, 2)) as client:
         answers = await asyncio.gather(*(client.get("/whoami") for _ in range(20)))
         waits = [int(answer.headers["Retry-After"]) for answer in answers if answer.status_code == 429]
@@ -113,7 +113,7 @@ async def test_what_was_refused_comes_back(api_settings: Settings, project: Test
 
 
 async def test_most_requests_write_nothing(
-    api_settings: Settings, project: TestProject, database: Database
+    api_settings: Settings, project: ProjectKey, database: Database
 ) -> None:
     async with asking(api_settings, project, rate_limit_per_key=Rate(1000, 36_000)) as client:
         await statuses(client, 1)
@@ -127,7 +127,7 @@ async def test_most_requests_write_nothing(
 
 
 async def test_a_flood_is_refused_without_asking_the_row(
-    api_settings: Settings, project: TestProject, database: Database
+    api_settings: Settings, project: ProjectKey, database: Database
 ) -> None:
     async with asking(api_settings, project, rate_limit_per_key=SLOW) as client:
         assert (await statuses(client, 6))[-1] == 429
@@ -136,7 +136,7 @@ async def test_a_flood_is_refused_without_asking_the_row(
         assert await row(database, project.key_id) == empty
 
 
-async def test_off_means_off(api_settings: Settings, project: TestProject, database: Database) -> None:
+async def test_off_means_off(api_settings: Settings, project: ProjectKey, database: Database) -> None:
     off = {"rate_limit_per_key": None, "rate_limit_per_address": None}
     async with asking(api_settings, project, **off) as client:
         answer = await client.get("/whoami")
@@ -147,7 +147,7 @@ async def test_off_means_off(api_settings: Settings, project: TestProject, datab
 
 
 async def test_who_has_no_key_is_counted_by_address_and_writes_nothing(
-    api_settings: Settings, project: TestProject, database: Database
+    api_settings: Settings, project: ProjectKey, database: Database
 ) -> None:
     settings = api_settings.model_copy(update={"rate_limit_per_address": Rate(8, 3600)})
     async with running(settings) as app, client_of(app, project) as client:
@@ -258,12 +258,14 @@ async def test_a_key_that_is_gone_has_no_bucket(settings: Settings, role: Databa
 
 
 async def test_a_project_has_so_many_streams(
-    api_settings: Settings, project: TestProject, database: Database
+    api_settings: Settings, project: ProjectKey, database: Database
 ) -> None:
     async with (
         running(api_settings.model_copy(update={"streams_per_project": 2})) as app,
-        serving(app) as url,
-        httpx.AsyncClient(base_url=f"{url}/api/v1", headers=project.headers, timeout=PATIENCE) as client,
+        run_app(app) as url,
+        httpx.AsyncClient(
+            base_url=f"{url}/api/v1", headers=project.headers, timeout=TEST_TIMEOUT_SECONDS
+        ) as client,
     ):
         follow = {"follow": "true"}
         async with client.stream("GET", "/events", params=follow) as first:
@@ -279,6 +281,6 @@ async def test_a_project_has_so_many_streams(
                 async with client.stream("GET", "/events", params=follow, headers=stranger) as other:
                     assert other.status_code == 200
             limits: RateLimits = app.state.api.rate_limits
-            await until(lambda: limits._streams[project.id] <= 1)
+            await wait_until(lambda: limits._streams[project.id] <= 1)
             async with client.stream("GET", "/events", params=follow) as third:
                 assert third.status_code == 200

@@ -14,8 +14,8 @@ from kit.sql_pool import SqlPool
 from kit.tenancy import EVERY_PROJECT, DatabaseRole
 from models import Issue
 from models.event import EventType, append_event
-from tests.conftest import TestProject
-from tests.support.waiting import PATIENCE, until
+from tests.conftest import ProjectKey
+from tests.support.waiting import TEST_TIMEOUT_SECONDS, wait_until
 
 
 class Reads(SqlPool):
@@ -49,7 +49,7 @@ async def events(reads: Reads) -> AsyncIterator[StreamRegistry]:
 
 
 @pytest.fixture
-async def issue(database: Database, project: TestProject) -> Issue:
+async def issue(database: Database, project: ProjectKey) -> Issue:
     async with database.transaction() as session:
         issue = Issue(project_id=project.id, title="A title")
         session.add(issue)
@@ -64,13 +64,13 @@ async def happen(database: Database, issue: Issue) -> None:
 
 
 async def woken(flag: asyncio.Event) -> None:
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(TEST_TIMEOUT_SECONDS):
         await flag.wait()
     flag.clear()
 
 
 async def test_streams_of_a_subject_and_of_its_project_are_woken_and_nobody_is_polled_for_without_them(
-    events: StreamRegistry, reads: Reads, database: Database, project: TestProject, issue: Issue
+    events: StreamRegistry, reads: Reads, database: Database, project: ProjectKey, issue: Issue
 ) -> None:
     await happen(database, issue)
     await asyncio.sleep(0.3)
@@ -95,7 +95,7 @@ async def test_waking_goes_on_after_an_outage_of_the_database(
     with events.waiting(issue.id) as flag:
         await woken(flag)
         reads.is_away, asked = True, reads.asked
-        await until(lambda: reads.asked > asked + 2)
+        await wait_until(lambda: reads.asked > asked + 2)
         await happen(database, issue)
         reads.is_away = False
         await woken(flag)

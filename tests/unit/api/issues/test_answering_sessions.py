@@ -11,18 +11,18 @@ from kit.database import Database
 from models import AgentSession, AnsweringSession, SessionQuestion
 from models.issues.answering_session import AnsweringStatus
 from models.issues.session_question import QuestionStatus
-from tests.conftest import TestProject
-from tests.support.contract_client import Checked
-from tests.support.issue_scan_rows import a_scan
-from tests.support.waiting import PATIENCE
+from tests.conftest import ProjectKey
+from tests.support.contract_client import ContractClient
+from tests.support.issue_scan_rows import make_issue_session
+from tests.support.waiting import TEST_TIMEOUT_SECONDS
 
 Body = dict[str, Any]
 CORRECTION = "No -- use a server-side cookie instead."
 
 
 @pytest.fixture
-async def scan(database: Database, project: TestProject) -> str:
-    return await a_scan(database, project.id)
+async def scan(database: Database, project: ProjectKey) -> str:
+    return await make_issue_session(database, project.id)
 
 
 async def created(client: httpx.AsyncClient, scan: str) -> Body:
@@ -33,7 +33,7 @@ async def created(client: httpx.AsyncClient, scan: str) -> Body:
 
 
 async def reaches(client: httpx.AsyncClient, row: Body, status: str) -> Body:
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(TEST_TIMEOUT_SECONDS):
         while True:
             found: Body = (await client.get(f"/answering-sessions/{row['id']}")).json()["data"]
             if found["status"] == status:
@@ -52,9 +52,9 @@ async def review(client: httpx.AsyncClient, question: Body, **body: Any) -> http
 
 
 async def test_they_are_as_documented(
-    client: httpx.AsyncClient, worker: None, scan: str, project: TestProject
+    client: httpx.AsyncClient, worker: None, scan: str, project: ProjectKey
 ) -> None:
-    ask = Checked(client)
+    ask = ContractClient(client)
     row = await ask("createSessionForAnswers", {"issueSessionId": scan})
     assert (row["status"], row["issueSessionId"], row["projectId"]) == ("pending", scan, project.id)
     row = await reaches(client, row, "active")
@@ -88,7 +88,7 @@ async def test_they_are_as_documented(
 
 
 async def test_a_client_says_that_all_is_reviewed(client: httpx.AsyncClient, worker: None, scan: str) -> None:
-    ask = Checked(client)
+    ask = ContractClient(client)
     row = await reaches(client, await created(client, scan), "active")
     for status in ("pending", "completed"):
         answer = await client.put(f"/answering-sessions/{row['id']}/status", json={"status": status})
@@ -157,7 +157,7 @@ async def a_question(database: Database, project_id: str, scan: str) -> str:
     ],
 )
 async def test_what_a_review_cannot_be(
-    client: httpx.AsyncClient, scan: str, database: Database, project: TestProject, body: Body, field: str
+    client: httpx.AsyncClient, scan: str, database: Database, project: ProjectKey, body: Body, field: str
 ) -> None:
     question = {"id": await a_question(database, project.id, scan)}
     answer = await review(client, question, **body)
@@ -166,7 +166,7 @@ async def test_what_a_review_cannot_be(
 
 
 async def test_without_the_engine_a_review_is_refused_and_nothing_half_done(
-    unplugged: httpx.AsyncClient, scan: str, database: Database, project: TestProject
+    unplugged: httpx.AsyncClient, scan: str, database: Database, project: ProjectKey
 ) -> None:
     question = await a_question(database, project.id, scan)
     assert (await review(unplugged, {"id": question}, status="approved")).status_code == 503
@@ -175,7 +175,7 @@ async def test_without_the_engine_a_review_is_refused_and_nothing_half_done(
 
 
 async def test_another_projects_is_unknown(
-    stranger: httpx.AsyncClient, scan: str, database: Database, project: TestProject
+    stranger: httpx.AsyncClient, scan: str, database: Database, project: ProjectKey
 ) -> None:
     question = {"id": await a_question(database, project.id, scan)}
     async with database.transaction() as session:

@@ -11,9 +11,9 @@ from models import Issue, IssueSession, JobSnapshot
 from models.issues.issue_session import IssueSessionStatus
 from models.trash.kinds import ISSUE_SESSION
 from models.trash.moves import remove
-from tests.conftest import TestProject
-from tests.support.contract_client import Checked
-from tests.support.issue_scan_rows import a_scan
+from tests.conftest import ProjectKey
+from tests.support.contract_client import ContractClient
+from tests.support.issue_scan_rows import make_issue_session
 
 Body = dict[str, Any]
 SCAN: Body = {
@@ -42,9 +42,9 @@ async def refused(client: httpx.AsyncClient, verb: str, body: Body) -> int:
 
 @pytest.mark.usefixtures("repository")
 async def test_they_are_as_documented(
-    client: httpx.AsyncClient, unplugged: httpx.AsyncClient, project: TestProject, database: Database
+    client: httpx.AsyncClient, unplugged: httpx.AsyncClient, project: ProjectKey, database: Database
 ) -> None:
-    ask = Checked(client)
+    ask = ContractClient(client)
     scan = await ask("startIssueSession", SCAN)
     assert {name: scan[name] for name in SCAN} == SCAN
     assert (scan["status"], scan["name"], scan["cpuCount"]) == ("active", SCAN["prompt"], None)
@@ -63,7 +63,7 @@ async def test_they_are_as_documented(
     assert await refused(client, "delete", this) == 404
     assert (await ask("restoreIssueSession", this))["id"] == waiting["id"]
     assert await refused(client, "restore", this) == 409
-    many = {"sessionIds": [waiting["id"], await a_scan(database, project.id), "nonsense"]}
+    many = {"sessionIds": [waiting["id"], await make_issue_session(database, project.id), "nonsense"]}
     assert await ask("bulkDeleteIssueSessions", many) == {"count": 2}
     assert await ask("permanentlyDeleteIssueSession", this)
     assert await refused(client, "restore", this) == 404
@@ -78,9 +78,9 @@ async def test_one_at_work_is_not_deleted(client: httpx.AsyncClient) -> None:
 
 
 async def test_gone_for_good_it_leaves_its_issues(
-    client: httpx.AsyncClient, project: TestProject, database: Database
+    client: httpx.AsyncClient, project: ProjectKey, database: Database
 ) -> None:
-    scan = await a_scan(database, project.id)
+    scan = await make_issue_session(database, project.id)
     found = Issue(project_id=project.id, title="Found", session_id=scan)
     async with database.transaction() as session:
         session.add_all([found, JobSnapshot(job_id=scan, document={})])
@@ -118,9 +118,9 @@ async def test_what_it_cannot_be(client: httpx.AsyncClient, changes: Body, field
 
 
 async def test_another_projects_is_unknown(
-    stranger: httpx.AsyncClient, project: TestProject, database: Database
+    stranger: httpx.AsyncClient, project: ProjectKey, database: Database
 ) -> None:
-    this = {"sessionId": await a_scan(database, project.id)}
+    this = {"sessionId": await make_issue_session(database, project.id)}
     for verb in ("cancel", "delete", "restore", "permanent-delete"):
         assert await refused(stranger, verb, this) == 404
     assert await refused(stranger, "rename", {**this, "name": "Mine"}) == 404

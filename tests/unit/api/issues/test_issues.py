@@ -15,10 +15,10 @@ from models import Run
 from models.event import Event, EventType, append_event
 from models.issues.issue import Issue, update_issues_of_run
 from models.runs.run import RunStatus
-from tests.conftest import TestProject
-from tests.support.contract_client import Checked
-from tests.support.issue_scan_rows import a_scan
-from tests.support.row_locks import until_one_waits
+from tests.conftest import ProjectKey
+from tests.support.contract_client import ContractClient
+from tests.support.issue_scan_rows import make_issue_session
+from tests.support.row_locks import wait_for_lock_waiter
 from tests.unit.api.runs.test_runs import start
 
 Body = dict[str, Any]
@@ -66,7 +66,7 @@ async def end(database: Database, run: Body, status: RunStatus) -> None:
 
 
 async def test_they_are_as_documented(client: httpx.AsyncClient, run_body: dict[str, str]) -> None:
-    ask = Checked(client)
+    ask = ContractClient(client)
     issue = await ask("createIssue", LEAK)
     assert {name: issue[name] for name in LEAK} == LEAK
     assert (issue["status"], issue["runId"]) == ("new", None)
@@ -92,10 +92,10 @@ async def test_they_are_as_documented(client: httpx.AsyncClient, run_body: dict[
 
 
 async def test_they_are_found_by_status_and_session(
-    client: httpx.AsyncClient, run_body: dict[str, str], database: Database, project: TestProject
+    client: httpx.AsyncClient, run_body: dict[str, str], database: Database, project: ProjectKey
 ) -> None:
     new, running, done = [
-        await created(client, sessionId=await a_scan(database, project.id)) for _ in range(3)
+        await created(client, sessionId=await make_issue_session(database, project.id)) for _ in range(3)
     ]
     for issue in (running, done):
         run = await start(client, run_body)
@@ -283,7 +283,7 @@ async def test_an_issue_that_changes_while_it_is_deleted_is_deleted(
     async with database.transaction() as session:
         row = await session.get_one(Issue, issue["id"], with_for_update=True)
         deleting = asyncio.create_task(client.post("/issues/delete", json={"issueId": issue["id"]}))
-        await until_one_waits(database)
+        await wait_for_lock_waiter(database)
         append_event(session, row, EventType.issue_running, {})
     answer = await deleting
     assert answer.status_code == 200, answer.text

@@ -8,9 +8,9 @@ import pytest
 from kit.database import Database
 from models import Learning, LearningOccurrence, Run, Sandbox
 from models.learnings.learning import LearningSource
-from tests.conftest import TestProject
-from tests.factories import run_at_work
-from tests.support.contract_client import Checked
+from tests.conftest import ProjectKey
+from tests.factories import make_running_run
+from tests.support.contract_client import ContractClient
 
 Body = dict[str, Any]
 SLOW: Body = {
@@ -46,9 +46,9 @@ async def ids(client: httpx.AsyncClient, path: str = "list", **query: Any) -> li
 
 
 @pytest.fixture
-async def run(project: TestProject, database: Database) -> Run:
+async def run(project: ProjectKey, database: Database) -> Run:
     """A run with a sandbox."""
-    blueprint, run, sandbox = run_at_work(project)
+    blueprint, run, sandbox = make_running_run(project)
     async with database.transaction() as session:
         for row in (blueprint, run, sandbox):
             session.add(row)
@@ -56,8 +56,8 @@ async def run(project: TestProject, database: Database) -> Run:
     return run
 
 
-async def test_learnings_are_as_documented(client: httpx.AsyncClient, project: TestProject) -> None:
-    ask = Checked(client)
+async def test_learnings_are_as_documented(client: httpx.AsyncClient, project: ProjectKey) -> None:
+    ask = ContractClient(client)
     learning = await ask("createLearning", SLOW)
     assert {name: learning[name] for name in SLOW} == SLOW
     assert (learning["status"], learning["source"], learning["occurrences"]) == ("pending", "manual", 1)
@@ -103,7 +103,7 @@ async def test_an_approval_is_of_the_words(client: httpx.AsyncClient) -> None:
 
 
 async def test_lists_are_filtered(
-    client: httpx.AsyncClient, project: TestProject, database: Database, run: Run
+    client: httpx.AsyncClient, project: ProjectKey, database: Database, run: Run
 ) -> None:
     first = await approved(client, **SLOW)
     second = await created(client, severity="critical", runId=run.id)
@@ -132,7 +132,7 @@ async def test_learnings_of_a_sandbox_are_those_that_it_showed(
     await created(client)
     there = await created(client, sandboxId=sandbox.id)
     assert there["sandboxId"] == sandbox.id
-    found = await Checked(client)("listLearningsBySandbox", sandboxId=sandbox.id)
+    found = await ContractClient(client)("listLearningsBySandbox", sandboxId=sandbox.id)
     assert [each["id"] for each in found] == [there["id"]]
     assert (await client.get("/learnings/by-sandbox")).json()["error"]["field"] == "sandboxId"
     unknown = await stranger.get("/learnings/by-sandbox", params={"sandboxId": sandbox.id})
@@ -177,7 +177,7 @@ async def test_another_projects_learning_is_unknown(
 async def test_deleted_learnings_come_back_or_are_gone_for_good(
     client: httpx.AsyncClient, stranger: httpx.AsyncClient
 ) -> None:
-    ask = Checked(client)
+    ask = ContractClient(client)
     first, second = await approved(client), await created(client)
     this = {"learningId": first["id"]}
     assert (await ask("deleteLearning", this))["id"] == first["id"]

@@ -11,8 +11,8 @@ from kit.ids import new_id
 from models import Event, MergeJob, Run
 from models.merging.merge_job import MergeStatus
 from models.runs.run import PrStatus
-from tests.conftest import TestProject
-from tests.support.contract_client import Checked
+from tests.conftest import ProjectKey
+from tests.support.contract_client import ContractClient
 from tests.unit.api.runs.test_runs import start
 
 URL = "https://github.com/org/repo/pull/42"
@@ -37,9 +37,9 @@ def code(answer: httpx.Response) -> tuple[int, str]:
 
 
 async def test_a_merge_says_who_asked_for_what(
-    client: httpx.AsyncClient, run_id: str, project: TestProject, database: Database
+    client: httpx.AsyncClient, run_id: str, project: ProjectKey, database: Database
 ) -> None:
-    made: dict[str, Any] = await Checked(client)(
+    made: dict[str, Any] = await ContractClient(client)(
         "mergePullRequest", {"mergeStrategy": "rebase", "skipCiCheck": True}, path=run_id
     )
     job_id = made["mergeJobId"]
@@ -111,7 +111,7 @@ async def test_jobs_are_listed_and_found(
     client: httpx.AsyncClient, stranger: httpx.AsyncClient, run_id: str
 ) -> None:
     made = (await merge(client, run_id)).json()["data"]
-    call = Checked(client)
+    call = ContractClient(client)
     shown = {name: value for name, value in made.items() if name != "mergeJobId"}
     assert await call("getMergeJob", id=made["id"]) == shown
     assert await call("listMergeJobs") == [shown]
@@ -129,8 +129,8 @@ async def test_without_the_engine_it_waits(unplugged: httpx.AsyncClient, run_id:
 PULLS = [{"prUrl": f"https://github.com/org/repo/pull/{number}", "prNumber": number} for number in (1, 2)]
 
 
-async def test_a_merge_of_several_is_as_documented(client: httpx.AsyncClient, project: TestProject) -> None:
-    ask = Checked(client)
+async def test_a_merge_of_several_is_as_documented(client: httpx.AsyncClient, project: ProjectKey) -> None:
+    ask = ContractClient(client)
     job = await ask("startMergeOfPullRequests", {"pullRequests": PULLS, "baseBranch": "main", "config": {}})
     assert (job["status"], job["kind"], job["name"]) == ("running", "integration", "Merge #1 and #2")
     assert [{"prUrl": each["prUrl"], "prNumber": each["prNumber"]} for each in job["pullRequests"]] == PULLS

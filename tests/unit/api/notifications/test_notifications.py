@@ -12,12 +12,12 @@ from kit.ids import new_id
 from models import ApiKey, Member, Notification
 from models.notifications.notification import NotificationType
 from models.projects.api_key import SCOPES
-from tests.conftest import TestProject
-from tests.support.contract_client import Checked
+from tests.conftest import ProjectKey
+from tests.support.contract_client import ContractClient
 from tests.unit.api.conftest import client_of
 
 
-async def told(database: Database, project: TestProject, member: str, many: int = 1) -> list[str]:
+async def told(database: Database, project: ProjectKey, member: str, many: int = 1) -> list[str]:
     """Ids of new notifications of a member, the oldest first."""
     rows = [
         Notification(
@@ -48,11 +48,11 @@ async def unread(client: httpx.AsyncClient) -> int:
 
 
 async def test_they_are_as_documented(
-    client: httpx.AsyncClient, database: Database, project: TestProject
+    client: httpx.AsyncClient, database: Database, project: ProjectKey
 ) -> None:
     member = project.member_id
     first, second, third = await told(database, project, member, 3)
-    ask = Checked(client)
+    ask = ContractClient(client)
     assert [each["id"] for each in await ask("listNotifications")] == [third, second, first]
     await ask("listNotificationsRest", limit=2)
     assert (await ask("countUnreadNotifications"))["count"] == 3
@@ -66,7 +66,7 @@ async def test_they_are_as_documented(
 
 @pytest.mark.parametrize("path", ["/notifications", "/notifications/list"])
 async def test_lists_show_what_was_not_dismissed(
-    client: httpx.AsyncClient, database: Database, project: TestProject, path: str
+    client: httpx.AsyncClient, database: Database, project: ProjectKey, path: str
 ) -> None:
     member = project.member_id
     ids = await told(database, project, member, 5)
@@ -81,7 +81,7 @@ async def test_lists_show_what_was_not_dismissed(
 
 
 async def test_what_was_dismissed_is_unknown(
-    client: httpx.AsyncClient, database: Database, project: TestProject
+    client: httpx.AsyncClient, database: Database, project: ProjectKey
 ) -> None:
     [one] = await told(database, project, project.member_id)
     assert (await client.delete(f"/notifications/{one}")).status_code == 200
@@ -91,7 +91,7 @@ async def test_what_was_dismissed_is_unknown(
 
 
 async def test_a_member_sees_and_touches_only_its_own(
-    client: httpx.AsyncClient, app: FastAPI, database: Database, project: TestProject
+    client: httpx.AsyncClient, app: FastAPI, database: Database, project: ProjectKey
 ) -> None:
     other = Member(project_id=project.id, email="other@example.com", name="Other")
     async with database.transaction() as session:
@@ -118,7 +118,7 @@ async def test_a_member_sees_and_touches_only_its_own(
 
 
 async def test_marked_by_many_at_once_each_is_counted_once(
-    client: httpx.AsyncClient, database: Database, project: TestProject
+    client: httpx.AsyncClient, database: Database, project: ProjectKey
 ) -> None:
     await told(database, project, project.member_id, 40)
     answers = await asyncio.gather(*(client.post("/notifications/mark-all-read") for _ in range(5)))

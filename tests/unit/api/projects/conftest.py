@@ -7,17 +7,17 @@ from fastapi import FastAPI
 
 from kit.database import Database
 from models.projects.project import Role
-from tests.conftest import TestProject
-from tests.support.members import Person, person
+from tests.conftest import ProjectKey
+from tests.support.members import MemberClient, open_member_client
 
 
 @pytest.fixture
-async def admin(app: FastAPI, database: Database, project: TestProject) -> AsyncIterator[Person]:
-    async with person(app, database, project, Role.admin) as admin:
+async def admin(app: FastAPI, database: Database, project: ProjectKey) -> AsyncIterator[MemberClient]:
+    async with open_member_client(app, database, project, Role.admin) as admin:
         yield admin
 
 
 @pytest.fixture
-async def member(app: FastAPI, database: Database, project: TestProject) -> AsyncIterator[Person]:
-    async with person(app, database, project, Role.member) as member:
+async def member(app: FastAPI, database: Database, project: ProjectKey) -> AsyncIterator[MemberClient]:
+    async with open_member_client(app, database, project, Role.member) as member:
         yield member

@@ -18,8 +18,8 @@ from models import AllowedRepository, MergeJob, Project, Run, SprintChain, WorkC
 from models.jobs.job_registry import JOB_KINDS
 from models.projects.allowed_repository import repository_pattern
 from models.runs.run import PrStatus, RunStatus
-from tests.conftest import TestProject, make_project
-from tests.support.servers import FORGE_TOKEN, Server
+from tests.conftest import ProjectKey, make_project
+from tests.support.servers import FORGE_TOKEN, ServedDirectory
 from tests.unit.api.conftest import client_of
 
 OWNER = "victim"
@@ -31,7 +31,7 @@ def code(answer: httpx.Response) -> tuple[int, str]:
 
 
 @pytest.fixture
-async def private(forge: Server) -> str:
+async def private(forge: ServedDirectory) -> str:
     """The slug of another's repository on the forge, which the server's token opens."""
     name = f"repo-{uuid4().hex[:12]}"
     await seed(forge.data, OWNER, name, {"SECRET.txt": "secret\n"})
@@ -39,13 +39,13 @@ async def private(forge: Server) -> str:
 
 
 @pytest.fixture
-async def attacker(database: Database) -> TestProject:
+async def attacker(database: Database) -> ProjectKey:
     """A project with every scope, to which nothing is allowed."""
     return await make_project(database, repository=None)
 
 
 @pytest.fixture
-async def attack(forge_app: FastAPI, attacker: TestProject) -> AsyncIterator[httpx.AsyncClient]:
+async def attack(forge_app: FastAPI, attacker: ProjectKey) -> AsyncIterator[httpx.AsyncClient]:
     async with client_of(forge_app, attacker) as client:
         yield client
 
@@ -56,18 +56,18 @@ async def workflow(attack: httpx.AsyncClient) -> str:
     return str(created.json()["data"]["id"])
 
 
-async def set_directly(database: Database, project: TestProject, url: str) -> None:
+async def set_directly(database: Database, project: ProjectKey, url: str) -> None:
     """As if it had been the project's repository before it was taken off the list."""
     async with database.transaction() as session:
         (await session.get_one(Project, project.id)).github_repo_url = url
 
 
-async def allow(database: Database, project: TestProject, pattern: str) -> None:
+async def allow(database: Database, project: ProjectKey, pattern: str) -> None:
     async with database.transaction() as session:
         session.add(AllowedRepository(project_id=project.id, pattern=repository_pattern(pattern)))
 
 
-async def rows(database: Database, table: type[SQLModel], project: TestProject) -> int:
+async def rows(database: Database, table: type[SQLModel], project: ProjectKey) -> int:
     async with database.reading() as session:
         found = await session.execute(select(table).filter_by(project_id=project.id))
         return len(found.all())
@@ -75,10 +75,10 @@ async def rows(database: Database, table: type[SQLModel], project: TestProject) 
 
 async def test_no_request_names_anothers_repository(
     attack: httpx.AsyncClient,
-    attacker: TestProject,
+    attacker: ProjectKey,
     workflow: str,
     database: Database,
-    forge: Server,
+    forge: ServedDirectory,
     private: str,
 ) -> None:
     url = f"{forge.url}/{private}"
@@ -106,7 +106,7 @@ async def test_no_request_names_anothers_repository(
 
 
 async def test_anothers_branches_are_neither_listed_nor_deleted(
-    attack: httpx.AsyncClient, attacker: TestProject, database: Database, forge: Server, private: str
+    attack: httpx.AsyncClient, attacker: ProjectKey, database: Database, forge: ServedDirectory, private: str
 ) -> None:
     with closing(Github(base_url=f"{forge.url}/api/v3", auth=Auth.Token(FORGE_TOKEN))) as github:
         repository = await asyncio.to_thread(github.get_repo, private)
@@ -119,7 +119,7 @@ async def test_anothers_branches_are_neither_listed_nor_deleted(
 
 
 async def test_an_old_run_is_neither_restarted_nor_merged_where_its_repository_is_not_allowed(
-    attack: httpx.AsyncClient, attacker: TestProject, workflow: str, database: Database, private: str
+    attack: httpx.AsyncClient, attacker: ProjectKey, workflow: str, database: Database, private: str
 ) -> None:
     await allow(database, attacker, private)
     url = f"https://github.com/{private}"
@@ -138,9 +138,9 @@ async def test_an_old_run_is_neither_restarted_nor_merged_where_its_repository_i
 @pytest.mark.parametrize("pattern", ["{slug}", "{owner}/*", "*"])
 async def test_what_the_operator_allows_is_reached_in_any_spelling(
     attack: httpx.AsyncClient,
-    attacker: TestProject,
+    attacker: ProjectKey,
     database: Database,
-    forge: Server,
+    forge: ServedDirectory,
     private: str,
     pattern: str,
 ) -> None:
@@ -153,7 +153,7 @@ async def test_what_the_operator_allows_is_reached_in_any_spelling(
 
 
 async def test_a_key_of_ones_own_needs_no_list(
-    attack: httpx.AsyncClient, attacker: TestProject, forge: Server, private: str
+    attack: httpx.AsyncClient, attacker: ProjectKey, forge: ServedDirectory, private: str
 ) -> None:
     await attack.post(
         "/project/provider-keys/set", json={"provider": "github", "key": "not-the-forges-token"}

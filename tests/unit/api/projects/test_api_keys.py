@@ -21,9 +21,9 @@ from kit.database import Database
 from kit.settings import Settings
 from local.stack.postgres import Postgres
 from models import ApiKey
-from tests.conftest import TestProject, make_project
+from tests.conftest import ProjectKey, make_project
 from tests.support.superuser import superuser
-from tests.support.waiting import PATIENCE, until
+from tests.support.waiting import TEST_TIMEOUT_SECONDS, wait_until
 from tests.unit.api.conftest import client_of, running
 
 
@@ -40,7 +40,7 @@ def with_key(client: httpx.AsyncClient, key: object) -> dict[str, str]:
     return {"Authorization": f"Bearer {key}"}
 
 
-async def test_whoami(client: httpx.AsyncClient, project: TestProject) -> None:
+async def test_whoami(client: httpx.AsyncClient, project: ProjectKey) -> None:
     data = (await client.get("/whoami")).json()["data"]
     assert data["keyId"] == data["id"] == data["_id"] == project.key_id
     assert data["projectId"] == project.id
@@ -104,14 +104,14 @@ async def test_an_expired_key(client: httpx.AsyncClient) -> None:
 
 
 async def test_a_revoked_key_is_refused_by_every_process(
-    app: FastAPI, api_settings: Settings, project: TestProject
+    app: FastAPI, api_settings: Settings, project: ProjectKey
 ) -> None:
     async with (
         running(api_settings) as other,
         client_of(app, project) as here,
         client_of(other, project) as there,
     ):
-        await until(lambda: all(api_of(client).keys.is_certain for client in (here, there)))
+        await wait_until(lambda: all(api_of(client).keys.is_certain for client in (here, there)))
         made = await generate(here, scopes=["projects:read"])
         headers = with_key(here, made["key"])
         for client in (here, there):
@@ -126,12 +126,12 @@ async def test_a_revoked_key_is_refused_by_every_process(
 
 
 async def test_without_its_listener_nothing_is_cached(
-    api_settings: Settings, postgres: Postgres, project: TestProject
+    api_settings: Settings, postgres: Postgres, project: ProjectKey
 ) -> None:
     """Fail closed: a process that cannot hear of revocations reads every key anew."""
     async with running(api_settings) as app, client_of(app, project) as client:
         keys = api_of(client).keys
-        await until(lambda: keys.is_certain)
+        await wait_until(lambda: keys.is_certain)
         assert (await client.get("/whoami")).status_code == 200
         assert len(keys._seen) == 1
         lost = asyncio.Event()
@@ -139,13 +139,13 @@ async def test_without_its_listener_nothing_is_cached(
         async with await psycopg.AsyncConnection.connect(postgres.url, autocommit=True) as connection:
             kill = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = %s"
             await connection.execute(kill, ["codecourier-api-listener"])
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TEST_TIMEOUT_SECONDS):
             await lost.wait()
         assert not keys._seen
         assert not keys.is_certain
         assert (await client.get("/whoami")).status_code == 200
         assert not keys._seen
-        await until(lambda: keys.is_certain)
+        await wait_until(lambda: keys.is_certain)
 
 
 async def listeners(database: Database) -> set[int]:
@@ -157,12 +157,12 @@ async def listeners(database: Database) -> set[int]:
 
 
 async def test_a_half_dead_connection_is_believed_for_seconds_only(
-    api_settings: Settings, project: TestProject, database: Database
+    api_settings: Settings, project: ProjectKey, database: Database
 ) -> None:
     """Nobody says that it is dead, and what it would tell never comes: its process is stopped."""
     others = await listeners(database)
     async with running(api_settings) as app, client_of(app, project) as client:
-        await until(lambda: api_of(client).keys.is_certain)
+        await wait_until(lambda: api_of(client).keys.is_certain)
         assert (await client.get("/whoami")).status_code == 200
         [process] = await listeners(database) - others
         os.kill(process, signal.SIGSTOP)
@@ -221,7 +221,7 @@ async def test_what_is_remembered_of_guesses_is_bounded(
     assert len(keys._unknown) == 10
 
 
-async def test_a_key_revoked_while_it_is_read_is_not_kept(app: FastAPI, project: TestProject) -> None:
+async def test_a_key_revoked_while_it_is_read_is_not_kept(app: FastAPI, project: ProjectKey) -> None:
     async with client_of(app, project) as client:
         keys = api_of(client).keys
         keys.forget()
@@ -234,7 +234,7 @@ async def test_a_key_revoked_while_it_is_read_is_not_kept(app: FastAPI, project:
 
 
 async def test_last_use_is_written_without_a_write_per_request(
-    client: httpx.AsyncClient, project: TestProject, database: Database
+    client: httpx.AsyncClient, project: ProjectKey, database: Database
 ) -> None:
     for _ in range(5):
         await client.get("/whoami")

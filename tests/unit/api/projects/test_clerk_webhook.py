@@ -18,8 +18,8 @@ from kit.database import Database
 from kit.settings import Settings
 from models import Member
 from models.projects.project import Role
-from tests.conftest import TestProject, make_project
-from tests.support.members import Person, outcome, person
+from tests.conftest import ProjectKey, make_project
+from tests.support.members import MemberClient, open_member_client, status_and_code
 from tests.unit.api.conftest import client_of, running
 
 SECRET = "whsec_" + b64encode(b"signing-secret-of-the-tests").decode()
@@ -68,7 +68,7 @@ def deleted(user: str, email: str | None = None, verification: str = "verified")
     return json.dumps({"type": "user.deleted", "data": data, "object": "event"}).encode()
 
 
-async def link(database: Database, member: Person, user: str) -> None:
+async def link(database: Database, member: MemberClient, user: str) -> None:
     async with database.transaction() as session:
         (await session.get_one(Member, member.id)).external_id = user
 
@@ -80,17 +80,22 @@ async def rows(database: Database, *ids: str) -> list[Member]:
 
 
 async def test_a_deleted_account_is_forgotten_everywhere(
-    clerk: Clerk, app: FastAPI, client: httpx.AsyncClient, database: Database, admin: Person, member: Person
+    clerk: Clerk,
+    app: FastAPI,
+    client: httpx.AsyncClient,
+    database: Database,
+    admin: MemberClient,
+    member: MemberClient,
 ) -> None:
     user, elsewhere = f"user_{uuid4().hex}", await make_project(database)
-    async with person(app, database, elsewhere, Role.member) as other:
+    async with open_member_client(app, database, elsewhere, Role.member) as other:
         for each in (member, other):
             await link(database, each, user)
         body = deleted(user, admin.email)  # an address alone counts where no account is known
         await link(database, admin, "user_another")
         assert (await clerk(body, delivery=f"msg_{user}")).json() == {"data": {"status": "accepted"}}
         for each in (member, other):
-            assert outcome(await each.client.get("/whoami")) == (401, "AUTH_INVALID")
+            assert status_and_code(await each.client.get("/whoami")) == (401, "AUTH_INVALID")
         for row in await rows(database, member.id, other.id):
             assert (row.email, row.name) == (f"{row.id}@deleted.invalid", "Deleted user")
             assert (row.external_id, row.removed_at is None) == (None, False)
@@ -102,11 +107,11 @@ async def test_a_deleted_account_is_forgotten_everywhere(
 
 
 async def test_a_delivery_that_comes_late_forgets_nobody_who_came_back(
-    clerk: Clerk, client: httpx.AsyncClient, member: Person
+    clerk: Clerk, client: httpx.AsyncClient, member: MemberClient
 ) -> None:
     body, delivery = deleted("user_gone", member.email.upper()), f"msg_{uuid4().hex}"
     assert (await clerk(body, delivery=delivery)).json()["data"] == {"status": "accepted"}
-    assert outcome(await member.client.get("/whoami")) == (401, "AUTH_INVALID")
+    assert status_and_code(await member.client.get("/whoami")) == (401, "AUTH_INVALID")
     again = await client.post("/project/members/invite", json={"email": member.email})
     assert again.status_code == 201
     assert (await clerk(body, delivery=delivery)).json()["data"] == {"status": "repeated"}
@@ -114,19 +119,19 @@ async def test_a_delivery_that_comes_late_forgets_nobody_who_came_back(
     assert member.email in [each["email"] for each in listed]
 
 
-async def test_an_address_that_nobody_verified_forgets_nobody(clerk: Clerk, member: Person) -> None:
+async def test_an_address_that_nobody_verified_forgets_nobody(clerk: Clerk, member: MemberClient) -> None:
     assert (await clerk(deleted("user_x", member.email, "unverified"))).status_code == 200
     assert (await member.client.get("/whoami")).status_code == 200
 
 
 async def test_the_last_owner_is_forgotten_and_keeps_the_seat(
-    clerk: Clerk, client: httpx.AsyncClient, database: Database, project: TestProject, admin: Person
+    clerk: Clerk, client: httpx.AsyncClient, database: Database, project: ProjectKey, admin: MemberClient
 ) -> None:
     user = f"user_{uuid4().hex}"
     async with database.transaction() as session:
         (await session.get_one(Member, project.member_id)).external_id = user
     assert (await clerk(deleted(user))).status_code == 200
-    assert outcome(await client.get("/whoami")) == (401, "AUTH_INVALID")
+    assert status_and_code(await client.get("/whoami")) == (401, "AUTH_INVALID")
     [seat, _] = (await admin.client.get("/project/members")).json()["data"]
     assert (seat["id"], seat["role"], seat["name"]) == (project.member_id, "owner", "Deleted user")
 
@@ -143,7 +148,7 @@ async def test_a_joining_that_was_announced_names_nobody_any_more(
     assert "Sam Smith" not in (await client.get("/notifications")).text
 
 
-async def test_a_wrong_signature_learns_nothing(clerk: Clerk, member: Person) -> None:
+async def test_a_wrong_signature_learns_nothing(clerk: Clerk, member: MemberClient) -> None:
     body = deleted("user_x", member.email)
     other = "whsec_" + b64encode(b"another").decode()
     late, early = (datetime.now(UTC) + timedelta(minutes=minutes) for minutes in (-6, 6))
@@ -153,8 +158,8 @@ async def test_a_wrong_signature_learns_nothing(clerk: Clerk, member: Person) ->
         for signature in ("v1", "v1,é", "v1,====", "v2,YQ==", "no")
     ]
     answers.append(await clerk(body, headers={"svix-timestamp": "nan"}))
-    assert {outcome(answer) for answer in answers} == {(401, "AUTH_INVALID")}
-    assert outcome(await clerk.http.post(URL, content=body)) == (401, "AUTH_MISSING")
+    assert {status_and_code(answer) for answer in answers} == {(401, "AUTH_INVALID")}
+    assert status_and_code(await clerk.http.post(URL, content=body)) == (401, "AUTH_MISSING")
     assert (await member.client.get("/whoami")).status_code == 200
 
 
@@ -183,7 +188,7 @@ async def test_a_payload_that_is_none(clerk: Clerk, body: bytes, field: str | No
 
 async def test_without_a_secret_there_is_no_webhook(client: httpx.AsyncClient) -> None:
     answer = await client.post(URL, content=b"{}")
-    assert outcome(answer) == (404, "NOT_FOUND")
+    assert status_and_code(answer) == (404, "NOT_FOUND")
     assert "CLERK_WEBHOOK_SECRET" in answer.json()["error"]["message"]
 
 

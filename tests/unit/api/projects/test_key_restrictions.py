@@ -13,9 +13,9 @@ from kit.ids import new_id
 from models import ApiKey
 from models.projects.members import ProjectMembers
 from models.projects.project import Role
-from tests.conftest import TestProject
-from tests.support.contract_client import Checked
-from tests.support.members import Person, outcome, person
+from tests.conftest import ProjectKey
+from tests.support.contract_client import ContractClient
+from tests.support.members import MemberClient, open_member_client, status_and_code
 from tests.unit.api.conftest import client_of
 from tests.unit.api.projects.test_members import waiting
 
@@ -47,7 +47,7 @@ async def revoke(client: httpx.AsyncClient, made: dict[str, Any], **body: object
 
 
 async def test_another_key_never_replays_an_answer(
-    app: FastAPI, client: httpx.AsyncClient, admin: Person
+    app: FastAPI, client: httpx.AsyncClient, admin: MemberClient
 ) -> None:
     """Neither another member's nor a weaker one of the same member, by a guessed header."""
     headers = {"Idempotency-Key": "deploy-2026-11-29"}
@@ -64,7 +64,7 @@ async def test_another_key_never_replays_an_answer(
         persona = {"name": "Reviewer", "type": "reviewer"}
         ours = await client.post("/personas/create", json=persona, headers=headers)
         theirs = await admin.client.post("/personas/create", json=persona, headers=headers)
-        assert (outcome(ours), outcome(theirs)) == ((409, "IDEMPOTENCY_MISMATCH"),) * 2
+        assert (status_and_code(ours), status_and_code(theirs)) == ((409, "IDEMPOTENCY_MISMATCH"),) * 2
 
 
 async def test_a_child_key_does_not_outlive_its_parent(app: FastAPI, client: httpx.AsyncClient) -> None:
@@ -74,7 +74,7 @@ async def test_a_child_key_does_not_outlive_its_parent(app: FastAPI, client: htt
     async with using(app, parent) as short:
         later = {"name": "n", "scopes": SCOPES, "expiresAt": (end + timedelta(days=1)).isoformat()}
         refused = await short.post(GENERATE, json=later)
-        assert outcome(refused) == (403, "FORBIDDEN")
+        assert status_and_code(refused) == (403, "FORBIDDEN")
         assert refused.json()["error"]["field"] == "expiresAt"
         child = await make(short)
         assert (child["expiresAt"], child["createdByKeyId"]) == (parent["expiresAt"], parent["id"])
@@ -91,7 +91,7 @@ async def test_a_child_key_may_do_no_more_than_its_parent(app: FastAPI, client: 
     parent = await make(client, scopes=["api-keys:write", "runs:read"])
     async with using(app, parent) as narrow:
         answer = await narrow.post(GENERATE, json={"name": "n", "scopes": ["runs:read", "runs:write"]})
-        assert outcome(answer) == (403, "FORBIDDEN")
+        assert status_and_code(answer) == (403, "FORBIDDEN")
         assert (await make(narrow, scopes=["runs:read"]))["createdByKeyId"] == parent["id"]
 
 
@@ -124,7 +124,7 @@ async def test_a_key_is_replaced_by_one_that_it_made(app: FastAPI, client: httpx
 
 
 async def test_no_key_is_made_while_its_tree_is_revoked(
-    app: FastAPI, client: httpx.AsyncClient, project: TestProject, database: Database
+    app: FastAPI, client: httpx.AsyncClient, project: ProjectKey, database: Database
 ) -> None:
     """Whichever comes first: what was made before is revoked, and afterwards none is made."""
     parent = await make(client)
@@ -143,20 +143,20 @@ async def test_no_key_is_made_while_its_tree_is_revoked(
         if late.status_code == 201:
             assert not await lives(app, late.json()["data"])
         else:
-            assert outcome(late) == (401, "AUTH_INVALID")
+            assert status_and_code(late) == (401, "AUTH_INVALID")
 
 
 async def test_a_member_cannot_revoke_others_keys(
-    app: FastAPI, client: httpx.AsyncClient, project: TestProject, admin: Person, member: Person
+    app: FastAPI, client: httpx.AsyncClient, project: ProjectKey, admin: MemberClient, member: MemberClient
 ) -> None:
     """With whatever scopes: neither an admin's nor an owner's, nor another member's; an admin may."""
     made = await make(client)
     for key_id in (made["id"], project.key_id, admin.key_id):
         answer = await member.client.post(REVOKE, json={"keyId": key_id})
-        assert outcome(answer) == (403, "FORBIDDEN")
+        assert status_and_code(answer) == (403, "FORBIDDEN")
     assert await lives(app, made)
     provider = {"provider": "github", "key": "ghp_example_of_a_token"}
-    assert outcome(await member.client.post("/project/provider-keys/set", json=provider)) == (
+    assert status_and_code(await member.client.post("/project/provider-keys/set", json=provider)) == (
         403,
         "FORBIDDEN",
     )
@@ -165,7 +165,7 @@ async def test_a_member_cannot_revoke_others_keys(
 
 
 async def remove(client: httpx.AsyncClient, id: str, **body: object) -> dict[str, Any]:
-    data: dict[str, Any] = await Checked(client)("removeMember", {"memberId": id, **body})
+    data: dict[str, Any] = await ContractClient(client)("removeMember", {"memberId": id, **body})
     return data
 
 
@@ -174,10 +174,10 @@ def shown(made: dict[str, Any]) -> dict[str, Any]:
 
 
 async def test_what_a_removed_members_keys_made_for_others_is_revoked_and_listed(
-    app: FastAPI, client: httpx.AsyncClient, database: Database, project: TestProject, member: Person
+    app: FastAPI, client: httpx.AsyncClient, database: Database, project: ProjectKey, member: MemberClient
 ) -> None:
     """Also what those made, and through keys that were revoked before; not what was revoked before."""
-    async with person(app, database, project, Role.admin) as leaving:
+    async with open_member_client(app, database, project, Role.admin) as leaving:
         own, beside = await make(leaving.client), await make(client, memberId=member.id)
         async with using(app, own) as one:
             given = await make(one, memberId=member.id, name="given")
@@ -189,15 +189,15 @@ async def test_what_a_removed_members_keys_made_for_others_is_revoked_and_listed
         assert [await lives(app, each) for each in (own, gone, given, grown)] == [False, False, True, True]
         removed = await remove(client, leaving.id)
         assert (removed["revokedKeys"], removed["livingKeys"]) == ([shown(given), shown(grown)], [])
-        assert outcome(await leaving.client.get("/whoami")) == (401, "AUTH_INVALID")
+        assert status_and_code(await leaving.client.get("/whoami")) == (401, "AUTH_INVALID")
         assert [await lives(app, each) for each in (given, grown, beside)] == [False, False, True]
 
 
 async def test_what_a_removed_members_keys_made_for_others_can_be_kept(
-    app: FastAPI, client: httpx.AsyncClient, database: Database, project: TestProject, member: Person
+    app: FastAPI, client: httpx.AsyncClient, database: Database, project: ProjectKey, member: MemberClient
 ) -> None:
     """Listed, until the dead key that made them is revoked once more."""
-    async with person(app, database, project, Role.admin) as leaving:
+    async with open_member_client(app, database, project, Role.admin) as leaving:
         own = await make(leaving.client)
         given = await make(leaving.client, memberId=member.id)
         ended = await make(leaving.client, memberId=member.id)
@@ -205,20 +205,20 @@ async def test_what_a_removed_members_keys_made_for_others_can_be_kept(
             (await session.get_one(ApiKey, ended["id"])).expires_at = datetime.now(UTC)
         removed = await remove(client, leaving.id, revokeMade=False)
         assert (removed["revokedKeys"], removed["livingKeys"]) == ([], [shown(given)])
-        assert outcome(await leaving.client.get("/whoami")) == (401, "AUTH_INVALID")
+        assert status_and_code(await leaving.client.get("/whoami")) == (401, "AUTH_INVALID")
         assert [await lives(app, each) for each in (own, given)] == [False, True]
         assert given["createdByKeyId"] == leaving.key_id
         of_who_left = {"keyId": leaving.key_id}
-        assert outcome(await member.client.post(REVOKE, json=of_who_left)) == (403, "FORBIDDEN")
+        assert status_and_code(await member.client.post(REVOKE, json=of_who_left)) == (403, "FORBIDDEN")
         assert (await client.post(REVOKE, json=of_who_left)).status_code == 200
         assert not await lives(app, given)
 
 
 async def test_whoever_removes_a_member_may_lose_the_key_that_it_made(
-    app: FastAPI, client: httpx.AsyncClient, database: Database, project: TestProject, member: Person
+    app: FastAPI, client: httpx.AsyncClient, database: Database, project: ProjectKey, member: MemberClient
 ) -> None:
     """Its secret is as well known to who left; the request itself is answered."""
-    async with person(app, database, project, Role.owner) as inviting:
+    async with open_member_client(app, database, project, Role.owner) as inviting:
         given = await make(inviting.client, memberId=project.member_id, scopes=["projects:write"])
         async with using(app, given) as invited:
             removed = await remove(invited, inviting.id)
@@ -230,4 +230,4 @@ async def test_whoever_removes_a_member_may_lose_the_key_that_it_made(
 @pytest.mark.parametrize("form", ["cc_test_", "cc_", ""])
 async def test_there_is_one_kind_of_key(client: httpx.AsyncClient, form: str) -> None:
     headers = {"Authorization": f"Bearer {form}{new_id('x')}"}
-    assert outcome(await client.get("/whoami", headers=headers)) == (401, "AUTH_INVALID")
+    assert status_and_code(await client.get("/whoami", headers=headers)) == (401, "AUTH_INVALID")

@@ -16,10 +16,10 @@ from kit.settings import Settings
 from models import Event, Member
 from models.projects.members import ProjectMembers
 from models.projects.project import Role
-from tests.conftest import TestProject
-from tests.support.contract_client import Checked
-from tests.support.members import Person, outcome, person
-from tests.support.row_locks import until_they_wait
+from tests.conftest import ProjectKey
+from tests.support.contract_client import ContractClient
+from tests.support.members import MemberClient, open_member_client, status_and_code
+from tests.support.row_locks import wait_for_lock_waiters
 from tests.unit.api.conftest import client_of, running
 
 Act = Callable[[httpx.AsyncClient, str], Awaitable[httpx.Response]]
@@ -47,7 +47,7 @@ async def waiting(database: Database, many: int) -> None:
     statement = text(
         "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%member%'"
     )
-    await until_they_wait(database, statement, many)
+    await wait_for_lock_waiters(database, statement, many)
 
 
 async def listed(client: httpx.AsyncClient) -> list[dict[str, Any]]:
@@ -55,8 +55,8 @@ async def listed(client: httpx.AsyncClient) -> list[dict[str, Any]]:
     return list(answer.json()["data"])
 
 
-async def test_they_are_as_documented(client: httpx.AsyncClient, project: TestProject) -> None:
-    call = Checked(client)
+async def test_they_are_as_documented(client: httpx.AsyncClient, project: ProjectKey) -> None:
+    call = ContractClient(client)
     invited = await call("inviteMember", {"email": "  Sam@Example.COM", "role": "admin"})
     assert invited["email"] == "sam@example.com"
     assert (invited["name"], invited["role"], invited["status"]) == ("sam", "admin", "pending")
@@ -72,7 +72,7 @@ async def test_they_are_as_documented(client: httpx.AsyncClient, project: TestPr
 
 
 async def test_a_list_shows_owners_admins_members_and_the_invited(
-    client: httpx.AsyncClient, project: TestProject, admin: Person, member: Person
+    client: httpx.AsyncClient, project: ProjectKey, admin: MemberClient, member: MemberClient
 ) -> None:
     first = (await invite(client, email="a@example.com", role="admin")).json()["data"]["id"]
     second = (await invite(client, email="b@example.com")).json()["data"]["id"]
@@ -92,9 +92,9 @@ async def test_an_address_is_invited_once(client: httpx.AsyncClient, stranger: h
     answers = await asyncio.gather(*(invite(client, email=f"{name}@b.c") for name in ("X", "x", " x")))
     assert sorted(answer.status_code for answer in answers) == [201, 409, 409]
     again = await invite(client, email="x@B.C")
-    assert outcome(again) == (409, "CONFLICT")
+    assert status_and_code(again) == (409, "CONFLICT")
     assert "invited already" in again.json()["error"]["message"]
-    assert outcome(await invite(client, email="DEV@example.com")) == (409, "CONFLICT")
+    assert status_and_code(await invite(client, email="DEV@example.com")) == (409, "CONFLICT")
     assert (await invite(stranger, email="x@b.c")).status_code == 201
     [pending] = [each for each in await listed(client) if each["status"] == "pending"]
     assert (await remove(client, pending["id"])).status_code == 200
@@ -119,19 +119,19 @@ async def test_an_address_is_invited_once(client: httpx.AsyncClient, stranger: h
 )
 async def test_an_invitation_that_cannot_be(client: httpx.AsyncClient, field: str, value: object) -> None:
     answer = await invite(client, **{field: value})
-    assert outcome(answer) == (400, "VALIDATION")
+    assert status_and_code(answer) == (400, "VALIDATION")
     assert answer.json()["error"]["field"] == field
 
 
 async def test_an_invited_member_joins_with_its_first_key(
-    client: httpx.AsyncClient, app: FastAPI, admin: Person, member: Person, database: Database
+    client: httpx.AsyncClient, app: FastAPI, admin: MemberClient, member: MemberClient, database: Database
 ) -> None:
     """The others hear of it once; the member itself, and those who are only invited, hear nothing."""
     sam = (await invite(admin.client, name="Sam")).json()["data"]
     waiting = (await invite(client, email="w@example.com")).json()["data"]
-    assert outcome(await give(client, sam["id"], "owner")) == (409, "CONFLICT")
+    assert status_and_code(await give(client, sam["id"], "owner")) == (409, "CONFLICT")
     body = {"name": "Sam's", "scopes": ["notifications:read", "projects:read"], "memberId": sam["id"]}
-    assert outcome(await member.client.post(KEYS, json=body)) == (403, "FORBIDDEN")
+    assert status_and_code(await member.client.post(KEYS, json=body)) == (403, "FORBIDDEN")
     key = (await admin.client.post(KEYS, json=body)).json()["data"]
     assert key["memberId"] == sam["id"]
     assert (await admin.client.post(KEYS, json=body)).status_code == 201
@@ -152,47 +152,50 @@ async def test_an_invited_member_joins_with_its_first_key(
 
 
 async def test_admins_do_not_reach_above_themselves(
-    client: httpx.AsyncClient, project: TestProject, admin: Person, member: Person
+    client: httpx.AsyncClient, project: ProjectKey, admin: MemberClient, member: MemberClient
 ) -> None:
-    assert outcome(await remove(admin.client, project.member_id)) == (403, "FORBIDDEN")
-    assert outcome(await give(admin.client, member.id, "admin")) == (403, "FORBIDDEN")
+    assert status_and_code(await remove(admin.client, project.member_id)) == (403, "FORBIDDEN")
+    assert status_and_code(await give(admin.client, member.id, "admin")) == (403, "FORBIDDEN")
     for_owner = {"name": "n", "scopes": ["runs:read"], "memberId": project.member_id}
-    assert outcome(await admin.client.post(KEYS, json=for_owner)) == (403, "FORBIDDEN")
+    assert status_and_code(await admin.client.post(KEYS, json=for_owner)) == (403, "FORBIDDEN")
     revoke = {"keyId": project.key_id}
-    assert outcome(await admin.client.post("/project/api-keys/revoke", json=revoke)) == (403, "FORBIDDEN")
+    assert status_and_code(await admin.client.post("/project/api-keys/revoke", json=revoke)) == (
+        403,
+        "FORBIDDEN",
+    )
     assert (await client.get("/whoami")).status_code == 200
     of_member = {"keyId": member.key_id}
     assert (await admin.client.post("/project/api-keys/revoke", json=of_member)).status_code == 200
-    assert outcome(await member.client.get("/whoami")) == (401, "AUTH_INVALID")
+    assert status_and_code(await member.client.get("/whoami")) == (401, "AUTH_INVALID")
     assert (await remove(admin.client, member.id)).status_code == 200
-    assert outcome(await remove(admin.client, member.id)) == (404, "NOT_FOUND")
+    assert status_and_code(await remove(admin.client, member.id)) == (404, "NOT_FOUND")
 
 
 async def test_members_rule_over_themselves_only(
-    client: httpx.AsyncClient, project: TestProject, admin: Person, member: Person
+    client: httpx.AsyncClient, project: ProjectKey, admin: MemberClient, member: MemberClient
 ) -> None:
     for other in (project.member_id, admin.id):
-        assert outcome(await remove(member.client, other)) == (403, "FORBIDDEN")
+        assert status_and_code(await remove(member.client, other)) == (403, "FORBIDDEN")
     for key_id in (project.key_id, admin.key_id):
         answer = await member.client.post("/project/api-keys/revoke", json={"keyId": key_id})
-        assert outcome(answer) == (403, "FORBIDDEN")
+        assert status_and_code(answer) == (403, "FORBIDDEN")
     made = await member.client.post(KEYS, json={"name": "mine", "scopes": ["runs:read"]})
     own = {"keyId": made.json()["data"]["id"]}
     assert (await member.client.post("/project/api-keys/revoke", json=own)).status_code == 200
     assert (await remove(member.client, member.id)).status_code == 200
-    assert outcome(await member.client.get("/whoami")) == (401, "AUTH_INVALID")
+    assert status_and_code(await member.client.get("/whoami")) == (401, "AUTH_INVALID")
     assert [each["id"] for each in await listed(client)] == [project.member_id, admin.id]
 
 
 @pytest.mark.parametrize("act", [remove, demote])
 async def test_an_owner_is_always_left(
-    client: httpx.AsyncClient, app: FastAPI, database: Database, project: TestProject, act: Act
+    client: httpx.AsyncClient, app: FastAPI, database: Database, project: ProjectKey, act: Act
 ) -> None:
     """Also when two owners end each other's ownership at the same time."""
     alone = await act(client, project.member_id)
-    assert outcome(alone) == (403, "FORBIDDEN")
+    assert status_and_code(alone) == (403, "FORBIDDEN")
     assert "last owner" in alone.json()["error"]["message"]
-    async with person(app, database, project, Role.owner) as other:
+    async with open_member_client(app, database, project, Role.owner) as other:
         async with database.transaction() as session:
             await ProjectMembers.lock(session, project.id)
             answers = asyncio.gather(act(client, other.id), act(other.client, project.member_id))
@@ -204,18 +207,18 @@ async def test_an_owner_is_always_left(
 
 
 async def test_an_owner_whose_account_is_gone_is_none_that_is_left(
-    client: httpx.AsyncClient, app: FastAPI, database: Database, project: TestProject
+    client: httpx.AsyncClient, app: FastAPI, database: Database, project: ProjectKey
 ) -> None:
-    async with person(app, database, project, Role.owner) as other:
+    async with open_member_client(app, database, project, Role.owner) as other:
         async with database.transaction() as session:
             (await session.get_one(Member, other.id)).anonymize()
         for answer in (await remove(client, project.member_id), await demote(client, project.member_id)):
-            assert outcome(answer) == (403, "FORBIDDEN")
+            assert status_and_code(answer) == (403, "FORBIDDEN")
         assert (await remove(client, other.id)).status_code == 200, "nobody's seat"
 
 
 async def test_a_lower_role_counts_at_once_in_every_process(
-    client: httpx.AsyncClient, api_settings: Settings, project: TestProject, admin: Person
+    client: httpx.AsyncClient, api_settings: Settings, project: ProjectKey, admin: MemberClient
 ) -> None:
     body = {"name": "Renamed"}
     async with running(api_settings) as other, client_of(other) as there:
@@ -224,16 +227,16 @@ async def test_a_lower_role_counts_at_once_in_every_process(
             assert (await each.post("/project/update", json=body)).status_code == 200
         assert (await give(client, admin.id, "member")).json()["data"]["role"] == "member"
         for each in (admin.client, there):
-            assert outcome(await each.post("/project/update", json=body)) == (403, "FORBIDDEN")
+            assert status_and_code(await each.post("/project/update", json=body)) == (403, "FORBIDDEN")
         assert (await give(client, admin.id, "admin")).status_code == 200
         assert (await admin.client.post("/project/update", json=body)).status_code == 200
         assert (await remove(client, admin.id)).status_code == 200
         for each in (admin.client, there):
-            assert outcome(await each.get("/whoami")) == (401, "AUTH_INVALID")
+            assert status_and_code(await each.get("/whoami")) == (401, "AUTH_INVALID")
 
 
 async def test_members_of_other_projects_are_unknown(
-    client: httpx.AsyncClient, stranger: httpx.AsyncClient, member: Person
+    client: httpx.AsyncClient, stranger: httpx.AsyncClient, member: MemberClient
 ) -> None:
     for unknown in (member.id, new_id("user"), "x", "r_" + "0" * 32):
         for answer in (
@@ -241,5 +244,5 @@ async def test_members_of_other_projects_are_unknown(
             await give(stranger, unknown, "admin"),
             await stranger.post(KEYS, json={"name": "n", "scopes": ["runs:read"], "memberId": unknown}),
         ):
-            assert outcome(answer) == (404, "NOT_FOUND")
+            assert status_and_code(answer) == (404, "NOT_FOUND")
     assert (await client.get("/project/members")).json()["data"][-1]["id"] == member.id

@@ -8,7 +8,7 @@ from kit.crypto import Vault
 from kit.database import Database
 from kit.settings import Settings
 from models import Project
-from tests.conftest import TestProject
+from tests.conftest import ProjectKey
 
 CANARY = "canary-7f3a9c-secret"
 
@@ -17,7 +17,7 @@ async def update(client: httpx.AsyncClient, **body: object) -> httpx.Response:
     return await client.post("/project/settings/update", json=body)
 
 
-async def test_a_project_is_changed_field_by_field(client: httpx.AsyncClient, project: TestProject) -> None:
+async def test_a_project_is_changed_field_by_field(client: httpx.AsyncClient, project: ProjectKey) -> None:
     before = (await client.get("/project")).json()["data"]
     assert before["id"] == before["_id"] == project.id
     url = "https://github.com/org/repo"
@@ -50,7 +50,7 @@ async def test_a_slug_belongs_to_one_project(client: httpx.AsyncClient, stranger
     assert (answer.status_code, answer.json()["error"]["code"]) == (409, "CONFLICT")
 
 
-async def test_settings_change_field_by_field(client: httpx.AsyncClient, project: TestProject) -> None:
+async def test_settings_change_field_by_field(client: httpx.AsyncClient, project: ProjectKey) -> None:
     before = (await client.get("/project/settings")).json()["data"]
     after = (await update(client, claudeMd="# Rules", gitCommitName="Robo")).json()["data"]
     assert after == {**before, "claudeMd": "# Rules", "gitCommitName": "Robo"}
@@ -58,7 +58,7 @@ async def test_settings_change_field_by_field(client: httpx.AsyncClient, project
     assert (await client.get("/project/settings")).json()["data"]["id"] == project.id
 
 
-async def test_egress_changes_field_by_field(client: httpx.AsyncClient, project: TestProject) -> None:
+async def test_egress_changes_field_by_field(client: httpx.AsyncClient, project: ProjectKey) -> None:
     default = {"work": "everything", "checks": "list", "scans": "list", "hosts": []}
     assert (await client.get("/project/settings")).json()["data"]["egress"] == default
     hosts = ["example.com", "*.example.org"]
@@ -68,7 +68,7 @@ async def test_egress_changes_field_by_field(client: httpx.AsyncClient, project:
 
 
 async def test_variables_are_merged_and_secret_ones_never_shown(
-    client: httpx.AsyncClient, project: TestProject, database: Database, settings: Settings
+    client: httpx.AsyncClient, project: ProjectKey, database: Database, settings: Settings
 ) -> None:
     secret = {"value": CANARY, "isSecret": True}
     answer = await update(client, envVars={"A": "1", "TOKEN": secret, "B": {"value": "2"}})

@@ -11,9 +11,9 @@ from fastapi import FastAPI
 from kit.database import Database
 from models.projects.project import Role
 from tests.conftest import make_project
-from tests.support.members import Person, outcome, person
+from tests.support.members import MemberClient, open_member_client, status_and_code
 from tests.support.operations import OPERATIONS, PRIVATE, Operation
-from tests.support.waiting import PATIENCE
+from tests.support.waiting import TEST_TIMEOUT_SECONDS
 
 TABLE = Path(__file__).with_name("roles.tsv")
 """method, path, and the least role that may: `public` where no key is needed."""
@@ -46,9 +46,9 @@ def tried(operations: dict[Role, list[Operation]]) -> pytest.MarkDecorator:
 
 
 @pytest.fixture
-async def caller(app: FastAPI, database: Database, role: Role) -> AsyncIterator[Person]:
+async def caller(app: FastAPI, database: Database, role: Role) -> AsyncIterator[MemberClient]:
     """A member with the role, in a project of its own."""
-    async with person(app, database, await make_project(database), role) as caller:
+    async with open_member_client(app, database, await make_project(database), role) as caller:
         yield caller
 
 
@@ -70,17 +70,21 @@ def test_what_changes_the_project_itself_needs_an_admin() -> None:
 
 
 @tried({role: refused(role) for role in (Role.member, Role.admin)})
-async def test_a_lower_role_is_refused_first(caller: Person, role: Role, operation: Operation) -> None:
+async def test_a_lower_role_is_refused_first(caller: MemberClient, role: Role, operation: Operation) -> None:
     """Before the body is read or any row is looked for."""
     url = "http://test" + operation.url.replace("r_", "run_")
     answer = await caller.client.request(operation.method, url, content=b"{not json")
-    assert outcome(answer) == (403, "FORBIDDEN")
+    assert status_and_code(answer) == (403, "FORBIDDEN")
     assert least_role(operation) in answer.json()["error"]["message"]
 
 
 @tried({role: allowed(role) for role in (Role.member, Role.admin)})
-async def test_a_role_that_suffices_is_not_refused(caller: Person, role: Role, operation: Operation) -> None:
+async def test_a_role_that_suffices_is_not_refused(
+    caller: MemberClient, role: Role, operation: Operation
+) -> None:
     url = f"http://test{operation.url}"
-    answer = await caller.client.request(operation.method, url, json=operation.body, timeout=PATIENCE)
+    answer = await caller.client.request(
+        operation.method, url, json=operation.body, timeout=TEST_TIMEOUT_SECONDS
+    )
     assert "FORBIDDEN" not in answer.text
     assert answer.status_code != 403

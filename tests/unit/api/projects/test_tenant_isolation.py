@@ -15,10 +15,10 @@ import models
 from kit.database import Database
 from kit.ids import new_id
 from models.projects.project import Role
-from tests.conftest import TestProject, make_project
-from tests.support.members import person
+from tests.conftest import ProjectKey, make_project
+from tests.support.members import open_member_client
 from tests.support.operations import OPERATIONS, PRIVATE, Operation
-from tests.support.waiting import PATIENCE
+from tests.support.waiting import TEST_TIMEOUT_SECONDS
 from tests.unit.api.conftest import client_of
 
 assert models
@@ -112,7 +112,7 @@ async def theirs(client: httpx.AsyncClient, workflow: str, app: FastAPI, databas
 
 
 async def test_no_operation_reaches_another_project(
-    theirs: None, client: httpx.AsyncClient, app: FastAPI, database: Database, project: TestProject
+    theirs: None, client: httpx.AsyncClient, app: FastAPI, database: Database, project: ProjectKey
 ) -> None:
     """An owner of another project, with every scope and every id that there is, tries everything."""
     before = await state(database, project.id)
@@ -128,7 +128,7 @@ async def test_no_operation_reaches_another_project(
                 continue
             for url, body in attempts(operation, ids):
                 answer = await intruder.request(
-                    operation.method, f"http://test{url}", json=body, timeout=PATIENCE
+                    operation.method, f"http://test{url}", json=body, timeout=TEST_TIMEOUT_SECONDS
                 )
                 given = {match[0] for match in ID.finditer(f"{url} {json.dumps(body)}")}
                 shown = {match[0] for match in ID.finditer(answer.text)}
@@ -152,7 +152,7 @@ async def test_a_role_counts_in_its_own_project_only(
 ) -> None:
     """The same person, an owner here, is a member there, and has a key for each."""
     other = await make_project(database)
-    async with person(app, database, other, Role.member) as same:
+    async with open_member_client(app, database, other, Role.member) as same:
         body = {"name": "Mine now"}
         assert (await same.client.post("/project/update", json=body)).status_code == 403
         assert (await client.post("/project/update", json=body)).status_code == 200

@@ -20,9 +20,9 @@ from models import Run
 from models.event import Event, EventType, append_event
 from models.runs.run import RunStatus
 from models.runs.run_completion import publish_completion
-from tests.conftest import TestProject
-from tests.support.uvicorn_server import serving
-from tests.support.waiting import PATIENCE, until
+from tests.conftest import ProjectKey
+from tests.support.uvicorn_server import run_app
+from tests.support.waiting import TEST_TIMEOUT_SECONDS, wait_until
 from tests.unit.api.conftest import client_of, running
 
 Chunk = dict[str, Any]
@@ -30,14 +30,14 @@ Chunk = dict[str, Any]
 
 @pytest.fixture
 async def served(app: FastAPI) -> AsyncIterator[str]:
-    async with serving(app) as url:
+    async with run_app(app) as url:
         yield url
 
 
 @pytest.fixture
-async def streaming(served: str, project: TestProject) -> AsyncIterator[httpx.AsyncClient]:
+async def streaming(served: str, project: ProjectKey) -> AsyncIterator[httpx.AsyncClient]:
     async with httpx.AsyncClient(
-        base_url=f"{served}/api/v1", headers=project.headers, timeout=PATIENCE
+        base_url=f"{served}/api/v1", headers=project.headers, timeout=TEST_TIMEOUT_SECONDS
     ) as client:
         yield client
 
@@ -141,11 +141,11 @@ async def test_a_live_run_is_followed_to_its_end(
                 seen.append(chunk["event"])  # noqa: PERF401 - others watch it grow
 
     following = [asyncio.create_task(follow()) for _ in range(3)]
-    await until(lambda: len(seen) == 6 and events_of(app).streams == 3)
+    await wait_until(lambda: len(seen) == 6 and events_of(app).streams == 3)
     await happen(database, run_id, EventType.step_started, EventType.turn_completed)
-    await until(lambda: len(seen) == 12)
+    await wait_until(lambda: len(seen) == 12)
     await end(database, run_id)
-    await asyncio.wait_for(asyncio.gather(*following), PATIENCE)
+    await asyncio.wait_for(asyncio.gather(*following), TEST_TIMEOUT_SECONDS)
     assert sorted(set(seen[-3:])) == ["run.completed"]
     assert events_of(app).streams == 0
 
@@ -155,9 +155,9 @@ async def test_a_client_that_leaves_is_forgotten(
 ) -> None:
     async with streaming.stream("GET", f"/runs/{run_id}/events") as response:
         await anext(chunks(response))
-        await until(lambda: events_of(app).streams == 1)
+        await wait_until(lambda: events_of(app).streams == 1)
         assert app.state.api.database.engine.pool.checkedout() == 0
-    await until(lambda: events_of(app).streams == 0)
+    await wait_until(lambda: events_of(app).streams == 0)
 
 
 async def test_silence_is_broken_by_heartbeats(
@@ -171,18 +171,20 @@ async def test_silence_is_broken_by_heartbeats(
 
 
 async def test_the_end_of_the_process_ends_streams(
-    api_settings: Settings, project: TestProject, run_id: str, monkeypatch: pytest.MonkeyPatch
+    api_settings: Settings, project: ProjectKey, run_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("api.realtime.event_stream.POLL_SECONDS", 3_600)
-    async with running(api_settings) as app, serving(app) as url:
+    async with running(api_settings) as app, run_app(app) as url:
         headers = project.headers
         async with (
-            httpx.AsyncClient(base_url=f"{url}/api/v1", headers=headers, timeout=PATIENCE) as client,
+            httpx.AsyncClient(
+                base_url=f"{url}/api/v1", headers=headers, timeout=TEST_TIMEOUT_SECONDS
+            ) as client,
             client.stream("GET", f"/runs/{run_id}/events?after=2") as response,
         ):
-            await until(lambda: events_of(app).streams == 1)
+            await wait_until(lambda: events_of(app).streams == 1)
             events_of(app).close()
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(TEST_TIMEOUT_SECONDS):
                 assert [chunk async for chunk in chunks(response)] == []
 
 
@@ -194,12 +196,14 @@ async def test_a_revoked_key_ends_its_stream(
     key = (await client.post("/project/api-keys/generate", json=body)).json()["data"]
     headers = {"Authorization": f"Bearer {key['key']}"}
     async with (
-        httpx.AsyncClient(base_url=f"{served}/api/v1", headers=headers, timeout=PATIENCE) as other,
+        httpx.AsyncClient(
+            base_url=f"{served}/api/v1", headers=headers, timeout=TEST_TIMEOUT_SECONDS
+        ) as other,
         other.stream("GET", f"/runs/{run_id}/events?after=2") as response,
     ):
         assert response.status_code == 200
         await client.post("/project/api-keys/revoke", json={"keyId": key["id"]})
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TEST_TIMEOUT_SECONDS):
             assert [chunk async for chunk in chunks(response)] == []
 
 
@@ -209,7 +213,10 @@ async def test_a_stream_of_a_run_whose_events_were_pruned_ends(
     await end(database, run_id)
     async with database.transaction() as session:
         await session.execute(delete(Event).where(col(Event.subject_id) == run_id))
-    async with asyncio.timeout(PATIENCE), streaming.stream("GET", f"/runs/{run_id}/events") as response:
+    async with (
+        asyncio.timeout(TEST_TIMEOUT_SECONDS),
+        streaming.stream("GET", f"/runs/{run_id}/events") as response,
+    ):
         assert [chunk async for chunk in chunks(response)] == []
 
 
@@ -217,12 +224,12 @@ async def test_a_stream_outlives_its_database_connections(
     streaming: httpx.AsyncClient, run_id: str, database: Database, postgres: Postgres, app: FastAPI
 ) -> None:
     async with streaming.stream("GET", f"/runs/{run_id}/events?after=2") as response:
-        await until(lambda: events_of(app).streams == 1)
+        await wait_until(lambda: events_of(app).streams == 1)
         async with await psycopg.AsyncConnection.connect(postgres.url, autocommit=True) as connection:
             kill = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE %s"
             await connection.execute(kill, ["codecourier-api-%"])
         await happen(database, run_id, EventType.step_started)
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TEST_TIMEOUT_SECONDS):
             assert (await anext(chunks(response)))["event"] == "step.started"
 
 
@@ -232,7 +239,7 @@ async def test_a_slow_client_delays_nobody(
     run_id: str,
     database: Database,
     served: str,
-    project: TestProject,
+    project: ProjectKey,
 ) -> None:
     """One reads nothing of a long log while another reads all of it."""
     async with database.transaction() as session:
@@ -247,10 +254,10 @@ async def test_a_slow_client_delays_nobody(
     writer.write(request.encode())
     await reader.read(100)
     await end(database, run_id)
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(TEST_TIMEOUT_SECONDS):
         assert len(await read(streaming, run_id)) == 603
     writer.close()
-    await until(lambda: events_of(app).streams == 0)
+    await wait_until(lambda: events_of(app).streams == 0)
 
 
 async def test_the_log_in_pages(client: httpx.AsyncClient, run_id: str, database: Database) -> None:
@@ -274,6 +281,6 @@ async def test_points_that_are_none(client: httpx.AsyncClient, run_id: str, quer
     assert wrong.status_code == 400
 
 
-async def test_a_head_request_does_not_stream(app: FastAPI, project: TestProject, run_id: str) -> None:
+async def test_a_head_request_does_not_stream(app: FastAPI, project: ProjectKey, run_id: str) -> None:
     async with client_of(app, project) as client:
         assert (await client.head(f"/runs/{run_id}/events")).status_code == 200

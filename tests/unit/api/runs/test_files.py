@@ -18,12 +18,12 @@ from models import FileContent, JobFile, Run, UploadedFile
 from models.base import now
 from models.runs.uploaded_file import MAX_FILE_BYTES, MAX_UNUSED_FILES
 from models.trash.job_removal import remove_job
-from tests.conftest import TestProject
+from tests.conftest import ProjectKey
 from tests.support import s3_server
-from tests.support.contract_client import Checked
-from tests.support.images import IMAGES, PNG, announce, put, upload
+from tests.support.contract_client import ContractClient
+from tests.support.images import IMAGES, PNG, request_upload, upload, upload_content
 from tests.support.s3_server import TinyS3
-from tests.support.uvicorn_server import serving
+from tests.support.uvicorn_server import run_app
 from tests.unit.api.conftest import client_of
 
 
@@ -63,20 +63,23 @@ async def test_every_type_of_image_is_taken(
 
 
 async def test_content_is_held_against_what_was_announced(client: httpx.AsyncClient) -> None:
-    told = await announce(client)
-    assert "sent" in error_of(await put(client, told, PNG + b"x"), 413)["message"]
-    assert "announced" in error_of(await put(client, told, PNG[:-1]), 400)["message"]
-    assert "not image/png" in error_of(await put(client, told, b"<" + PNG[1:]), 400)["message"]
-    webp = await announce(client, "image/webp", 30)
-    assert "not image/webp" in error_of(await put(client, webp, b"RIFF----WAVE" + b"\0" * 18), 400)["message"]
+    told = await request_upload(client)
+    assert "sent" in error_of(await upload_content(client, told, PNG + b"x"), 413)["message"]
+    assert "announced" in error_of(await upload_content(client, told, PNG[:-1]), 400)["message"]
+    assert "not image/png" in error_of(await upload_content(client, told, b"<" + PNG[1:]), 400)["message"]
+    webp = await request_upload(client, "image/webp", 30)
+    assert (
+        "not image/webp"
+        in error_of(await upload_content(client, webp, b"RIFF----WAVE" + b"\0" * 18), 400)["message"]
+    )
     other = {**told, "headers": {"Content-Type": "image/gif"}}
-    assert error_of(await put(client, other, PNG), 400)["field"] == "Content-Type"
-    assert (await put(client, told, PNG)).status_code == 200
+    assert error_of(await upload_content(client, other, PNG), 400)["field"] == "Content-Type"
+    assert (await upload_content(client, told, PNG)).status_code == 200
 
 
 async def test_an_address_is_good_for_one_upload(client: httpx.AsyncClient, database: Database) -> None:
-    told, other = await announce(client), await announce(client)
-    answers = await asyncio.gather(*(put(client, told, PNG) for _ in range(4)))
+    told, other = await request_upload(client), await request_upload(client)
+    answers = await asyncio.gather(*(upload_content(client, told, PNG) for _ in range(4)))
     assert sorted(answer.status_code for answer in answers) == [200, 409, 409, 409]
     token = told["uploadUrl"].partition("token=")[2]
     for url in (
@@ -84,9 +87,12 @@ async def test_an_address_is_good_for_one_upload(client: httpx.AsyncClient, data
         other["uploadUrl"].partition("token=")[0] + "token=" + token,
         other["uploadUrl"].partition("token=")[0] + "token=x",
     ):
-        assert error_of(await put(client, {**told, "uploadUrl": url}, PNG), 401)["code"] == "AUTH_INVALID"
+        assert (
+            error_of(await upload_content(client, {**told, "uploadUrl": url}, PNG), 401)["code"]
+            == "AUTH_INVALID"
+        )
     await change(database, other["fileId"], upload_until=now() - timedelta(seconds=1))
-    assert error_of(await put(client, other, PNG), 401)["code"] == "AUTH_INVALID"
+    assert error_of(await upload_content(client, other, PNG), 401)["code"] == "AUTH_INVALID"
 
 
 async def test_what_is_announced_has_bounds(client: httpx.AsyncClient) -> None:
@@ -105,7 +111,11 @@ async def test_what_is_announced_has_bounds(client: httpx.AsyncClient) -> None:
 async def test_images_that_cannot_be_used_are_named(
     client: httpx.AsyncClient, stranger: httpx.AsyncClient, database: Database, run_body: dict[str, Any]
 ) -> None:
-    mine, theirs, never = await upload(client), await upload(stranger), (await announce(client))["fileId"]
+    mine, theirs, never = (
+        await upload(client),
+        await upload(stranger),
+        (await request_upload(client))["fileId"],
+    )
     for wrong in (theirs, never, "file_" + "0" * 32, "x"):
         body = {**run_body, "referenceImages": [mine, wrong]}
         assert error_of(await client.post("/runs/start", json=body), 400)["field"] == "referenceImages.1"
@@ -139,7 +149,7 @@ async def test_unused_files_expire_and_used_ones_stay(
 
 
 async def test_a_project_has_so_many_unused_files(
-    client: httpx.AsyncClient, database: Database, project: TestProject
+    client: httpx.AsyncClient, database: Database, project: ProjectKey
 ) -> None:
     async with database.transaction() as session:
         for _ in range(MAX_UNUSED_FILES):
@@ -152,7 +162,7 @@ async def test_a_project_has_so_many_unused_files(
 
 async def test_they_are_as_documented(client: httpx.AsyncClient) -> None:
     body = {"fileName": "a.png", "contentType": "image/png", "sizeBytes": len(PNG)}
-    told = await Checked(client)("createUploadUrl", body)
+    told = await ContractClient(client)("createUploadUrl", body)
     assert (told["method"], told["headers"]) == ("PUT", {"Content-Type": "image/png"})
 
 
@@ -164,9 +174,9 @@ class Stored:
 
 
 @pytest.fixture
-async def stored(api_settings: Settings, project: TestProject) -> AsyncIterator[Stored]:
+async def stored(api_settings: Settings, project: ProjectKey) -> AsyncIterator[Stored]:
     store = TinyS3()
-    async with serving(store.app()) as endpoint:  # type: ignore[arg-type]
+    async with run_app(store.app()) as endpoint:  # type: ignore[arg-type]
         settings = api_settings.model_copy(
             update={
                 "files_s3_bucket": s3_server.BUCKET,
@@ -189,12 +199,12 @@ async def put_outside(told: dict[str, Any], data: bytes) -> int:
 async def test_a_store_holds_what_is_uploaded(
     stored: Stored, database: Database, run_body: dict[str, Any]
 ) -> None:
-    told = await announce(stored.client)
+    told = await request_upload(stored.client)
     assert await put_outside({**told, "uploadUrl": told["uploadUrl"].replace("file_", "fil3_")}, PNG) == 403
     assert await put_outside(told, PNG) == 200
     body = {**run_body, "referenceImages": [told["fileId"]]}
     assert (await stored.client.post("/runs/start", json=body)).status_code == 201
-    unused = await announce(stored.client)
+    unused = await request_upload(stored.client)
     assert await put_outside(unused, PNG) == 200
     await change(database, unused["fileId"], expires_at=now())
     assert await expire(database, stored.settings, unused["fileId"]) == [unused["fileId"]]
@@ -204,7 +214,7 @@ async def test_a_store_holds_what_is_uploaded(
 async def test_what_a_store_holds_is_checked_before_it_is_used(
     stored: Stored, run_body: dict[str, Any]
 ) -> None:
-    empty, wrong, larger = [await announce(stored.client) for _ in range(3)]
+    empty, wrong, larger = [await request_upload(stored.client) for _ in range(3)]
     assert await put_outside(wrong, b"x" * len(PNG)) == 200
     assert await put_outside(larger, PNG + b"x") == 200
     for told, status in ((empty, 400), (wrong, 400), (larger, 502)):

@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.support.contract_client import Checked
+from tests.support.contract_client import ContractClient
 from tests.unit.api.runs.test_runs import command, events, start
 
 
@@ -22,7 +22,7 @@ async def three(client: httpx.AsyncClient, run_body: dict[str, str]) -> list[dic
 
 
 async def positions(client: httpx.AsyncClient, runs: list[dict[str, Any]]) -> list[int | None]:
-    call = Checked(client)
+    call = ContractClient(client)
     found = [await call("getRunDetail", id=run["id"]) for run in runs]
     reasons = [(await client.get(f"/runs/{run['id']}/why")).json()["data"] for run in runs]
     assert [run["queuePosition"] for run in found] == [why["queuePosition"] for why in reasons]

@@ -13,8 +13,8 @@ from kit.ids import new_id
 from models import Run, SprintChain
 from models.base import now
 from models.runs.run import PrStatus, RunSource, RunStatus
-from tests.conftest import TestProject
-from tests.support.contract_client import Checked
+from tests.conftest import ProjectKey
+from tests.support.contract_client import ContractClient
 from tests.unit.api.runs.test_runs import start
 
 Json = dict[str, Any]
@@ -32,7 +32,7 @@ async def ids(client: httpx.AsyncClient, query: str, path: str = "/runs/list") -
 
 
 @pytest.fixture
-async def chain(project: TestProject, database: Database, workflow: str) -> str:
+async def chain(project: ProjectKey, database: Database, workflow: str) -> str:
     """The id of a sprint chain that nobody works on."""
     row = SprintChain(
         project_id=project.id,
@@ -140,7 +140,7 @@ async def test_runs_by_workflow_and_by_chain(
     database: Database,
     chain: str,
 ) -> None:
-    call = Checked(client)
+    call = ContractClient(client)
     first = await start(client, run_body)
     other = (await client.post("/workflows/create", json={"name": "Other"})).json()["data"]["id"]
     second = await start(client, {**run_body, "workflowId": other})
@@ -172,7 +172,7 @@ async def test_a_run_is_renamed_while_it_works(
     worker: None, client: httpx.AsyncClient, stranger: httpx.AsyncClient, run_body: dict[str, str]
 ) -> None:
     run = await start(client, run_body)
-    renamed = await Checked(client)("renameRun", {"runId": run["id"], "name": "Second try"})
+    renamed = await ContractClient(client)("renameRun", {"runId": run["id"], "name": "Second try"})
     assert (renamed["name"], renamed["branchName"]) == ("Second try", run["branchName"])
     assert (await client.get(f"/runs/get?id={run['id']}")).json()["data"]["name"] == "Second try"
     body = {"runId": run["id"], "name": "Mine"}

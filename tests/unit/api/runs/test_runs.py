@@ -19,8 +19,8 @@ from models import FollowUp, IdempotencyRecord, Run
 from models.agent.session import FollowUpStatus
 from models.base import now
 from models.runs.run import RunStatus
-from tests.conftest import TestProject
-from tests.support.waiting import PATIENCE
+from tests.conftest import ProjectKey
+from tests.support.waiting import TEST_TIMEOUT_SECONDS
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ async def get(client: httpx.AsyncClient, id: str) -> dict[str, Any]:
 
 
 async def reaches(client: httpx.AsyncClient, id: str, status: str) -> dict[str, Any]:
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(TEST_TIMEOUT_SECONDS):
         while (run := await get(client, id))["status"] != status:
             await asyncio.sleep(0.02)
     return run
@@ -171,7 +171,7 @@ async def test_a_message_is_sent_once_though_the_process_died_before_it_answered
     client: httpx.AsyncClient,
     run_body: dict[str, str],
     database: Database,
-    project: TestProject,
+    project: ProjectKey,
 ) -> None:
     """After the commit, and after the workflow was told; the same key for another message is refused."""
     run = await start(client, run_body)

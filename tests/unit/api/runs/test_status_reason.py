@@ -6,12 +6,12 @@ import httpx
 
 from kit.database import Database
 from models import Run
-from tests.support.contract_client import Checked
+from tests.support.contract_client import ContractClient
 from tests.unit.api.runs.test_runs import command, reaches, start
 
 
 async def why(client: httpx.AsyncClient, run: dict[str, Any]) -> dict[str, Any]:
-    told: dict[str, Any] = await Checked(client)("explainRun", path=run["id"])
+    told: dict[str, Any] = await ContractClient(client)("explainRun", path=run["id"])
     assert told["id"] == run["id"]
     return told
 

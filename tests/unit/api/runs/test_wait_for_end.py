@@ -11,9 +11,9 @@ from kit.database import Database
 from kit.ids import new_id
 from models import ApiKey
 from models.base import now
-from tests.conftest import TestProject
-from tests.support.contract_client import Checked
-from tests.support.waiting import until
+from tests.conftest import ProjectKey
+from tests.support.contract_client import ContractClient
+from tests.support.waiting import wait_until
 from tests.unit.api.runs.test_runs import command, reaches, start
 
 
@@ -38,7 +38,7 @@ async def test_the_end_of_a_run_is_answered_as_it_comes(
 async def test_the_time_is_over(client: httpx.AsyncClient, run_body: dict[str, str]) -> None:
     run = await start(client, run_body)
     begin = monotonic()
-    assert (await Checked(client)("getRun", id=run["id"], wait=1))["status"] == "running"
+    assert (await ContractClient(client)("getRun", id=run["id"], wait=1))["status"] == "running"
     assert monotonic() - begin > 0.9
     begin = monotonic()
     unknown = await client.get(f"/runs/get?id={new_id('r')}&wait=30")
@@ -63,15 +63,15 @@ async def test_many_wait_and_none_holds_a_connection(
     """Far more than there are connections; others are answered as if nobody waited."""
     run = await start(client, run_body)
     waiting = [asyncio.create_task(client.get(f"/runs/get?id={run['id']}&wait=10")) for _ in range(100)]
-    await until(lambda: app.state.api.events.streams >= 100)
-    await until(lambda: app.state.api.database.engine.pool.checkedout() == 0)
+    await wait_until(lambda: app.state.api.events.streams >= 100)
+    await wait_until(lambda: app.state.api.database.engine.pool.checkedout() == 0)
     for _ in range(10):
         assert (await client.get("/runs/list")).status_code == 200
     assert {answer.status_code for answer in await asyncio.gather(*waiting)} == {200}
 
 
 async def test_a_key_that_is_revoked_meanwhile_learns_nothing(
-    client: httpx.AsyncClient, run_body: dict[str, str], database: Database, project: TestProject
+    client: httpx.AsyncClient, run_body: dict[str, str], database: Database, project: ProjectKey
 ) -> None:
     run = await start(client, run_body)
     waiting = asyncio.create_task(client.get(f"/runs/get?id={run['id']}&wait=2"))

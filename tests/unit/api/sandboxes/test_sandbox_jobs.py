@@ -17,10 +17,10 @@ from kit.ids import new_id
 from models import FollowUp, IssueSession, JobSnapshot, Sandbox, SandboxJob
 from models.sandboxes.sandbox import SandboxStatus
 from models.sandboxes.sandbox_job import SandboxJobStatus
-from tests.conftest import TestProject
-from tests.support.contract_client import Checked
-from tests.support.sandbox_deletion import end
-from tests.support.waiting import PATIENCE
+from tests.conftest import ProjectKey
+from tests.support.contract_client import ContractClient
+from tests.support.sandbox_deletion import delete_sandbox
+from tests.support.waiting import TEST_TIMEOUT_SECONDS
 
 URL = "https://github.com/org/repo"
 GIVEN = {
@@ -56,7 +56,7 @@ async def add(database: Database, *rows: Any) -> None:
 
 
 async def test_everything_that_is_given_counts(client: httpx.AsyncClient, database: Database) -> None:
-    made = await Checked(client)("createSandbox", GIVEN)
+    made = await ContractClient(client)("createSandbox", GIVEN)
     assert made["status"] == "creating"
     assert {name: made[name] for name in ("name", "templateId", "memoryMb", "cpuCount", "timeoutMs")} == {
         name: GIVEN[name] for name in ("name", "templateId", "memoryMb", "cpuCount", "timeoutMs")
@@ -162,23 +162,23 @@ async def test_what_is_not_ready_is_a_conflict(
 async def test_renamed(client: httpx.AsyncClient) -> None:
     made = await create(client)
     body = {"sandboxId": made["id"], "name": "Other"}
-    assert (await Checked(client)("renameSandbox", body))["name"] == "Other"
+    assert (await ContractClient(client)("renameSandbox", body))["name"] == "Other"
     assert error_of(await client.post("/sandboxes/rename", json={**body, "name": ""}), 400)["field"] == "name"
 
 
 @pytest.mark.usefixtures("worker")
 async def test_a_message_to_the_sandbox_of_a_run_is_the_runs(
-    client: httpx.AsyncClient, run_body: dict[str, str], project: TestProject, database: Database
+    client: httpx.AsyncClient, run_body: dict[str, str], project: ProjectKey, database: Database
 ) -> None:
     run = (await client.post("/runs/start", json=run_body)).json()["data"]
     sandbox = Sandbox(project_id=project.id, job_id=run["id"], name="s", template_id="base", timeout_ms=1000)
     sandbox.status, sandbox.provider_id = SandboxStatus.running, "provider"
     await add(database, sandbox)
     body = {"sandboxId": sandbox.id, "content": "Mind the tests."}
-    sent = await Checked(client)("sendSandboxMessage", body)
+    sent = await ContractClient(client)("sendSandboxMessage", body)
     assert (sent["runId"], sent["sandboxId"], sent["status"]) == (run["id"], sandbox.id, "queued")
     await client.post(f"/runs/{run['id']}/cancel")
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(TEST_TIMEOUT_SECONDS):
         while (await client.get("/runs/get", params={"id": run["id"]})).json()["data"][
             "status"
         ] != "cancelled":
@@ -190,7 +190,7 @@ async def test_a_message_to_the_sandbox_of_a_run_is_the_runs(
 
 
 async def test_agents_that_take_no_messages_say_so(
-    client: httpx.AsyncClient, project: TestProject, database: Database
+    client: httpx.AsyncClient, project: ProjectKey, database: Database
 ) -> None:
     scan = IssueSession(
         project_id=project.id,
@@ -211,11 +211,11 @@ async def test_agents_that_take_no_messages_say_so(
 
 
 async def test_a_pending_one_ends_at_once(
-    app: FastAPI, unplugged: httpx.AsyncClient, project: TestProject, database: Database
+    app: FastAPI, unplugged: httpx.AsyncClient, project: ProjectKey, database: Database
 ) -> None:
     made = await create(unplugged)
     for _ in range(2):
-        await end(app, project, made["id"])
+        await delete_sandbox(app, project, made["id"])
     async with database.transaction() as session:
         job = await session.get_one(SandboxJob, made["jobId"])
         assert job.status is SandboxJobStatus.cancelled
@@ -226,11 +226,11 @@ async def test_one_of_a_live_run_is_not_ended_here(
     app: FastAPI,
     client: httpx.AsyncClient,
     run_body: dict[str, str],
-    project: TestProject,
+    project: ProjectKey,
     database: Database,
 ) -> None:
     run = (await client.post("/runs/start", json=run_body)).json()["data"]
     sandbox = Sandbox(project_id=project.id, job_id=run["id"], name="s", template_id="base", timeout_ms=1000)
     await add(database, sandbox)
     with pytest.raises(Conflict, match="cancel that first"):
-        await end(app, project, sandbox.id)
+        await delete_sandbox(app, project, sandbox.id)

@@ -13,8 +13,8 @@ from models.agent.session_kind import SessionKind
 from models.base import JsonObject, now
 from models.blueprints.persona import StepRole, ThinkingEffort
 from models.sandboxes.sandbox import SandboxEventType, SandboxStatus
-from tests.conftest import TestProject
-from tests.support.contract_client import Checked
+from tests.conftest import ProjectKey
+from tests.support.contract_client import ContractClient
 
 
 @dataclass
@@ -26,7 +26,7 @@ class Talk:
 
 @pytest.fixture
 async def talk(
-    client: httpx.AsyncClient, run_body: dict[str, str], project: TestProject, database: Database
+    client: httpx.AsyncClient, run_body: dict[str, str], project: ProjectKey, database: Database
 ) -> Talk:
     """A run with a sandbox in which two agents spoke one after the other."""
     run_id = str((await client.post("/runs/start", json=run_body)).json()["data"]["id"])
@@ -163,7 +163,7 @@ async def test_the_steps_of_a_run(client: httpx.AsyncClient, talk: Talk) -> None
 
 
 async def test_they_are_as_documented(client: httpx.AsyncClient, talk: Talk) -> None:
-    call = Checked(client)
+    call = ContractClient(client)
     for operation in ("getSandbox", "listSandboxEvents", "listSandboxMessages"):
         assert await call(operation, id=talk.sandbox_id)
     assert await call("listSandboxes", runId=talk.run_id)

@@ -11,8 +11,8 @@ from temporalio.service import RPCError
 from kit.settings import Settings
 from kit.temporal import connect
 from models.base import now
-from tests.conftest import TestProject
-from tests.support.contract_client import Checked
+from tests.conftest import ProjectKey
+from tests.support.contract_client import ContractClient
 
 Body = dict[str, Any]
 
@@ -52,7 +52,7 @@ async def previewed(client: httpx.AsyncClient, task: Body, count: int = 10) -> l
 
 
 async def test_they_are_as_documented(client: httpx.AsyncClient, body: Body) -> None:
-    ask = Checked(client)
+    ask = ContractClient(client)
     task = await ask("createRecurringTask", body)
     assert {name: task[name] for name in body} == body
     assert task["isActive"] is True
@@ -91,7 +91,7 @@ async def test_the_next_run_is_what_the_engine_will_fire(
 
 
 async def test_a_schedule_is_as_agreed(
-    client: httpx.AsyncClient, temporal_client: Client, body: Body, project: TestProject
+    client: httpx.AsyncClient, temporal_client: Client, body: Body, project: ProjectKey
 ) -> None:
     task = await created(client, body)
     told = await temporal_client.get_schedule_handle(task["id"]).describe()

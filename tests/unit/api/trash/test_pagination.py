@@ -9,7 +9,7 @@ from sqlalchemy import text
 from kit.database import Database
 from models.base import now
 from models.trash.entry_schemas import TRASH
-from tests.conftest import TestProject
+from tests.conftest import ProjectKey
 from tests.support.superuser import superuser
 
 MANY = 20_000
@@ -22,13 +22,13 @@ FILL = text("""
 """)
 
 
-async def fill(database: Database, project: TestProject, many: int) -> None:
+async def fill(database: Database, project: ProjectKey, many: int) -> None:
     async with superuser(database) as session:
         await session.execute(FILL, {"project": project.id, "many": many})
         await session.execute(text("ANALYZE persona"))
 
 
-async def plan_of(database: Database, project: TestProject, place: Sequence[object]) -> str:
+async def plan_of(database: Database, project: ProjectKey, place: Sequence[object]) -> str:
     where = {"project_id": project.id, "retention_days": 30}
     sql = TRASH.page(tuple(where), frozenset(), bool(place), True)
     values = {**where, "take": 26, **{f"after_{index}": value for index, value in enumerate(place)}}
@@ -38,7 +38,7 @@ async def plan_of(database: Database, project: TestProject, place: Sequence[obje
         return "\n".join(row[0] for row in found.all())
 
 
-async def test_a_page_is_found_by_an_index_however_far_down(database: Database, project: TestProject) -> None:
+async def test_a_page_is_found_by_an_index_however_far_down(database: Database, project: ProjectKey) -> None:
     await fill(database, project, MANY)
     deep = [(now() - timedelta(seconds=MANY - 100)).isoformat(), "per_z"]
     for place in ([], deep):
@@ -50,7 +50,7 @@ async def test_a_page_is_found_by_an_index_however_far_down(database: Database, 
 
 
 async def test_each_is_listed_once_while_others_come_and_go(
-    client: httpx.AsyncClient, database: Database, project: TestProject
+    client: httpx.AsyncClient, database: Database, project: ProjectKey
 ) -> None:
     await fill(database, project, 250)
     listed: list[str] = []

@@ -14,19 +14,19 @@ from kit.settings import Settings
 from kit.temporal import connect
 from models import Project
 from models.projects.project import Role
-from tests.conftest import TestProject
-from tests.support.contract_client import Checked
+from tests.conftest import ProjectKey
+from tests.support.contract_client import ContractClient
 from tests.unit.api.conftest import client_of, running
 from tests.unit.api.trash.test_trash import another, code
 
 
-async def slug_of(database: Database, project: TestProject) -> str:
+async def slug_of(database: Database, project: ProjectKey) -> str:
     async with database.transaction() as session:
         return (await session.get_one(Project, project.id)).slug
 
 
 async def test_its_keys_die_at_once_in_every_process(
-    app: FastAPI, api_settings: Settings, project: TestProject, database: Database
+    app: FastAPI, api_settings: Settings, project: ProjectKey, database: Database
 ) -> None:
     other_key = await another(database, project, Role.member)
     async with (
@@ -36,7 +36,7 @@ async def test_its_keys_die_at_once_in_every_process(
     ):
         assert (await client.get("/project")).status_code == 200
         assert (await other.get("/project")).status_code == 200
-        gone = await Checked(client)("deleteProject", {"slug": await slug_of(database, project)})
+        gone = await ContractClient(client)("deleteProject", {"slug": await slug_of(database, project)})
         assert (gone["id"], gone["status"]) == (project.id, "deleting")
         await asyncio.sleep(PROPAGATION_SECONDS)
         for each in (client, other):
@@ -55,7 +55,7 @@ async def test_another_slug_deletes_nothing(client: httpx.AsyncClient, slug: str
     assert (await client.post("/project/delete")).status_code == 400
 
 
-async def test_only_an_owner_may(app: FastAPI, project: TestProject, database: Database) -> None:
+async def test_only_an_owner_may(app: FastAPI, project: ProjectKey, database: Database) -> None:
     for role in (Role.member, Role.admin):
         async with client_of(app, await another(database, project, role)) as client:
             answer = await client.post("/project/delete", json={"slug": await slug_of(database, project)})
@@ -64,7 +64,7 @@ async def test_only_an_owner_may(app: FastAPI, project: TestProject, database: D
 
 
 async def test_deleted_while_the_engine_is_away(
-    unplugged: httpx.AsyncClient, project: TestProject, database: Database
+    unplugged: httpx.AsyncClient, project: ProjectKey, database: Database
 ) -> None:
     answer = await unplugged.post("/project/delete", json={"slug": await slug_of(database, project)})
     assert (answer.status_code, answer.json()["data"]["status"]) == (200, "deleting")

@@ -43,9 +43,9 @@ from models.sandboxes.sandbox import SandboxStatus
 from models.trash.kinds import CONTEXT, SANDBOX, TRASH_KINDS, TrashType
 from models.trash.moves import remove
 from models.trash.trashable import Trashable
-from tests.conftest import TestProject, make_project
-from tests.support.contract_client import Checked
-from tests.support.issue_scan_rows import a_scan
+from tests.conftest import ProjectKey, make_project
+from tests.support.contract_client import ContractClient
+from tests.support.issue_scan_rows import make_issue_session
 from tests.unit.api.conftest import client_of
 
 REPOSITORY = "https://github.com/org/repo"
@@ -76,7 +76,7 @@ async def a_run(database: Database, project_id: str, number: int, **fields: obje
 
 async def one_of_each(database: Database, project_id: str) -> dict[TrashType, str]:
     """The ids of an object of every kind, none of them in the trash."""
-    scan, run = await a_scan(database, project_id), await a_run(database, project_id, 1)
+    scan, run = await make_issue_session(database, project_id), await a_run(database, project_id, 1)
     answering = AnsweringSession(
         project_id=project_id,
         name="Answers",
@@ -129,14 +129,14 @@ async def ids_in_trash(client: httpx.AsyncClient) -> set[str]:
 )
 async def test_the_verbs_of_a_resource(
     client: httpx.AsyncClient,
-    project: TestProject,
+    project: ProjectKey,
     database: Database,
     kind: str,
     path: str,
     field: str,
     noun: str,
 ) -> None:
-    ask = Checked(client)
+    ask = ContractClient(client)
     object_id = (await one_of_each(database, project.id))[TrashType(kind)]
     before = await ask(f"get{noun}", id=object_id)
     assert await ask(f"delete{noun}", {field: object_id}) == before
@@ -153,8 +153,8 @@ async def test_the_verbs_of_a_resource(
     assert code(await client.post(f"/trash/{kind}/{object_id}/restore")) == (404, "NOT_FOUND")
 
 
-async def test_several_at_once(client: httpx.AsyncClient, project: TestProject, database: Database) -> None:
-    ask = Checked(client)
+async def test_several_at_once(client: httpx.AsyncClient, project: ProjectKey, database: Database) -> None:
+    ask = ContractClient(client)
     there = await one_of_each(database, project.id)
     for operation, field, kind in (
         ("bulkDeleteRuns", "runIds", TrashType.run),
@@ -176,9 +176,9 @@ async def test_several_at_once(client: httpx.AsyncClient, project: TestProject, 
 
 
 async def test_one_list_over_all_kinds(
-    client: httpx.AsyncClient, stranger: httpx.AsyncClient, project: TestProject, database: Database
+    client: httpx.AsyncClient, stranger: httpx.AsyncClient, project: ProjectKey, database: Database
 ) -> None:
-    ask = Checked(client)
+    ask = ContractClient(client)
     there = await one_of_each(database, project.id)
     assert await ask("listTrash") == []
     await trash_all(database, there)
@@ -216,7 +216,7 @@ async def move(
 async def test_every_kind_by_the_trash(
     client: httpx.AsyncClient,
     stranger: httpx.AsyncClient,
-    project: TestProject,
+    project: ProjectKey,
     database: Database,
     rest: bool,
 ) -> None:
@@ -238,9 +238,9 @@ async def test_every_kind_by_the_trash(
 
 
 async def test_the_trash_answers_as_described(
-    client: httpx.AsyncClient, project: TestProject, database: Database
+    client: httpx.AsyncClient, project: ProjectKey, database: Database
 ) -> None:
-    ask, run = Checked(client), await a_run(database, project.id, 1)
+    ask, run = ContractClient(client), await a_run(database, project.id, 1)
     body, path = {"entityType": "run", "entityId": run}, f"run/{run}"
     trashed = {"id": run, "_id": run, "type": "run", "name": "Run 1"}
     await trash_all(database, {TrashType.run: run})
@@ -259,7 +259,7 @@ async def test_the_trash_answers_as_described(
 
 
 async def test_restored_an_answering_session_is_what_it_was(
-    client: httpx.AsyncClient, project: TestProject, database: Database
+    client: httpx.AsyncClient, project: ProjectKey, database: Database
 ) -> None:
     ended = (await one_of_each(database, project.id))[TrashType.answering_session]
     at_work = AnsweringSession(
@@ -267,7 +267,7 @@ async def test_restored_an_answering_session_is_what_it_was(
         name="Answers",
         github_repo_url=REPOSITORY,
         repository_slug="org/repo",
-        issue_session_id=await a_scan(database, project.id),
+        issue_session_id=await make_issue_session(database, project.id),
         time_limit_seconds=60,
         started_at=now(),
     )
@@ -282,7 +282,7 @@ async def test_restored_an_answering_session_is_what_it_was(
 
 
 async def test_what_something_at_work_needs_stays(
-    client: httpx.AsyncClient, project: TestProject, database: Database, workflow: str
+    client: httpx.AsyncClient, project: ProjectKey, database: Database, workflow: str
 ) -> None:
     at_work: dict[str, Any] = {"status": RunStatus.running, "completed_at": None}
     run, merging = await a_run(database, project.id, 1, **at_work), await a_run(database, project.id, 2)
@@ -312,7 +312,7 @@ async def test_what_something_at_work_needs_stays(
         },
     )
     task_id = task.json()["data"]["id"]
-    scan = await a_scan(database, project.id)
+    scan = await make_issue_session(database, project.id)
     answering = AnsweringSession(
         project_id=project.id,
         name="Answers",
@@ -358,7 +358,7 @@ async def test_a_workflow_of_a_chain_at_work_is_named(
 
 
 async def test_a_trashed_run_takes_its_issue_along_and_back(
-    client: httpx.AsyncClient, project: TestProject, database: Database
+    client: httpx.AsyncClient, project: ProjectKey, database: Database
 ) -> None:
     run = await a_run(database, project.id, 1)
     issue = Issue(project_id=project.id, title="Bug", run_id=run, status=IssueStatus.completed)
@@ -375,7 +375,7 @@ async def test_a_trashed_run_takes_its_issue_along_and_back(
 
 
 async def test_a_run_deleted_for_good_hides_its_sandboxes(
-    client: httpx.AsyncClient, project: TestProject, database: Database
+    client: httpx.AsyncClient, project: ProjectKey, database: Database
 ) -> None:
     there = await one_of_each(database, project.id)
     await trash_all(database, {TrashType.sandbox: there[TrashType.sandbox]})
@@ -411,10 +411,10 @@ async def engine_of_api(api_settings: Settings) -> Client:
 
 
 async def test_deleted_for_good_a_workflow_is_started_for_each(
-    client: httpx.AsyncClient, project: TestProject, database: Database, engine_of_api: Client
+    client: httpx.AsyncClient, project: ProjectKey, database: Database, engine_of_api: Client
 ) -> None:
     """Of a scan's answering sessions too, which are about nothing without it."""
-    scan = await a_scan(database, project.id)
+    scan = await make_issue_session(database, project.id)
     answering = AnsweringSession(
         project_id=project.id,
         name="Answers",
@@ -437,7 +437,7 @@ async def test_deleted_for_good_a_workflow_is_started_for_each(
 
 
 async def test_deleted_for_good_while_the_engine_is_away(
-    unplugged: httpx.AsyncClient, project: TestProject, database: Database
+    unplugged: httpx.AsyncClient, project: ProjectKey, database: Database
 ) -> None:
     run = await a_run(database, project.id, 1)
     assert (await unplugged.post("/runs/permanent-delete", json={"runId": run})).status_code == 200
@@ -447,25 +447,25 @@ async def test_deleted_for_good_while_the_engine_is_away(
 
 
 @pytest.fixture
-async def member(app: FastAPI, project: TestProject, database: Database) -> AsyncIterator[httpx.AsyncClient]:
+async def member(app: FastAPI, project: ProjectKey, database: Database) -> AsyncIterator[httpx.AsyncClient]:
     """A client of a member who is neither owner nor admin, with every scope."""
     async with client_of(app, await another(database, project, Role.member)) as client:
         yield client
 
 
 async def another(
-    database: Database, project: TestProject, role: Role, without: str | None = None
-) -> TestProject:
+    database: Database, project: ProjectKey, role: Role, without: str | None = None
+) -> ProjectKey:
     person = Member(project_id=project.id, email=f"{new_id('m')}@example.com", name="M", role=role)
     scopes = [scope for scope in SCOPES if scope != without]
     key, secret = ApiKey.generate(project_id=project.id, member_id=person.id, name="k", scopes=scopes)
     await add(database, person)
     await add(database, key)
-    return TestProject(project.id, person.id, key.id, secret)
+    return ProjectKey(project.id, person.id, key.id, secret)
 
 
 async def test_a_member_cannot_delete_workflows(
-    member: httpx.AsyncClient, project: TestProject, database: Database
+    member: httpx.AsyncClient, project: ProjectKey, database: Database
 ) -> None:
     there = await one_of_each(database, project.id)
     workflow = there[TrashType.workflow]
@@ -483,7 +483,7 @@ async def test_a_member_cannot_delete_workflows(
 
 
 async def test_each_kind_asks_for_its_own_scope(
-    app: FastAPI, project: TestProject, database: Database
+    app: FastAPI, project: ProjectKey, database: Database
 ) -> None:
     there = await one_of_each(database, project.id)
     await trash_all(database, there)
@@ -501,7 +501,7 @@ async def test_each_kind_asks_for_its_own_scope(
 
 
 async def test_nothing_names_a_context_that_was_deleted_for_good(
-    client: httpx.AsyncClient, project: TestProject, database: Database
+    client: httpx.AsyncClient, project: ProjectKey, database: Database
 ) -> None:
     rules, style = (
         Asset.of(AssetKind.context, project_id=project.id, name=name) for name in ("Rules", "Style")

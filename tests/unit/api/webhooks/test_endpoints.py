@@ -17,16 +17,16 @@ from models import Member, WebhookDelivery, WebhookEndpoint
 from models.base import now
 from models.projects.project import Role
 from models.webhooks.delivery import DeliveryStatus
-from tests.conftest import TestProject, make_project
-from tests.support.contract_client import Checked
+from tests.conftest import ProjectKey, make_project
+from tests.support.contract_client import ContractClient
 from tests.unit.api.conftest import client_of
 
 URL = "https://example.com/hook"
 
 
 @pytest.fixture
-def call(client: httpx.AsyncClient) -> Checked:
-    return Checked(client)
+def call(client: httpx.AsyncClient) -> ContractClient:
+    return ContractClient(client)
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ async def ended(
 
 
 async def test_an_endpoint_from_its_making_to_its_end(
-    call: Checked, database: Database, settings: Settings
+    call: ContractClient, database: Database, settings: Settings
 ) -> None:
     body = {"url": URL, "events": ["run.*", "pr.created"], "description": "For the bot"}
     created = await call("createWebhookEndpoint", body)
@@ -110,7 +110,9 @@ async def test_secrets_that_were_replaced_long_ago_sign_no_more(
     assert shown.json()["data"]["oldSecretsUntil"] is None
 
 
-async def test_a_range_is_sent_again(call: Checked, endpoint: dict[str, Any], database: Database) -> None:
+async def test_a_range_is_sent_again(
+    call: ContractClient, endpoint: dict[str, Any], database: Database
+) -> None:
     statuses = [
         DeliveryStatus.failed,
         DeliveryStatus.skipped,
@@ -142,7 +144,7 @@ async def test_a_range_is_sent_again(call: Checked, endpoint: dict[str, Any], da
 
 
 async def test_a_disabled_endpoint_is_sent_nothing_and_asked_nothing(
-    call: Checked, endpoint: dict[str, Any], database: Database
+    call: ContractClient, endpoint: dict[str, Any], database: Database
 ) -> None:
     ping = await call("testWebhookEndpoint", path=endpoint["id"])
     off = await call("updateWebhookEndpoint", {"isEnabled": False}, path=endpoint["id"])
@@ -264,7 +266,7 @@ async def test_a_project_has_a_limited_number_of_endpoints(
 
 
 async def test_an_endpoint_is_kept_while_the_engine_is_away(
-    unplugged: httpx.AsyncClient, project: TestProject, database: Database
+    unplugged: httpx.AsyncClient, project: ProjectKey, database: Database
 ) -> None:
     """Its workflow is started by the sweep, once there is something to send."""
     created = await unplugged.post("/webhooks/endpoints", json={"url": URL})
@@ -278,7 +280,7 @@ async def test_an_endpoint_is_kept_while_the_engine_is_away(
 
 
 async def test_another_description_hides_no_failures(
-    call: Checked, endpoint: dict[str, Any], database: Database
+    call: ContractClient, endpoint: dict[str, Any], database: Database
 ) -> None:
     async with database.transaction() as session:
         (await session.get_one(WebhookEndpoint, endpoint["id"])).fail(now())

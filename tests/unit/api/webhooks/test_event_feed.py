@@ -14,14 +14,14 @@ from kit.database import Database
 from models import Issue
 from models.event import EventType, append_event
 from models.webhooks.feed import FEED_START, FeedPosition
-from tests.conftest import TestProject
-from tests.support.contract_client import Checked
-from tests.support.uvicorn_server import serving
-from tests.support.waiting import PATIENCE
+from tests.conftest import ProjectKey
+from tests.support.contract_client import ContractClient
+from tests.support.uvicorn_server import run_app
+from tests.support.waiting import TEST_TIMEOUT_SECONDS
 from tests.unit.api.runs.test_events import chunks
 
 
-async def an_issue(database: Database, project: TestProject) -> str:
+async def an_issue(database: Database, project: ProjectKey) -> str:
     async with database.transaction() as session:
         issue = Issue(project_id=project.id, title="A title")
         session.add(issue)
@@ -43,17 +43,19 @@ async def read(client: httpx.AsyncClient, **query: Any) -> list[dict[str, Any]]:
 
 async def until_settled(client: httpx.AsyncClient, count: int) -> list[dict[str, Any]]:
     """All events, once there are so many that may be read: other transactions hold them up for moments."""
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(TEST_TIMEOUT_SECONDS):
         while len(found := await read(client, limit=100)) < count:
             await asyncio.sleep(0.02)
     return found
 
 
 @pytest.fixture
-async def streaming(app: FastAPI, project: TestProject) -> AsyncIterator[httpx.AsyncClient]:
+async def streaming(app: FastAPI, project: ProjectKey) -> AsyncIterator[httpx.AsyncClient]:
     async with (
-        serving(app) as url,
-        httpx.AsyncClient(base_url=f"{url}/api/v1", headers=project.headers, timeout=PATIENCE) as client,
+        run_app(app) as url,
+        httpx.AsyncClient(
+            base_url=f"{url}/api/v1", headers=project.headers, timeout=TEST_TIMEOUT_SECONDS
+        ) as client,
     ):
         yield client
 
@@ -62,7 +64,7 @@ async def test_an_event_that_commits_late_is_missed_by_nobody(
     client: httpx.AsyncClient,
     streaming: httpx.AsyncClient,
     database: Database,
-    project: TestProject,
+    project: ProjectKey,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The first to write is the last to commit; in between, who reads what is there must not pass it by."""
@@ -90,14 +92,14 @@ async def test_an_event_that_commits_late_is_missed_by_nobody(
     events = await until_settled(client, 3)
     assert [event["subjectId"] for event in events] == [first, second, second]
     assert [event["seq"] for event in events] == [1, 1, 2]
-    await asyncio.wait_for(following, PATIENCE)
+    await asyncio.wait_for(following, TEST_TIMEOUT_SECONDS)
     assert [chunk["data"] for chunk in followed] == events
     assert [chunk["id"] for chunk in followed] == [event["position"] for event in events]
     assert await read(client, after=events[0]["position"]) == events[1:]
 
 
 async def test_many_writers_at_once_and_a_reader_that_goes_on_from_its_place(
-    client: httpx.AsyncClient, database: Database, project: TestProject
+    client: httpx.AsyncClient, database: Database, project: ProjectKey
 ) -> None:
     issues = [await an_issue(database, project) for _ in range(8)]
 
@@ -110,7 +112,7 @@ async def test_many_writers_at_once_and_a_reader_that_goes_on_from_its_place(
 
     writing = asyncio.gather(*map(write, issues))
     seen: list[dict[str, Any]] = []
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(TEST_TIMEOUT_SECONDS):
         while len(seen) < 80:
             seen += await read(client, after=seen[-1]["position"] if seen else "0.0", limit=7)
     await writing
@@ -121,14 +123,14 @@ async def test_many_writers_at_once_and_a_reader_that_goes_on_from_its_place(
 
 
 async def test_pages_filters_and_places(
-    client: httpx.AsyncClient, stranger: httpx.AsyncClient, database: Database, project: TestProject
+    client: httpx.AsyncClient, stranger: httpx.AsyncClient, database: Database, project: ProjectKey
 ) -> None:
     first, second = await an_issue(database, project), await an_issue(database, project)
     async with database.transaction() as session:
         await happen(session, first, EventType.issue_created, EventType.run_started, EventType.run_completed)
         await happen(session, second, EventType.issue_created, EventType.pr_created)
     events = await until_settled(client, 5)
-    assert await Checked(client)("followEvents") == events
+    assert await ContractClient(client)("followEvents") == events
     page = (await client.get("/events", params={"limit": 2})).json()
     rest = (await client.get("/events", params={"limit": 3, "cursor": page["nextCursor"]})).json()
     assert page["data"] + rest["data"] == events
@@ -155,7 +157,7 @@ async def test_pages_filters_and_places(
 
 
 async def test_a_follower_passes_over_once_what_it_does_not_want(
-    client: httpx.AsyncClient, database: Database, project: TestProject
+    client: httpx.AsyncClient, database: Database, project: ProjectKey
 ) -> None:
     """Else each news of a busy project would have it read the whole past again."""
     issue = await an_issue(database, project)
@@ -165,7 +167,7 @@ async def test_a_follower_passes_over_once_what_it_does_not_want(
         async with database.transaction() as session:
             await happen(session, issue, *kinds)
         found: list[bytes] = []
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TEST_TIMEOUT_SECONDS):
             while True:
                 news = await feed.read()
                 found += news.chunks
@@ -205,7 +207,7 @@ async def test_a_stream_resumes_after_the_last_event_it_had(
     streaming: httpx.AsyncClient,
     client: httpx.AsyncClient,
     database: Database,
-    project: TestProject,
+    project: ProjectKey,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("api.realtime.event_stream.POLL_SECONDS", 3_600)
@@ -220,7 +222,7 @@ async def test_a_stream_resumes_after_the_last_event_it_had(
         assert (await anext(coming))["data"] == second
         async with database.transaction() as session:
             await happen(session, issue, EventType.pr_created, EventType.issue_completed)
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TEST_TIMEOUT_SECONDS):
             assert (await anext(coming))["event"] == "issue.completed"
     wrong = await client.get("/events", headers={"Last-Event-ID": "7"})
     assert wrong.status_code == 400

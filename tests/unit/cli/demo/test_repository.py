@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from cli.demo.repository import FILES, PROMPT
-from local.model.scenarios import BUILT_IN, Scenario, choose, load
+from local.model.scenarios import BUILT_IN_SCENARIOS, Scenario, find_scenario, load
 
 ALL_TOOLS = {"bash", "str_replace_based_edit_tool", "search", "finish"}
 REPOSITORY = "/home/user/repo/"
@@ -13,7 +13,7 @@ REPOSITORY = "/home/user/repo/"
 
 def scenario(role: str, iteration: int) -> Scenario:
     prompt = f"<task>\n{PROMPT}\n</task>\n\nIteration {iteration} of 3."
-    return choose(load([BUILT_IN]), role, prompt, ALL_TOOLS)
+    return find_scenario(load([BUILT_IN_SCENARIOS]), role, prompt, ALL_TOOLS)
 
 
 def edit(repository: Path, by: Scenario) -> None:

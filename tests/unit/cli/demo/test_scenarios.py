@@ -10,11 +10,11 @@ from cli.demo.chains import REPORT, SPRINTS
 from cli.demo.issues import SCAN_PROMPT
 from cli.demo.merging import CHECK
 from cli.demo.repository import FILES, PROMPT
-from local.model.scenarios import BUILT_IN, Scenario, choose, load
-from tests.support.waiting import PATIENCE
+from local.model.scenarios import BUILT_IN_SCENARIOS, Scenario, find_scenario, load
+from tests.support.waiting import TEST_TIMEOUT_SECONDS
 
 REPOSITORY = "/home/user/repo/"
-SCENARIOS = load([BUILT_IN])
+SCENARIOS = load([BUILT_IN_SCENARIOS])
 TOOLS = {"bash", "str_replace_based_edit_tool", "search", "finish"}
 FLAG = f"<task>\n{PROMPT}\n</task>\n\nIteration 1 of 3."
 Shell = Callable[[str], str]
@@ -30,7 +30,7 @@ def shell(tmp_path: Path) -> Shell:
             cwd=tmp_path,
             capture_output=True,
             text=True,
-            timeout=PATIENCE,
+            timeout=TEST_TIMEOUT_SECONDS,
             check=False,
         )
         assert ran.returncode == 0, f"{command}\n{ran.stdout}\n{ran.stderr}"
@@ -64,12 +64,12 @@ def play(shell: Shell, directory: Path, scenario: Scenario) -> None:
 
 
 def designer(task: str) -> Scenario:
-    return choose(SCENARIOS, "designer", task, TOOLS)
+    return find_scenario(SCENARIOS, "designer", task, TOOLS)
 
 
 def reported() -> dict[str, str]:
     """What the scout reports: prompts by titles."""
-    scenario = choose(SCENARIOS, "investigator", SCAN_PROMPT, TOOLS | {"report_issue"})
+    scenario = find_scenario(SCENARIOS, "investigator", SCAN_PROMPT, TOOLS | {"report_issue"})
     calls = [call for turn in scenario.turns for call in turn.tool_calls if call.name == "report_issue"]
     return {str(call.input["title"]): str(call.input["suggested_prompt"]) for call in calls}
 
@@ -85,9 +85,9 @@ def test_the_issues_are_real_and_the_first_two_are_mended(shell: Shell, tmp_path
 
 
 def test_the_questions_are_about_that_scan_and_the_answers_about_its_issues() -> None:
-    asker = choose(SCENARIOS, "answerer", f"<scan>\n{SCAN_PROMPT}\n</scan>", TOOLS)
+    asker = find_scenario(SCENARIOS, "answerer", f"<scan>\n{SCAN_PROMPT}\n</scan>", TOOLS)
     titles = "\n".join(reported())
-    answerer = choose(SCENARIOS, "answerer", f'<question number="1">\n<issues>\n{titles}', TOOLS)
+    answerer = find_scenario(SCENARIOS, "answerer", f'<question number="1">\n<issues>\n{titles}', TOOLS)
     assert asker.name.startswith("demo: ")
     assert answerer.name.startswith("demo: ")
 

@@ -12,22 +12,22 @@ from gateways.errors import CredentialRefused, GatewayError, ProviderLimit, Upst
 from tests.support.wire_server import (
     START,
     STOP,
-    Answer,
     Event,
-    Wire,
+    WireResponse,
+    WireServer,
     api_error,
-    called,
-    said,
-    serving,
+    run_wire_server,
     status,
-    stopped,
+    stop_events,
     stream,
+    text_block,
+    tool_use_block,
 )
 from tests.unit.gateways.agent.test_messages_client import KEY, ask, request
 
 
-async def failure(*answers: Answer) -> GatewayError:
-    async with serving(*answers) as wire:
+async def failure(*answers: WireResponse) -> GatewayError:
+    async with run_wire_server(*answers) as wire:
         with pytest.raises(GatewayError) as failed:
             await ask(wire)
         assert len(wire.bodies) == 1, "the SDK must not retry by itself"
@@ -83,7 +83,7 @@ async def test_a_status_is_named(code: int, kind: str, words: str, expected: typ
     ],
 )
 async def test_an_error_inside_the_stream_is_named_too(kind: str, expected: type[GatewayError]) -> None:
-    events: list[Event] = [START, *said(0, "so far")]
+    events: list[Event] = [START, *text_block(0, "so far")]
     error = await failure(stream(*events, api_error(kind, "said in the stream")))
     assert type(error) is expected
     assert "said in the stream" in error.message
@@ -121,7 +121,7 @@ def test_any_retry_after_is_understood_or_ignored(header: str, seconds: float | 
 async def test_the_key_never_comes_back_in_a_message() -> None:
     error = await failure(status(400, api_error("invalid_request_error", f"bad header Bearer {KEY}!")))
     assert "[secret]" in error.message
-    events = [START, *called(0, "bash", f"{{]{KEY}"), *stopped("tool_use")]
+    events = [START, *tool_use_block(0, "bash", f"{{]{KEY}"), *stop_events("tool_use")]
     assert "[secret]" in (await failure(stream(*events))).message
 
     async def no_http(writer: asyncio.StreamWriter) -> None:
@@ -135,15 +135,15 @@ async def test_the_key_never_comes_back_in_a_message() -> None:
 
 MALFORMED: dict[str, list[Event | str]] = {
     "an event that is not JSON": [START, 'event: content_block_delta\ndata: {"type":"content_\n\n'],
-    "a delta of no block": [START, *said(0, "x")[1:]],
+    "a delta of no block": [START, *text_block(0, "x")[1:]],
     "a stop before the start": [STOP],
-    "a start that is empty": [{"type": "message_start"}, *stopped("end_turn")],
-    "a delta that is empty": [START, said(0)[0], {"type": "content_block_delta", "index": 0}],
-    "a call that is not JSON": [START, *called(0, "bash", "{]}"), *stopped("tool_use")],
+    "a start that is empty": [{"type": "message_start"}, *stop_events("end_turn")],
+    "a delta that is empty": [START, text_block(0)[0], {"type": "content_block_delta", "index": 0}],
+    "a call that is not JSON": [START, *tool_use_block(0, "bash", "{]}"), *stop_events("tool_use")],
     "a call without a name": [
         START,
         {"type": "content_block_start", "index": 0, "content_block": {"type": "tool_use", "input": {}}},
-        *stopped("tool_use"),
+        *stop_events("tool_use"),
     ],
 }
 
@@ -156,7 +156,7 @@ async def test_a_malformed_stream_cuts_the_turn(what: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "events", [[], [START], [START, *said(0, "half of")], [START, *stopped("end_turn")[:1]]]
+    "events", [[], [START], [START, *text_block(0, "half of")], [START, *stop_events("end_turn")[:1]]]
 )
 async def test_a_stream_that_ends_early_cuts_the_turn(events: list[Event]) -> None:
     error = await failure(stream(*events))
@@ -165,13 +165,13 @@ async def test_a_stream_that_ends_early_cuts_the_turn(events: list[Event]) -> No
 
 
 async def test_an_answer_without_a_reason_is_not_whole() -> None:
-    error = await failure(stream(START, *said(0, "x"), *stopped(None)))
+    error = await failure(stream(START, *text_block(0, "x"), *stop_events(None)))
     assert type(error) is TurnCut
     assert error.message == "The model's answer ended without a reason."
 
 
 async def test_a_connection_that_breaks_cuts_the_turn() -> None:
-    error = await failure(stream(START, *said(0, "half of"), end=False))
+    error = await failure(stream(START, *text_block(0, "half of"), end=False))
     assert type(error) is TurnCut
     assert "RemoteProtocolError" in error.message
 
@@ -183,19 +183,21 @@ async def test_a_connection_that_breaks_cuts_the_turn() -> None:
 
 
 async def test_a_server_that_is_not_there_cuts_the_turn() -> None:
-    async with serving() as wire:
+    async with run_wire_server() as wire:
         address = wire.address
     with pytest.raises(TurnCut, match="ConnectError"):
-        await ask(Wire(address))
+        await ask(WireServer(address))
 
 
 async def test_a_turn_that_is_whole_stays_whole_when_the_connection_breaks_after_it() -> None:
-    async with serving(stream(START, *said(0, "All."), *stopped("end_turn"), end=False)) as wire:
+    async with run_wire_server(
+        stream(START, *text_block(0, "All."), *stop_events("end_turn"), end=False)
+    ) as wire:
         assert (await ask(wire)).text == "All."
 
 
 async def test_an_agent_serves_many_turns_at_once() -> None:
-    answers = [stream(START, 1.0, *said(0, "x"), *stopped("end_turn")) for _ in range(20)]
-    async with serving(*answers) as wire, MessagesClient(KEY, base_url=wire.address) as agent:
+    answers = [stream(START, 1.0, *text_block(0, "x"), *stop_events("end_turn")) for _ in range(20)]
+    async with run_wire_server(*answers) as wire, MessagesClient(KEY, base_url=wire.address) as agent:
         turns = await asyncio.wait_for(asyncio.gather(*(agent.turn(request()) for _ in answers)), 18)
     assert [turn.text for turn in turns] == ["x"] * 20

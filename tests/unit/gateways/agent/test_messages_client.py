@@ -20,7 +20,17 @@ from gateways.anthropic.conversation import (
 from gateways.errors import CredentialRefused
 from gateways.tools.definitions import definitions
 from models.agent.session_kind import SessionKind
-from tests.support.wire_server import START, Event, Wire, called, said, serving, stopped, stream, thought
+from tests.support.wire_server import (
+    START,
+    Event,
+    WireServer,
+    run_wire_server,
+    stop_events,
+    stream,
+    text_block,
+    thinking_block,
+    tool_use_block,
+)
 
 KEY = "sk-ant-test-0123456789"
 HELLO: list[Message] = [{"role": "user", "content": [{"type": "text", "text": "hello"}]}]
@@ -32,13 +42,13 @@ def request(**changes: object) -> TurnRequest:
 
 
 async def ask(
-    wire: Wire, asked: TurnRequest | None = None, *, silence_seconds: float = 5.0, key: str = KEY
+    wire: WireServer, asked: TurnRequest | None = None, *, silence_seconds: float = 5.0, key: str = KEY
 ) -> Turn:
     async with MessagesClient(key, base_url=wire.address, silence_seconds=silence_seconds) as agent:
         return await agent.turn(asked or request())
 
 
-def marks(wire: Wire) -> list[object]:
+def marks(wire: WireServer) -> list[object]:
     """The blocks of the last request that carry a mark for the prompt cache."""
     body = wire.bodies[-1]
     messages = body["messages"]
@@ -55,13 +65,13 @@ async def test_a_whole_turn() -> None:
     events: list[Event] = [
         START,
         {"type": "ping"},
-        *thought(0, "Let me ", "look."),
-        *said(1, "Look", "ing."),
-        *called(2, "bash", "", '{"comm', 'and": "ls"}'),
-        *called(3, "bash", ""),
-        *stopped("tool_use"),
+        *thinking_block(0, "Let me ", "look."),
+        *text_block(1, "Look", "ing."),
+        *tool_use_block(2, "bash", "", '{"comm', 'and": "ls"}'),
+        *tool_use_block(3, "bash", ""),
+        *stop_events("tool_use"),
     ]
-    async with serving(stream(*events)) as wire:
+    async with run_wire_server(stream(*events)) as wire:
         turn = await ask(wire)
     assert turn == Turn(
         blocks=[
@@ -107,7 +117,7 @@ async def test_what_is_sent_is_marked_for_the_cache_and_what_is_stored_stays_cle
         thinking_effort="max",
     )
     stored = copy.deepcopy(asked)
-    async with serving(stream(START, *said(0, "Done."), *stopped("end_turn"))) as wire:
+    async with run_wire_server(stream(START, *text_block(0, "Done."), *stop_events("end_turn"))) as wire:
         await ask(wire, asked)
     assert asked == stored
     body = wire.bodies[0]
@@ -128,7 +138,7 @@ async def test_what_is_sent_is_marked_for_the_cache_and_what_is_stored_stays_cle
 
 
 async def test_nothing_is_sent_that_was_not_asked_for() -> None:
-    async with serving(stream(START, *said(0, "Hi."), *stopped("end_turn"))) as wire:
+    async with run_wire_server(stream(START, *text_block(0, "Hi."), *stop_events("end_turn"))) as wire:
         await ask(wire)
     assert set(wire.bodies[0]) == {"model", "max_tokens", "messages", "stream"}
     assert len(marks(wire)) == 1
@@ -142,7 +152,7 @@ async def test_the_credential_is_sent_and_the_environment_is_not_asked(
     for name in ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"):
         monkeypatch.setenv(name, "somebody-else")
     monkeypatch.setenv("ANTHROPIC_BASE_URL", "http://127.0.0.1:1")
-    async with serving(stream(START, *said(0, "Hi."), *stopped("end_turn"))) as wire:
+    async with run_wire_server(stream(START, *text_block(0, "Hi."), *stop_events("end_turn"))) as wire:
         async with MessagesClient(KEY, base_url=wire.address, auth=auth) as agent:
             await agent.turn(request())
         sent = wire.headers[0]
@@ -163,9 +173,15 @@ HALF = '{"command": "rm -rf /tmp/scratch'
 @pytest.mark.parametrize("reason", ["max_tokens", "model_context_window_exceeded"])
 @pytest.mark.parametrize("pieces", [["", HALF], [""], []])
 async def test_a_call_cut_off_half_way_is_never_executed(reason: str, pieces: list[str]) -> None:
-    whole = called(1, "bash", '{"command":', ' "ls"}')
-    events = [START, *thought(0, "hm"), *whole, *called(2, "search", *pieces), *stopped(reason)]
-    async with serving(stream(*events)) as wire:
+    whole = tool_use_block(1, "bash", '{"command":', ' "ls"}')
+    events = [
+        START,
+        *thinking_block(0, "hm"),
+        *whole,
+        *tool_use_block(2, "search", *pieces),
+        *stop_events(reason),
+    ]
+    async with run_wire_server(stream(*events)) as wire:
         turn = await ask(wire)
     assert turn.stop_reason == reason
     assert [call.input for call in turn.tool_calls] == [{"command": "ls"}]
@@ -174,8 +190,13 @@ async def test_a_call_cut_off_half_way_is_never_executed(reason: str, pieces: li
 
 
 async def test_a_refusal_is_data_and_its_calls_are_dropped() -> None:
-    events = [START, *said(0, "I"), *called(1, "bash", '{"command": "ls"}'), *stopped("refusal")]
-    async with serving(stream(*events)) as wire:
+    events = [
+        START,
+        *text_block(0, "I"),
+        *tool_use_block(1, "bash", '{"command": "ls"}'),
+        *stop_events("refusal"),
+    ]
+    async with run_wire_server(stream(*events)) as wire:
         turn = await ask(wire)
     assert (turn.stop_reason, turn.tool_calls, turn.dropped_calls) == ("refusal", [], ["bash"])
     assert turn.text == "I"
@@ -183,7 +204,7 @@ async def test_a_refusal_is_data_and_its_calls_are_dropped() -> None:
 
 @pytest.mark.parametrize("reason", ["end_turn", "pause_turn"])
 async def test_an_empty_answer_is_a_turn_like_any_other(reason: str) -> None:
-    async with serving(stream(START, *stopped(reason, 3))) as wire:
+    async with run_wire_server(stream(START, *stop_events(reason, 3))) as wire:
         turn = await ask(wire)
     assert (turn.blocks, turn.text, turn.stop_reason, turn.usage.output) == ([], "", reason, 3)
 
@@ -192,21 +213,28 @@ async def test_hidden_thoughts_are_kept_whole() -> None:
     hidden: Block = {"type": "redacted_thinking", "data": "ZW5jcnlwdGVk"}
     start: Event = {"type": "content_block_start", "index": 0, "content_block": hidden}
     ended: Event = {"type": "content_block_stop", "index": 0}
-    events = [START, start, ended, *thought(1, signature="b25seQ=="), *said(2, "So."), *stopped("end_turn")]
-    async with serving(stream(*events)) as wire:
+    events = [
+        START,
+        start,
+        ended,
+        *thinking_block(1, signature="b25seQ=="),
+        *text_block(2, "So."),
+        *stop_events("end_turn"),
+    ]
+    async with run_wire_server(stream(*events)) as wire:
         turn = await ask(wire)
     assert turn.blocks[:2] == [hidden, {"type": "thinking", "thinking": "", "signature": "b25seQ=="}]
 
 
 async def test_a_stream_that_stays_silent_is_dead() -> None:
-    async with serving(stream(START, 30.0)) as wire:
+    async with run_wire_server(stream(START, 30.0)) as wire:
         with pytest.raises(TurnCut, match="ReadTimeout"):
             await ask(wire, silence_seconds=1.0)
 
 
 async def test_cancellation_closes_the_connection_promptly() -> None:
-    answer = stream(START, *said(0, "one"), 30.0)
-    async with serving(answer) as wire, MessagesClient(KEY, base_url=wire.address) as agent:
+    answer = stream(START, *text_block(0, "one"), 30.0)
+    async with run_wire_server(answer) as wire, MessagesClient(KEY, base_url=wire.address) as agent:
         asking = asyncio.create_task(agent.turn(request()))
         while not wire.bodies:
             await asyncio.sleep(0.05)

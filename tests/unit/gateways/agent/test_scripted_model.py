@@ -21,7 +21,7 @@ from gateways.errors import CredentialRefused, GatewayError, ProviderLimit, Upst
 from gateways.tools.definitions import ToolRequest, definitions, parse
 from gateways.tools.finish_schemas import Finish
 from models.agent.session_kind import SessionKind
-from tests.support.server_process import scripted_model
+from tests.support.server_process import run_scripted_model
 
 KEY = "key-of-the-scripted-model"
 LS = {"name": "bash", "input": {"command": "ls"}}
@@ -60,7 +60,7 @@ SCENARIOS = [
 
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with scripted_model(tmp_path_factory.mktemp("scenarios"), KEY, SCENARIOS) as url:
+    with run_scripted_model(tmp_path_factory.mktemp("scenarios"), KEY, SCENARIOS) as url:
         yield url
 
 

@@ -11,14 +11,14 @@ from gateways.git.mirror import Mirror
 from gateways.git.quarantine import Quarantine, quarantine
 from gateways.git.remote import Remote
 from local.forge.seed import seed
-from tests.support.git_objects import Workshop
-from tests.support.servers import FORGE_TOKEN, Server
+from tests.support.git_objects import ObjectWriter
+from tests.support.servers import FORGE_TOKEN, ServedDirectory
 
 FILES = {"README.md": "# Hello\n", ".github/workflows/ci.yml": "on: push\n", "src/app.py": "print('hi')\n"}
 
 
 @pytest.fixture
-async def url(forge: Server) -> str:
+async def url(forge: ServedDirectory) -> str:
     name = f"repo-{uuid4().hex[:12]}"
     assert await seed(forge.data, "codecourier", name, FILES)
     return f"{forge.url}/codecourier/{name}.git"
@@ -51,9 +51,9 @@ async def taken(mirror: Mirror) -> AsyncIterator[Quarantine]:
 
 
 @pytest.fixture
-def workshop(tmp_path: Path, mirror: Mirror, base: str) -> Workshop:
+def workshop(tmp_path: Path, mirror: Mirror, base: str) -> ObjectWriter:
     """With all that the mirror has."""
-    made = Workshop(tmp_path / "workshop")
+    made = ObjectWriter(tmp_path / "workshop")
     (made.directory / ".git/objects/info").mkdir(exist_ok=True)
     (made.directory / ".git/objects/info/alternates").write_text(f"{mirror.objects}\n")
     made.git("update-ref", "refs/heads/main", base)

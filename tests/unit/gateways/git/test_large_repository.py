@@ -13,8 +13,8 @@ from gateways.git.cache import CloneCache
 from gateways.git.repository import CloneBase, Repository
 from gateways.sandboxes.control import SandboxProvider
 from local.forge.seed import seed
-from tests.support.git_objects import WHO
-from tests.support.servers import FORGE_TOKEN, Server
+from tests.support.git_objects import AUTHOR
+from tests.support.servers import FORGE_TOKEN, ServedDirectory
 
 FILES, FILE_BYTES, VERSIONS = 50_000, 200, 30
 MAX_GROWTH_BYTES = 120_000_000
@@ -25,7 +25,11 @@ def history() -> Iterator[bytes]:
     """For `git fast-import`: 50,000 files, each changed again and again; 300 MB that do not compress."""
     for version in range(VERSIONS):
         message = b"Version %d" % version
-        yield b"commit refs/heads/main\ncommitter %s\ndata %d\n%s\n" % (WHO.encode(), len(message), message)
+        yield b"commit refs/heads/main\ncommitter %s\ndata %d\n%s\n" % (
+            AUTHOR.encode(),
+            len(message),
+            message,
+        )
         for number in range(FILES):
             yield b"M 100644 inline d%d/e%d/f%d\ndata %d\n" % (
                 number % 100,
@@ -38,7 +42,7 @@ def history() -> Iterator[bytes]:
 
 
 @pytest.fixture
-async def url(forge: Server) -> str:
+async def url(forge: ServedDirectory) -> str:
     name = f"large-{uuid4().hex[:12]}"
     assert await seed(forge.data, "codecourier", name, {"README.md": "# Large\n"})
     [bare] = forge.data.rglob(f"{name}.git")

@@ -19,8 +19,8 @@ from gateways.git.remote import Remote
 from gateways.git.repository import Repository
 from gateways.sandboxes.control import SandboxHandle, SandboxProvider
 from local.forge.seed import seed
-from tests.support.git_objects import Workshop
-from tests.support.servers import FORGE_TOKEN, Server
+from tests.support.git_objects import ObjectWriter
+from tests.support.servers import FORGE_TOKEN, ServedDirectory
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ async def test_only_what_was_asked_for_leaves_the_mirror(
     remote: Remote,
     mirror: Mirror,
     base: str,
-    workshop: Workshop,
+    workshop: ObjectWriter,
     handle: SandboxHandle,
 ) -> None:
     """Another project fetched a branch that this one did not ask for."""
@@ -93,7 +93,7 @@ async def test_a_base_that_moved_on_is_sent_as_what_is_new(
     remote: Remote,
     mirror: Mirror,
     base: str,
-    workshop: Workshop,
+    workshop: ObjectWriter,
     handle: SandboxHandle,
 ) -> None:
     async with mirror.packs(base, []) as whole:
@@ -110,7 +110,7 @@ async def test_a_base_that_moved_on_is_sent_as_what_is_new(
 
 
 async def test_an_increment_that_grew_becomes_an_export(
-    remote: Remote, mirror: Mirror, base: str, workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+    remote: Remote, mirror: Mirror, base: str, workshop: ObjectWriter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("gateways.git.mirror.MIN_REEXPORT_BYTES", 0)
     sha = base
@@ -156,7 +156,11 @@ async def test_a_damaged_cache_stops_no_push(
 
 
 async def test_workers_of_one_host_share_a_mirror(
-    cache: CloneCache, forge: Server, sandboxes: SandboxProvider, handle: SandboxHandle, second: SandboxHandle
+    cache: CloneCache,
+    forge: ServedDirectory,
+    sandboxes: SandboxProvider,
+    handle: SandboxHandle,
+    second: SandboxHandle,
 ) -> None:
     """Both begin with nothing at the same moment; one fetches, and both have all of it."""
     name = f"repo-{uuid4().hex[:12]}"
@@ -173,7 +177,7 @@ async def test_workers_of_one_host_share_a_mirror(
         assert await in_repo(box, "git fsck --strict; ls | wc -l") == "50\n"
 
 
-async def test_the_cache_is_bounded(tmp_path: Path, forge: Server, cache: CloneCache) -> None:
+async def test_the_cache_is_bounded(tmp_path: Path, forge: ServedDirectory, cache: CloneCache) -> None:
     """What was used last stays; what is in use stays, too, however old it is."""
     small = CloneCache(cache.git, cache.directory.with_name("small"), 1_000_000)
     mirrors = []
@@ -210,7 +214,7 @@ async def test_a_cache_that_git_cannot_enter_is_named(cache: CloneCache, tmp_pat
         CloneCache(cache.git, tmp_path / "closed", 1_000_000)
 
 
-async def push(workshop: Workshop, remote: Remote, sha: str, ref: str) -> None:
+async def push(workshop: ObjectWriter, remote: Remote, sha: str, ref: str) -> None:
     [(key, value)] = token_config(remote.url, FORGE_TOKEN).items()
     await asyncio.to_thread(
         workshop.git, "-c", f"{key}={value}", "push", "--quiet", remote.url, f"{sha}:{ref}"
@@ -218,7 +222,7 @@ async def push(workshop: Workshop, remote: Remote, sha: str, ref: str) -> None:
 
 
 async def test_what_a_killed_git_left_blocks_no_later_fetch(
-    mirror: Mirror, remote: Remote, base: str, workshop: Workshop
+    mirror: Mirror, remote: Remote, base: str, workshop: ObjectWriter
 ) -> None:
     incoming = mirror.repository / "refs" / "incoming"
     incoming.mkdir(exist_ok=True)
@@ -278,7 +282,7 @@ def small_disk(cache: CloneCache) -> Iterator[Path]:
 
 
 async def test_a_full_disk_heals(
-    small_disk: Path, cache: CloneCache, forge: Server, handle: SandboxHandle
+    small_disk: Path, cache: CloneCache, forge: ServedDirectory, handle: SandboxHandle
 ) -> None:
     """By removing what was not used for longest, but nothing that is in use; in vain, it is said."""
     full = CloneCache(cache.git, small_disk / "cache", 4_000_000)

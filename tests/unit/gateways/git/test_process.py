@@ -15,7 +15,7 @@ from gateways.errors import UpstreamFailed
 from gateways.git import process
 from gateways.git.mirror import Mirror
 from gateways.git.process import GIT_UID, TIMED_OUT, Git, GitUnusable, Limits, check_version, token_config
-from tests.support.waiting import PATIENCE
+from tests.support.waiting import TEST_TIMEOUT_SECONDS
 
 TOKEN = "token-of-the-test-0123456789"
 
@@ -48,7 +48,7 @@ async def test_a_token_is_no_argument_of_any_process(mirror: Mirror) -> None:
     assert not [each for each in family if TOKEN in str(each.cmdline()) or encoded in str(each.cmdline())]
     work.cancel()
     await asyncio.gather(work, return_exceptions=True)
-    assert psutil.wait_procs(family, timeout=PATIENCE)[1] == []
+    assert psutil.wait_procs(family, timeout=TEST_TIMEOUT_SECONDS)[1] == []
 
 
 async def test_a_process_that_is_too_slow_is_killed(mirror: Mirror) -> None:
@@ -56,7 +56,7 @@ async def test_a_process_that_is_too_slow_is_killed(mirror: Mirror) -> None:
     child = await _child()
     family = [child, *child.children(recursive=True)]
     assert (await work).exit_code == TIMED_OUT
-    assert psutil.wait_procs(family, timeout=PATIENCE)[1] == []
+    assert psutil.wait_procs(family, timeout=TEST_TIMEOUT_SECONDS)[1] == []
 
 
 async def _child() -> psutil.Process:

@@ -12,14 +12,14 @@ from gateways.git.protected_paths import ProtectedPath, require_untouched
 from gateways.git.quarantine import ChangeMalformed, ChangeTooLarge, Quarantine
 from gateways.git.secret_scan import SecretInChange, require_no_secrets
 from kit.redaction import Redactor
-from tests.support.git_objects import Workshop
+from tests.support.git_objects import ObjectWriter
 
 FILE, DIRECTORY, LINK, MODULE = "100644", "40000", "120000", "160000"
 SECRET = "s3cr3t-of-the-project-4711"
 PROTECTED = (".github/workflows/**", "CODEOWNERS", "docs/*.md")
 
 
-async def test_a_sound_change_is_taken(taken: Quarantine, workshop: Workshop, base: str) -> None:
+async def test_a_sound_change_is_taken(taken: Quarantine, workshop: ObjectWriter, base: str) -> None:
     blob = workshop.blob(b"new\n")
     tree = workshop.tree({"a.txt": (FILE, blob)})
     sha = workshop.commit(tree, base)
@@ -36,7 +36,7 @@ async def test_a_sound_change_is_taken(taken: Quarantine, workshop: Workshop, ba
 
 @pytest.mark.parametrize("name", [".git", ".GIT", ".git ", "..", ".", "a/b", "git~1", ".g\u200cit", ""])
 async def test_paths_that_lead_elsewhere_are_refused(
-    taken: Quarantine, workshop: Workshop, base: str, name: str
+    taken: Quarantine, workshop: ObjectWriter, base: str, name: str
 ) -> None:
     tree = workshop.tree({name: (FILE, workshop.blob(b"x"))})
     sha = workshop.commit(tree, base)
@@ -44,7 +44,7 @@ async def test_paths_that_lead_elsewhere_are_refused(
         await taken.take(workshop.pack([sha, tree, workshop.blob(b"x")]))
 
 
-async def test_tricks_with_modules_are_refused(taken: Quarantine, workshop: Workshop, base: str) -> None:
+async def test_tricks_with_modules_are_refused(taken: Quarantine, workshop: ObjectWriter, base: str) -> None:
     evil = b'[submodule "x"]\n\tpath = x\n\turl = -u./payload\n'
     outside = b'[submodule "../../hooks"]\n\tpath = y\n\turl = https://example.com/y\n'
     for entries in (
@@ -61,7 +61,7 @@ async def test_tricks_with_modules_are_refused(taken: Quarantine, workshop: Work
 
 
 async def test_symbolic_links_are_content_and_nothing_else(
-    taken: Quarantine, workshop: Workshop, base: str
+    taken: Quarantine, workshop: ObjectWriter, base: str
 ) -> None:
     blob = workshop.blob(b"/etc/passwd")
     tree = workshop.tree({"link": (LINK, blob)})
@@ -73,7 +73,7 @@ async def test_symbolic_links_are_content_and_nothing_else(
     assert b"root:" not in pieces
 
 
-async def test_malformed_objects_are_refused(taken: Quarantine, workshop: Workshop, base: str) -> None:
+async def test_malformed_objects_are_refused(taken: Quarantine, workshop: ObjectWriter, base: str) -> None:
     tree = workshop.tree({"a": (FILE, workshop.blob(b"x"))})
     for content in (b"tree " + tree.encode() + b"\n\nno author\n", b"\0\0\0"):
         broken = workshop.git("hash-object", "-t", "commit", "--literally", "-w", "--stdin", stdin=content)
@@ -84,7 +84,7 @@ async def test_malformed_objects_are_refused(taken: Quarantine, workshop: Worksh
         await taken.take(workshop.pack([workshop.commit(unsorted, base), unsorted, workshop.blob(b"x")]))
 
 
-async def test_packs_that_are_none_are_refused(taken: Quarantine, workshop: Workshop, base: str) -> None:
+async def test_packs_that_are_none_are_refused(taken: Quarantine, workshop: ObjectWriter, base: str) -> None:
     tree = workshop.tree({"a": (FILE, workshop.blob(b"x"))})
     whole = workshop.pack([workshop.commit(tree, base), tree, workshop.blob(b"x")]).read_bytes()
     flipped = bytearray(whole)
@@ -97,7 +97,7 @@ async def test_packs_that_are_none_are_refused(taken: Quarantine, workshop: Work
 
 
 async def test_a_commit_that_is_not_there_is_refused(
-    taken: Quarantine, workshop: Workshop, base: str
+    taken: Quarantine, workshop: ObjectWriter, base: str
 ) -> None:
     blob = workshop.blob(b"x")
     tree = workshop.tree({"a": (FILE, blob)})
@@ -109,7 +109,7 @@ async def test_a_commit_that_is_not_there_is_refused(
 
 
 async def test_a_change_that_is_not_whole_is_refused(
-    taken: Quarantine, workshop: Workshop, base: str
+    taken: Quarantine, workshop: ObjectWriter, base: str
 ) -> None:
     lonely = workshop.tree({"a": (FILE, workshop.blob(b"kept back"))})
     sha = workshop.commit(lonely, base)
@@ -123,7 +123,7 @@ async def _take_and_verify(taken: Quarantine, pack: Path, sha: str, base: str) -
 
 
 async def test_what_only_the_mirror_holds_cannot_be_referred_to(
-    taken: Quarantine, workshop: Workshop, base: str, mirror: Mirror
+    taken: Quarantine, workshop: ObjectWriter, base: str, mirror: Mirror
 ) -> None:
     """Its name is known to the sandbox, its content is not: pushed, it would be there to read."""
     hidden = b"of somebody else's branch\n"
@@ -137,7 +137,9 @@ async def test_what_only_the_mirror_holds_cannot_be_referred_to(
         await taken.verify(sha, [base])
 
 
-async def test_what_the_base_had_once_may_come_back(taken: Quarantine, workshop: Workshop, base: str) -> None:
+async def test_what_the_base_had_once_may_come_back(
+    taken: Quarantine, workshop: ObjectWriter, base: str
+) -> None:
     readme = workshop.git("rev-parse", f"{base}:README.md")
     tree = workshop.tree({"README.md": (FILE, readme)})
     sha = workshop.commit(tree, base)
@@ -146,7 +148,7 @@ async def test_what_the_base_had_once_may_come_back(taken: Quarantine, workshop:
 
 
 async def test_a_bomb_is_refused(
-    taken: Quarantine, workshop: Workshop, base: str, monkeypatch: pytest.MonkeyPatch
+    taken: Quarantine, workshop: ObjectWriter, base: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Small as it is sent, it is too much once unpacked; nothing of it is kept in memory."""
     monkeypatch.setattr(quarantines, "MAX_CHANGE_BYTES", 50_000_000)
@@ -161,7 +163,7 @@ async def test_a_bomb_is_refused(
 
 
 async def test_too_many_objects_are_refused(
-    taken: Quarantine, workshop: Workshop, base: str, monkeypatch: pytest.MonkeyPatch
+    taken: Quarantine, workshop: ObjectWriter, base: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(quarantines, "MAX_OBJECTS", 100)
     blobs = [workshop.blob(str(number).encode()) for number in range(101)]
@@ -181,7 +183,9 @@ async def _holds_secret(taken: Quarantine, sha: str, base: str) -> bool:
     return False
 
 
-async def test_secrets_are_found_wherever_they_are(taken: Quarantine, workshop: Workshop, base: str) -> None:
+async def test_secrets_are_found_wherever_they_are(
+    taken: Quarantine, workshop: ObjectWriter, base: str
+) -> None:
     clean, dirty = workshop.blob(b"nothing\n"), workshop.blob(f"a {SECRET} b".encode())
     plain = workshop.tree({"a": (FILE, clean)})
     named = workshop.tree({SECRET: (FILE, clean)})
@@ -197,7 +201,7 @@ async def test_secrets_are_found_wherever_they_are(taken: Quarantine, workshop: 
 
 
 async def test_a_secret_that_a_later_commit_removes_is_found(
-    taken: Quarantine, workshop: Workshop, base: str
+    taken: Quarantine, workshop: ObjectWriter, base: str
 ) -> None:
     dirty, clean = workshop.blob(SECRET.encode()), workshop.blob(b"nothing")
     first, last = workshop.tree({"a": (FILE, dirty)}), workshop.tree({"a": (FILE, clean)})
@@ -208,7 +212,7 @@ async def test_a_secret_that_a_later_commit_removes_is_found(
 
 
 async def test_a_secret_behind_noise_and_across_pieces_is_found(
-    taken: Quarantine, workshop: Workshop, base: str
+    taken: Quarantine, workshop: ObjectWriter, base: str
 ) -> None:
     noise = os.urandom(52_000_000)
     blob = workshop.blob(noise + SECRET.encode())
@@ -233,7 +237,7 @@ async def _protected(taken: Quarantine, sha: str, *allowed: str) -> list[str]:
 
 
 async def test_protected_paths_are_as_the_base_has_them(
-    taken: Quarantine, workshop: Workshop, base: str
+    taken: Quarantine, workshop: ObjectWriter, base: str
 ) -> None:
     blob, evil = workshop.blob(b"free\n"), workshop.blob(b"on: push\nrun: evil\n")
     root = {

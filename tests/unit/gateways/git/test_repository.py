@@ -32,14 +32,14 @@ from gateways.git.repository import (
 from gateways.sandboxes.control import SandboxHandle, SandboxProvider
 from kit.redaction import Redactor
 from local.forge.seed import seed
-from tests.support.servers import FORGE_TOKEN, Server
+from tests.support.servers import FORGE_TOKEN, ServedDirectory
 
 SECRET = "s3cr3t-of-the-project-4711"
 FILES = {"README.md": "# Hello\n", "src/app.py": "print('hi')\n", ".gitignore": "ignored\n"}
 
 
 @pytest.fixture
-async def url(forge: Server) -> str:
+async def url(forge: ServedDirectory) -> str:
     name = f"repo-{uuid4().hex[:12]}"
     assert await seed(forge.data, "codecourier", name, FILES)
     return f"{forge.url}/codecourier/{name}.git"
@@ -200,7 +200,7 @@ async def test_a_half_clone_is_begun_anew(repository: Repository, handle: Sandbo
 
 
 async def test_refusals_say_what_to_do(
-    handle: SandboxHandle, forge: Server, url: str, cache: CloneCache
+    handle: SandboxHandle, forge: ServedDirectory, url: str, cache: CloneCache
 ) -> None:
     cases: list[tuple[str, str, str | None, type[Exception], str]] = [
         (url, "wrong-token-0123456789", None, GitAuthenticationRefused, "check that it is valid"),

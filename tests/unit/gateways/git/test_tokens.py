@@ -11,12 +11,12 @@ from gateways.git.combined_merge import CombinedMergeClone
 from gateways.git.repository import Repository, checkpoint_ref
 from gateways.sandboxes.control import SandboxHandle, SandboxProvider
 from local.forge.seed import seed
-from tests.support.servers import FORGE_TOKEN, Server
-from tests.support.token_watcher import found, rounds, watch
+from tests.support.servers import FORGE_TOKEN, ServedDirectory
+from tests.support.token_watcher import seen_tokens, wait_for_rounds, watch
 
 
 @pytest.fixture
-async def url(forge: Server) -> str:
+async def url(forge: ServedDirectory) -> str:
     name = f"repo-{uuid4().hex[:12]}"
     assert await seed(forge.data, "codecourier", name, {"README.md": "# Hello\n"})
     return f"{forge.url}/codecourier/{name}.git"
@@ -32,14 +32,14 @@ async def second(sandboxes: SandboxProvider) -> AsyncIterator[SandboxHandle]:
 async def test_a_watcher_sees_what_there_is_to_see(handle: SandboxHandle) -> None:
     """It would have found the token where it was before."""
     await watch(handle, FORGE_TOKEN)
-    await rounds(handle, 2)
-    assert await found(handle) == ""
+    await wait_for_rounds(handle, 2)
+    assert await seen_tokens(handle) == ""
     await handle.run("sleep 3", envs={"SECRET": FORGE_TOKEN}, timeout_seconds=30)
-    assert "needle 0 in the environment" in await found(handle)
+    assert "needle 0 in the environment" in await seen_tokens(handle)
     await handle.write("/home/user/note", f"{FORGE_TOKEN} passed through envd")
     assert await handle.read("/home/user/note", 100)
-    await rounds(handle, 25)
-    assert "in the memory" not in await found(handle), "what passes through envd is seen by nobody"
+    await wait_for_rounds(handle, 25)
+    assert "in the memory" not in await seen_tokens(handle), "what passes through envd is seen by nobody"
 
 
 async def test_no_token_is_seen_from_the_clone_to_the_push_and_after_a_loss(
@@ -50,8 +50,8 @@ async def test_no_token_is_seen_from_the_clone_to_the_push_and_after_a_loss(
     cloned = await repository.clone(None, "work")
     await handle.run("echo 1 >a", cwd="/home/user/repo", timeout_seconds=30)
     await repository.keep(await repository.snapshot("Checkpoint"), ref, cloned)
-    await rounds(handle, 21)
-    assert await found(handle) == ""
+    await wait_for_rounds(handle, 21)
+    assert await seen_tokens(handle) == ""
     await sandboxes.kill(handle.id)
 
     await watch(second, FORGE_TOKEN)
@@ -60,12 +60,12 @@ async def test_no_token_is_seen_from_the_clone_to_the_push_and_after_a_loss(
     sha = await rebuilt.commit(cloned.base_sha, "Work", name="A", email="a@example.com")
     assert sha is not None
     await rebuilt.push(sha, "work", cloned)
-    await rounds(second, 21)
-    assert await found(second) == ""
+    await wait_for_rounds(second, 21)
+    assert await seen_tokens(second) == ""
 
 
 async def test_no_token_is_seen_while_pull_requests_are_merged(
-    handle: SandboxHandle, url: str, cache: CloneCache, forge: Server
+    handle: SandboxHandle, url: str, cache: CloneCache, forge: ServedDirectory
 ) -> None:
     """The check command's own processes are the watchers, as a hostile one's would be."""
     name = url.rpartition("/")[2]
@@ -91,5 +91,5 @@ async def test_no_token_is_seen_while_pull_requests_are_merged(
     assert merged.outcome == "merged"
     sha = await integration.head()
     await integration.push(sha, "work", cloned)
-    await rounds(handle, 21)
-    assert await found(handle) == ""
+    await wait_for_rounds(handle, 21)
+    assert await seen_tokens(handle) == ""

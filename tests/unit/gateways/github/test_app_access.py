@@ -21,28 +21,28 @@ from kit.settings import Settings
 from local.forge.seed import seed
 from local.stack.ports import free_ports
 from tests.support.github_app import APP_ID, forge_with_app, key_pair
-from tests.support.servers import Server
+from tests.support.servers import ServedDirectory
 
 
 @pytest.fixture(scope="module")
-def forge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def forge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedDirectory]:
     with forge_with_app(tmp_path_factory.mktemp("forge"), "acme") as server:
         yield server
 
 
 @pytest.fixture
-def app(forge: Server) -> GitHubApp:
+def app(forge: ServedDirectory) -> GitHubApp:
     return GitHubApp(APP_ID, key_pair().private, api_url=f"{forge.url}/api/v3")
 
 
-async def repository(forge: Server, owner: str = "acme") -> str:
+async def repository(forge: ServedDirectory, owner: str = "acme") -> str:
     name = f"repo-{uuid4().hex[:12]}"
     await seed(forge.data, owner, name, {"a.txt": "a\n"})
     return f"{owner}/{name}"
 
 
 async def test_git_with_a_token_of_one_repository_cannot_read_another(
-    forge: Server, app: GitHubApp, cache: CloneCache
+    forge: ServedDirectory, app: GitHubApp, cache: CloneCache
 ) -> None:
     mine, another = await repository(forge), await repository(forge)
     token = await app.token(mine)
@@ -52,7 +52,7 @@ async def test_git_with_a_token_of_one_repository_cannot_read_another(
         await HiddenRefs(cache, clone_url(another, forge.url), token.value).names()
 
 
-async def test_a_token_is_kept_until_half_of_its_hour_is_over(forge: Server, app: GitHubApp) -> None:
+async def test_a_token_is_kept_until_half_of_its_hour_is_over(forge: ServedDirectory, app: GitHubApp) -> None:
     slug = await repository(forge)
     first = await app.token(slug)
     assert first is not None
@@ -66,7 +66,9 @@ async def test_a_token_is_kept_until_half_of_its_hour_is_over(forge: Server, app
     assert again.is_fresh
 
 
-async def test_tokens_are_bounded(app: GitHubApp, forge: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_tokens_are_bounded(
+    app: GitHubApp, forge: ServedDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("gateways.github.app.MAX_TOKENS", 2)
     slugs = [await repository(forge) for _ in range(3)]
     for slug in slugs:
@@ -74,7 +76,7 @@ async def test_tokens_are_bounded(app: GitHubApp, forge: Server, monkeypatch: py
     assert list(app._tokens) == slugs[1:]
 
 
-async def test_a_wrong_key_and_an_unreachable_github_are_told_apart(forge: Server) -> None:
+async def test_a_wrong_key_and_an_unreachable_github_are_told_apart(forge: ServedDirectory) -> None:
     slug = await repository(forge)
     wrong = GitHubApp(APP_ID, key_pair(1).private, api_url=f"{forge.url}/api/v3")
     with pytest.raises(CredentialRefused, match="GitHub App"):

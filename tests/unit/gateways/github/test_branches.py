@@ -9,7 +9,7 @@ from gateways.errors import ProviderLimit, UpstreamFailed, UpstreamRefused
 from gateways.github.branches import Branch, Branches, BranchProtected
 from gateways.github.client import GitHub
 from kit.database import Database
-from tests.support.canned_server import Answer, canned
+from tests.support.canned_server import CannedResponse, run_canned_server
 from tests.unit.gateways.github.test_client import Repo, github, repo
 
 __all__ = ["github", "repo"]
@@ -91,7 +91,7 @@ async def test_one_branch_is_read_and_deleted(github: GitHub, repo: Repo) -> Non
     ],
 )
 async def test_what_is_no_name_never_becomes_an_address(database: Database, name: str) -> None:
-    with canned(Answer(500)) as server:
+    with run_canned_server(CannedResponse(500)) as server:
         branches = Branches(GitHub("t", api_url=server.url, database=database, spacing_seconds=0), "o/r")
         assert await branches.get(name) is None
         assert not await branches.delete(name)
@@ -106,10 +106,12 @@ def at(database: Database) -> Callable[[str, str], Branches]:
     return at
 
 
-def refs(*nodes: object, more: bool = False) -> Answer:
+def refs(*nodes: object, more: bool = False) -> CannedResponse:
     edges = [{"cursor": f"after-{number}", "node": node} for number, node in enumerate(nodes)]
     found = {"pageInfo": {"hasNextPage": more}, "edges": edges}
-    return Answer(200, {"data": {"repository": {"defaultBranchRef": {"name": "main"}, "refs": found}}})
+    return CannedResponse(
+        200, {"data": {"repository": {"defaultBranchRef": {"name": "main"}, "refs": found}}}
+    )
 
 
 def node(name: str) -> dict[str, object]:
@@ -121,7 +123,7 @@ def node(name: str) -> dict[str, object]:
 async def test_a_hundred_take_one_request(at: Callable[..., Branches]) -> None:
     """As GitHub answers: with a login, a rule, and a tag where a commit is expected."""
     tag: dict[str, object] = {"name": "odd", "branchProtectionRule": None, "target": {}}
-    with canned(refs(*(node(f"b{number:02}") for number in range(99)), tag)) as server:
+    with run_canned_server(refs(*(node(f"b{number:02}") for number in range(99)), tag)) as server:
         page = await at(server.url).page("", 100, None)
         assert server.asked == ["POST /graphql"]
     assert (len(page.branches), page.after) == (99, None)
@@ -130,7 +132,7 @@ async def test_a_hundred_take_one_request(at: Callable[..., Branches]) -> None:
 
 
 async def test_a_prefix_that_fits_nothing_asks_only_so_often(at: Callable[..., Branches]) -> None:
-    with canned(refs(node("x/feature"), more=True)) as server:
+    with run_canned_server(refs(node("x/feature"), more=True)) as server:
         page = await at(server.url).page("feature", 100, None)
         assert len(server.asked) == 10
     assert (page.branches, page.after) == ([], "after-0")
@@ -139,23 +141,29 @@ async def test_a_prefix_that_fits_nothing_asks_only_so_often(at: Callable[..., B
 @pytest.mark.parametrize(
     ("answer", "kind"),
     [
-        (Answer(200, {"errors": [{"type": "RATE_LIMITED", "message": "exceeded"}]}), ProviderLimit),
-        (Answer(200, {"data": None, "errors": [{"type": "NOT_FOUND", "message": "no"}]}), UpstreamRefused),
-        (Answer(200, {"data": {"repository": None}}), UpstreamFailed),
-        (Answer(502, "<html>"), UpstreamFailed),
-        (Answer(403, {"message": "secondary rate limit"}, {"retry-after": "7"}), ProviderLimit),
+        (CannedResponse(200, {"errors": [{"type": "RATE_LIMITED", "message": "exceeded"}]}), ProviderLimit),
+        (
+            CannedResponse(200, {"data": None, "errors": [{"type": "NOT_FOUND", "message": "no"}]}),
+            UpstreamRefused,
+        ),
+        (CannedResponse(200, {"data": {"repository": None}}), UpstreamFailed),
+        (CannedResponse(502, "<html>"), UpstreamFailed),
+        (CannedResponse(403, {"message": "secondary rate limit"}, {"retry-after": "7"}), ProviderLimit),
     ],
 )
 async def test_githubs_refusals_of_a_list(
-    at: Callable[..., Branches], answer: Answer, kind: type[Exception]
+    at: Callable[..., Branches], answer: CannedResponse, kind: type[Exception]
 ) -> None:
-    with canned(answer) as server, pytest.raises(kind):
+    with run_canned_server(answer) as server, pytest.raises(kind):
         await at(server.url, f"token-of-{kind.__name__}-{answer.status}").page("", 100, None)
 
 
 async def test_a_rule_of_github_keeps_a_branch(at: Callable[..., Branches]) -> None:
     said = {"message": "Repository rule violations found\n\nCannot delete this branch"}
-    with canned(Answer(422, said)) as server, pytest.raises(BranchProtected, match="Cannot delete"):
+    with (
+        run_canned_server(CannedResponse(422, said)) as server,
+        pytest.raises(BranchProtected, match="Cannot delete"),
+    ):
         await at(server.url).delete("release")
-    with canned(Answer(422, {"message": "Reference does not exist"})) as server:
+    with run_canned_server(CannedResponse(422, {"message": "Reference does not exist"})) as server:
         assert not await at(server.url).delete("gone")

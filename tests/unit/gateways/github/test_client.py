@@ -18,14 +18,14 @@ from gateways.github.client import GitHub, clone_url, parse_repository
 from kit.database import Database
 from local.forge.seed import seed
 from models import provider_rate_limit
-from tests.support.canned_server import Answer, canned
-from tests.support.servers import FORGE_TOKEN, Server
+from tests.support.canned_server import CannedResponse, run_canned_server
+from tests.support.servers import FORGE_TOKEN, ServedDirectory
 
 FORGE = "http://127.0.0.1:3200"
 
 
 @pytest.fixture
-def github(forge: Server, database: Database) -> GitHub:
+def github(forge: ServedDirectory, database: Database) -> GitHub:
     return GitHub(FORGE_TOKEN, api_url=f"{forge.url}/api/v3", database=database, spacing_seconds=0.01)
 
 
@@ -62,7 +62,7 @@ class Repo:
 
 
 @pytest.fixture
-async def repo(forge: Server, tmp_path: Path) -> AsyncIterator[Repo]:
+async def repo(forge: ServedDirectory, tmp_path: Path) -> AsyncIterator[Repo]:
     slug = f"codecourier/repo-{uuid4().hex[:12]}"
     owner, name = slug.split("/")
     await seed(forge.data, owner, name, {"README.md": "# Hello\n"})
@@ -218,7 +218,7 @@ async def test_workflow_files_mean_that_checks_will_come(github: GitHub, repo: R
     assert not await github.has_ci(repo.slug, repo.git("rev-parse", "origin/main"))
 
 
-async def test_a_wrong_token_is_refused(forge: Server, database: Database) -> None:
+async def test_a_wrong_token_is_refused(forge: ServedDirectory, database: Database) -> None:
     wrong = GitHub(
         "wrong-token-0123456789", api_url=f"{forge.url}/api/v3", database=database, spacing_seconds=0
     )
@@ -231,15 +231,15 @@ async def test_a_wrong_token_is_refused(forge: Server, database: Database) -> No
     ("answer", "low", "high"),
     [
         (
-            lambda: Answer(
+            lambda: CannedResponse(
                 403, {"message": "You have exceeded a secondary rate limit"}, {"Retry-After": "170"}
             ),
             100,
             170,
         ),
-        (lambda: Answer(429, {"message": "slow down"}), 1, 60),
+        (lambda: CannedResponse(429, {"message": "slow down"}), 1, 60),
         (
-            lambda: Answer(
+            lambda: CannedResponse(
                 403,
                 {"message": "API rate limit exceeded for user"},
                 {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": str(int(time.time()) + 3_600)},
@@ -250,9 +250,9 @@ async def test_a_wrong_token_is_refused(forge: Server, database: Database) -> No
     ],
 )
 async def test_a_limit_is_named_and_kept_for_everyone(
-    database: Database, answer: Callable[[], Answer], low: float, high: float
+    database: Database, answer: Callable[[], CannedResponse], low: float, high: float
 ) -> None:
-    with canned(answer()) as server:
+    with run_canned_server(answer()) as server:
         token = uuid4().hex
         first, second = (
             GitHub(token, api_url=server.url, database=database, spacing_seconds=0) for _ in range(2)
@@ -269,15 +269,18 @@ async def test_a_limit_is_named_and_kept_for_everyone(
 @pytest.mark.parametrize(
     ("answer", "error"),
     [
-        (Answer(403, {"message": "Resource not accessible by personal access token"}), CredentialRefused),
-        (Answer(500, "oops"), UpstreamFailed),
-        (Answer(502, "<html>"), UpstreamFailed),
-        (Answer(200, "no json"), UpstreamFailed),
-        (Answer(410, {"message": "gone"}), UpstreamRefused),
+        (
+            CannedResponse(403, {"message": "Resource not accessible by personal access token"}),
+            CredentialRefused,
+        ),
+        (CannedResponse(500, "oops"), UpstreamFailed),
+        (CannedResponse(502, "<html>"), UpstreamFailed),
+        (CannedResponse(200, "no json"), UpstreamFailed),
+        (CannedResponse(410, {"message": "gone"}), UpstreamRefused),
     ],
 )
-async def test_other_refusals(database: Database, answer: Answer, error: type[Exception]) -> None:
-    with canned(answer) as server:
+async def test_other_refusals(database: Database, answer: CannedResponse, error: type[Exception]) -> None:
+    with run_canned_server(answer) as server:
         github = GitHub(uuid4().hex, api_url=server.url, database=database, spacing_seconds=0)
         with pytest.raises(error):
             await github.default_branch("o/r")
@@ -296,7 +299,9 @@ async def test_a_plan_without_drafts_gets_a_plain_pull_request(database: Databas
         "message": "Validation Failed",
         "errors": [{"message": "Draft pull requests are not supported"}],
     }
-    with canned(Answer(200, []), Answer(422, refused), Answer(201, made)) as server:
+    with run_canned_server(
+        CannedResponse(200, []), CannedResponse(422, refused), CannedResponse(201, made)
+    ) as server:
         github = GitHub(uuid4().hex, api_url=server.url, database=database, spacing_seconds=0)
         facts = await github.ensure_pull_request(
             "o/r", head="h", base="main", title="t", body="b", draft=True, marker="m"
@@ -307,7 +312,7 @@ async def test_a_plan_without_drafts_gets_a_plain_pull_request(database: Databas
 async def test_writes_take_turns(database: Database) -> None:
     token = uuid4().hex
     await provider_rate_limit.acquire_slot(database, provider_rate_limit.credential_key("github", token), 0.0)
-    with canned(Answer(201, {})) as server:
+    with run_canned_server(CannedResponse(201, {})) as server:
         github = GitHub(token, api_url=server.url, database=database, spacing_seconds=0.3)
 
         async def write() -> None:

@@ -11,8 +11,8 @@ from gateways.errors import UpstreamFailed
 from gateways.github.checks import read_checks
 from gateways.github.conditional import ETAG_CACHE, ETagCache, get_cached_object
 from local.forge.seed import seed
-from tests.support.canned_server import Answer, canned
-from tests.support.servers import FORGE_TOKEN, Server
+from tests.support.canned_server import CannedResponse, run_canned_server
+from tests.support.servers import FORGE_TOKEN, ServedDirectory
 
 
 class Repository(BaseModel):
@@ -20,7 +20,7 @@ class Repository(BaseModel):
 
 
 @pytest.fixture
-async def slug(forge: Server) -> str:
+async def slug(forge: ServedDirectory) -> str:
     name = f"repo-{uuid4().hex[:8]}"
     await seed(forge.data, "org", name, {"a.txt": "a\n"})
     return f"org/{name}"
@@ -42,7 +42,9 @@ def used(github: Github) -> int:
     return limit - remaining
 
 
-def test_unchanged_checks_count_to_no_limit_and_changed_ones_are_read(forge: Server, slug: str) -> None:
+def test_unchanged_checks_count_to_no_limit_and_changed_ones_are_read(
+    forge: ServedDirectory, slug: str
+) -> None:
     with client_of(f"{forge.url}/api/v3") as github:
         repository = github.get_repo(slug)
         sha = repository.get_branch("main").commit.sha
@@ -56,8 +58,8 @@ def test_unchanged_checks_count_to_no_limit_and_changed_ones_are_read(forge: Ser
 
 def test_cached_object_is_found_with_its_token_only() -> None:
     """A server that would say 304 to anybody is not asked for it by a token that has read nothing."""
-    repository = Answer(200, {"full_name": "org/repo"}, {"ETag": '"of-ada"'})
-    with canned(repository) as server:
+    repository = CannedResponse(200, {"full_name": "org/repo"}, {"ETag": '"of-ada"'})
+    with run_canned_server(repository) as server:
         for token in ("ada", "ada", "bob"):
             with client_of(server.url, token) as github:
                 get_cached_object(github, "/repos/org/repo", Repository)
@@ -66,8 +68,9 @@ def test_cached_object_is_found_with_its_token_only() -> None:
 
 def test_deleted_object_is_not_served_from_the_cache() -> None:
     with (
-        canned(
-            Answer(200, {"full_name": "org/repo"}, {"ETag": '"1"'}), Answer(404, {"message": "Not Found"})
+        run_canned_server(
+            CannedResponse(200, {"full_name": "org/repo"}, {"ETag": '"1"'}),
+            CannedResponse(404, {"message": "Not Found"}),
         ) as server,
         client_of(server.url) as github,
     ):
@@ -78,7 +81,7 @@ def test_deleted_object_is_not_served_from_the_cache() -> None:
 
 def test_answer_of_another_shape_is_named() -> None:
     with (
-        canned(Answer(200, {"name": "repo"})) as server,
+        run_canned_server(CannedResponse(200, {"name": "repo"})) as server,
         client_of(server.url) as github,
         pytest.raises(UpstreamFailed, match="full_name"),
     ):

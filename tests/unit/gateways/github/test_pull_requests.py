@@ -8,8 +8,8 @@ from gateways.errors import CredentialRefused, UpstreamRefused
 from gateways.github.client import GitHub
 from gateways.github.pull_requests import MergeAttempt, MergeConflict, MergeRefused, PullRequests
 from kit.database import Database
-from tests.support.canned_server import Answer, canned
-from tests.support.servers import Server
+from tests.support.canned_server import CannedResponse, run_canned_server
+from tests.support.servers import ServedDirectory
 from tests.unit.gateways.github.test_client import Repo, github, repo
 
 __all__ = ["github", "repo"]
@@ -72,10 +72,12 @@ def pulls_at(database: Database) -> Callable[[str], PullRequests]:
     return at
 
 
-PULL = Answer(200, {"number": 1, "merged": False, "mergeable_state": "blocked", "base": {"ref": "main"}})
+PULL = CannedResponse(
+    200, {"number": 1, "merged": False, "mergeable_state": "blocked", "base": {"ref": "main"}}
+)
 NO_CHECKS = [
-    Answer(200, {"total_count": 0, "check_runs": []}),
-    Answer(200, {"total_count": 0, "statuses": [], "state": "pending"}),
+    CannedResponse(200, {"total_count": 0, "check_runs": []}),
+    CannedResponse(200, {"total_count": 0, "statuses": [], "state": "pending"}),
 ]
 
 
@@ -97,7 +99,7 @@ async def test_githubs_refusals(
 ) -> None:
     """Answers that GitHub documents; the embedded forge gives some of them too."""
     before = NO_CHECKS if gated else []
-    with canned(*before, Answer(status, {"message": said}), PULL) as server:
+    with run_canned_server(*before, CannedResponse(status, {"message": said}), PULL) as server:
         merging = pulls_at(server.url).merge(1, sha="a" * 40, strategy="squash", gated=gated)
         if isinstance(outcome, str):
             assert (await merging).outcome == outcome
@@ -113,7 +115,9 @@ async def test_what_github_still_computes_is_looked_at_again(
 ) -> None:
     """Right after a push it refuses whatever it is asked: that says nothing of the pull request."""
     pull = {"number": 1, "state": "open", "merged": False, "mergeable_state": "unknown"}
-    with canned(Answer(405, {"message": NOT_MERGEABLE}), Answer(200, pull)) as server:
+    with run_canned_server(
+        CannedResponse(405, {"message": NOT_MERGEABLE}), CannedResponse(200, pull)
+    ) as server:
         attempt = await pulls_at(server.url).merge(1, sha="a" * 40, strategy="squash", gated=False)
     assert attempt.outcome == "moved"
 
@@ -122,8 +126,8 @@ async def test_a_comment_is_looked_for_again_when_it_is_its_turn(
     pulls_at: Callable[[str], PullRequests],
 ) -> None:
     """Another attempt makes it between the first look and the write."""
-    theirs = Answer(200, [{"id": 1, "body": "Held.\n\n<!-- m -->"}])
-    with canned(Answer(200, []), theirs) as server:
+    theirs = CannedResponse(200, [{"id": 1, "body": "Held.\n\n<!-- m -->"}])
+    with run_canned_server(CannedResponse(200, []), theirs) as server:
         await pulls_at(server.url).comment_once(1, "Held.", "<!-- m -->")
     assert [line.split()[0] for line in server.asked] == ["GET", "GET"]
 
@@ -132,6 +136,6 @@ async def test_a_pull_request_that_does_not_exist_is_none(github: GitHub, repo: 
     assert await PullRequests(github, repo.slug).described(999) is None
 
 
-async def test_a_repository_elsewhere(forge: Server, github: GitHub) -> None:
+async def test_a_repository_elsewhere(forge: ServedDirectory, github: GitHub) -> None:
     with pytest.raises(UpstreamRefused, match="not found"):
         await PullRequests(github, "nobody/nothing").now(1)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from gateways.sandboxes import inspection_program
-from tests.support.waiting import PATIENCE
+from tests.support.waiting import TEST_TIMEOUT_SECONDS
 
 SOURCE = Path(inspection_program.__file__).read_text()
 
@@ -44,7 +44,7 @@ def home(tmp_path: Path) -> Iterator[Home]:
 
 
 def wait_for(what: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TEST_TIMEOUT_SECONDS
     while not what():
         assert time.monotonic() < deadline
         time.sleep(0.02)

@@ -16,9 +16,9 @@ from gateways.errors import (
 )
 from gateways.sandboxes.control import SandboxHandle, SandboxProvider
 from gateways.sandboxes.sandbox import HeadAndTail
-from tests.support.canned_server import Answer, canned
-from tests.support.sandbox_faults import Faults
-from tests.support.servers import Server
+from tests.support.canned_server import CannedResponse, run_canned_server
+from tests.support.sandbox_faults import SandboxFaults
+from tests.support.servers import ServedDirectory
 
 
 async def test_the_same_marker_is_the_same_sandbox(
@@ -63,7 +63,7 @@ async def test_a_paused_one_is_found_and_goes_on(sandboxes: SandboxProvider, mar
 
 
 async def test_other_owners_are_never_listed(
-    servers: tuple[Server, Server], handle: SandboxHandle, marker: dict[str, str]
+    servers: tuple[ServedDirectory, ServedDirectory], handle: SandboxHandle, marker: dict[str, str]
 ) -> None:
     options = {"api_url": servers[1].url, "sandbox_url": servers[1].url}
     others = SandboxProvider("e2b_key_of_the_tests_0123456789", **options, owner="somebody else")
@@ -98,7 +98,7 @@ async def test_a_killed_sandbox_is_gone_once_the_control_plane_says_so(
 
 
 async def test_a_sandbox_is_not_gone_because_one_look_did_not_find_it(
-    faults: Faults, sandboxes: SandboxProvider, handle: SandboxHandle
+    faults: SandboxFaults, sandboxes: SandboxProvider, handle: SandboxHandle
 ) -> None:
     await handle.write("note", "kept")
     await faults.lay(handle.id, unknownLookups=1)
@@ -123,7 +123,7 @@ async def test_a_call_in_a_sandbox_that_is_paused_under_it_goes_on_where_it_was(
 
 
 async def test_a_sandbox_that_comes_back_without_its_latest_files_is_gone(
-    faults: Faults, sandboxes: SandboxProvider, handle: SandboxHandle
+    faults: SandboxFaults, sandboxes: SandboxProvider, handle: SandboxHandle
 ) -> None:
     request = {"tool": "bash", "command": "echo done >> effects"}
     await handle.tool("early", request, timeout_seconds=20)
@@ -138,7 +138,7 @@ async def test_a_sandbox_that_comes_back_without_its_latest_files_is_gone(
 
 
 async def test_an_unreachable_sandbox_is_tried_again_and_not_given_up(
-    faults: Faults, sandboxes: SandboxProvider, handle: SandboxHandle
+    faults: SandboxFaults, sandboxes: SandboxProvider, handle: SandboxHandle
 ) -> None:
     await handle.write("note", "kept")
     await faults.lay(handle.id, unreachableSeconds=60)
@@ -150,7 +150,7 @@ async def test_an_unreachable_sandbox_is_tried_again_and_not_given_up(
 
 
 async def test_a_sandbox_that_is_slow_to_die_is_gone_at_once(
-    faults: Faults, sandboxes: SandboxProvider, marker: dict[str, str]
+    faults: SandboxFaults, sandboxes: SandboxProvider, marker: dict[str, str]
 ) -> None:
     handle = await sandboxes.ensure(marker, template="base", timeout_seconds=60)
     await faults.lay(handle.id, diesInSeconds=60)
@@ -185,19 +185,22 @@ async def test_a_server_that_cannot_be_reached_failed(marker: dict[str, str]) ->
 @pytest.mark.parametrize(
     ("answer", "error"),
     [
-        (Answer(429, {"code": 429, "message": "too many sandboxes"}, {"Retry-After": "1"}), ProviderLimit),
-        (Answer(401, {"code": 401, "message": "no"}), CredentialRefused),
-        (Answer(403, {"code": 403, "message": "team is blocked"}), CredentialRefused),
-        (Answer(400, {"code": 400, "message": "template is missing"}), UpstreamRefused),
-        (Answer(500, {"code": 500, "message": "oops"}), UpstreamFailed),
-        (Answer(503, {"code": 503, "message": "no capacity"}), UpstreamFailed),
-        (Answer(200, "<html>"), UpstreamFailed),
+        (
+            CannedResponse(429, {"code": 429, "message": "too many sandboxes"}, {"Retry-After": "1"}),
+            ProviderLimit,
+        ),
+        (CannedResponse(401, {"code": 401, "message": "no"}), CredentialRefused),
+        (CannedResponse(403, {"code": 403, "message": "team is blocked"}), CredentialRefused),
+        (CannedResponse(400, {"code": 400, "message": "template is missing"}), UpstreamRefused),
+        (CannedResponse(500, {"code": 500, "message": "oops"}), UpstreamFailed),
+        (CannedResponse(503, {"code": 503, "message": "no capacity"}), UpstreamFailed),
+        (CannedResponse(200, "<html>"), UpstreamFailed),
     ],
 )
 async def test_refusals_have_names_and_are_not_tried_again(
-    marker: dict[str, str], answer: Answer, error: type[Exception]
+    marker: dict[str, str], answer: CannedResponse, error: type[Exception]
 ) -> None:
-    with canned(Answer(200, []), answer) as server:
+    with run_canned_server(CannedResponse(200, []), answer) as server:
         refused = SandboxProvider(
             "e2b_secret_0123", api_url=server.url, sandbox_url=server.url, owner="tests"
         )

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from gateways.sandboxes.sandbox import ToolResult
-from tests.support.toolbox import Toolbox
+from tests.support.toolbox import ToolboxHome
 
 
-class Files(Toolbox):
+class Files(ToolboxHome):
     def edit(self, **fields: object) -> ToolResult:
         return self.call(os.urandom(6).hex(), {"tool": "edit", **fields})
 

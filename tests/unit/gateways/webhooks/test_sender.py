@@ -18,7 +18,14 @@ from standardwebhooks import WebhookVerificationError
 from gateways.webhooks.sender import WebhookSender, seconds_until
 from models.base import JsonObject
 from models.webhooks.endpoint import new_secret
-from tests.support.webhook_receiver import Receiver, answering, drop, hang, pour, receiving
+from tests.support.webhook_receiver import (
+    Receiver,
+    answer_endlessly,
+    close_connection,
+    never_answer,
+    respond_with,
+    run_receiver,
+)
 
 PAYLOAD: JsonObject = {
     "type": "run.completed",
@@ -30,7 +37,7 @@ NOW = datetime(2026, 1, 15, 10, 5, tzinfo=UTC)
 
 @pytest.fixture
 async def receiver() -> AsyncIterator[Receiver]:
-    async with receiving() as receiver:
+    async with run_receiver() as receiver:
         yield receiver
 
 
@@ -55,12 +62,12 @@ async def test_a_delivery_is_signed_with_every_secret(receiver: Receiver, sender
 
 async def test_what_is_no_success_says_what_happened(receiver: Receiver, sender: WebhookSender) -> None:
     receiver.behaviours = {
-        "/fail": answering(500, "sorry"),
-        "/moved": answering(302, location="/ok"),
-        "/gone": answering(410),
-        "/busy": answering(429, retry_after="120"),
-        "/drop": drop,
-        "/hang": hang,
+        "/fail": respond_with(500, "sorry"),
+        "/moved": respond_with(302, location="/ok"),
+        "/gone": respond_with(410),
+        "/busy": respond_with(429, retry_after="120"),
+        "/drop": close_connection,
+        "/hang": never_answer,
     }
     told: dict[str, Any] = {}
     for path in receiver.behaviours:
@@ -82,7 +89,7 @@ async def test_what_is_no_success_says_what_happened(receiver: Receiver, sender:
 async def test_an_endless_answer_is_read_no_further_than_its_beginning(
     receiver: Receiver, sender: WebhookSender
 ) -> None:
-    receiver.behaviours = {"/pour": pour}
+    receiver.behaviours = {"/pour": answer_endlessly}
     outcome = await sender.send(receiver.url("/pour"), "whd_1", PAYLOAD, [new_secret()])
     assert (outcome.status, outcome.error, outcome.excerpt) == (200, None, "x" * 4096)
 
@@ -103,7 +110,7 @@ async def test_a_cookie_is_neither_kept_nor_sent_to_anybody(
     receiver: Receiver, sender: WebhookSender
 ) -> None:
     """Endpoints of different projects may share a host; what it tells one is not told for another."""
-    receiver.behaviours = {"/a": answering(200, set_cookie="whose=mine; Path=/")}
+    receiver.behaviours = {"/a": respond_with(200, set_cookie="whose=mine; Path=/")}
     for path in ("/a", "/b"):
         await sender.send(receiver.url(path), "whd_1", PAYLOAD, [new_secret()])
     assert ["cookie" in got.headers for got in receiver.got] == [False, False]
@@ -150,7 +157,7 @@ async def test_a_refused_connection_and_an_unknown_name(sender: WebhookSender) -
 
 async def test_certificate_and_host_are_those_of_the_name(tmp_path: Path) -> None:
     server, client = _tls(tmp_path, "localhost")
-    async with receiving(tls=server) as receiver:
+    async with run_receiver(tls=server) as receiver:
         names: list[str | None] = []
         server.sni_callback = lambda _socket, name, _context: names.append(name)
         async with WebhookSender(allow_private=True, verify=client, deadline_seconds=5) as sender:

@@ -16,7 +16,7 @@ from github import Auth, Github
 from github.Repository import Repository
 
 from local.stack.ports import LOOPBACK, free_ports
-from tests.support.waiting import PATIENCE
+from tests.support.waiting import TEST_TIMEOUT_SECONDS
 
 TOKEN = "forge-token-of-the-tests-0123456789"
 REVIEWER_TOKEN = "reviewer-token-of-the-tests-0123456789"
@@ -66,7 +66,7 @@ class ForgeProcess:
             "FORGE_WEBHOOK_SECRET": self.webhook_secret,
         }
         self.process = subprocess.Popen([*command, "--data", str(self.data), *self.flags], env=environment)
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + TEST_TIMEOUT_SECONDS
         while time.monotonic() < deadline and self.process.poll() is None:
             try:
                 if httpx.get(f"{self.url}/health").status_code == 204:
@@ -84,7 +84,7 @@ class ForgeProcess:
             self.process.kill()
         else:
             self.process.terminate()
-        self.process.wait(PATIENCE)
+        self.process.wait(TEST_TIMEOUT_SECONDS)
 
     def github(self, token: str = TOKEN) -> Github:
         """The real PyGithub, set up as the product does."""

@@ -16,7 +16,7 @@ from anthropic import (
 )
 from anthropic.types import Message, MessageParam, TextBlockParam, ToolResultBlockParam, ToolUnionParam
 
-from tests.support.server_process import scripted_model
+from tests.support.server_process import run_scripted_model
 
 KEY = "test-key-of-the-scripted-model"
 MODEL = "claude-sonnet-5-5"
@@ -77,7 +77,7 @@ SCENARIOS = {
 
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with scripted_model(tmp_path_factory.mktemp("scenarios"), KEY, SCENARIOS.values()) as url:
+    with run_scripted_model(tmp_path_factory.mktemp("scenarios"), KEY, SCENARIOS.values()) as url:
         yield url
 
 

@@ -14,7 +14,7 @@ from anthropic.types import MessageParam, Model
 
 from local.model.app import ScriptedModel
 from local.model.model_ids import MODELS
-from local.model.scenarios import BUILT_IN, ScenarioError, load
+from local.model.scenarios import BUILT_IN_SCENARIOS, ScenarioError, load
 
 KEY = "test-key-of-the-scripted-model"
 HEADERS = {"x-api-key": KEY, "anthropic-version": "2023-06-01"}
@@ -23,7 +23,7 @@ MODEL = "claude-sonnet-5-5"
 
 @pytest.fixture
 async def http() -> AsyncIterator[httpx.AsyncClient]:
-    transport = httpx.ASGITransport(ScriptedModel(KEY, load([BUILT_IN])).app())
+    transport = httpx.ASGITransport(ScriptedModel(KEY, load([BUILT_IN_SCENARIOS])).app())
     async with httpx.AsyncClient(transport=transport, base_url="http://model", headers=HEADERS) as client:
         yield client
 

@@ -8,7 +8,7 @@ import pytest
 from e2b import AsyncSandbox
 
 from local.stack.ports import LOOPBACK
-from tests.support.sandbox_server import Server, serving
+from tests.support.sandbox_server import SandboxServer, run_sandbox_server
 
 
 class Hello(BaseHTTPRequestHandler):
@@ -35,13 +35,13 @@ def private_service() -> Iterator[int]:
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory, forge_like: int) -> Iterator[Server]:
-    with serving(tmp_path_factory.mktemp("sandboxes"), forge_like) as server:
+def server(tmp_path_factory: pytest.TempPathFactory, forge_like: int) -> Iterator[SandboxServer]:
+    with run_sandbox_server(tmp_path_factory.mktemp("sandboxes"), forge_like) as server:
         yield server
 
 
 @pytest.fixture
-async def sandbox(server: Server) -> AsyncIterator[AsyncSandbox]:
+async def sandbox(server: SandboxServer) -> AsyncIterator[AsyncSandbox]:
     sandbox = await AsyncSandbox.create("base", timeout=120, **server.options)
     yield sandbox
     await sandbox.kill()

@@ -9,16 +9,16 @@ import psutil
 import pytest
 from e2b import AsyncSandbox, SandboxQuery, SandboxState
 
-from tests.support.sandbox_server import Server, serving, until
-from tests.support.waiting import PATIENCE
+from tests.support.sandbox_server import SandboxServer, run_sandbox_server, wait_until
+from tests.support.waiting import TEST_TIMEOUT_SECONDS
 
 
 @pytest.fixture
-def own_server(tmp_path: Path) -> Iterator[Server]:
+def own_server(tmp_path: Path) -> Iterator[SandboxServer]:
     """A server to stop; its data are in a directory closed to others, by a path too long for sockets."""
     locked = tmp_path / "only-for-its-user"
     locked.mkdir(mode=0o700)
-    with serving(locked / ("x" * 100)) as server:
+    with run_sandbox_server(locked / ("x" * 100)) as server:
         yield server
 
 
@@ -28,7 +28,7 @@ def all_gone(processes: list[psutil.Process]) -> bool:
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 async def test_sandboxes_outlive_the_server_and_their_processes_do_not(
-    own_server: Server, number: signal.Signals
+    own_server: SandboxServer, number: signal.Signals
 ) -> None:
     sandbox = await AsyncSandbox.create("base", metadata={"run": "7"}, envs={"A": "a"}, **own_server.options)
     paused = await AsyncSandbox.create("base", **own_server.options)
@@ -39,7 +39,7 @@ async def test_sandboxes_outlive_the_server_and_their_processes_do_not(
     inside = own_server.descendants()
     assert len(inside) >= 8
     own_server.stop(number)
-    until(lambda: all_gone(inside), 3)
+    wait_until(lambda: all_gone(inside), 3)
 
     own_server.start()
     found = await AsyncSandbox.list(
@@ -54,15 +54,15 @@ async def test_sandboxes_outlive_the_server_and_their_processes_do_not(
     assert await again.files.read("kept") == "too"
 
 
-async def test_a_directory_serves_one_server(own_server: Server) -> None:
-    second = Server(own_server.data, own_server.port + 1)
+async def test_a_directory_serves_one_server(own_server: SandboxServer) -> None:
+    second = SandboxServer(own_server.data, own_server.port + 1)
     with pytest.raises(AssertionError, match="did not start"):
         second.start()
     assert second.process is not None
-    assert second.process.wait(PATIENCE) == 1
+    assert second.process.wait(TEST_TIMEOUT_SECONDS) == 1
 
 
-async def test_delete_takes_everything_and_follows_no_link(own_server: Server, tmp_path: Path) -> None:
+async def test_delete_takes_everything_and_follows_no_link(own_server: SandboxServer, tmp_path: Path) -> None:
     outside = tmp_path / "outside"
     outside.mkdir()
     (outside / "precious").write_text("kept")
@@ -79,7 +79,7 @@ async def test_delete_takes_everything_and_follows_no_link(own_server: Server, t
     assert (outside / "precious").read_text() == "kept"
 
 
-async def test_records_are_for_the_server_s_user_only(own_server: Server) -> None:
+async def test_records_are_for_the_server_s_user_only(own_server: SandboxServer) -> None:
     sandbox = await AsyncSandbox.create("base", **own_server.options)
     directory = own_server.data / "sandboxes" / sandbox.sandbox_id
     assert os.stat(own_server.data).st_mode & 0o777 == 0o700

@@ -9,17 +9,17 @@ from e2b.exceptions import (
     SandboxUnreachableException,
 )
 
-from tests.support.sandbox_faults import Faults
-from tests.support.sandbox_server import API_KEY, Server
+from tests.support.sandbox_faults import SandboxFaults
+from tests.support.sandbox_server import API_KEY, SandboxServer
 
 
 @pytest.fixture
-def faults(server: Server) -> Faults:
-    return Faults(server.url, API_KEY)
+def faults(server: SandboxServer) -> SandboxFaults:
+    return SandboxFaults(server.url, API_KEY)
 
 
 async def test_a_partial_resume_brings_back_earlier_files_and_no_process(
-    server: Server, sandbox: AsyncSandbox, faults: Faults
+    server: SandboxServer, sandbox: AsyncSandbox, faults: SandboxFaults
 ) -> None:
     await sandbox.files.write("early", "kept")
     await faults.lay(sandbox.sandbox_id, forgets=True)
@@ -36,7 +36,7 @@ async def test_a_partial_resume_brings_back_earlier_files_and_no_process(
 
 
 async def test_the_control_plane_may_not_know_a_sandbox_for_a_while(
-    server: Server, sandbox: AsyncSandbox, faults: Faults
+    server: SandboxServer, sandbox: AsyncSandbox, faults: SandboxFaults
 ) -> None:
     await faults.lay(sandbox.sandbox_id, unknownLookups=2)
     with pytest.raises(SandboxNotFoundException):
@@ -47,7 +47,7 @@ async def test_the_control_plane_may_not_know_a_sandbox_for_a_while(
 
 
 async def test_an_unreachable_sandbox_cuts_its_streams_and_goes_on(
-    sandbox: AsyncSandbox, faults: Faults
+    sandbox: AsyncSandbox, faults: SandboxFaults
 ) -> None:
     command = await sandbox.commands.run("sleep 1; touch late; sleep 60", background=True, timeout=0)
     await faults.lay(sandbox.sandbox_id, unreachableSeconds=1.5)
@@ -60,7 +60,9 @@ async def test_an_unreachable_sandbox_cuts_its_streams_and_goes_on(
         pass
 
 
-async def test_what_is_slow_to_die_is_forgotten_before_it_is_dead(server: Server, faults: Faults) -> None:
+async def test_what_is_slow_to_die_is_forgotten_before_it_is_dead(
+    server: SandboxServer, faults: SandboxFaults
+) -> None:
     sandbox = await AsyncSandbox.create("base", timeout=120, **server.options)
     await faults.lay(sandbox.sandbox_id, diesInSeconds=1)
     with pytest.raises(SandboxNotFoundException):
@@ -70,7 +72,7 @@ async def test_what_is_slow_to_die_is_forgotten_before_it_is_dead(server: Server
     assert not await sandbox.kill()
 
 
-async def test_faults_have_names(server: Server, sandbox: AsyncSandbox, faults: Faults) -> None:
+async def test_faults_have_names(server: SandboxServer, sandbox: AsyncSandbox, faults: SandboxFaults) -> None:
     with pytest.raises(httpx.HTTPStatusError, match="400"):
         await faults.lay(sandbox.sandbox_id, explodes=True)
     with pytest.raises(httpx.HTTPStatusError, match="404"):

@@ -12,8 +12,8 @@ import pytest
 
 from local.stack.ports import free_ports
 from local.stack.postgres import Postgres
-from local.stack.process import Identity, StartError
-from tests.support.waiting import PATIENCE
+from local.stack.process import ProcessIdentity, StartError
+from tests.support.waiting import TEST_TIMEOUT_SECONDS
 
 
 @pytest.fixture
@@ -74,12 +74,12 @@ async def test_a_stale_pid_file_with_a_living_stranger_s_number_is_no_obstacle(p
     [pid_file] = postgres.log.parent.parent.glob("postgres/**/postmaster.pid")
     lines = pid_file.read_text().splitlines()
     os.kill(first.pid, signal.SIGKILL)
-    assert await first.ended(PATIENCE)
+    assert await first.ended(TEST_TIMEOUT_SECONDS)
     pid_file.write_text("\n".join([str(os.getpid()), *lines[1:]]))
     assert postgres.running() is None
     await postgres.start()
     assert await ask(postgres, "SELECT 1") == 1
-    assert Identity.of(os.getpid()) is not None
+    assert ProcessIdentity.of(os.getpid()) is not None
 
 
 async def test_a_taken_port_is_reported_with_the_log(postgres: Postgres, tmp_path: Path) -> None:

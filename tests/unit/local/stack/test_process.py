@@ -3,7 +3,7 @@ from pathlib import Path
 
 import psutil
 
-from local.stack.process import Identity, spawn
+from local.stack.process import ProcessIdentity, spawn
 
 LEADER_GONE = """
 import ctypes, threading, time
@@ -18,7 +18,7 @@ async def test_a_process_lives_until_its_last_thread_is_gone(tmp_path: Path) -> 
     while process.status() != psutil.STATUS_ZOMBIE:
         assert identity.is_alive
     assert await identity.ended(0.2) is False
-    assert Identity.of(identity.pid) == identity
+    assert ProcessIdentity.of(identity.pid) == identity
     await identity.stop(patience=0.1)
     assert await identity.ended(0) is True
-    assert Identity.of(identity.pid) is None
+    assert ProcessIdentity.of(identity.pid) is None

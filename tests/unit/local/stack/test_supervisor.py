@@ -15,13 +15,13 @@ import psutil
 import pytest
 
 from local.stack.parts import INFRASTRUCTURE
-from local.stack.plan import MARK, REPLACED_BY, choose_ports
+from local.stack.plan import REPLACING_VARIABLES, STACK_VARIABLE, choose_ports
 from local.stack.ports import LOOPBACK, free_ports, is_free
-from local.stack.process import Identity, StartError, spawn
-from local.stack.state import State, locked, make_private
-from local.stack.supervisor import Stack, make_plan, pause_before
+from local.stack.process import ProcessIdentity, StartError, spawn
+from local.stack.state import State, lock_stack, make_private
+from local.stack.supervisor import Stack, make_plan, restart_delay
 from tests.support.forge_webhook_receiver import Receiver
-from tests.support.waiting import PATIENCE
+from tests.support.waiting import TEST_TIMEOUT_SECONDS
 
 REPLACED = {"DATABASE_URL": "postgresql://elsewhere/db", "TEMPORAL_ADDRESS": "elsewhere:7233"}
 Make = Callable[..., Stack]
@@ -48,7 +48,7 @@ def left_of(directory: Path) -> list[str]:
     left = []
     for process in psutil.process_iter():
         with suppress(psutil.Error):
-            is_marked = process.environ().get(MARK) == str(directory)
+            is_marked = process.environ().get(STACK_VARIABLE) == str(directory)
             if is_marked or any(str(directory) in word for word in process.cmdline()):
                 left.append(" ".join(process.cmdline()))
     return left
@@ -64,7 +64,7 @@ async def test_every_part_starts_survives_a_kill_and_keeps_its_port(make: Make, 
 
     for identity in state.parts.values():
         os.kill(identity.pid, signal.SIGKILL)
-    assert all([await identity.ended(PATIENCE) for identity in state.parts.values()])
+    assert all([await identity.ended(TEST_TIMEOUT_SECONDS) for identity in state.parts.values()])
     again = make({})
     assert again.is_running is False
     await again.start()
@@ -86,7 +86,7 @@ async def test_a_second_start_leaves_what_runs_alone(make: Make, tmp_path: Path)
 async def test_a_variable_replaces_its_part(make: Make, tmp_path: Path) -> None:
     await make({**REPLACED, "E2B_API_KEY": "e2b_real", "GITHUB_TOKEN": "ghp_real"}).start()
     assert State.read(tmp_path / "one").parts.keys() == {"model"}
-    assert REPLACED_BY.keys() == INFRASTRUCTURE.keys()
+    assert REPLACING_VARIABLES.keys() == INFRASTRUCTURE.keys()
 
 
 async def test_the_forge_tells_the_api_and_signs_with_a_secret_that_both_know(make: Make) -> None:
@@ -124,7 +124,7 @@ async def watched(stack: Stack) -> AsyncIterator[None]:
 
 async def eventually(condition: Callable[[State], bool], directory: Path) -> State:
     """What the stack remembers once the condition holds."""
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(TEST_TIMEOUT_SECONDS):
         while not condition(state := State.read(directory)):
             await asyncio.sleep(0.05)
     return state
@@ -150,7 +150,7 @@ async def test_the_watch_starts_a_dead_part_again_and_remembers_it(make: Make, t
 async def test_a_part_that_dies_again_and_again_is_remembered_with_its_last_words(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("local.stack.supervisor.FIRST_PAUSE", 0.01)
+    monkeypatch.setattr("local.stack.supervisor.MIN_RESTART_DELAY_SECONDS", 0.01)
     (tmp_path / "scenarios").mkdir()
     broken = tmp_path / "scenarios" / "broken.json"
     stack = Stack(make_plan(tmp_path / "one", {}, REPLACED, (tmp_path / "scenarios",)), None, lambda *_: None)
@@ -174,8 +174,8 @@ async def test_a_part_that_dies_again_and_again_is_remembered_with_its_last_word
 async def test_a_part_that_was_well_for_long_starts_again_soon(
     make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("local.stack.supervisor.FIRST_PAUSE", 0.01)
-    monkeypatch.setattr("local.stack.supervisor.HEALTHY", 0.0)
+    monkeypatch.setattr("local.stack.supervisor.MIN_RESTART_DELAY_SECONDS", 0.01)
+    monkeypatch.setattr("local.stack.supervisor.STABLE_AFTER_SECONDS", 0.0)
     async with watched(make(REPLACED)):
         for count in range(1, 4):
             await eventually(lambda state: state.parts["model"].is_alive, tmp_path / "one")
@@ -191,13 +191,13 @@ async def test_a_part_that_was_well_for_long_starts_again_soon(
 
 
 def test_pauses_double_up_to_a_minute() -> None:
-    assert [pause_before(number) for number in range(1, 9)] == [1, 2, 4, 8, 16, 32, 60, 60]
+    assert [restart_delay(number) for number in range(1, 9)] == [1, 2, 4, 8, 16, 32, 60, 60]
 
 
 async def test_a_number_used_again_is_not_the_same_process(tmp_path: Path) -> None:
     stranger = spawn(["sleep", "60"], {}, tmp_path / "log")
     try:
-        remembered = Identity(pid=stranger.pid, started=stranger.started - 100)
+        remembered = ProcessIdentity(pid=stranger.pid, started=stranger.started - 100)
         assert remembered.is_alive is False
         await remembered.stop()
         assert stranger.is_alive
@@ -280,9 +280,9 @@ def mode_of(path: Path) -> int:
 
 
 def test_one_stack_per_directory(tmp_path: Path) -> None:
-    with locked(tmp_path) as first, locked(tmp_path) as second:
+    with lock_stack(tmp_path) as first, lock_stack(tmp_path) as second:
         assert (first, second) == (True, False)
-    with locked(tmp_path) as again:
+    with lock_stack(tmp_path) as again:
         assert again is True
 
 

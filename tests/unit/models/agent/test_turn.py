@@ -33,8 +33,8 @@ from models.base import JsonObject, now
 from models.budgets.reservation import ModelCall, reserve
 from models.event import EventType, append_event
 from models.runs.run import RunStatus
-from tests.conftest import TestProject
-from tests.factories import run_at_work, session_in, step_at_work
+from tests.conftest import ProjectKey
+from tests.factories import make_agent_session, make_running_run, make_step
 
 USAGE = Usage(input=1_000_000, output=500_000, cache_read=7, cache_write_5m=20, cache_write_1h=3)
 RATE = CostRate(
@@ -64,17 +64,17 @@ async def by_rules(database: Database, turn: TurnRecord) -> float | None:
 @dataclass
 class Bench:
     database: Database
-    project: TestProject
+    project: ProjectKey
     made: int = 0
 
     async def speaker(self) -> SessionContext:
         """A session in the middle of a run of its own, with money set aside for its first turn."""
         self.made += 1
-        blueprint, run, sandbox = run_at_work(self.project)
+        blueprint, run, sandbox = make_running_run(self.project)
         run.run_number, run.event_seq = self.made, 4
         run.waiting = {"code": "PROVIDER_LIMIT", "message": "Wait."}
-        step = step_at_work(run)
-        agent = session_in(run, sandbox, step)
+        step = make_step(run)
+        agent = make_agent_session(run, sandbox, step)
         agent.cut_turns = 2
         async with self.database.transaction() as session:
             for row in (blueprint, run, sandbox, step, agent):
@@ -120,7 +120,7 @@ def _bare(row: SQLModel) -> JsonObject:
 
 
 @pytest.fixture
-def bench(database: Database, project: TestProject) -> Bench:
+def bench(database: Database, project: ProjectKey) -> Bench:
     return Bench(database, project)
 
 

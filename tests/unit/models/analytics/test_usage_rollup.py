@@ -16,8 +16,8 @@ from models.analytics.day_range import Days
 from models.analytics.usage_schemas import UsageGrouping
 from models.analytics.usage_summary import sum_usage
 from models.budgets.usage import UsageUnit
-from tests.conftest import TestProject
-from tests.support.waiting import PATIENCE
+from tests.conftest import ProjectKey
+from tests.support.waiting import TEST_TIMEOUT_SECONDS
 
 BEGIN = datetime(2026, 1, 15, 9, 50, tzinfo=UTC)
 SPANS = {900: "15 minutes", 3_600: "1 hour", 86_400: "1 day"}
@@ -31,7 +31,7 @@ ROLLED_UP = (
 )
 
 
-def record(project: TestProject, minute: float = 0, **fields: object) -> UsageRecord:
+def record(project: ProjectKey, minute: float = 0, **fields: object) -> UsageRecord:
     given = {
         "service": "anthropic",
         "unit": UsageUnit.input_tokens,
@@ -43,7 +43,7 @@ def record(project: TestProject, minute: float = 0, **fields: object) -> UsageRe
     return UsageRecord(project_id=project.id, **given | fields)  # type: ignore[arg-type]
 
 
-async def sums(database: Database, project: TestProject) -> Sequence[object]:
+async def sums(database: Database, project: ProjectKey) -> Sequence[object]:
     """What the quarters say, once it is certain that the records say the same, as hours and days do."""
     found = {}
     async with database.transaction() as session:
@@ -55,7 +55,7 @@ async def sums(database: Database, project: TestProject) -> Sequence[object]:
     return found[900]
 
 
-async def test_the_sums_follow_the_records(database: Database, project: TestProject) -> None:
+async def test_the_sums_follow_the_records(database: Database, project: ProjectKey) -> None:
     rows = [
         record(project),
         record(project, 5),
@@ -87,7 +87,7 @@ async def test_the_sums_follow_the_records(database: Database, project: TestProj
     assert await sums(database, project) == []
 
 
-async def test_what_is_rolled_back_was_never_used(database: Database, project: TestProject) -> None:
+async def test_what_is_rolled_back_was_never_used(database: Database, project: ProjectKey) -> None:
     async with database.transaction() as session:
         session.add(record(project))
         await session.flush()
@@ -96,7 +96,7 @@ async def test_what_is_rolled_back_was_never_used(database: Database, project: T
 
 
 async def test_many_at_once_neither_wait_for_each_other_nor_lose_anything(
-    database: Database, project: TestProject
+    database: Database, project: ProjectKey
 ) -> None:
     """Each writes several units, in another order, which would be deadlocks if they waited."""
     units = list(UsageUnit)
@@ -111,7 +111,7 @@ async def test_many_at_once_neither_wait_for_each_other_nor_lose_anything(
     assert [row[3] for row in found] == [60] * len(units)  # type: ignore[index]
 
 
-async def test_a_project_takes_its_sums_along(database: Database, project: TestProject) -> None:
+async def test_a_project_takes_its_sums_along(database: Database, project: ProjectKey) -> None:
     async with database.transaction() as session:
         empty = Project(name="Empty", slug=new_id("slug"))
         session.add(empty)
@@ -133,13 +133,13 @@ async def test_a_project_takes_its_sums_along(database: Database, project: TestP
         assert (await session.execute(left, {"id": empty.id})).scalar_one() == 0
 
 
-async def test_a_writer_waits_for_nobody(database: Database, project: TestProject) -> None:
+async def test_a_writer_waits_for_nobody(database: Database, project: ProjectKey) -> None:
     """Not even for one that holds the sum for a long time, and the next ones share a row again."""
     async with database.transaction() as slow:
         slow.add(record(project))
         await slow.flush()
         for _ in range(3):
-            async with asyncio.timeout(PATIENCE), database.transaction() as session:
+            async with asyncio.timeout(TEST_TIMEOUT_SECONDS), database.transaction() as session:
                 session.add(record(project))
     async with database.transaction() as session:
         count = text("SELECT count(*) FROM usage_rollup WHERE project_id = :id")
@@ -152,7 +152,7 @@ async def test_a_writer_waits_for_nobody(database: Database, project: TestProjec
     ["UTC", "America/New_York", "Asia/Kolkata", "Asia/Kathmandu", "Pacific/Chatham", "Australia/Lord_Howe"],
 )
 async def test_sums_of_days_are_those_of_their_records(
-    database: Database, project: TestProject, zone: str
+    database: Database, project: ProjectKey, zone: str
 ) -> None:
     """Whatever they are made of: days, hours or quarters; also where the clocks change."""
     begin = datetime(2026, 3, 28, tzinfo=UTC)

@@ -22,14 +22,14 @@ from models.budgets.quota import (
 )
 from models.budgets.usage import find_cost_rate
 from models.sandboxes.sandbox import SandboxPurpose, SandboxStatus
-from tests.conftest import TestProject
-from tests.factories import run_at_work
+from tests.conftest import ProjectKey
+from tests.factories import make_running_run
 from tests.unit.models.budgets.test_budget import SONNET
 
 DEFAULT = Quota(Decimal(5), 3)
 
 
-async def test_an_operators_quota_goes_before_the_settings(database: Database, project: TestProject) -> None:
+async def test_an_operators_quota_goes_before_the_settings(database: Database, project: ProjectKey) -> None:
     async with database.transaction() as session:
         row = await session.get_one(Project, project.id)
         assert await load_quota(session, row.id, DEFAULT) == DEFAULT
@@ -51,7 +51,7 @@ def test_a_limit_is_a_number_that_makes_sense(wrong: dict[str, str]) -> None:
         QuotaInput.model_validate(wrong)
 
 
-async def test_a_month_begins_with_nothing_spent(database: Database, project: TestProject) -> None:
+async def test_a_month_begins_with_nothing_spent(database: Database, project: ProjectKey) -> None:
     ids = [quota_budget_id(project.id)]
     async with database.transaction() as session:
         assert await load_quota_spending(session, project.id) == 0
@@ -67,12 +67,12 @@ async def test_a_month_begins_with_nothing_spent(database: Database, project: Te
 
 
 async def test_sandboxes_come_in_the_order_in_which_they_were_asked_for(
-    database: Database, project: TestProject
+    database: Database, project: ProjectKey
 ) -> None:
     async with database.transaction() as session:
         boxes: list[Sandbox] = []
         for number in range(1, 5):
-            blueprint, run, sandbox = run_at_work(project)
+            blueprint, run, sandbox = make_running_run(project)
             run.run_number = number
             for row in (blueprint, run, sandbox):
                 session.add(row)
@@ -99,7 +99,7 @@ async def test_sandboxes_come_in_the_order_in_which_they_were_asked_for(
 
 
 async def test_the_installations_price_counts_where_its_key_pays(
-    database: Database, project: TestProject
+    database: Database, project: ProjectKey
 ) -> None:
     own = CostRate(
         project_id=project.id,

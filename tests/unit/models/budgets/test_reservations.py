@@ -33,8 +33,8 @@ from models.budgets.usage import CostRate, UsageUnit
 from models.budgets.wait import change_cap, wait_for_budget
 from models.event import EventType
 from models.runs.run import Run
-from tests.conftest import TestProject, make_project
-from tests.factories import run_at_work, session_in
+from tests.conftest import ProjectKey, make_project
+from tests.factories import make_agent_session, make_running_run
 from tests.unit.models.budgets.test_budget import SONNET
 
 QUESTION, ANSWER = 3_000, 32_000
@@ -47,7 +47,7 @@ class Bench:
     """Sessions of runs of one project that share its budget, and a chain's."""
 
     database: Database
-    project: TestProject
+    project: ProjectKey
     chain_id: str
     sessions: list[AgentSession]
 
@@ -111,9 +111,9 @@ async def a_bench(database: Database, runs: int) -> Bench:
     bench = Bench(database, project, new_id("sc"), [])
     async with database.transaction() as session:
         for number in range(1, runs + 1):
-            blueprint, run, sandbox = run_at_work(project)
+            blueprint, run, sandbox = make_running_run(project)
             run.run_number, run.chain_id = number, bench.chain_id
-            agent = session_in(run, sandbox, model="claude-sonnet-5")
+            agent = make_agent_session(run, sandbox, model="claude-sonnet-5")
             for row in (blueprint, run, sandbox, agent):
                 session.add(row)
                 await session.flush()

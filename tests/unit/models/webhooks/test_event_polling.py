@@ -6,10 +6,10 @@ from kit.database import Database
 from models import Issue
 from models.event import EventType, append_event
 from models.webhooks.event_polling import NEW_EVENTS, EventOwner, EventPoller
-from tests.conftest import TestProject
+from tests.conftest import ProjectKey
 
 
-async def an_issue(database: Database, project: TestProject) -> EventOwner:
+async def an_issue(database: Database, project: ProjectKey) -> EventOwner:
     async with database.transaction() as session:
         issue = Issue(project_id=project.id, title="A title")
         session.add(issue)
@@ -22,7 +22,7 @@ async def happen(database: Database, issue: EventOwner) -> None:
         append_event(session, row, EventType.issue_created)
 
 
-async def test_new_event_is_found_once(database: Database, project: TestProject) -> None:
+async def test_new_event_is_found_once(database: Database, project: ProjectKey) -> None:
     first, second = await an_issue(database, project), await an_issue(database, project)
     poller = EventPoller(database.sql.fetch)
     await happen(database, first)
@@ -36,7 +36,7 @@ async def test_new_event_is_found_once(database: Database, project: TestProject)
 
 
 async def test_late_commit_is_found_and_earlier_ones_are_not_found_again(
-    database: Database, project: TestProject
+    database: Database, project: ProjectKey
 ) -> None:
     late, quick = await an_issue(database, project), await an_issue(database, project)
     poller = EventPoller(database.sql.fetch)
@@ -64,7 +64,7 @@ async def test_poll_uses_the_index_of_transactions(database: Database) -> None:
     assert "event_news" in plan
 
 
-async def test_events_of_another_server_are_not_read(database: Database, project: TestProject) -> None:
+async def test_events_of_another_server_are_not_read(database: Database, project: ProjectKey) -> None:
     """A dump keeps the numbers of its server's transactions, which may be far ahead of this one's."""
     issue = await an_issue(database, project)
     poller = EventPoller(database.sql.fetch)

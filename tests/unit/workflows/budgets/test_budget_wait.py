@@ -27,8 +27,8 @@ from kit.ids import new_id
 from kit.temporal import AGENTS_QUEUE, DATA_CONVERTER
 from models.budgets.money_code import BudgetWaitCode
 from models.budgets.reservation import ReservationRefusal
-from tests.support.history_limits import suggested_after
-from tests.support.waiting import PATIENCE
+from tests.support.history_limits import suggest_continue_as_new_after
+from tests.support.waiting import TEST_TIMEOUT_SECONDS
 from workflows.agent.limits import SessionInput, SessionResult
 from workflows.agent.session import AgentSessionWorkflow
 from workflows.budgets.waiting import RECHECK_INTERVAL
@@ -104,7 +104,7 @@ async def waiting(purse: Purse) -> AsyncIterator[WorkflowHandle[AgentSessionWork
 
 
 async def first_look(purse: Purse) -> None:
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(TEST_TIMEOUT_SECONDS):
         while not purse.looks:
             await asyncio.sleep(0.02)
 
@@ -126,7 +126,7 @@ async def test_a_lost_word_delays_it_by_half_an_hour(engine: WorkflowEnvironment
 async def test_a_long_wait_goes_on_in_a_new_history(
     engine: WorkflowEnvironment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    suggested_after(30, monkeypatch)
+    suggest_continue_as_new_after(30, monkeypatch)
     reached = BudgetHold(code=BudgetWaitCode.reached)
     purse = Purse(engine, lambda look, _: reached if look < 40 else None)
     async with waiting(purse) as session:
@@ -153,7 +153,7 @@ async def test_a_new_month_is_not_missed(engine: WorkflowEnvironment) -> None:
 async def test_a_raised_cap_is_looked_at_at_once(engine: WorkflowEnvironment) -> None:
     purse = Purse(engine, lambda look, _: BudgetHold(code=BudgetWaitCode.reached) if look == 1 else None)
     with engine.auto_time_skipping_disabled():
-        async with waiting(purse) as session, asyncio.timeout(PATIENCE):
+        async with waiting(purse) as session, asyncio.timeout(TEST_TIMEOUT_SECONDS):
             await first_look(purse)
             await session.signal("budget_changed")
             assert (await session.result()).finished
@@ -188,7 +188,7 @@ async def test_it_is_stopped_and_cancelled_while_it_waits(engine: WorkflowEnviro
     for command, goes_on in (("stop", True), ("cancel", False)):
         purse = Purse(engine, lambda _, __: BudgetHold(code=BudgetWaitCode.reached))
         with engine.auto_time_skipping_disabled():
-            async with waiting(purse) as session, asyncio.timeout(PATIENCE):
+            async with waiting(purse) as session, asyncio.timeout(TEST_TIMEOUT_SECONDS):
                 await first_look(purse)
                 if command == "stop":
                     await session.signal("stop")

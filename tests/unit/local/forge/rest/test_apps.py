@@ -15,7 +15,7 @@ from github import Auth, Github, GithubException, GithubIntegration
 
 from local.forge.seed import seed
 from tests.support.github_app import APP_ID, forge_with_app, key_pair
-from tests.support.servers import Server
+from tests.support.servers import ServedDirectory
 from tests.unit.local.forge.conftest import run_git
 
 READING = {"contents": "read", "pull_requests": "read"}
@@ -23,7 +23,7 @@ READING = {"contents": "read", "pull_requests": "read"}
 
 @dataclass(frozen=True)
 class AppForge:
-    server: Server
+    server: ServedDirectory
 
     @property
     def api(self) -> str:

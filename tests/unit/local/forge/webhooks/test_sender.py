@@ -13,8 +13,13 @@ from github.Repository import Repository
 from local.forge.seed import seed
 from local.forge.store.database import MIGRATIONS, Database
 from local.forge.webhooks import hooks
-from local.forge.webhooks.deliveries import KEPT, Outcome, finish, next_for
-from local.forge.webhooks.events import Event, new_guid, queue
+from local.forge.webhooks.deliveries import (
+    MAX_FINISHED_DELIVERIES,
+    Outcome,
+    pending_deliveries,
+    record_outcome,
+)
+from local.forge.webhooks.events import Event, enqueue_delivery, new_guid
 from tests.support.forge_webhook_receiver import SECRET, Receiver
 
 if TYPE_CHECKING:
@@ -162,19 +167,22 @@ async def test_a_directory_from_before_there_were_webhooks(
 
 async def test_the_log_is_bounded_and_the_queue_is_not(tmp_path: Path) -> None:
     database = Database(tmp_path / "forge.sqlite3")
-    await hooks.install(database, "http://127.0.0.1:9", None, "codecourier")
+    await hooks.configure_app_hook(database, "http://127.0.0.1:9", None, "codecourier")
     ping = Event("ping", None, "codecourier", {})
 
     def fill(connection: sqlite3.Connection) -> None:
-        for _ in range(KEPT + 9):
-            queue(connection, 1, None, ping, new_guid())
+        for _ in range(MAX_FINISHED_DELIVERIES + 9):
+            enqueue_delivery(connection, 1, None, ping, new_guid())
 
     await database.transaction(fill)
     outcome = Outcome("2026-01-01T00:00:00Z", 0.1, "OK", 200, "http://127.0.0.1:9", "{}", "{}", "")
     done = 0
-    while due := await next_for(database, 1, 50):
+    while due := await pending_deliveries(database, 1, 50):
         for delivery in due[1]:
-            await finish(database, delivery, outcome)
+            await record_outcome(database, delivery, outcome)
             done += 1
-    assert (done, await database.count("deliveries")) == (KEPT + 10, KEPT)
+    assert (done, await database.count("deliveries")) == (
+        MAX_FINISHED_DELIVERIES + 10,
+        MAX_FINISHED_DELIVERIES,
+    )
     database.close()

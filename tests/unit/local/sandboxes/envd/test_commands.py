@@ -6,17 +6,17 @@ import pytest
 from e2b import AsyncSandbox, CommandExitException, InvalidArgumentException, NotFoundException
 from e2b.exceptions import AuthenticationException, TimeoutException
 
-from tests.support.sandbox_server import Server
-from tests.support.waiting import PATIENCE
+from tests.support.sandbox_server import SandboxServer
+from tests.support.waiting import TEST_TIMEOUT_SECONDS
 
 
 async def _appears(sandbox: AsyncSandbox, path: str) -> None:
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(TEST_TIMEOUT_SECONDS):
         while not await sandbox.files.exists(path):
             await asyncio.sleep(0.05)
 
 
-async def test_output_exit_code_environment_and_directory(server: Server) -> None:
+async def test_output_exit_code_environment_and_directory(server: SandboxServer) -> None:
     sandbox = await AsyncSandbox.create("base", envs={"A": "of the sandbox", "B": "b"}, **server.options)
     result = await sandbox.commands.run("echo $A; echo $B; pwd; echo no >&2", envs={"A": "mine"}, cwd="/tmp")
     assert (result.stdout, result.stderr, result.exit_code) == ("mine\nb\n/tmp\n", "no\n", 0)
@@ -72,7 +72,7 @@ async def test_what_is_written_while_nobody_listens_is_kept_for_the_next(sandbox
 async def test_a_command_ends_with_its_timeout_and_not_with_its_client(sandbox: AsyncSandbox) -> None:
     with pytest.raises(TimeoutException):
         await sandbox.commands.run("sleep 50", timeout=0.3)
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(TEST_TIMEOUT_SECONDS):
         while await sandbox.commands.list():
             await asyncio.sleep(0.05)
     task = asyncio.create_task(sandbox.commands.run("touch begun; sleep 0.5; touch done", timeout=0))

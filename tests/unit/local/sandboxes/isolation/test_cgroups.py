@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from local.sandboxes.isolation.cgroups import parent
+from local.sandboxes.isolation.cgroups import find_parent
 
 
 class Hierarchy:
@@ -26,7 +26,7 @@ class Hierarchy:
         return place
 
     def parent(self) -> Path | None:
-        return parent(self.mounts, self.own)
+        return find_parent(self.mounts, self.own)
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from e2b import AsyncSandbox, CommandExitException, SandboxException
 from local.sandboxes.envd import seccomp
 from local.sandboxes.isolation import users
 from local.stack.ports import free_ports
-from tests.support.sandbox_server import API_KEY, Server, environment, python_of, until
+from tests.support.sandbox_server import API_KEY, SandboxServer, environment, python_for_user, wait_until
 from tests.unit.local.forge.conftest import ForgeProcess
 
 ORDINARY_USER = 64_322
@@ -39,15 +39,15 @@ def forge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ForgeProcess]:
 
 
 @pytest.fixture(scope="module", params=["root", "an ordinary user"])
-def walled(request: pytest.FixtureRequest, forge: ForgeProcess) -> Iterator[Server]:
+def walled(request: pytest.FixtureRequest, forge: ForgeProcess) -> Iterator[SandboxServer]:
     """A sandbox server that runs as this user."""
     is_root = os.geteuid() == 0
     if request.param == "root" and not is_root:
         pytest.skip("these tests do not run as root")
     data = Path(tempfile.mkdtemp(prefix="escape-", dir="/var/tmp"))
-    server = Server(data, free_ports(1)[0], (forge.port,), disk_mb=DISK_MB)
+    server = SandboxServer(data, free_ports(1)[0], (forge.port,), disk_mb=DISK_MB)
     if request.param != "root" and is_root:
-        python = python_of(ORDINARY_USER)
+        python = python_for_user(ORDINARY_USER)
         if python is None:
             pytest.skip("an ordinary user can run no Python here that has this program's libraries")
         os.chown(data, ORDINARY_USER, ORDINARY_USER)
@@ -59,14 +59,14 @@ def walled(request: pytest.FixtureRequest, forge: ForgeProcess) -> Iterator[Serv
 
 
 @pytest.fixture
-async def prison(walled: Server) -> AsyncIterator[AsyncSandbox]:
+async def prison(walled: SandboxServer) -> AsyncIterator[AsyncSandbox]:
     sandbox = await AsyncSandbox.create("base", timeout=300, metadata={"memoryMb": "256"}, **walled.options)
     yield sandbox
     await sandbox.kill()
 
 
 @pytest.fixture
-async def neighbour(walled: Server) -> AsyncIterator[AsyncSandbox]:
+async def neighbour(walled: SandboxServer) -> AsyncIterator[AsyncSandbox]:
     sandbox = await AsyncSandbox.create("base", timeout=300, **walled.options)
     yield sandbox
     await sandbox.kill()
@@ -93,7 +93,7 @@ def test_numbers_of_system_calls_are_those_of_libseccomp() -> None:
         pytest.skip("libseccomp, which knows the numbers, is not installed")
     number_of = ctypes.CDLL(name).seccomp_syscall_resolve_name_arch
     named = {
-        **seccomp.REFUSED,
+        **seccomp.REFUSED_SYSCALLS,
         "clone3": seccomp.CLONE3,
         "clone": seccomp.CLONE,
         "unshare": seccomp.UNSHARE,
@@ -113,13 +113,13 @@ def test_a_machine_without_a_filter_is_refused() -> None:
 
 async def test_system_calls_that_reach_into_the_kernel_are_refused(prison: AsyncSandbox) -> None:
     await prison.files.write("/tmp/probe.py", PROBE.read_text())
-    await prison.files.write("/tmp/numbers.json", json.dumps(seccomp.REFUSED))
+    await prison.files.write("/tmp/numbers.json", json.dumps(seccomp.REFUSED_SYSCALLS))
     answers = json.loads((await prison.commands.run("python3 /tmp/probe.py /tmp/numbers.json")).stdout)
     assert answers.pop("clone3") == "ENOSYS"
     for name in ("packet socket", "socket to the host", "socket to the kernel's ciphers"):
         assert answers.pop(name) == "EAFNOSUPPORT", name
     assert {name: answer for name, answer in answers.items() if answer != "EPERM"} == {}
-    assert len(answers) == len(seccomp.REFUSED) + 6
+    assert len(answers) == len(seccomp.REFUSED_SYSCALLS) + 6
 
 
 async def test_no_process_has_privileges_or_can_get_some(prison: AsyncSandbox) -> None:
@@ -152,7 +152,9 @@ async def test_a_debugger_may_trace_its_own_child(prison: AsyncSandbox) -> None:
     assert await run(prison, script) == "7\n"
 
 
-async def test_files_and_secrets_of_the_host_are_out_of_reach(walled: Server, prison: AsyncSandbox) -> None:
+async def test_files_and_secrets_of_the_host_are_out_of_reach(
+    walled: SandboxServer, prison: AsyncSandbox
+) -> None:
     canary = Path("/var/tmp") / f"canary-{os.getpid()}"
     canary.write_text("out of reach")
     canary.chmod(0o644)
@@ -176,7 +178,7 @@ async def test_files_and_secrets_of_the_host_are_out_of_reach(walled: Server, pr
 
 
 async def test_services_of_the_host_are_out_of_reach(
-    walled: Server, prison: AsyncSandbox, private_service: int, forge: ForgeProcess
+    walled: SandboxServer, prison: AsyncSandbox, private_service: int, forge: ForgeProcess
 ) -> None:
     """PostgreSQL, Temporal, the API and the sandbox server are ports of the host as this one is."""
     script = (
@@ -214,7 +216,7 @@ def _refused_targets(*ports: int) -> list[str]:
 
 
 async def test_sandboxes_share_no_keyring_no_files_and_no_host_user(
-    walled: Server, prison: AsyncSandbox, neighbour: AsyncSandbox
+    walled: SandboxServer, prison: AsyncSandbox, neighbour: AsyncSandbox
 ) -> None:
     await neighbour.files.write("/tmp/mine", "secret")
     await neighbour.commands.run("cp /bin/sleep /tmp/marked && /tmp/marked 60", background=True, timeout=0)
@@ -248,7 +250,7 @@ async def test_inotify_instances_of_one_sandbox_are_no_others(
 
 
 async def test_a_fork_bomb_leaves_the_neighbours_alone(
-    walled: Server, prison: AsyncSandbox, neighbour: AsyncSandbox
+    walled: SandboxServer, prison: AsyncSandbox, neighbour: AsyncSandbox
 ) -> None:
     bomb = (
         "import os, time\n"
@@ -277,7 +279,7 @@ async def test_a_fork_bomb_leaves_the_neighbours_alone(
 
 
 async def test_memory_is_bounded_for_a_process_and_for_the_sandbox(
-    walled: Server, prison: AsyncSandbox, neighbour: AsyncSandbox
+    walled: SandboxServer, prison: AsyncSandbox, neighbour: AsyncSandbox
 ) -> None:
     """The sandbox asked for 256 MiB: one process gets no more, and many together are killed."""
     assert "MemoryError" in await run(prison, "x = bytearray(400 << 20)")
@@ -341,7 +343,9 @@ async def test_the_disk_is_bounded_however_files_are_hidden(prison: AsyncSandbox
     assert (await prison.commands.run("chmod -R u+rwx d*; rm -rf d*; echo empty")).stdout == "empty\n"
 
 
-async def test_links_never_lead_the_file_api_out_of_the_sandbox(walled: Server, prison: AsyncSandbox) -> None:
+async def test_links_never_lead_the_file_api_out_of_the_sandbox(
+    walled: SandboxServer, prison: AsyncSandbox
+) -> None:
     """A link that changes all the time between a file of the sandbox's and places of the host's."""
     targets = [
         "/etc/shadow",
@@ -414,8 +418,8 @@ async def test_a_missing_wall_is_refused_unless_the_operator_does_without(tmp_pa
             env=environment(E2B_API_KEY=API_KEY, CODECOURIER_UNSAFE_SANDBOX="1"),
             stderr=output,
         )
-    server = Server(tmp_path / "unsafe", port, process=process)
-    until(server.is_healthy)
+    server = SandboxServer(tmp_path / "unsafe", port, process=process)
+    wait_until(server.is_healthy)
     assert "UNSAFE SANDBOXES" in log.read_text()
     sandbox = await AsyncSandbox.create("base", **server.options)
     status = (await sandbox.commands.run("grep -E 'Uid|CapEff|Seccomp:' /proc/self/status")).stdout.split()

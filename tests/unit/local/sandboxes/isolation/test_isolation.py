@@ -9,7 +9,7 @@ import pytest
 from e2b import AsyncSandbox
 
 from local.stack.ports import LOOPBACK, free_ports
-from tests.support.sandbox_server import API_KEY, Server
+from tests.support.sandbox_server import API_KEY, SandboxServer
 
 
 async def reaches(sandbox: AsyncSandbox, host: str, port: int) -> bool:
@@ -60,7 +60,7 @@ async def test_the_allowed_port_is_reached_at_the_very_same_url(
 
 
 async def test_no_other_service_of_the_host_is_reached(
-    sandbox: AsyncSandbox, server: Server, private_service: int, lan_address: str
+    sandbox: AsyncSandbox, server: SandboxServer, private_service: int, lan_address: str
 ) -> None:
     for port in (private_service, server.port):
         assert not await reaches(sandbox, LOOPBACK, port)
@@ -91,7 +91,9 @@ async def test_the_egress_socket_itself_refuses_what_the_proxy_refuses(
     assert (await sandbox.commands.run(f"python3 dial.py {LOOPBACK}:{forge_like}")).stdout == "200\n"
 
 
-async def test_a_sandbox_without_internet_has_the_allowed_port_only(server: Server, forge_like: int) -> None:
+async def test_a_sandbox_without_internet_has_the_allowed_port_only(
+    server: SandboxServer, forge_like: int
+) -> None:
     sandbox = await AsyncSandbox.create("base", allow_internet_access=False, **server.options)
     refused = await fetch(sandbox, "http://example.com/")
     assert refused.startswith("403")
@@ -100,7 +102,9 @@ async def test_a_sandbox_without_internet_has_the_allowed_port_only(server: Serv
     await sandbox.kill()
 
 
-async def test_no_file_of_the_host_is_in_sight(server: Server, sandbox: AsyncSandbox, canary: Path) -> None:
+async def test_no_file_of_the_host_is_in_sight(
+    server: SandboxServer, sandbox: AsyncSandbox, canary: Path
+) -> None:
     for path in (canary, server.data, Path(__file__), Path("/etc/shadow"), Path.home() / ".bashrc"):
         assert not await sandbox.files.exists(str(path)), path
     listing = await sandbox.commands.run("ls -A /home /run /var | grep -v : | sort")
@@ -111,7 +115,7 @@ async def test_no_file_of_the_host_is_in_sight(server: Server, sandbox: AsyncSan
     assert writes.stdout == "6\n"
 
 
-async def test_sandboxes_do_not_see_each_other(server: Server, sandbox: AsyncSandbox) -> None:
+async def test_sandboxes_do_not_see_each_other(server: SandboxServer, sandbox: AsyncSandbox) -> None:
     other = await AsyncSandbox.create("base", **server.options)
     await other.files.write("/tmp/mine", "secret")
     await other.commands.run("python3 -m http.server 8765 --bind 127.0.0.1", background=True, timeout=0)
@@ -122,7 +126,7 @@ async def test_sandboxes_do_not_see_each_other(server: Server, sandbox: AsyncSan
     await other.kill()
 
 
-async def test_no_secret_stands_on_a_command_line(server: Server) -> None:
+async def test_no_secret_stands_on_a_command_line(server: SandboxServer) -> None:
     secret = "canary-4711-of-the-environment"
     sandbox = await AsyncSandbox.create("base", envs={"SECRET": secret}, **server.options)
     lines = [" ".join(process.cmdline()) for process in server.descendants()]
@@ -149,7 +153,7 @@ async def test_a_sandbox_has_no_privileges_and_limits_hold(sandbox: AsyncSandbox
 
 async def test_a_terminal_that_the_server_was_started_from_is_out_of_reach(tmp_path: Path) -> None:
     ours, theirs = os.openpty()
-    server = Server(tmp_path / "data", free_ports(1)[0])
+    server = SandboxServer(tmp_path / "data", free_ports(1)[0])
     server.start(terminal=theirs)
     sandbox = await AsyncSandbox.create("base", **server.options)
     tried = await sandbox.commands.run("echo typed > /dev/tty || true")

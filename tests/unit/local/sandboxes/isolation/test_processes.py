@@ -5,7 +5,7 @@ import subprocess
 import sys
 from dataclasses import replace
 
-from local.sandboxes.isolation.processes import Process, commands, inside, kill, snapshot
+from local.sandboxes.isolation.processes import Process, kill, list_commands, list_processes, snapshot
 
 BWRAP, INIT, ENVD = 9000, 9001, 9002
 
@@ -21,13 +21,13 @@ SANDBOX = [process(INIT, BWRAP, 11), process(ENVD, INIT, 12)]
 def test_commands_with_lower_pids_than_init_and_envd_are_told_from_them() -> None:
     """Pids began again: one command is envd's, the other was adopted by init."""
     low = [process(301, ENVD, 40), process(302, INIT, 41), process(303, 302, 42)]
-    assert {it.pid for it in commands(BWRAP, [*low, *HOST, *SANDBOX])} == {301, 302, 303}
-    assert {it.pid for it in inside(BWRAP, [*low, *HOST, *SANDBOX])} == {301, 302, 303, INIT, ENVD}
+    assert {it.pid for it in list_commands(BWRAP, [*low, *HOST, *SANDBOX])} == {301, 302, 303}
+    assert {it.pid for it in list_processes(BWRAP, [*low, *HOST, *SANDBOX])} == {301, 302, 303, INIT, ENVD}
 
 
 def test_commands_of_a_sandbox_that_only_begins_are_none() -> None:
     for begun in ([], SANDBOX[:1], SANDBOX):
-        assert commands(BWRAP, [*HOST, *begun]) == []
+        assert list_commands(BWRAP, [*HOST, *begun]) == []
 
 
 def test_kill_spares_the_process_that_got_the_pid_of_another() -> None:

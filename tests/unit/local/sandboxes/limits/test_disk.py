@@ -12,9 +12,9 @@ import psutil
 import pytest
 from e2b import AsyncSandbox, CommandExitException
 
-from local.sandboxes.limits.disk import Use, disk_use
+from local.sandboxes.limits.disk import DiskUsage, measure_usage
 from local.stack.ports import free_ports
-from tests.support.sandbox_server import Server, until
+from tests.support.sandbox_server import SandboxServer, wait_until
 
 SIZE = 1 << 20
 HOLDERS = {
@@ -81,31 +81,33 @@ async def test_files_without_a_name_count_once_however_they_are_held(directory: 
     assert top.stdin is not None
     assert top.stdout is not None
     assert top.stdout.readline() == b"held\n"
-    during = await disk_use(directory, os.geteuid(), top.pid, 60)
+    during = await measure_usage(directory, os.geteuid(), top.pid, 60)
     top.communicate(b"")
-    after = await disk_use(directory, os.geteuid(), None, 60)
+    after = await measure_usage(directory, os.geteuid(), None, 60)
     assert after.files == 3, "the directory, its record and the file that is still there"
     assert SIZE <= after.size < 2 * SIZE
     held = 0 if holder == "nothing" else 1
-    assert during == Use(after.size + held * SIZE, after.files + held)
+    assert during == DiskUsage(after.size + held * SIZE, after.files + held)
 
 
 async def test_a_look_that_takes_too_long_is_given_up_with_its_du(directory: Path, slow_du: None) -> None:
     (directory / "home").mkdir()
     (directory / "home" / "slow").touch()
     with pytest.raises(TimeoutError):
-        await disk_use(directory, os.geteuid(), None, 0.5)
-    until(lambda: not any(it.name() in ("du", "sleep") for it in psutil.Process().children(recursive=True)))
+        await measure_usage(directory, os.geteuid(), None, 0.5)
+    wait_until(
+        lambda: not any(it.name() in ("du", "sleep") for it in psutil.Process().children(recursive=True))
+    )
 
 
 async def test_a_directory_that_is_gone_is_no_empty_one(directory: Path) -> None:
     with pytest.raises(OSError, match="du ended with 1 and no answer"):
-        await disk_use(directory / "gone", os.geteuid(), None, 60)
+        await measure_usage(directory / "gone", os.geteuid(), None, 60)
 
 
 async def test_the_number_of_files_is_bounded(directory: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """An empty file takes nothing but an inode: 16 MiB may be 2,048 files."""
-    server = Server(directory / "data", free_ports(1)[0], disk_mb=16)
+    server = SandboxServer(directory / "data", free_ports(1)[0], disk_mb=16)
     server.start()
     try:
         sandbox = await AsyncSandbox.create("base", **server.options)
@@ -122,7 +124,7 @@ async def test_the_number_of_files_is_bounded(directory: Path, capfd: pytest.Cap
 async def test_a_slow_look_holds_up_no_other_and_does_not_go_on_for_ever(
     directory: Path, slow_du: None, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    server = Server(directory / "data", free_ports(1)[0], disk_mb=64, disk_look_seconds=8)
+    server = SandboxServer(directory / "data", free_ports(1)[0], disk_mb=64, disk_look_seconds=8)
     server.start()
     try:
         slow, quick = [await AsyncSandbox.create("base", **server.options) for _ in range(2)]

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from local.sandboxes.network import name_resolution
-from local.sandboxes.network.egress import Egress, Refused, is_public, public_addresses, read_target
-from local.sandboxes.network.name_resolution import MAX_LOOKUPS, Names
-from local.sandboxes.network.policy import Network, Reach, reach_of
-from local.sandboxes.network.refusals import MAX_HOSTS, OTHERS, Refusals
+from local.sandboxes.network.egress import Egress, EgressRefused, is_public, public_addresses, read_target
+from local.sandboxes.network.name_resolution import MAX_LOOKUPS, NameResolver
+from local.sandboxes.network.policy import Network, NetworkPolicy, policy_of
+from local.sandboxes.network.refusals import MAX_HOSTS, OTHER_HOSTS, RefusalCounter
 from local.stack.ports import LOOPBACK
-from tests.support.waiting import PATIENCE
+from tests.support.waiting import TEST_TIMEOUT_SECONDS
 
 PRIVATE = """
 127.0.0.1 127.9.9.9 0.0.0.0 10.1.2.3 172.16.0.1 192.168.1.1 100.64.0.1 169.254.169.254 192.0.0.8 192.0.2.1
@@ -42,8 +42,8 @@ def test_addresses_of_the_internet_are_allowed(address: str) -> None:
     ["localhost", "127.1", "0x7f000001", "2130706433", "0177.0.0.1", "[::1]", "169.254.169.254", "10.0.0.1"],
 )
 async def test_every_spelling_of_a_private_address_is_refused(host: str) -> None:
-    with pytest.raises(Refused):
-        await public_addresses(host.strip("[]"), 80, Names())
+    with pytest.raises(EgressRefused):
+        await public_addresses(host.strip("[]"), 80, NameResolver())
 
 
 async def test_the_checked_address_is_the_one_connected_to(
@@ -62,7 +62,7 @@ async def test_the_checked_address_is_the_one_connected_to(
         dialled.append(address)
         raise ConnectionRefusedError
 
-    egress = Egress([], Reach())
+    egress = Egress([], NetworkPolicy())
     await egress.listen(tmp_path / "s")
     reader, writer = await asyncio.open_unix_connection(tmp_path / "s")
     monkeypatch.setattr(name_resolution, "addresses", rebinding)
@@ -98,7 +98,7 @@ async def ask(path: Path, request: bytes) -> bytes:
 
 
 async def test_allowed_ports_are_proxied_in_both_forms_and_nothing_else(tmp_path: Path, echo: int) -> None:
-    egress = Egress([echo], Reach())
+    egress = Egress([echo], NetworkPolicy())
     await egress.listen(tmp_path / "s")
     head = b"Host: x\r\nProxy-Authorization: Basic c2VjcmV0\r\nConnection: keep-alive\r\n\r\n"
     plain = await ask(tmp_path / "s", f"GET http://{LOOPBACK}:{echo}/a?b=c HTTP/1.1\r\n".encode() + head)
@@ -126,7 +126,7 @@ async def test_allowed_ports_are_proxied_in_both_forms_and_nothing_else(tmp_path
 
 
 async def test_without_internet_public_addresses_are_refused(tmp_path: Path, echo: int) -> None:
-    egress = Egress([echo], Reach(internet=False))
+    egress = Egress([echo], NetworkPolicy(internet=False))
     await egress.listen(tmp_path / "s")
     assert b"no internet access" in await ask(tmp_path / "s", b"CONNECT 8.8.8.8:443 HTTP/1.1\r\n\r\n")
     egress.close()
@@ -135,7 +135,7 @@ async def test_without_internet_public_addresses_are_refused(tmp_path: Path, ech
 async def test_a_head_without_end_is_refused(tmp_path: Path) -> None:
     reader = asyncio.StreamReader(limit=1000)
     reader.feed_data(b"GET http://a/ HTTP/1.1\r\n" + b"x: y\r\n" * 1000)
-    with pytest.raises(Refused):
+    with pytest.raises(EgressRefused):
         await read_target(reader)
 
 
@@ -154,14 +154,14 @@ async def test_a_head_without_end_is_refused(tmp_path: Path) -> None:
 )
 def test_a_list_of_hosts_reaches_those_and_no_others(host: str, reached: bool) -> None:
     network = Network(allow_out=["example.com", "*.example.org"], deny_out=["0.0.0.0/0"])
-    assert reach_of(True, network).includes(host) is reached
+    assert policy_of(True, network).includes(host) is reached
 
 
 def test_the_words_of_the_protocol_say_how_far_a_sandbox_reaches() -> None:
-    assert reach_of(None, None) == Reach()
-    assert reach_of(False, None) == Reach(internet=False)
-    assert reach_of(None, Network(deny_out=["0.0.0.0/0"])) == Reach(internet=False)
-    assert reach_of(None, Network(deny_out=["10.0.0.0/8"])) == Reach()
+    assert policy_of(None, None) == NetworkPolicy()
+    assert policy_of(False, None) == NetworkPolicy(internet=False)
+    assert policy_of(None, Network(deny_out=["0.0.0.0/0"])) == NetworkPolicy(internet=False)
+    assert policy_of(None, Network(deny_out=["10.0.0.0/8"])) == NetworkPolicy()
 
 
 async def test_a_host_off_the_list_is_refused_unresolved_and_counted(
@@ -171,8 +171,8 @@ async def test_a_host_off_the_list_is_refused_unresolved_and_counted(
         raise AssertionError(f"{host} was looked up")
 
     monkeypatch.setattr(name_resolution, "addresses", resolve)
-    refusals = Refusals()
-    egress = Egress([], Reach(hosts=["example.com"]), refusals)
+    refusals = RefusalCounter()
+    egress = Egress([], NetworkPolicy(hosts=["example.com"]), refusals)
     await egress.listen(tmp_path / "s")
     for _ in range(3):
         assert b"403" in await ask(tmp_path / "s", b"CONNECT secret-data.evil.example:443 HTTP/1.1\r\n\r\n")
@@ -181,10 +181,10 @@ async def test_a_host_off_the_list_is_refused_unresolved_and_counted(
 
 
 def test_refusals_of_many_hosts_are_told_as_one() -> None:
-    refusals = Refusals()
+    refusals = RefusalCounter()
     for number in range(MAX_HOSTS + 30):
         refusals.count(f"h{number}.example")
-    assert f'"{OTHERS}": 30' in refusals.metadata["egressRefused"]
+    assert f'"{OTHER_HOSTS}": 30' in refusals.metadata["egressRefused"]
     assert len(refusals.metadata["egressRefused"]) < 1000
 
 
@@ -197,10 +197,10 @@ async def test_slow_names_of_one_sandbox_delay_no_other(monkeypatch: pytest.Monk
         return ["8.8.8.8"]
 
     monkeypatch.setattr(name_resolution, "addresses", resolve)
-    greedy, other = Names(), Names()
+    greedy, other = NameResolver(), NameResolver()
     waiting = [asyncio.create_task(greedy.resolve("slow.example", 443)) for _ in range(50)]
     await asyncio.sleep(0.1)
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(TEST_TIMEOUT_SECONDS):
         assert await other.resolve("quick.example", 443) == ["8.8.8.8"]
         assert await asyncio.to_thread(lambda: "free") == "free"
     assert sum(thread.name.startswith("names") for thread in threading.enumerate()) <= 2 * MAX_LOOKUPS + 1
