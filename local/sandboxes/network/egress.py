@@ -1,8 +1,8 @@
 """The only way out of a sandbox: an HTTP proxy on a unix socket of its own, run by the server outside.
 
-It connects to the ports the operator allowed (the forge) and, as far as the sandbox's `NetworkPolicy` goes, to
-public addresses. It resolves a name itself and connects to the very address it checked, so that a name which
-changes its mind between two look-ups gains nothing.
+It connects to the ports the operator allowed (the forge) and, as far as the sandbox's `NetworkPolicy` goes,
+to public addresses. It resolves a name itself and connects to the very address it checked, so that a name
+which changes its mind between two look-ups gains nothing.
 """
 
 import asyncio
