@@ -1,21 +1,26 @@
-"""What a handler asks of the engine: remembered while it works, done after the commit.
+"""Starts and signals that a handler asks for: remembered while it works, sent to Temporal after the commit.
 
-So the engine never learns of a row that was rolled back, and no transaction waits for the engine. A start
-that does not reach the engine leaves its row pending; the worker's sweep starts it later.
+So Temporal never learns of a row that was rolled back, and no transaction waits for it.  A start that does not
+reach it leaves its row pending; the worker's sweep starts it later.
 """
 
 from collections.abc import Awaitable, Callable
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from fastapi import Depends, Request
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio.client import Client
 
+from activities.jobs.launch import start_row
 from api.state import UnitOfWork, unit_of_work_of
 from api.temporal import Operation
 from kit.errors import AppError, Conflict, Unavailable
 from kit.logs import logger
+from models.event import append_event
+from models.jobs.job_registry import WorkflowRow
+from models.runs.run import Run
+from models.runs.run_queue import start_or_enqueue
 
 log = logger(__name__)
 Change = Callable[[AsyncSession], Awaitable[None]]
@@ -138,3 +143,24 @@ async def _session(request: Request) -> AsyncSession:
 
 
 DbSession = Annotated[AsyncSession, Depends(_session)]
+
+
+Row = TypeVar("Row", bound=WorkflowRow)
+
+
+def start_after_commit(row: Row, workflows: AfterCommit) -> None:
+    """Start the row's workflow after the commit and record that the engine has it."""
+
+    async def start(client: Client) -> None:
+        await start_row(client, row)
+
+    async def taken(session: AsyncSession) -> None:
+        now = await session.get_one(type(row), row.id, with_for_update=True)
+        if now.engine_id == row.engine_id:
+            now.temporal_namespace = workflows.namespace
+        if isinstance(now, Run):
+            await start_or_enqueue(session, now)
+        elif now.take() and now.STARTED:  # unless the workflow was quicker, or it ended meanwhile
+            append_event(session, now, now.STARTED)
+
+    workflows.start(row.engine_id, start, taken)

@@ -17,8 +17,8 @@ from api.http import access_log
 from api.http.errors import error_response, log_error, to_app_error
 from api.http.idempotency import IdempotencyStore
 from api.http.middleware import RequestMiddleware
-from api.http.paths import ExactPaths, SharedPath
 from api.http.rate_limits import RateLimits
+from api.http.router import ExactPaths, SharedPath
 from api.openapi.export import ALL_ROUTES
 from api.realtime.event_stream import StreamRegistry
 from api.realtime.listener import Listener

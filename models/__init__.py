@@ -6,9 +6,8 @@ from models.assets.asset import Asset, AssetVersion
 from models.blueprints.blueprint import Blueprint, BlueprintVersion
 from models.blueprints.persona import Persona
 from models.budgets.budget import Budget
-from models.budgets.open_call import OpenCall
 from models.budgets.quota import ProjectQuota
-from models.budgets.reservation import Reservation
+from models.budgets.reservation import OpenCall, Reservation
 from models.budgets.usage import CostRate, UsageRecord
 from models.budgets.wait import BudgetWait
 from models.chains.sprint_chain import SprintChain

@@ -17,16 +17,13 @@ from activities.chains.work_chain import WorkChainActivities
 from activities.gateway_factory import GatewayFactory
 from activities.github.hints import GithubHintActivities
 from activities.issues.answer_delivery import AnswerDelivery
-from activities.issues.answering import AnsweringActivities
-from activities.issues.questions import QuestionActivities
+from activities.issues.answering import AnsweringActivities, QuestionActivities
 from activities.issues.scan import IssueScanActivities
 from activities.jobs.lifecycle import JobActivities
 from activities.learnings.extractions import ExtractionActivities
-from activities.merging.combined_merge import CombinedMergeActivities
-from activities.merging.combined_merge_jobs import CombinedMergeJobActivities
+from activities.merging.combined_merge import CombinedMergeActivities, CombinedMergeJobActivities
 from activities.merging.combined_pull_request import CombinedPullRequestActivities
-from activities.merging.pull_request_merge import PullRequestMergeActivities
-from activities.merging.pull_request_merge_jobs import PullRequestMergeJobActivities
+from activities.merging.pull_request_merge import PullRequestMergeActivities, PullRequestMergeJobActivities
 from activities.reconcile.reconciler import Reconciler
 from activities.reconcile.start_sweep import StartSweepActivities
 from activities.runs.ci_checks import CiActivities

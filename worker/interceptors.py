@@ -22,8 +22,7 @@ from activities.errors import (
     to_application_error,
 )
 from activities.gateway_factory import external_seconds, redactors
-from activities.jobs.active_time import TimedResult
-from activities.jobs.lifecycle import RETRYING, JobWait, bind_job
+from activities.jobs.lifecycle import RETRYING, JobWait, TimedResult, bind_job
 from activities.jobs.resumption import Resumption, collect_already_done
 from kit import logs
 from kit.redaction import Redactor

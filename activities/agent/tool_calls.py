@@ -11,8 +11,7 @@ from temporalio import activity
 
 from activities.gateway_factory import GatewayFactory, external_call
 from activities.issues.reports import report_issue
-from activities.jobs.active_time import TimedResult
-from activities.jobs.lifecycle import bind_job
+from activities.jobs.lifecycle import TimedResult, bind_job
 from activities.jobs.resumption import note_already_done
 from activities.learnings.reports import report_learning
 from gateways.learnings.report import ReportLearning

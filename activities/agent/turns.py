@@ -1,41 +1,111 @@
-"""One model turn is one activity.  It takes and gives references; the words stay in the database."""
+"""Model turns, one activity each, and what a stored answer asks the workflow to do next.
+
+A turn takes and gives references; the text stays in the database.
+"""
 
 from functools import partial
+from typing import Literal
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from temporalio import activity
 
-from activities.agent.conversation import SessionContext, load_conversation, load_session_context
+from activities.agent.conversation import (
+    Conversation,
+    SessionContext,
+    load_conversation,
+    load_session_context,
+)
 from activities.agent.images import ImageLoader
 from activities.agent.model_caller import ModelCaller
-from activities.agent.outcomes import MAX_OUTPUT_TOKENS, TurnResult, build_turn_result
 from activities.agent.turn_store import store_turn
 from activities.agent.user_messages import append_user_message, has_user_input
 from activities.budgets.call_reservations import CallReservations
 from activities.budgets.spending import build_spending
 from activities.budgets.token_bounds import last_usage_of
 from activities.gateway_factory import GatewayFactory
-from activities.jobs.active_time import TimedResult
-from activities.jobs.lifecycle import bind_job
+from activities.jobs.lifecycle import TimedResult, bind_job
 from activities.jobs.resumption import note_already_done
 from activities.runs.files import FileStore
 from gateways.anthropic.client import TurnRequest
 from gateways.anthropic.conversation import (
     SUMMARY_MAX_TOKENS,
+    Usage,
     compact_messages,
     compaction_point,
     estimate_tokens,
+    needs_compaction,
     summary_request,
 )
 from gateways.anthropic.model_profiles import model_profile
-from gateways.tools.definitions import definitions
+from gateways.tools.definitions import SANDBOX_TOOLS, definitions, may_write
 from kit.database import Database
 from kit.ttl_cache import TTLCache
-from models import Message
+from models import AgentSession, Message
 from models.agent.session import MessageRole, compaction_sequence, turn_sequence
+from models.agent.session_kind import SessionKind
+from models.agent.transcript import StoredMessage
 from models.agent.turn import TurnRecord, record_turn
 from models.base import JsonObject, now
 from models.event import EventType
+
+MAX_OUTPUT_TOKENS = 32_000
+"""Tokens that one answer may have; models that can give less are asked for less."""
+NextAction = Literal["tools", "finish", "finished", "nudge", "refused"]
+"""`finish`: the agent asks to end; `finished`: it has nothing more to say and may be spoken to again."""
+
+
+class PendingCall(BaseModel):
+    id: str
+    name: str
+    in_sandbox: bool = True
+    """It is carried out there."""
+    may_write: bool = True
+    """It may change files there."""
+
+    @classmethod
+    def of(cls, block: JsonObject) -> "PendingCall":
+        name, given = str(block["name"]), block["input"]
+        assert isinstance(given, dict)
+        return cls(
+            id=str(block["id"]), name=name, in_sandbox=name in SANDBOX_TOOLS, may_write=may_write(name, given)
+        )
+
+
+class TurnResult(TimedResult):
+    next: NextAction
+    calls: list[PendingCall] = Field(default_factory=list)
+    """To be carried out, all at once."""
+    compact: bool = False
+    """The next turn may not fit the model's window: compact first."""
+
+
+def build_turn_result(agent: AgentSession, conversation: Conversation, place: int) -> TurnResult:
+    """What the answer in this place asks for; calls that need no sandbox, or have their result, do not.
+
+    The same for the same rows, so that a repeated activity returns what the first one did.
+    """
+    answer, answered = conversation.stored[place], conversation.answered(place)
+    asked = [block for block in answer.content if block["type"] == "tool_use"]
+    calls = [PendingCall.of(block) for block in asked if block["id"] not in answered]
+    verb: NextAction = "tools" if asked else "nudge"
+    if agent.kind is SessionKind.companion and _awaits_user(answer):
+        verb = "finished"
+    elif answer.stop_reason == "refusal":
+        verb = "refused"
+    elif any(call.name == "finish" for call in calls):
+        verb, calls = "finish", []
+    window = model_profile(agent.model).window
+    usage = Usage.model_validate(answer.usage)
+    return TurnResult(
+        next=verb,
+        calls=calls,
+        compact=needs_compaction(usage, window, MAX_OUTPUT_TOKENS + window // 10),
+    )
+
+
+def _awaits_user(answer: StoredMessage) -> bool:
+    """Whether a companion has answered its user and waits for the next message."""
+    return answer.stop_reason in ("end_turn", "stop_sequence")
 
 
 class TurnInput(BaseModel):

@@ -11,7 +11,7 @@ from models import Message as MessageRow
 from models.agent.sections import trusted_section
 from models.agent.session import FollowUpStatus, MessageRole, MessageSource, addition_sequence, turn_sequence
 from models.agent.transcript import StoredMessage
-from models.assets.job_slash_commands import expand_job_commands
+from models.assets.slash_commands import expand_job_commands
 from models.base import JsonObject
 from models.event import EventType, append_event
 from models.jobs.job_lookup import get_job

@@ -27,9 +27,15 @@ from kit.ids import prefixed
 from kit.logs import logger
 from models import CostRate, OpenCall
 from models.budgets.money_code import BudgetWaitCode
-from models.budgets.open_call import record_open_call
 from models.budgets.quota import QuotaUsage
-from models.budgets.reservation import ModelCall, ReservationGrant, ReservationRefusal, release, reserve
+from models.budgets.reservation import (
+    ModelCall,
+    ReservationGrant,
+    ReservationRefusal,
+    record_open_call,
+    release,
+    reserve,
+)
 
 log = logger(__name__)
 MAX_CONSECUTIVE_CUTS: Final = 10

@@ -18,7 +18,7 @@ from kit.logs import logger
 from kit.temporal import KIND, RUN_ID, TASK_QUEUE
 from models import GithubHint, Run
 from models.github.hint import PULL_REQUEST, delete_hints, find_hints
-from models.merging.merge_outcome import record_merged
+from models.merging.merge_job import record_merged
 from models.verification.verification import void_verifications_of_commit
 
 GITHUB_HINTS_WORKFLOW: Final = "GithubHints"

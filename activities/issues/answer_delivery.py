@@ -7,8 +7,8 @@ from temporalio import activity
 from temporalio.client import Client, WorkflowUpdateFailedError
 from temporalio.service import RPCError, RPCStatusCode
 
+from activities.issues.answering import load_questions
 from activities.issues.prompts import answers_prompt
-from activities.issues.questions import load_questions
 from kit.database import Database
 from kit.logs import logger
 from models import AnsweringSession, FollowUp, Run

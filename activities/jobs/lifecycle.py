@@ -1,4 +1,4 @@
-"""What holds for every job, of whatever kind: its name in the log, and what it waits for."""
+"""What holds for every job, of whatever kind: its name in the log, what it waits for, and its active time."""
 
 from datetime import datetime
 from typing import Final, Literal
@@ -81,3 +81,14 @@ class JobActivities:
                 wait.job_id = (await session.get_one(AgentSession, wait.job_id)).job_id
         if wait.job_id.split("_", 1)[0] in JOB_TABLES:
             await self.wait(wait)
+
+
+class TimedResult(BaseModel):
+    """The result of an activity whose time counts against the time limit of its job."""
+
+    active_seconds: float = 0.0
+    """How long the attempt that gave this result was at work, by the monotonic clock of its worker.
+
+    The worker's interceptor sets it.  Attempts that failed or were killed, and what passed between two of
+    them, are no part of it, and neither is the time in which the host slept or its clock was set.
+    """

@@ -1,4 +1,7 @@
-"""Whether a sweep may touch anything: only the installation's own, from the namespace that is its own."""
+"""Admission: whether a sweep may touch anything, and an operator's claim of a namespace for a database.
+
+Only what is the installation's own is touched, from the namespace that is its own.
+"""
 
 from typing import Final
 
@@ -7,8 +10,11 @@ from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
 from kit.database import Database
+from kit.ids import new_id
 from kit.logs import logger
-from kit.temporal import INSTALLATION
+from kit.settings import Settings
+from kit.temporal import INSTALLATION, connect
+from kit.tenancy import DatabaseRole
 from models.reconcile.installation import Installation, get_installation
 
 RECONCILE_REFUSED: Final = "RECONCILE_REFUSED"
@@ -78,3 +84,32 @@ async def namespace_owner(client: Client) -> str | None:
             raise
         return None
     return description.typed_search_attributes.get(INSTALLATION)
+
+
+async def claim_namespace(settings: Settings, *, copy: bool, take_over: bool) -> str:
+    """Bind the database to the configured namespace; the installation's id.
+
+    copy: give the database a new id, as its own is that of the one it was copied from.
+    take_over: from another installation; its schedules here are removed, and a worker makes ours.
+    Raises `NamespaceTaken`, and RuntimeError when Temporal cannot be reached.
+    """
+    client = await connect(settings)
+    database = Database(settings.sqlalchemy_url, role=DatabaseRole.worker, pool_size=1)
+    try:
+        owner = await namespace_owner(client)
+        async with database.transaction() as session:
+            installation = await get_installation(session, lock=True)
+            own = new_id("ins") if copy else installation.id
+            if owner not in (None, own) and not take_over:
+                raise NamespaceTaken(client.namespace, str(owner))
+            installation.claim(own, client.namespace)
+        if owner not in (None, own):
+            for schedule in (RECONCILE_SCHEDULE, START_SCHEDULE, TRASH_SCHEDULE):
+                try:
+                    await client.get_schedule_handle(schedule).delete()
+                except RPCError as error:
+                    if error.status is not RPCStatusCode.NOT_FOUND:
+                        raise
+        return own
+    finally:
+        await database.close()

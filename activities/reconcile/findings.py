@@ -1,7 +1,8 @@
 """Findings of the reconciler: where rows, workflows, sandboxes, schedules and pull requests do not agree.
 
 Each kind has one check, which the sweep and `codecourier doctor` share.  A check looks twice: whoever changes
-something has finished within the grace, and whatever is found is looked at again before it is repaired.
+something has finished within the grace, and whatever is found is looked at again before it is repaired.  A
+sweep that would repair unusually much stops itself: perhaps it looks at the wrong place.
 """
 
 from collections.abc import AsyncIterator
@@ -66,3 +67,14 @@ class Check(Protocol):
 def is_settled(moment: datetime | None, grace: timedelta) -> bool:
     """Whether something that happened then is long enough ago to be looked into."""
     return moment is not None and moment <= now() - grace
+
+
+MAX_DOUBTFUL: Final = 20
+MAX_DOUBTFUL_SHARE: Final = 0.2
+MIN_DOUBTFUL: Final = 5
+"""Fewer than so many are never unusual, whatever share of all they are."""
+
+
+def is_unusual(doubtful: int, examined: int) -> bool:
+    """Whether so many of what was examined cannot be repaired without an operator."""
+    return doubtful > MAX_DOUBTFUL or (doubtful >= MIN_DOUBTFUL and doubtful > MAX_DOUBTFUL_SHARE * examined)

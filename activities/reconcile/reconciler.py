@@ -11,9 +11,8 @@ from temporalio.client import Client
 from activities.gateway_factory import GatewayFactory
 from activities.reconcile.abandoned_rows import AbandonedRows
 from activities.reconcile.admission import require_admission
-from activities.reconcile.breaker import is_unusual
 from activities.reconcile.checks import checks
-from activities.reconcile.findings import Check, Finding, Inconsistency
+from activities.reconcile.findings import Check, Finding, Inconsistency, is_unusual
 from activities.reconcile.isolation import attempt_each, run_check
 from activities.reconcile.reports import Report, SweepOrder, SweepResult, Tally
 from kit.database import Database

@@ -7,9 +7,9 @@ from activities.chains.work_chain import notify_chain_end
 from activities.issues.answering import AnsweringActivities
 from activities.issues.scan import IssueScanActivities
 from activities.jobs.lifecycle import CloseJob, JobResult
-from activities.learnings.extraction_ends import close_extraction_row
-from activities.merging.combined_merge_jobs import CombinedMergeJobActivities
-from activities.merging.pull_request_merge_jobs import CloseMerge, PullRequestMergeJobActivities
+from activities.learnings.extractions import close_extraction_row
+from activities.merging.combined_merge import CombinedMergeJobActivities
+from activities.merging.pull_request_merge import CloseMerge, PullRequestMergeJobActivities
 from activities.runs.lifecycle import RunActivities
 from activities.sandboxes.sandbox_jobs import SandboxJobActivities
 from kit.database import Database

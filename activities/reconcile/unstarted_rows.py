@@ -6,7 +6,7 @@ from typing import Final
 
 from temporalio.client import Client
 
-from activities.jobs.row_launch import start_row
+from activities.jobs.launch import start_row
 from activities.reconcile.executions import workflow_status, workflow_statuses
 from activities.reconcile.findings import Finding, Inconsistency
 from kit.database import Database

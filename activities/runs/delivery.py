@@ -12,8 +12,13 @@ from activities.gateway_factory import GatewayFactory, external_call
 from activities.jobs.context import load_job_context, open_repository
 from activities.jobs.resumption import note_already_done
 from activities.jobs.snapshots import load_snapshot
-from activities.runs.pull_request import pull_request_marker, record_opened, record_pull_request_intent
-from activities.runs.pull_request_text import pull_request_body, pull_request_title
+from activities.runs.pull_request import (
+    pull_request_body,
+    pull_request_marker,
+    pull_request_title,
+    record_opened,
+    record_pull_request_intent,
+)
 from activities.runs.step_outputs import earlier_outputs
 from activities.sandboxes.lifecycle import SandboxRef
 from activities.verification.pull_request_section import replace_section, verification_section

@@ -14,8 +14,8 @@ from temporalio import activity
 from temporalio.client import Client
 
 from activities.agent.user_messages import has_queued_messages
+from activities.jobs.launch import try_start_row
 from activities.jobs.lifecycle import CloseJob
-from activities.jobs.row_launch import try_start_row
 from activities.jobs.snapshots import load_snapshot
 from activities.runs.queue_signals import signal_next_runs
 from kit.database import Database

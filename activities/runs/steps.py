@@ -14,7 +14,7 @@ from activities.agent.prompts import StepPrompt, user_prompt
 from activities.agent.sessions import build_session
 from activities.jobs.snapshots import load_snapshot
 from activities.runs.step_outputs import earlier_outputs, load_step_outputs
-from activities.sandboxes.beginnings import JOB_OVER
+from activities.sandboxes.records import JOB_OVER
 from kit.database import Database
 from models import AgentSession, Run, RunStep
 from models.base import JsonObject

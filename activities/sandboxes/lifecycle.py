@@ -12,10 +12,14 @@ from activities.budgets.quotas import require_sandbox_quota
 from activities.gateway_factory import GatewayFactory, external_call
 from activities.jobs.resumption import note_already_done
 from activities.jobs.snapshots import load_snapshot
-from activities.sandboxes.beginnings import get_or_create_sandbox_row, mark_running
 from activities.sandboxes.checkpoints import delete_checkpoint
 from activities.sandboxes.egress_refusals import append_refusals
-from activities.sandboxes.records import close_sandbox, mark_sandbox_lost
+from activities.sandboxes.records import (
+    close_sandbox,
+    get_or_create_sandbox_row,
+    mark_running,
+    mark_sandbox_lost,
+)
 from gateways.errors import GatewayError, SandboxNotRunning
 from gateways.sandboxes.control import SandboxFacts
 from kit.cancellation import run_to_completion

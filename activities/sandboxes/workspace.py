@@ -1,4 +1,4 @@
-"""What is done in a job's sandbox besides the agent's work: the clone, scripts, checkpoints."""
+"""The workspace in a job's sandbox: the clone and its record, scripts, checkpoints."""
 
 import shlex
 from functools import partial
@@ -11,12 +11,11 @@ from temporalio.exceptions import ApplicationError
 
 from activities.errors import error_code
 from activities.gateway_factory import GatewayFactory, external_call
-from activities.jobs.active_time import TimedResult
 from activities.jobs.context import JobContext, load_job_context, open_repository
+from activities.jobs.lifecycle import TimedResult
 from activities.jobs.snapshots import load_snapshot
 from activities.projects.credentials import Credentials
 from activities.sandboxes.checkpoints import save_checkpoint
-from activities.sandboxes.clones import record_clone
 from activities.sandboxes.lifecycle import SandboxRef
 from activities.sandboxes.project_files import write_project_files
 from gateways.errors import CredentialRefused, UpstreamFailed, UpstreamRefused
@@ -33,7 +32,35 @@ from models.event import Event, EventType, append_event
 from models.jobs.job_lookup import get_job
 from models.jobs.snapshot import ScriptSnapshot
 from models.runs.run_step import mark_work_saved
-from models.sandboxes.sandbox import SandboxEventType, append_sandbox_event_once
+from models.sandboxes.sandbox import SandboxEventType, append_sandbox_event_once, is_cloned, sandbox_event
+
+
+async def record_clone(
+    database: Database, ref: SandboxRef, place: JobContext, cloned: CloneBase, branch: str, files: int
+) -> None:
+    """Write down what was cloned, once a sandbox; nothing for a job that is over.
+
+    What the clone says of itself later does not count: by then an agent may have written it.
+    branch: the one to work on; files: how many of the project's came along.
+    """
+    message = f"Cloned {place.repository_slug} at {cloned.base_sha}."
+    data: JsonObject = {
+        "sandboxId": ref.sandbox_id,
+        "branch": branch,
+        "baseBranch": cloned.base_branch,
+        "baseSha": cloned.base_sha,
+    }
+    async with database.transaction() as session:
+        job = await get_job(session, ref.job_id, lock=True)
+        if job.is_over or await is_cloned(session, ref.sandbox_id):
+            return
+        job.cloned(cloned.base_branch, cloned.base_sha)
+        session.add(sandbox_event(ref.sandbox_id, SandboxEventType.clone, message))
+        session.add(
+            sandbox_event(ref.sandbox_id, SandboxEventType.install, f"Put {files} project files in place.")
+        )
+        append_event(session, job, EventType.repository_cloned, data)
+
 
 log = logger(__name__)
 SCRIPT_TIMEOUT_SECONDS = 1_800

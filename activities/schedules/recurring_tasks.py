@@ -9,7 +9,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio import activity
 from temporalio.client import Client
 
-from activities.jobs.row_launch import start_row
+from activities.jobs.launch import start_row
 from activities.schedules.temporal_schedule import sync_temporal_schedule
 from gateways.github.client import parse_repository
 from kit.database import Database

@@ -31,8 +31,7 @@ def claim(
     (**--take-over**).  Stop API and workers before, and start them again.
     """
     # Imported here: they are slow to import, and no other command needs them.
-    from activities.reconcile.admission import NamespaceTaken
-    from activities.reconcile.claiming import claim_namespace
+    from activities.reconcile.admission import NamespaceTaken, claim_namespace
     from cli.target import settings_of
 
     try:

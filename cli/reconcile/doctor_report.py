@@ -12,9 +12,8 @@ from temporalio.client import Client
 
 from activities.gateway_factory import GatewayFactory
 from activities.reconcile.abandoned_rows import AbandonedRows
-from activities.reconcile.breaker import is_unusual
 from activities.reconcile.checks import checks
-from activities.reconcile.findings import Check, Finding, Inconsistency
+from activities.reconcile.findings import Check, Finding, Inconsistency, is_unusual
 from activities.reconcile.isolation import Fault, attempt, run_check
 from cli.console import STYLES, out
 from cli.reconcile.connectivity import ConnectivityCheck

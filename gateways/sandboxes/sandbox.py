@@ -5,11 +5,11 @@ import json
 import re
 import secrets
 import shlex
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from e2b import AsyncSandbox, CommandExitException
 from e2b.exceptions import FileNotFoundException
@@ -17,12 +17,27 @@ from e2b.sandbox.filesystem.filesystem import AsyncWriteEntry
 from pydantic import ValidationError, field_validator
 
 from gateways import errors
-from gateways.sandboxes.cancellation import cancel_promptly
 from gateways.sandboxes.errors import mapped_errors
 from gateways.toolbox.archive import archive, client, name
 from gateways.toolbox.outcome import MAX_CONTENT_CHARS
 from kit.logs import logger
 from kit.schemas import Wire
+
+T = TypeVar("T")
+CANCEL_TIMEOUT_SECONDS = 2.0
+
+
+async def cancel_promptly(work: Coroutine[object, object, T]) -> T:
+    """The result of `work`; when cancelled, cancel it and wait `CANCEL_TIMEOUT_SECONDS` at most."""
+    task = asyncio.ensure_future(work)
+    try:
+        await asyncio.wait({task})
+        return task.result()
+    finally:
+        if not task.done():
+            task.cancel()
+            await asyncio.wait({task}, timeout=CANCEL_TIMEOUT_SECONDS)
+
 
 log = logger(__name__)
 

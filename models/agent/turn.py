@@ -20,8 +20,7 @@ from kit.sql_pool import SqlPool, jsonb
 from models.agent.session import AgentSession, Message, ToolCall
 from models.base import JsonObject, now
 from models.budgets.budget import lock_budgets
-from models.budgets.open_call import OpenCall
-from models.budgets.reservation import Reservation
+from models.budgets.reservation import OpenCall, Reservation
 from models.budgets.usage import Tokens, UsageRecord, add_cost
 from models.event import EventType, append_event
 from models.jobs.job import Job

@@ -1,11 +1,16 @@
-"""Contexts, skills, commands and scripts are one thing: a named text or bundle with immutable versions."""
+"""Assets: contexts, skills, commands and scripts are named texts or bundles with immutable versions.
+
+A project may have so many of them only, as every run starts with the list of its commands.
+"""
 
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import Index, UniqueConstraint, text
-from sqlmodel import Field
+from sqlalchemy import Index, UniqueConstraint, func, select, text
+from sqlmodel import Field, col
+from sqlmodel.ext.asyncio.session import AsyncSession
 
+from kit.errors import Conflict
 from kit.ids import new_id, prefixed
 from models.base import Json, Table, Timestamp, enum_column, now
 from models.trash.trashable import Trashable, trash_indexes
@@ -92,3 +97,16 @@ class AssetVersion(Table, table=True):
     files: list[dict[str, str]] | None = Field(default=None, sa_type=Json)
     published_at: datetime = Field(default_factory=now, sa_type=Timestamp)
     published_by: str
+
+
+MAX_ASSETS_PER_KIND = 1_000
+"""Of each kind; requests at the same moment may go beyond it by a few."""
+
+
+async def require_capacity(session: AsyncSession, project_id: str, kind: AssetKind) -> None:
+    """Conflict when the project has as many of this kind as there may be."""
+    statement = select(func.count()).where(
+        col(Asset.project_id) == project_id, col(Asset.kind) == kind, col(Asset.deleted_at).is_(None)
+    )
+    if (await session.execute(statement)).scalar_one() >= MAX_ASSETS_PER_KIND:
+        raise Conflict(f"The project has {MAX_ASSETS_PER_KIND} {kind}s, which is the most: delete one first.")

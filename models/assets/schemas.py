@@ -1,14 +1,14 @@
-"""Contexts, skills, commands and scripts on the wire."""
+"""Contexts, skills, commands and scripts on the wire: listed without content, shown with it, and versions."""
 
-from typing import Annotated
+from typing import Annotated, TypeVar
 
-from pydantic import Field
+from pydantic import BaseModel, Field
 from pydantic.config import JsonDict
 
 from kit.schemas import Body, Read, Title, UtcTimestamp
-from models.assets.asset import ScriptLanguage
+from models.assets.asset import PREFIXES, Asset, AssetKind, AssetVersion, ScriptLanguage
 from models.assets.skill_files import SkillFile, SkillFiles
-from models.json_view import example, unset_field
+from models.json_view import JsonView, example, json_object_sql, timestamp_sql, unset_field
 
 CONTEXT = "ctx_0198f2cbb1c27d3e8f4a5b6c7d8e9f0a"
 SKILL = "skill_0198f2cbb1c27d3e8f4a5b6c7d8e9f0b"
@@ -322,3 +322,64 @@ class TextPublish(Body):
     model_config = example(content=_TESTS)
     content: Content
     """The new instructions of a command, or the new source of a script."""
+
+
+R = TypeVar("R", bound=BaseModel)
+_IS_ACTIVE = (
+    "(SELECT asset.active_version FROM asset WHERE asset.id = asset_version.asset_id) = asset_version.version"
+)
+
+
+def _active_version_sql(**more: str) -> str:
+    """SQL of an asset's active version, or null."""
+    fields = json_object_sql(
+        id="active.id",
+        _id="active.id",
+        version="active.version",
+        publishedAt=timestamp_sql("active.published_at"),
+        publishedBy="active.published_by",
+        **more,
+    )
+    return (
+        f"(SELECT {fields} FROM asset_version AS active"  # noqa: S608
+        " WHERE active.asset_id = asset.id AND active.version = asset.active_version)"
+    )
+
+
+_VERSION_NUMBERS = (
+    "(SELECT coalesce(json_agg(published.version ORDER BY published.version), '[]')"
+    " FROM asset_version AS published WHERE published.asset_id = asset.id)"
+)
+_SUMMARY = {"active_version": _active_version_sql()}
+_TEXT = {
+    "active_version": _active_version_sql(content="active.content", isActive="true"),
+    "versions": _VERSION_NUMBERS,
+}
+_BUNDLE = {
+    "active_version": _active_version_sql(files="active.files", isActive="true"),
+    "versions": _VERSION_NUMBERS,
+}
+
+
+class AssetView(JsonView[Asset, R]):
+    """One kind of asset; all kinds share a table, and an id tells its kind by its prefix."""
+
+    def __init__(self, read: type[R], kind: AssetKind, shown: dict[str, str]) -> None:
+        super().__init__(read, Asset, kind.capitalize(), shown=shown)
+        self.prefix = PREFIXES[kind]
+
+
+CONTEXTS = AssetView(ContextSummary, AssetKind.context, _SUMMARY)
+SKILLS = AssetView(SkillSummary, AssetKind.skill, _SUMMARY)
+COMMANDS = AssetView(CommandSummary, AssetKind.command, _SUMMARY)
+SCRIPTS = AssetView(ScriptSummary, AssetKind.script, _SUMMARY)
+CONTEXT_DETAILS = AssetView(ContextRead, AssetKind.context, _TEXT)
+SKILL_DETAILS = AssetView(SkillRead, AssetKind.skill, _BUNDLE)
+COMMAND_DETAILS = AssetView(CommandRead, AssetKind.command, _TEXT)
+SCRIPT_DETAILS = AssetView(ScriptRead, AssetKind.script, _TEXT)
+TEXT_VERSIONS = JsonView(
+    TextVersion, AssetVersion, "Version", keys=("version",), shown={"is_active": _IS_ACTIVE}
+)
+SKILL_VERSIONS = JsonView(
+    SkillVersion, AssetVersion, "Version", keys=("version",), shown={"is_active": _IS_ACTIVE}
+)

@@ -1,11 +1,19 @@
-"""Commands that a prompt names with a slash, like `/write-tests`: found, and expanded for our own agent."""
+"""Slash commands, like `/write-tests`: found in prompts and messages, and expanded for our own agent.
+
+Those of a job at work are as they were when it started.
+"""
 
 import re
 from collections.abc import Iterable
 from itertools import islice
 
+from sqlalchemy import select
+from sqlmodel import col
+from sqlmodel.ext.asyncio.session import AsyncSession
+
 from models.agent.sections import trusted_section
-from models.jobs.snapshot import TextAsset
+from models.assets.asset import AssetVersion
+from models.jobs.snapshot import JobSnapshot, Snapshot, TextAsset
 
 _SLASH_COMMAND = re.compile(
     r"""(?<![^\s(\[{"'`,;:])/       # at the beginning of a word: no part of a path or an address
@@ -33,3 +41,26 @@ def expand_slash_commands(commands: Iterable[TextAsset], *texts: str | None) -> 
         for name in find_slash_commands(*texts)
         if name in by_name
     ]
+
+
+async def expand_job_commands(session: AsyncSession, job_id: str, *texts: str) -> list[str]:
+    """A block for each command that the texts name; one that was deleted since is not expanded."""
+    names = find_slash_commands(*texts)
+    row = await session.get(JobSnapshot, job_id) if names else None
+    if row is None:
+        return []
+    snapshot = Snapshot.model_validate(row.document)
+    there = {command.name for command in snapshot.commands}
+    versions = {
+        version: name
+        for name, version in snapshot.command_versions.items()
+        if name in names and name not in there
+    }
+    statement = select(col(AssetVersion.id), col(AssetVersion.content)).where(
+        col(AssetVersion.id).in_(versions)
+    )
+    later = [
+        TextAsset(name=versions[version], content=content or "")
+        for version, content in (await session.execute(statement) if versions else [])
+    ]
+    return expand_slash_commands([*snapshot.commands, *later], *texts)

@@ -1,4 +1,4 @@
-"""Personas on the wire."""
+"""Personas on the wire, and what is asked of one as a whole."""
 
 from typing import Annotated, Literal
 
@@ -139,3 +139,26 @@ class PersonaUpdate(Body):
 
 
 PERSONAS = JsonView(PersonaRead, Persona, "Persona")
+
+
+PersonaId = Annotated[str, Field(validation_alias=AliasChoices("personaId", "id"))]
+
+
+class PersonaDuplicate(Body):
+    """Which persona to copy."""
+
+    model_config = example(personaId=PERSONA, name="Careful reviewer, cheaper")
+    persona_id: PersonaId
+    """The persona; `id` is understood, too."""
+    name: Title | None = None
+    """The name of the copy; `Copy of …` when it is left out."""
+
+
+class PersonaToggle(Body):
+    """Whether runs may use a persona."""
+
+    model_config = example(personaId=PERSONA, isEnabled=False)
+    persona_id: PersonaId
+    """The persona; `id` is understood, too."""
+    is_enabled: bool | None = None
+    """Whether it is enabled from now on; the opposite of what it is when it is left out."""

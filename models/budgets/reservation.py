@@ -1,9 +1,13 @@
-"""Reservations: what a model call may cost at most, set aside before it is made.
+"""Reservations and open calls: the money of a model call that is about to be made, or is being answered.
 
-A reservation belongs to one turn of an agent session, so a repeated attempt of the turn takes over its own.
-It goes when the answer is recorded, in the same statement as the price (`models.agent.turn`), and
-when the call fails.  What a killed attempt leaves is taken over by the next one or, when its job ends first,
-removed by the reconciler.
+A reservation is what the call may cost at most, set aside before it is made.  It belongs to one turn of an agent
+session, so a repeated attempt of the turn takes over its own.  It goes when the answer is recorded, in the same
+statement as the price (`models.agent.turn`), and when the call fails.  What a killed attempt leaves is taken
+over by the next one or, when its job ends first, removed by the reconciler.
+
+The row of an open call comes when the provider begins to answer, so that it is paid for, and goes in the
+transaction that charges the call.  What an attempt leaves that is killed meanwhile is charged by the
+reconciler, as far as the provider had said.
 """
 
 import datetime as dt
@@ -16,7 +20,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import Field, col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from models.base import Dollars, Table, Timestamp, now
+from models.base import Dollars, Json, Table, Timestamp, now
 from models.budgets.budget import Budget, BudgetScope, budget_ids, lock_budgets, quota_budget_id
 from models.budgets.money_code import BudgetWaitCode
 from models.budgets.quota import QuotaUsage
@@ -239,3 +243,24 @@ async def load_reserved(session: AsyncSession, budget: Budget) -> Decimal:
     )
     amount: Decimal = (await session.execute(statement)).scalar_one()
     return amount
+
+
+class OpenCall(Table, table=True):
+    source_id: str = Field(primary_key=True)
+    """Of the message that is to hold the answer."""
+    session_id: str = Field(foreign_key="agent_session.id", index=True, ondelete="CASCADE")
+    project_id: str = Field(foreign_key="project.id", index=True, ondelete="CASCADE")
+    job_id: str
+    sequence: int
+    """Of that message."""
+    model: str
+    usage: dict[str, int] = Field(sa_type=Json)
+    """Tokens so far, in the words of `gateways.anthropic.conversation.Usage`."""
+    counts_for_quota: bool
+    """Whether the project's quota of the server's key counts it, whenever it is charged."""
+    opened_at: dt.datetime = Field(default_factory=now, sa_type=Timestamp)
+
+
+async def record_open_call(session: AsyncSession, call: OpenCall) -> None:
+    """Write it down; once."""
+    await session.execute(insert(OpenCall).values(call.model_dump()).on_conflict_do_nothing())

@@ -1,4 +1,4 @@
-"""Waiting for money: who waits for which budget, how the job shows it, and when it goes on."""
+"""Waits for money: who waits for which budget, how the job shows it, and when it goes on."""
 
 import datetime as dt
 from decimal import Decimal
@@ -19,6 +19,7 @@ from models.budgets.reservation import (
     load_reserved,
     refusal_code,
 )
+from models.budgets.schemas import ReachedBudget
 from models.budgets.usage import find_cost_rate
 from models.event import EventType, append_event
 from models.jobs.job import Job
@@ -265,3 +266,32 @@ async def _notify_cap_reached(
     }
     title = f"The {_holder_noun(budget)}'s budget of {budget.cap_usd:.2f} USD is reached"
     await notify_members(session, event, NotificationType.budget_exceeded, title, sentence, subject)
+
+
+async def load_reached_budgets(session: AsyncSession, job_id: str) -> list[ReachedBudget]:
+    """The caps that it waits for, as they are now."""
+    return [
+        ReachedBudget(
+            scope=budget.scope,
+            holder_id=budget.id,
+            needed_usd=wait.needs_usd,
+            cap_usd=budget.cap_usd,
+            spent_usd=budget.spent_usd,
+            reserved_usd=await load_reserved(session, budget),
+            change_with=f"PUT {cap_path(budget)}",
+        )
+        for wait, budget in await load_waits(session, job_id)
+    ]
+
+
+async def load_shortage(session: AsyncSession, job_id: str) -> tuple[list[str], list[str]]:
+    """The sessions of a job that wait for money, and in words what of it still holds them up."""
+    waits = await load_waits(session, job_id)
+    words = [
+        missing_price_message(budget, wait.model)
+        if wait.code is BudgetWaitCode.unpriced
+        else cap_reached_message(budget, await load_reserved(session, budget), wait.needs_usd)
+        for wait, budget in waits
+        if await is_insufficient(session, wait, budget)
+    ]
+    return list({wait.session_id: None for wait, _ in waits}), words

@@ -6,12 +6,14 @@ pending → running ⇄ paused
 
 from datetime import datetime
 from enum import StrEnum
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from sqlmodel import Field
 
+from kit.schemas import Wire
 from models.base import Timestamp, enum_column, now
 from models.event import Eventful, EventType
+from models.json_view import json_object_sql
 
 
 class ChainStatus(StrEnum):
@@ -121,3 +123,21 @@ def with_item(values: list[str | None], index: int, value: str | None) -> list[s
     """A new list with the value at the index, filled up with None before it."""
     longer = [*values, *[None] * (index + 1 - len(values))]
     return [*longer[:index], value, *longer[index + 1 :]]
+
+
+class ChainError(Wire):
+    """Why a chain failed, and with which run."""
+
+    code: str
+    """A stable name, for programs."""
+    message: str | None
+    """A sentence, for people."""
+    run_id: str | None
+    """The run that the chain failed with; null when it was none."""
+
+
+CHAIN_ERROR: Final = (
+    "CASE WHEN error_code IS NOT NULL THEN "
+    f"{json_object_sql(code='error_code', message='error_message', runId='error_run_id')} END"
+)
+"""SQL of a chain's error."""

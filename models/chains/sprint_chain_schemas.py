@@ -7,8 +7,7 @@ from pydantic.config import JsonDict
 
 from kit.schemas import Body, CapUsd, Read, UtcTimestamp, Wire
 from models.budgets.schemas import BUDGET, BudgetRead, budget_sql
-from models.chains.chain import ChainStatus
-from models.chains.chain_error_schema import CHAIN_ERROR, ChainError
+from models.chains.chain import CHAIN_ERROR, ChainError, ChainStatus
 from models.chains.sprint_chain import SprintChain
 from models.json_view import JsonView, example, json_object_sql
 from models.runs.run import RunStatus

@@ -7,8 +7,7 @@ from pydantic.config import JsonDict
 
 from kit.schemas import Body, CapUsd, Read, Title, UtcTimestamp
 from models.budgets.schemas import BUDGET, BudgetRead, budget_sql
-from models.chains.chain import ChainStatus
-from models.chains.chain_error_schema import CHAIN_ERROR, ChainError
+from models.chains.chain import CHAIN_ERROR, ChainError, ChainStatus
 from models.chains.work_chain import WorkChain
 from models.issues.issue import Issue
 from models.issues.issue_schemas import EXAMPLE, ISSUE, MAX_ISSUE_IDS, IssueRead

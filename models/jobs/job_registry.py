@@ -1,7 +1,7 @@
 """The registry of everything that a workflow of its own works on: jobs of every kind, and chains of them.
 
 A kind is one entry here.  What is to be done with a row of each kind stands in two functions that mypy holds
-complete: `activities.jobs.row_launch.start_row` and `activities.reconcile.row_closing.close_row`.
+complete: `activities.jobs.launch.start_row` and `activities.reconcile.row_closing.close_row`.
 """
 
 from collections.abc import Iterable, Sequence

@@ -1,14 +1,20 @@
-"""Learning versions, and what agents would be told, on the wire."""
+"""Learning versions on the wire, and the preview: what agents would be told.
+
+The preview is rendered by the very function that renders it for their prompts.
+"""
+
+from collections.abc import Sequence
 
 from pydantic.config import JsonDict
+from sqlmodel.ext.asyncio.session import AsyncSession
 
 from kit.schemas import Body, Read, UtcTimestamp, Wire
 from models.blueprints.persona import StepRole
 from models.json_view import JsonView, example
-from models.learnings.document import LearningEntry, render_document
+from models.learnings.document import LearningEntry, render_document, roles_of
 from models.learnings.learning import LearningSeverity
 from models.learnings.learning_schemas import LEARNING
-from models.learnings.version import LearningVersion
+from models.learnings.version import LearningVersion, active_version, approved_entries
 
 VERSION = "lv_0198f2cbb1c27d3e8f4a5b6c7d8e9f0a"
 _USER = "user_0198f2c3a1b27c3d8e4f5a6b7c8d9e0f"
@@ -137,3 +143,30 @@ LEARNING_VERSIONS = JsonView(
     LearningVersionRead, LearningVersion, "Learning version", shown={"learnings": _LEARNINGS_SQL}
 )
 LEARNING_VERSION_SUMMARIES = JsonView(LearningVersionSummary, LearningVersion, "Learning version")
+
+
+async def preview_active(session: AsyncSession, project_id: str, role: StepRole | None) -> LearningPreview:
+    """What jobs that start now are told; nothing without an active version."""
+    version = await active_version(session, project_id)
+    return preview_version(version, role) if version else _preview([], role)
+
+
+async def preview_draft(session: AsyncSession, project_id: str, role: StepRole | None) -> LearningPreview:
+    """What a version compiled now would hold."""
+    return _preview(await approved_entries(session, project_id), role)
+
+
+def preview_version(version: LearningVersion, role: StepRole | None) -> LearningPreview:
+    shown = _preview(version.entries, role)
+    return shown.model_copy(update={"version_id": version.id, "version": version.version})
+
+
+def _preview(entries: Sequence[LearningEntry], role: StepRole | None) -> LearningPreview:
+    return LearningPreview(
+        document=render_document(entries, role),
+        role=role,
+        roles=roles_of(entries),
+        version_id=None,
+        version=None,
+        learning_count=sum(role is None or entry.applies_to(role) for entry in entries),
+    )

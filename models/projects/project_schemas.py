@@ -1,7 +1,7 @@
-"""Projects and their settings on the wire."""
+"""Projects, their settings and their deletion on the wire."""
 
 import re
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
 from pydantic.config import JsonDict
@@ -243,3 +243,28 @@ PROJECTS = JsonView(
     "Project",
     shown={"creation_time": "(extract(epoch FROM project.created_at) * 1000)::bigint"},
 )
+
+
+class ProjectDelete(Body):
+    """Asks for the slug, so that nobody deletes a project by mistake."""
+
+    model_config = example(slug="storefront")
+    slug: Annotated[str, Field(max_length=100)]
+    """The slug of the key's project."""
+
+
+class ProjectDeletionRead(ProjectRead):
+    """A project on its way out: its keys are dead, and a workflow deletes all that belongs to it."""
+
+    model_config = example(
+        id=PROJECT,
+        _id=PROJECT,
+        name="Storefront",
+        slug="storefront",
+        status="deleting",
+        githubRepoUrl="https://github.com/org/repo",
+        createdAt="2026-01-15T10:00:00.000Z",
+        _creationTime=1768471200000,
+    )
+    status: Literal["deleting"] = "deleting"
+    """What becomes of it."""

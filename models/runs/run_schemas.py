@@ -10,10 +10,9 @@ from models.agent.session import FollowUp
 from models.budgets.schemas import BUDGET, BudgetRead, budget_sql
 from models.json_timeline import Timeline
 from models.json_view import JsonView, example, json_object_sql, name_filter_sql
-from models.runs.ranked_branch_schema import RankedBranch
 from models.runs.run import PrStatus, Run, RunSource, RunStatus
 from models.runs.run_start import RunStart
-from models.runs.run_step_schemas import STEP, STEPS, TOKENS, RunStepRead, TokenUsage
+from models.runs.run_step_schemas import STEP, STEPS, TOKENS, RankedBranch, RunStepRead, TokenUsage
 from models.verification.verification_schemas import (
     VERIFICATION,
     VERIFICATION_SUMMARIES,

@@ -1,12 +1,23 @@
-"""Steps of a run on the wire."""
+"""Steps of a run on the wire, with the scores that an evaluator or a judge gave."""
 
 from pydantic.config import JsonDict
 
 from kit.schemas import Read, UsdAmount, UtcTimestamp, Wire
 from models.blueprints.persona import StepRole, ThinkingEffort
 from models.json_view import JsonView, json_object_sql
-from models.runs.ranked_branch_schema import RankedBranch
 from models.runs.run_step import RunStep, StepStatus, Verdict
+
+
+class RankedBranch(Wire):
+    """One of the branches that a judge compared."""
+
+    branch: str
+    """The branch's name."""
+    score: int
+    """From 0, useless, to 100, could not be better."""
+    reasons: list[str]
+    """What decided it."""
+
 
 STEP: JsonDict = {
     "id": "step_0198f2c5f1a27b3c8d4e5f6a7b8c9d0e",

@@ -22,8 +22,7 @@ from models.projects.project import Role
 from models.runs.run import Run
 from models.sandboxes.sandbox import Sandbox
 from models.trash import rules
-from models.trash.job_removal import remove_job
-from models.trash.row_removal import remove_context, remove_row, remove_sandbox
+from models.trash.row_removal import remove_context, remove_job, remove_row, remove_sandbox
 from models.trash.trashable import Trashable
 
 T = TypeVar("T", bound=Trashable)

@@ -20,8 +20,7 @@ from pathlib import Path
 import psutil
 from sqlmodel import col
 
-from activities.jobs.launch import RunInput, build_run_start, start_workflow
-from activities.jobs.row_launch import start_row
+from activities.jobs.launch import RunInput, build_run_start, start_row, start_workflow
 from kit.temporal import TASK_QUEUE
 from models import Run, SprintChain
 from models.blueprints.blueprint import BlueprintConfig

@@ -24,9 +24,7 @@ import psutil
 from sqlalchemy import func, select
 from sqlmodel import col
 
-from activities.jobs.chain_launch import ChainInput, build_chain_start
-from activities.jobs.launch import start_workflow
-from activities.jobs.row_launch import start_row
+from activities.jobs.launch import ChainInput, build_chain_start, start_row, start_workflow
 from models import AnsweringSession, Event, Project, Run, SprintChain
 from models.event import EventType
 from models.issues.answering_session import AnsweringStatus

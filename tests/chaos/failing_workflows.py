@@ -2,7 +2,7 @@
 
 from temporalio import workflow
 
-from activities.jobs.chain_launch import ChainInput
+from activities.jobs.launch import ChainInput
 from activities.jobs.lifecycle import JobResult
 from models.chains.chain import ChainStatus
 from models.jobs.job_registry import RUN_WORKFLOW, SPRINT_CHAIN_WORKFLOW

@@ -4,7 +4,7 @@ from typing import TypeVar
 
 from sqlmodel import col
 
-from activities.jobs.row_launch import start_row
+from activities.jobs.launch import start_row
 from models import Run, SprintChain, WorkChain
 from models.chains.chain import ChainStatus
 from models.runs.run import RunStatus

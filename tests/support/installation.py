@@ -20,7 +20,7 @@ from sqlmodel import SQLModel, col
 from temporalio.client import Client, WorkflowHandle
 from temporalio.service import RPCError
 
-from activities.jobs.row_launch import start_row
+from activities.jobs.launch import start_row
 from activities.reconcile.admission import bind_namespace
 from gateways.sandboxes.control import SandboxProvider
 from kit.crypto import Vault

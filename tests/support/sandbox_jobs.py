@@ -1,6 +1,6 @@
 """Sandboxes of one's own that live for seconds."""
 
-from activities.jobs.row_launch import start_row
+from activities.jobs.launch import start_row
 from models import FollowUp, Project, Sandbox, SandboxJob
 from models.sandboxes.sandbox_create import SandboxCreate, create_sandbox
 from tests.support.installation import Installation

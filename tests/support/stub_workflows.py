@@ -13,9 +13,8 @@ from activities.chains.lifecycle import ChainActivities
 from activities.chains.sprint_chain import SprintChainActivities
 from activities.chains.work_chain import WorkChainActivities
 from activities.gateway_factory import GatewayFactory
-from activities.issues.answering import AnsweringActivities
-from activities.issues.questions import QuestionActivities
-from activities.jobs.job_launch import JobInput
+from activities.issues.answering import AnsweringActivities, QuestionActivities
+from activities.jobs.launch import JobInput
 from activities.jobs.lifecycle import CloseJob, JobActivities, JobResult
 from activities.jobs.resumption import append_resumption
 from activities.runs.lifecycle import RunActivities

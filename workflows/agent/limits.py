@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from pydantic import BaseModel
 from temporalio.exceptions import ApplicationError, ChildWorkflowError, FailureError
 
-from activities.agent.outcomes import TurnResult
+from activities.agent.turns import TurnResult
 from models.budgets.reservation import ReservationRefusal
 from models.runs.run_step import Verdict
 

@@ -10,12 +10,11 @@ from temporalio.types import MethodAsyncSingleParam
 
 with workflow.unsafe.imports_passed_through():
     from activities.agent.finish import FinishActivities, FinishCall, FinishDecision
-    from activities.agent.outcomes import PendingCall, TurnResult
     from activities.agent.sandbox_losses import LostTurn, SandboxLossActivities
     from activities.agent.tool_calls import ToolCallActivities, ToolCallInput
-    from activities.agent.turns import TurnActivities, TurnInput
+    from activities.agent.turns import PendingCall, TurnActivities, TurnInput, TurnResult
     from activities.errors import CONTEXT_TOO_LONG
-    from activities.jobs.active_time import TimedResult
+    from activities.jobs.lifecycle import TimedResult
     from kit.temporal import LONG_RUNNING
     from models.agent.session import turn_sequence
     from workflows.activity_calls import application_error, run_all, run_local, run_with_provider_waits

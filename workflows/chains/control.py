@@ -9,7 +9,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.types import MethodAsyncSingleParam
 
 from activities.chains.lifecycle import ChainActivities, ChainPause, CloseChain
-from activities.jobs.chain_launch import ChainInput
+from activities.jobs.launch import ChainInput
 from activities.jobs.lifecycle import JobResult
 from kit.temporal import STATUS
 from models.chains.chain import ChainStatus

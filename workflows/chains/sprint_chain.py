@@ -5,8 +5,7 @@ from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from activities.chains.sprint_chain import Sprint, SprintChainActivities, SprintEnd
-    from activities.jobs.chain_launch import ChainInput
-    from activities.jobs.launch import RunInput
+    from activities.jobs.launch import ChainInput, RunInput
     from activities.jobs.lifecycle import JobResult
     from models.chains.chain import ChainStatus
     from models.jobs.job_registry import SPRINT_CHAIN_WORKFLOW

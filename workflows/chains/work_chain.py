@@ -4,8 +4,7 @@ from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from activities.chains.work_chain import ChainIssue, IssueEnd, WorkChainActivities
-    from activities.jobs.chain_launch import ChainInput
-    from activities.jobs.launch import RunInput
+    from activities.jobs.launch import ChainInput, RunInput
     from activities.jobs.lifecycle import JobResult
     from models.chains.chain import ChainStatus
     from models.jobs.job_registry import WORK_CHAIN_WORKFLOW

@@ -7,9 +7,8 @@ from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from activities.issues.answer_delivery import AnswerDelivery, AnswerRecipient
-    from activities.issues.answering import AnsweringActivities, Review
-    from activities.issues.questions import QuestionActivities
-    from activities.jobs.job_launch import JobInput
+    from activities.issues.answering import AnsweringActivities, QuestionActivities, Review
+    from activities.jobs.launch import JobInput
     from activities.jobs.lifecycle import CloseJob, JobResult
     from kit.temporal import EXTERNAL, STATUS
     from models.issues.answering_session import AnsweringStatus

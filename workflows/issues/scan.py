@@ -4,7 +4,7 @@ from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from activities.issues.scan import IssueScanActivities
-    from activities.jobs.job_launch import JobInput
+    from activities.jobs.launch import JobInput
     from activities.jobs.lifecycle import CloseJob, JobResult
     from models.issues.issue_session import IssueSessionStatus
     from models.jobs.job_registry import ISSUE_SESSION_WORKFLOW

@@ -3,7 +3,7 @@
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from activities.jobs.job_launch import JobInput
+    from activities.jobs.launch import JobInput
     from activities.jobs.lifecycle import CloseJob, JobResult
     from activities.learnings.extractions import ExtractionActivities
     from kit.temporal import EXTERNAL

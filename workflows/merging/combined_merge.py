@@ -6,10 +6,16 @@ from temporalio import workflow
 from temporalio.exceptions import FailureError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
-    from activities.jobs.job_launch import JobInput
+    from activities.jobs.launch import JobInput
     from activities.jobs.lifecycle import CloseJob, JobResult
-    from activities.merging.combined_merge import CombinedMergeActivities, PullMerge, PullMergeResult
-    from activities.merging.combined_merge_jobs import CheckedCommit, CombinedMergeJobActivities, PullConflict
+    from activities.merging.combined_merge import (
+        CheckedCommit,
+        CombinedMergeActivities,
+        CombinedMergeJobActivities,
+        PullConflict,
+        PullMerge,
+        PullMergeResult,
+    )
     from activities.merging.combined_pull_request import CombinedPullRequestActivities
     from activities.sandboxes.lifecycle import SandboxRef
     from kit.temporal import EXTERNAL, LONG_RUNNING, WEBHOOK_DELIVERY

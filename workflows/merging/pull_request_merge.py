@@ -6,14 +6,15 @@ from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
+    from activities.jobs.launch import FIRST_POLL_INTERVAL, MergeInput
     from activities.jobs.lifecycle import JobResult
-    from activities.jobs.merge_launch import FIRST_POLL_INTERVAL, MergeInput
     from activities.merging.pull_request_merge import (
+        CloseMerge,
         MergeAttemptInput,
         MergeAttemptResult,
         PullRequestMergeActivities,
+        PullRequestMergeJobActivities,
     )
-    from activities.merging.pull_request_merge_jobs import CloseMerge, PullRequestMergeJobActivities
     from kit.temporal import EXTERNAL
     from models.jobs.job_registry import PULL_REQUEST_MERGE_WORKFLOW
     from models.merging.merge_job import MergeStatus

@@ -8,7 +8,7 @@ from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_
 from temporalio.types import MethodAsyncSingleParam
 
 from activities.errors import SANDBOX_GONE
-from activities.jobs.active_time import TimedResult
+from activities.jobs.lifecycle import TimedResult
 from activities.runs.lifecycle import StepPlan
 from activities.sandboxes.lifecycle import SANDBOXES_LOST, Provision, SandboxActivities, SandboxRef
 from activities.sandboxes.workspace import StepScripts, WorkspaceActivities

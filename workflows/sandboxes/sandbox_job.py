@@ -7,7 +7,7 @@ from temporalio import workflow
 from temporalio.exceptions import ApplicationError, FailureError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
-    from activities.jobs.job_launch import JobInput
+    from activities.jobs.launch import JobInput
     from activities.jobs.lifecycle import CloseJob, JobResult
     from activities.sandboxes.lifecycle import SandboxRef
     from activities.sandboxes.sandbox_jobs import AgentRound, RoundEnd, SandboxJobActivities

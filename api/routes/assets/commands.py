@@ -7,8 +7,16 @@ from api.http.router import Router
 from api.http.rows import ProjectRows, project_rows
 from api.routes.assets.family import WRITE, AssetFamily, add_deletion, add_shared
 from models.assets.asset import Asset, AssetKind
-from models.assets.json_views import COMMAND_DETAILS, COMMANDS, TEXT_VERSIONS
-from models.assets.schemas import CommandCreate, CommandRead, CommandUpdate, TextPublish, TextVersion
+from models.assets.schemas import (
+    COMMAND_DETAILS,
+    COMMANDS,
+    TEXT_VERSIONS,
+    CommandCreate,
+    CommandRead,
+    CommandUpdate,
+    TextPublish,
+    TextVersion,
+)
 
 router = Router("/commands", "Commands")
 FAMILY = AssetFamily(AssetKind.command, COMMANDS, COMMAND_DETAILS, TEXT_VERSIONS)

@@ -9,8 +9,15 @@ from api.http.rows import ProjectRows, project_rows
 from api.routes.assets.family import WRITE, AssetFamily, add_shared
 from api.trash.moves import TrashDep
 from models.assets.asset import Asset, AssetKind
-from models.assets.json_views import CONTEXT_DETAILS, CONTEXTS, TEXT_VERSIONS
-from models.assets.schemas import ContextCreate, ContextRead, ContextSummary, ContextUpdate
+from models.assets.schemas import (
+    CONTEXT_DETAILS,
+    CONTEXTS,
+    TEXT_VERSIONS,
+    ContextCreate,
+    ContextRead,
+    ContextSummary,
+    ContextUpdate,
+)
 from models.trash.kinds import CONTEXT
 
 router = Router("/contexts", "Contexts")

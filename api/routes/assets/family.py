@@ -20,10 +20,8 @@ from api.http.router import Router
 from api.http.rows import ProjectRows, project_rows
 from kit.errors import NotFound
 from kit.ids import new_id
-from models.assets.asset import PREFIXES, Asset, AssetKind, AssetVersion
-from models.assets.capacity import require_capacity
-from models.assets.json_views import AssetView
-from models.assets.schemas import Activation, AssetSummary, VersionRead
+from models.assets.asset import PREFIXES, Asset, AssetKind, AssetVersion, require_capacity
+from models.assets.schemas import Activation, AssetSummary, AssetView, VersionRead
 from models.json_view import JsonView
 
 READ, WRITE = requires("assets:read"), requires("assets:write")

@@ -7,8 +7,16 @@ from api.http.router import Router
 from api.http.rows import ProjectRows, project_rows
 from api.routes.assets.family import WRITE, AssetFamily, add_deletion, add_shared
 from models.assets.asset import Asset, AssetKind
-from models.assets.json_views import SCRIPT_DETAILS, SCRIPTS, TEXT_VERSIONS
-from models.assets.schemas import ScriptCreate, ScriptRead, ScriptUpdate, TextPublish, TextVersion
+from models.assets.schemas import (
+    SCRIPT_DETAILS,
+    SCRIPTS,
+    TEXT_VERSIONS,
+    ScriptCreate,
+    ScriptRead,
+    ScriptUpdate,
+    TextPublish,
+    TextVersion,
+)
 
 router = Router("/scripts", "Scripts")
 FAMILY = AssetFamily(AssetKind.script, SCRIPTS, SCRIPT_DETAILS, TEXT_VERSIONS)

@@ -7,8 +7,16 @@ from api.http.router import Router
 from api.http.rows import ProjectRows, project_rows
 from api.routes.assets.family import WRITE, AssetFamily, add_deletion, add_shared
 from models.assets.asset import Asset, AssetKind
-from models.assets.json_views import SKILL_DETAILS, SKILL_VERSIONS, SKILLS
-from models.assets.schemas import SkillCreate, SkillPublish, SkillRead, SkillUpdate, SkillVersion
+from models.assets.schemas import (
+    SKILL_DETAILS,
+    SKILL_VERSIONS,
+    SKILLS,
+    SkillCreate,
+    SkillPublish,
+    SkillRead,
+    SkillUpdate,
+    SkillVersion,
+)
 
 router = Router("/skills", "Skills")
 FAMILY = AssetFamily(AssetKind.skill, SKILLS, SKILL_DETAILS, SKILL_VERSIONS)

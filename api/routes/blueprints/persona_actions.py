@@ -13,8 +13,7 @@ from kit.schemas import Wire
 from models.analytics.day_range import DayCount
 from models.analytics.persona_analytics import PersonaAnalytics, analyze_persona
 from models.base import now
-from models.blueprints.persona_action_schemas import PersonaDuplicate, PersonaToggle
-from models.blueprints.persona_schemas import PersonaRead
+from models.blueprints.persona_schemas import PersonaDuplicate, PersonaRead, PersonaToggle
 
 router = Router("/personas", "Personas")
 READ, WRITE = requires("personas:read"), requires("personas:write")

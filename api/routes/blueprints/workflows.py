@@ -17,13 +17,14 @@ from models.base import JsonObject
 from models.blueprints.blueprint import Blueprint
 from models.blueprints.blueprint_schemas import (
     DEFAULT_CONFIG,
+    WORKFLOW_SUMMARIES,
     WORKFLOWS,
     WorkflowCreate,
     WorkflowRead,
+    WorkflowSummary,
     WorkflowUpdate,
     blueprint_columns,
 )
-from models.blueprints.blueprint_summary_schemas import WORKFLOW_SUMMARIES, WorkflowSummary
 
 router = Router("/workflows", "Workflows")
 READ, WRITE = requires("workflows:read"), requires("workflows:write")

@@ -5,12 +5,11 @@ from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from activities.chains.lifecycle import CloseChain, end_chain
-from api.after_commit import AfterCommitDep, DbSession
+from api.after_commit import AfterCommitDep, DbSession, start_after_commit
 from api.auth import requires
 from api.http.responses import Item
 from api.http.router import Router
 from api.routes.chains.sprint_chains import Chains, require_sprint_index
-from api.workflow_start import start_after_commit
 from kit.errors import Conflict
 from models import Run, SprintChain
 from models.chains.chain import ChainStatus

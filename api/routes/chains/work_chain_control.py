@@ -1,12 +1,11 @@
 """Commands to work chains: checked against the row, then sent to the workflow, which writes it."""
 
 from activities.chains.lifecycle import CloseChain, end_chain
-from api.after_commit import AfterCommitDep, DbSession
+from api.after_commit import AfterCommitDep, DbSession, start_after_commit
 from api.auth import requires
 from api.http.responses import Item
 from api.http.router import Router
 from api.routes.chains.work_chains import Chains
-from api.workflow_start import start_after_commit
 from kit.errors import Conflict
 from models.chains.chain import ChainStatus
 from models.chains.work_chain import WorkChain

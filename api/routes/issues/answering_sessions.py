@@ -5,14 +5,13 @@ from typing import Annotated
 from fastapi import Query
 from sqlmodel import col, select
 
-from api.after_commit import AfterCommitDep, DbSession
+from api.after_commit import AfterCommitDep, DbSession, start_after_commit
 from api.auth import requires
 from api.http.pagination import PageQuery
 from api.http.responses import Item, ItemPage
 from api.http.router import Router
 from api.http.rows import ProjectRows, project_rows
 from api.routes.issues.issue_sessions import Sessions as IssueSessions
-from api.workflow_start import start_after_commit
 from kit.errors import Conflict
 from models.issues.answering_session import AnsweringSession, AnsweringStatus
 from models.issues.answering_session_schemas import (

@@ -4,14 +4,13 @@ from typing import Annotated
 
 from fastapi import Query
 
-from api.after_commit import AfterCommitDep, DbSession
+from api.after_commit import AfterCommitDep, DbSession, start_after_commit
 from api.auth import requires
 from api.github.repository_fields import parse_repository_field
 from api.http.pagination import PageQuery
 from api.http.responses import Item, ItemPage
 from api.http.router import Router
 from api.http.rows import ProjectRows, project_rows
-from api.workflow_start import start_after_commit
 from kit.errors import Conflict
 from models.event import EventType, append_event
 from models.issues.issue_session import IssueSession, IssueSessionStatus

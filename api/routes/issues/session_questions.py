@@ -13,13 +13,13 @@ from api.http.rows import ProjectRows, project_rows
 from api.routes.issues.answering_sessions import Sessions
 from kit.errors import Conflict
 from models.issues.answering_session import AnsweringStatus
-from models.issues.session_question import QuestionStatus, SessionQuestion
-from models.issues.session_question_schemas import (
+from models.issues.answering_session_schemas import (
     SESSION_QUESTIONS,
     AssumptionUpdate,
     QuestionReview,
     SessionQuestionRead,
 )
+from models.issues.session_question import QuestionStatus, SessionQuestion
 
 router = Router("/session-questions", "Session Questions")
 READ, WRITE = requires("issues:read"), requires("issues:write")

@@ -30,11 +30,17 @@ from models.learnings.learning_schemas import (
     LearningStats,
     LearningStatusesUpdate,
     LearningStatusUpdate,
+    count_learnings,
 )
-from models.learnings.preview import preview_active, preview_draft, preview_version
-from models.learnings.stats import count_learnings
 from models.learnings.version import LearningVersion
-from models.learnings.version_schemas import LEARNING_VERSIONS, LearningPreview, LearningVersionRead
+from models.learnings.version_schemas import (
+    LEARNING_VERSIONS,
+    LearningPreview,
+    LearningVersionRead,
+    preview_active,
+    preview_draft,
+    preview_version,
+)
 from models.runs.run import Run
 from models.runs.run_schemas import RUNS, RunRead
 from models.sandboxes.sandbox import Sandbox

@@ -2,14 +2,13 @@
 
 from fastapi import Request
 
-from api.after_commit import AfterCommitDep, DbSession
+from api.after_commit import AfterCommitDep, DbSession, start_after_commit
 from api.auth import requires
 from api.github.repository_fields import parse_repository_field
 from api.http.responses import Item
 from api.http.router import Router
 from api.routes.merging.merge_jobs import MergeJobs
 from api.state import unit_of_work_of
-from api.workflow_start import start_after_commit
 from gateways.github.client import parse_pull_request
 from kit.errors import Invalid
 from models.merging.combined_merge_start import create_combined_merge

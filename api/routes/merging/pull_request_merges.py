@@ -2,13 +2,12 @@
 
 from typing import Annotated
 
-from api.after_commit import AfterCommitDep, DbSession
+from api.after_commit import AfterCommitDep, DbSession, start_after_commit
 from api.auth import requires
 from api.http.responses import Item
 from api.http.router import Router
 from api.http.rows import ProjectRows, project_rows
 from api.routes.merging.pull_requests import PullRequests
-from api.workflow_start import start_after_commit
 from models.merging.merge_job import MergeJob
 from models.merging.merge_job_schemas import PULL_REQUEST_MERGES, PullRequestMerge, PullRequestMergeRead
 from models.merging.pull_request_merge_start import request_pull_request_merge

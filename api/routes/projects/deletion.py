@@ -12,8 +12,8 @@ from api.auth import requires
 from api.http.router import Router
 from api.state import unit_of_work_of
 from kit.errors import Invalid
-from models.projects.deletion_schemas import ProjectDelete, ProjectDeletionRead
 from models.projects.project import Project, Role
+from models.projects.project_schemas import ProjectDelete, ProjectDeletionRead
 
 router = Router("/project", "Project Management")
 

@@ -2,17 +2,16 @@
 
 from typing import Annotated
 
-from api.after_commit import AfterCommitDep, DbSession
+from api.after_commit import AfterCommitDep, DbSession, start_after_commit
 from api.agent.messages import queue_message
 from api.auth import requires
 from api.http.responses import Item
 from api.http.router import Router
 from api.http.rows import ProjectRows, project_rows
 from api.routes.budgets.caps import wake_sessions
-from api.workflow_start import start_after_commit
 from kit.errors import Conflict
 from models.agent.session import FollowUp
-from models.budgets.shortage import load_shortage
+from models.budgets.wait import load_shortage
 from models.runs.run import Run, RunStatus
 from models.runs.run_completion import publish_completion
 from models.runs.run_schemas import RUN_MESSAGES, RUNS, RunMessage, RunMessageRead, RunRead, RunRestart

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import Query, Request
 from pydantic import AliasChoices, Field
 
-from api.after_commit import AfterCommitDep, DbSession
+from api.after_commit import AfterCommitDep, DbSession, start_after_commit
 from api.auth import requires
 from api.github.repository_fields import parse_repository_field, require_branch_name
 from api.http.filters import Instant, Search, SearchQuery, one_or_several
@@ -16,7 +16,6 @@ from api.http.rows import ProjectRows, project_rows
 from api.runs.long_poll import WaitSeconds, wait_for_end
 from api.runs.uploads import check_stored
 from api.state import UnitOfWork, unit_of_work_of
-from api.workflow_start import start_after_commit
 from kit.errors import Invalid, NotFound
 from kit.ids import is_id
 from kit.schemas import Wire

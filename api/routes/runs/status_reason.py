@@ -6,7 +6,7 @@ from api.after_commit import DbSession
 from api.auth import requires
 from api.http.router import Router
 from api.http.rows import path_row
-from models.budgets.shortage import load_reached_budgets
+from models.budgets.wait import load_reached_budgets
 from models.runs.run import Run
 from models.runs.run_queue import queue_position
 from models.runs.run_schemas import RUNS

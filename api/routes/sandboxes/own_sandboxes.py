@@ -1,6 +1,6 @@
 """Sandboxes of one's own: created, renamed, and talked to."""
 
-from api.after_commit import AfterCommitDep, DbSession
+from api.after_commit import AfterCommitDep, DbSession, start_after_commit
 from api.agent.messages import queue_message
 from api.auth import requires
 from api.github.repository_fields import parse_repository_field, require_branch_name
@@ -8,7 +8,6 @@ from api.http.responses import Item
 from api.http.router import Router
 from api.routes.sandboxes.sandboxes import Sandboxes
 from api.sandboxes.live import require_live
-from api.workflow_start import start_after_commit
 from kit.errors import Conflict, Invalid
 from models import Project, Run, SandboxJob
 from models.jobs.job import Job

@@ -8,14 +8,13 @@ from pydantic import Field
 
 from activities.schedules.recurring_tasks import create_task_run
 from activities.schedules.temporal_schedule import list_firings
-from api.after_commit import AfterCommitDep, DbSession
+from api.after_commit import AfterCommitDep, DbSession, start_after_commit
 from api.http.responses import Item
 from api.http.router import Router
 from api.http.rows import ProjectRows, path_row, project_rows
 from api.routes.schedules.recurring_tasks import READ, WRITE, Task, Tasks
 from api.routes.schedules.schedule_sync import sync_schedule
 from api.state import unit_of_work_of
-from api.workflow_start import start_after_commit
 from kit.schemas import Wire
 from models.base import now
 from models.runs.run import Run

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from sqlmodel import col
 
-from activities.jobs.row_launch import start_row
+from activities.jobs.launch import start_row
 from models import AgentSession, Asset, Event, IssueSession, Persona, Project, ToolCall
 from models.assets.asset import AssetKind, ScriptLanguage
 from models.blueprints.blueprint import PipelineStep

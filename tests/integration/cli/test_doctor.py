@@ -27,7 +27,7 @@ from models.effect import EffectKind, effect_key
 from models.jobs.job import WORKFLOW_LOST
 from models.reconcile.installation import get_installation
 from models.runs.run import PrStatus
-from models.trash.job_removal import remove_job
+from models.trash.row_removal import remove_job
 from tests.support.detached_stack import ENVIRONMENT, DetachedStack, Json, run_stack
 
 pytestmark = [pytest.mark.stack, pytest.mark.soak]

@@ -10,7 +10,7 @@ from temporalio.client import WorkflowUpdateFailedError
 from temporalio.service import RPCError
 
 from activities.issues.answer_delivery import AnswerDelivery, AnswerRecipient
-from activities.jobs.row_launch import start_row
+from activities.jobs.launch import start_row
 from models import (
     AnsweringSession,
     Event,

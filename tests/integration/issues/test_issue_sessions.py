@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from sqlmodel import col
 
-from activities.jobs.row_launch import start_row
+from activities.jobs.launch import start_row
 from activities.reconcile.admission import START_SCHEDULE
 from models import Event, Issue, IssueSession, Project, Sandbox, UsageRecord
 from models.issues.issue import IssueStatus

@@ -16,7 +16,7 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
-from activities.jobs.row_launch import start_row
+from activities.jobs.launch import start_row
 from kit.temporal import SEARCH_ATTRIBUTES
 from models import AnsweringSession, Issue, Project
 from models.issues.answering_session import AnsweringStatus

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlmodel import col
 
-from activities.jobs.row_launch import start_row
+from activities.jobs.launch import start_row
 from activities.reconcile.admission import START_SCHEDULE
 from models import Event, Member, MergeJob, Notification, Project, Sandbox
 from models.event import EventType

@@ -8,8 +8,7 @@ import pytest
 from sqlmodel import col
 
 from activities.gateway_factory import GatewayFactory
-from activities.jobs.launch import start_workflow
-from activities.jobs.merge_launch import MergeInput, build_merge_start
+from activities.jobs.launch import MergeInput, build_merge_start, start_workflow
 from activities.merging.pull_request_merge import PullRequestMergeActivities
 from activities.reconcile.admission import START_SCHEDULE
 from models import Event, Member, MergeJob, Run

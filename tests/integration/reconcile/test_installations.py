@@ -18,9 +18,9 @@ from activities.reconcile.admission import (
     RECONCILE_REFUSED,
     RECONCILE_SCHEDULE,
     NamespaceTaken,
+    claim_namespace,
     namespace_owner,
 )
-from activities.reconcile.claiming import claim_namespace
 from activities.reconcile.executions import workflow_status
 from activities.reconcile.findings import GRACE, Inconsistency
 from activities.reconcile.reconciler import FOREIGN_ROW, Group, GroupOrder, Reconciler

@@ -19,7 +19,7 @@ from models.jobs.job_registry import WorkflowRow, load_rows
 from models.notifications.notification import NotificationType
 from models.runs.run import RunStatus
 from models.sandboxes.sandbox import SandboxStatus
-from models.trash.job_removal import remove_job
+from models.trash.row_removal import remove_job
 from tests.integration.chains import test_sprint_chains as sprints
 from tests.integration.chains import test_work_chains as works
 from tests.integration.issues import test_answering_sessions as answers

@@ -12,11 +12,10 @@ from sqlmodel import col
 from temporalio.client import Client, WorkflowExecutionStatus
 
 from activities.gateway_factory import GatewayFactory
-from activities.jobs.row_launch import start_row
+from activities.jobs.launch import start_row
 from activities.reconcile import sandbox_accounts, unstarted_rows
-from activities.reconcile.breaker import MAX_DOUBTFUL, MIN_DOUBTFUL, is_unusual
 from activities.reconcile.executions import workflow_status
-from activities.reconcile.findings import GRACE, Inconsistency
+from activities.reconcile.findings import GRACE, MAX_DOUBTFUL, MIN_DOUBTFUL, Inconsistency, is_unusual
 from activities.reconcile.orphaned_workflows import OrphanedWorkflows
 from activities.reconcile.reconciler import Group, GroupOrder, Reconciler
 from activities.reconcile.reports import SweepOrder, SweepResult

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import update
 from sqlmodel import col
 
-from activities.reconcile.claiming import claim_namespace
+from activities.reconcile.admission import claim_namespace
 from activities.reconcile.findings import Inconsistency
 from gateways.git.repository import checkpoint_ref
 from kit.errors import Conflict

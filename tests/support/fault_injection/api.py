@@ -9,7 +9,7 @@ import os
 import signal
 from collections.abc import Awaitable, Callable
 
-import api.workflow_start
+import api.after_commit
 from api.state import UnitOfWork
 from tests.support.fault_injection.traps import spring_trap, trap_path
 
@@ -34,4 +34,4 @@ def add_seams(owner: object, name: str, before: str, after: str) -> None:
 
 def patch_api() -> None:
     add_seams(UnitOfWork, "commit", "commit", "committed")
-    add_seams(api.workflow_start, "start_row", "start", "started")
+    add_seams(api.after_commit, "start_row", "start", "started")

@@ -5,9 +5,7 @@ from typing import Final
 from temporalio import workflow
 
 from activities.github.hints import GITHUB_HINTS_WORKFLOW, HintsInput
-from activities.jobs.chain_launch import ChainInput
-from activities.jobs.job_launch import JobInput
-from activities.jobs.merge_launch import MergeInput
+from activities.jobs.launch import ChainInput, JobInput, MergeInput
 from activities.schedules.temporal_schedule import FIRING_WORKFLOW
 from activities.trash.launch import PERMANENT_DELETION_WORKFLOW, PROJECT_DELETION_WORKFLOW, Deletion
 from activities.webhooks.waking import WEBHOOK_WORKFLOW, WebhookInput

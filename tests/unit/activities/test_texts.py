@@ -13,7 +13,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from activities.agent.prompts import MAX_FOLDER_CHARS, StepPrompt, skill_folders, system_prompt, user_prompt
 from activities.errors import is_final, make_non_retryable, to_application_error
 from activities.runs.ci_fixes import _quote
-from activities.runs.pull_request_text import MAX_BODY_CHARS, pull_request_body, pull_request_title
+from activities.runs.pull_request import MAX_BODY_CHARS, pull_request_body, pull_request_title
 from activities.runs.step_outputs import StepOutput
 from activities.verification.pull_request_section import (
     SECTION_BEGIN,

@@ -10,8 +10,7 @@ from temporalio.common import RetryPolicy
 from temporalio.exceptions import CancelledError
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
-from activities.jobs.active_time import TimedResult
-from activities.jobs.lifecycle import JobWait
+from activities.jobs.lifecycle import JobWait, TimedResult
 from activities.jobs.resumption import Resumption
 from kit.ids import new_id
 from worker.interceptors import ActivityInterceptor

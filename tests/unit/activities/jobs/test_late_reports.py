@@ -7,8 +7,7 @@ from gateways.tools.definitions import ReportIssue
 from kit.database import Database
 from models import Event, Issue, IssueSession, MergeJob
 from models.issues.issue_session import IssueSessionStatus
-from models.merging.merge_job import MergeKind, MergeStatus
-from models.merging.merge_outcome import record_pull_request_outcome
+from models.merging.merge_job import MergeKind, MergeStatus, record_pull_request_outcome
 from tests.conftest import ProjectKey
 from tests.support.issue_scan_rows import make_issue_session
 

@@ -7,9 +7,9 @@ from sqlmodel import col, select
 from temporalio.exceptions import ApplicationError
 
 from activities.jobs.context import load_job_context
-from activities.sandboxes.beginnings import get_or_create_sandbox_row, mark_running
-from activities.sandboxes.clones import record_clone
 from activities.sandboxes.lifecycle import SandboxRef, require_size
+from activities.sandboxes.records import get_or_create_sandbox_row, mark_running
+from activities.sandboxes.workspace import record_clone
 from gateways.git.repository import CloneBase
 from gateways.sandboxes.control import SandboxFacts
 from kit.database import Database

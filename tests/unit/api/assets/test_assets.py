@@ -8,8 +8,7 @@ import pytest
 
 from kit.database import Database
 from models import Asset
-from models.assets.asset import AssetKind
-from models.assets.capacity import MAX_ASSETS_PER_KIND
+from models.assets.asset import MAX_ASSETS_PER_KIND, AssetKind
 from tests.conftest import ProjectKey
 from tests.support.contract_client import BY_ID, ContractClient
 

@@ -17,7 +17,7 @@ from kit.settings import Settings
 from models import FileContent, JobFile, Run, UploadedFile
 from models.base import now
 from models.runs.uploaded_file import MAX_FILE_BYTES, MAX_UNUSED_FILES
-from models.trash.job_removal import remove_job
+from models.trash.row_removal import remove_job
 from tests.conftest import ProjectKey
 from tests.support import s3_server
 from tests.support.contract_client import ContractClient

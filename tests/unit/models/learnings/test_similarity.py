@@ -2,7 +2,7 @@
 
 import pytest
 
-from models.learnings.similarity import MIN_SIMILARITY, significant_words, similarity
+from models.learnings.duplicates import MIN_SIMILARITY, significant_words, similarity
 
 KNOWN = "Tests need the database: start it with `make postgres` before running them."
 

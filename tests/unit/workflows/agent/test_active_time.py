@@ -17,12 +17,10 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
-from activities.agent.outcomes import PendingCall, TurnResult
 from activities.agent.tool_calls import ToolCallInput
-from activities.agent.turns import TurnInput
+from activities.agent.turns import PendingCall, TurnInput, TurnResult
 from activities.errors import PROVIDER_LIMIT
-from activities.jobs.active_time import TimedResult
-from activities.jobs.lifecycle import JobWait
+from activities.jobs.lifecycle import JobWait, TimedResult
 from kit.ids import new_id
 from kit.temporal import (
     AGENTS_QUEUE,

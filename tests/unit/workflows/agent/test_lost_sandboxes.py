@@ -20,12 +20,11 @@ from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from activities.agent.finish import FinishCall, FinishDecision
-from activities.agent.outcomes import PendingCall, TurnResult
 from activities.agent.sandbox_losses import LostTurn
 from activities.agent.tool_calls import ToolCallInput
-from activities.agent.turns import TurnInput
+from activities.agent.turns import PendingCall, TurnInput, TurnResult
 from activities.errors import SANDBOX_GONE
-from activities.jobs.active_time import TimedResult
+from activities.jobs.lifecycle import TimedResult
 from activities.sandboxes.lifecycle import SANDBOXES_LOST, Provision, SandboxRef
 from kit.ids import new_id
 from kit.temporal import AGENTS_QUEUE, DATA_CONVERTER

@@ -20,8 +20,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
-from activities.agent.outcomes import TurnResult
-from activities.agent.turns import TurnInput
+from activities.agent.turns import TurnInput, TurnResult
 from activities.budgets.waits import BudgetHold, EndBudgetWait, StartBudgetWait
 from kit.ids import new_id
 from kit.temporal import AGENTS_QUEUE, DATA_CONVERTER

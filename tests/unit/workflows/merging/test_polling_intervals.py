@@ -12,9 +12,8 @@ from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
-from activities.jobs.merge_launch import MergeInput
-from activities.merging.pull_request_merge import MergeAttemptInput, MergeAttemptResult
-from activities.merging.pull_request_merge_jobs import CloseMerge, MergePlan
+from activities.jobs.launch import MergeInput
+from activities.merging.pull_request_merge import CloseMerge, MergeAttemptInput, MergeAttemptResult, MergePlan
 from kit.ids import new_id
 from kit.temporal import DATA_CONVERTER, STATUS, TASK_QUEUE
 from models.merging.merge_job import MergeStatus
