@@ -1,7 +1,7 @@
 """Starts and signals that a handler asks for: remembered while it works, sent to Temporal after the commit.
 
-So Temporal never learns of a row that was rolled back, and no transaction waits for it.  A start that does not
-reach it leaves its row pending; the worker's sweep starts it later.
+So Temporal never learns of a row that was rolled back, and no transaction waits for it.  A start that does
+not reach it leaves its row pending; the worker's sweep starts it later.
 """
 
 from collections.abc import Awaitable, Callable

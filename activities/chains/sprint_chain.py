@@ -1,7 +1,7 @@
 """Sprint chains: what their workflow writes, and the runs of their sprints.
 
-Short transactions on our own database, as local activities.  Each is safe to repeat: a run is found again by its
-unique key, and an ending that is there stays.
+Short transactions on our own database, as local activities.  Each is safe to repeat: a run is found again by
+its unique key, and an ending that is there stays.
 """
 
 from pydantic import BaseModel

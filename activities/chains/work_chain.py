@@ -1,7 +1,7 @@
 """Work chains: what their workflow writes, and the runs of their issues, each on top of those before.
 
-Short transactions on our own database, as local activities.  Each is safe to repeat: a run is found again by its
-unique key, and what the log says already is not written again.
+Short transactions on our own database, as local activities.  Each is safe to repeat: a run is found again by
+its unique key, and what the log says already is not written again.
 """
 
 from pydantic import BaseModel

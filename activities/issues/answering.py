@@ -1,4 +1,4 @@
-"""Answering sessions: what their workflow writes, what their agents are asked, and what becomes of the answers.
+"""Answering sessions: what their workflow writes, what their agents are asked, what becomes of the answers.
 
 Short transactions on our own database.  Each is safe to repeat: an agent, its questions and its answers are
 found again; a status that is already there, and an ending that is there, stay.

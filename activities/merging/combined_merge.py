@@ -1,7 +1,7 @@
 """Combined merges: pull requests merged one by one in a sandbox, each settled once, on the last good commit.
 
-What the workflow writes about itself are short transactions, as local activities.  Each is safe to repeat: a job
-that was started stays so, a solver is found again, and the first ending stays.
+What the workflow writes about itself are short transactions, as local activities.  Each is safe to repeat: a
+job that was started stays so, a solver is found again, and the first ending stays.
 """
 
 from dataclasses import dataclass

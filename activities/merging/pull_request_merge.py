@@ -1,7 +1,7 @@
 """The merge of a run's pull request: looked at, and merged if its checks let it through, in one go.
 
-What the workflow writes about itself are short transactions, as local activities.  Each is safe to repeat: a job
-that was started stays so, and an ending that is there stays.
+What the workflow writes about itself are short transactions, as local activities.  Each is safe to repeat: a
+job that was started stays so, and an ending that is there stays.
 """
 
 from typing import Literal

@@ -1,6 +1,7 @@
 """A run's pull request: its text, the intent to open it, and what became of it in row, ledger and log.
 
-In the text, what users and agents wrote is quoted and holds no marker: what is not quoted is the platform's own.
+In the text, what users and agents wrote is quoted and holds no marker: what is not quoted is the platform's
+own.
 """
 
 from typing import NamedTuple

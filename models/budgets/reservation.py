@@ -1,9 +1,9 @@
 """Reservations and open calls: the money of a model call that is about to be made, or is being answered.
 
-A reservation is what the call may cost at most, set aside before it is made.  It belongs to one turn of an agent
-session, so a repeated attempt of the turn takes over its own.  It goes when the answer is recorded, in the same
-statement as the price (`models.agent.turn`), and when the call fails.  What a killed attempt leaves is taken
-over by the next one or, when its job ends first, removed by the reconciler.
+A reservation is what the call may cost at most, set aside before it is made.  It belongs to one turn of an
+agent session, so a repeated attempt of the turn takes over its own.  It goes when the answer is recorded, in
+the same statement as the price (`models.agent.turn`), and when the call fails.  What a killed attempt leaves
+is taken over by the next one or, when its job ends first, removed by the reconciler.
 
 The row of an open call comes when the provider begins to answer, so that it is paid for, and goes in the
 transaction that charges the call.  What an attempt leaves that is killed meanwhile is charged by the

@@ -2,8 +2,8 @@
 
     pending → running → completed | failed        (final; a new request is a new job)
 
-Status, events and notifications are written once each.  The caller holds the run's row, then the job's, in this
-order.
+Status, events and notifications are written once each.  The caller holds the run's row, then the job's, in
+this order.
 """
 
 from enum import StrEnum
