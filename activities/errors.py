@@ -89,7 +89,7 @@ def redact_failure(failure: ApplicationError, redactors: Iterable[Redactor]) -> 
     """
     message = failure.message
     for redactor in redactors:
-        message = redactor.text(message)
+        message = redactor.redact_text(message)
     if message == failure.message:
         return failure
     return ApplicationError(message, *failure.details, type=failure.type, non_retryable=failure.non_retryable)

@@ -67,9 +67,9 @@ class GatewayFactory:
         self.github_access = GitHubAccess(settings, database)
         self.redactors = RedactorCache()
         self._credentials: TTLCache[str, Credentials] = TTLCache(seconds=1)
-        self._blocks: TTLCache[str, BackOff | None] = TTLCache(seconds=1)
+        self._back_offs: TTLCache[str, BackOff | None] = TTLCache(seconds=1)
         self._git: CloneCache | None = None
-        self._agents: OrderedDict[tuple[str, str], MessagesClient] = OrderedDict()
+        self._model_clients: OrderedDict[tuple[str, str], MessagesClient] = OrderedDict()
 
     async def credentials(self, project_id: str) -> Credentials:
         """Read at most a second before they are used."""
@@ -94,32 +94,32 @@ class GatewayFactory:
             raise ApplicationError("The sandbox was never created.", type="SANDBOX_GONE", non_retryable=True)
         return await self.sandboxes(credentials).attach(sandbox.provider_id, sandbox.timeout_ms // 1000)
 
-    async def agent(self, credentials: Credentials) -> MessagesClient:
+    async def model_client(self, credentials: Credentials) -> MessagesClient:
         """The client of a key, kept open: its connections serve the next turn too."""
         auth: Literal["key", "bearer"] = "bearer" if Provider.anthropic_token in credentials.keys else "key"
         key = self.model_key(credentials)
-        if (agent := self._agents.get((key, auth))) is None:
+        if (agent := self._model_clients.get((key, auth))) is None:
             agent = MessagesClient(key, base_url=self.settings.anthropic_base_url, auth=auth)
-            self._agents[key, auth] = agent
-        self._agents.move_to_end((key, auth))
-        while len(self._agents) > MAX_MODEL_CLIENTS:
-            _, oldest = self._agents.popitem(last=False)
-            await oldest.retire()
+            self._model_clients[key, auth] = agent
+        self._model_clients.move_to_end((key, auth))
+        while len(self._model_clients) > MAX_MODEL_CLIENTS:
+            _, oldest = self._model_clients.popitem(last=False)
+            await oldest.close_when_idle()
         return agent
 
-    async def blocked(self, key: str) -> BackOff | None:
+    async def current_back_off(self, key: str) -> BackOff | None:
         """The wait that a provider asked of everybody who uses this key, known within a second.
 
         One that is over is none, however lately it was read.
         """
-        known = await self._blocks.get(key, partial(current_back_off, self.database, key))
+        known = await self._back_offs.get(key, partial(current_back_off, self.database, key))
         left = (known.until - now()).total_seconds() if known else 0.0
         return replace(known, seconds=left) if known and left > 0 else None
 
-    async def block(self, key: str, seconds: float, reason: str) -> None:
+    async def back_off(self, key: str, seconds: float, reason: str) -> None:
         """Let nobody who uses this key ask for so long."""
         await back_off(self.database, key, seconds, reason)
-        self._blocks.forget(key)
+        self._back_offs.forget(key)
 
     def model_key(self, credentials: Credentials) -> str:
         token = credentials.keys.get(Provider.anthropic_token)

@@ -38,7 +38,7 @@ class AfterCommit:
 
     def __init__(self, unit: UnitOfWork) -> None:
         self._unit = unit
-        self._engine, self.database = unit.api.engine, unit.database
+        self._engine, self.database = unit.api.temporal, unit.database
         self.namespace = unit.api.settings.temporal_namespace
 
     def start(self, id: str, start: Operation[None], taken: Change) -> None:
@@ -46,26 +46,26 @@ class AfterCommit:
 
         async def work() -> bool:
             try:
-                await self._engine.do(start)
+                await self._engine.call(start)
                 await self._change(taken)
             except (AppError, SQLAlchemyError) as error:
                 log.warning("start postponed", workflow_id=id, reason=str(error))
                 return False
             return True
 
-        self._unit.after.append(work)
+        self._unit.after_commit.append(work)
 
-    def tell(self, id: str, operation: Operation[None]) -> None:
+    def notify(self, id: str, operation: Operation[None]) -> None:
         """Tell the engine something after the commit; what does not reach it is made good by the sweep."""
 
         async def work() -> bool:
             try:
-                await self._engine.do(operation)
+                await self._engine.call(operation)
             except (AppError, SQLAlchemyError) as error:
                 log.warning("the engine is told later", workflow_id=id, reason=str(error))
             return False
 
-        self._unit.after.append(work)
+        self._unit.after_commit.append(work)
 
     def update(
         self,
@@ -89,7 +89,7 @@ class AfterCommit:
 
         async def work() -> bool:
             try:
-                await self._engine.do(tell)
+                await self._engine.call(tell)
             except Unavailable as error:
                 if undo is None:
                     raise Unavailable(UNDECIDED_MESSAGE) from error
@@ -100,8 +100,8 @@ class AfterCommit:
                     raise
             return True
 
-        self._unit.commands = True
-        self._unit.after.append(work)
+        self._unit.has_commands = True
+        self._unit.after_commit.append(work)
 
     def cancel(self, id: str, *, certain: bool = True) -> None:
         """Ask a running workflow to end.
@@ -112,15 +112,15 @@ class AfterCommit:
 
         async def work() -> bool:
             try:
-                await self._engine.do(lambda client: client.get_workflow_handle(id).cancel())
+                await self._engine.call(lambda client: client.get_workflow_handle(id).cancel())
             except (Conflict, Unavailable) as error:
                 if certain:
                     raise
                 log.info("nothing to cancel", workflow_id=id, reason=str(error))
             return certain
 
-        self._unit.commands = self._unit.commands or certain
-        self._unit.after.append(work)
+        self._unit.has_commands = self._unit.has_commands or certain
+        self._unit.after_commit.append(work)
 
     async def _undone(self, undo: Undo) -> bool:
         async with self.database.transaction() as session:
@@ -156,11 +156,13 @@ def start_after_commit(row: Row, workflows: AfterCommit) -> None:
 
     async def taken(session: AsyncSession) -> None:
         now = await session.get_one(type(row), row.id, with_for_update=True)
-        if now.engine_id == row.engine_id:
+        if now.temporal_workflow_id == row.temporal_workflow_id:
             now.temporal_namespace = workflows.namespace
         if isinstance(now, Run):
             await start_or_enqueue(session, now)
-        elif now.take() and now.STARTED:  # unless the workflow was quicker, or it ended meanwhile
-            append_event(session, now, now.STARTED)
+        elif (
+            now.mark_started() and now.STARTED_EVENT
+        ):  # unless the workflow was quicker, or it ended meanwhile
+            append_event(session, now, now.STARTED_EVENT)
 
-    workflows.start(row.engine_id, start, taken)
+    workflows.start(row.temporal_workflow_id, start, taken)

@@ -76,27 +76,29 @@ def open_api(settings: Settings) -> AppState:
     reads = SqlPool(
         conninfo, settings.database_pool_size, name="codecourier-api-reads", role=role, read_only=True
     )
-    keys = KeyCache(reads.of(EVERY_PROJECT), database.of(EVERY_PROJECT))
+    keys = KeyCache(reads.for_project(EVERY_PROJECT), database.for_project(EVERY_PROJECT))
     events, listener = StreamRegistry(), Listener(conninfo)
-    waker = StreamWaker(events, reads.of(EVERY_PROJECT))
+    waker = StreamWaker(events, reads.for_project(EVERY_PROJECT))
     waker.start()
-    listener.on(api_keys.CHANNEL, keys.forget, lost=keys.distrust, confirmed=keys.confirm)
+    listener.subscribe(
+        api_keys.CHANNEL, keys.clear, lost=keys.listener_lost, confirmed=keys.listener_confirmed
+    )
     listener.start()
     return AppState(
         settings=settings,
         database=database,
-        reads=reads,
+        read_pool=reads,
         listener=listener,
         keys=keys,
         rate_limits=RateLimits(
-            database.of(EVERY_PROJECT),
+            database.for_project(EVERY_PROJECT),
             per_key=settings.rate_limit_per_key,
             per_address=settings.rate_limit_per_address,
             streams=settings.streams_per_project,
         ),
         events=events,
         stream_waker=waker,
-        engine=TemporalGateway(settings, database),
+        temporal=TemporalGateway(settings, database),
         vault=vault,
         github_access=GitHubAccess(settings, database),
         redactors=RedactorCache(),
@@ -108,7 +110,7 @@ async def close_api(api: AppState) -> None:
     api.events.close()
     await api.listener.close()
     await api.stream_waker.close()
-    await api.reads.close()
+    await api.read_pool.close()
     await api.database.close()
 
 

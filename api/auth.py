@@ -91,37 +91,37 @@ class KeyCache:
         self._generation = 0
         self._turn = asyncio.Semaphore(MAX_CONCURRENT_LOOKUPS)
 
-    def forget(self, _: str = "") -> None:
+    def clear(self, _: str = "") -> None:
         """Read every key anew; also those being read just now are not kept."""
         self._seen.clear()
         self._generation += 1
 
-    def confirm(self, asked_at: float) -> None:
+    def listener_confirmed(self, asked_at: float) -> None:
         """Nothing that was revoked before this moment, of the monotonic clock, was missed."""
         self._certain_until = asked_at + LISTENER_CURRENT_SECONDS
 
-    def distrust(self) -> None:
+    def listener_lost(self) -> None:
         """Revocations are not heard any more."""
         self._certain_until = 0.0
-        self.forget()
+        self.clear()
 
     @property
-    def is_certain(self) -> bool:
+    def is_listener_current(self) -> bool:
         """Whether every revocation was heard, so that what is kept may be believed."""
         return monotonic() < self._certain_until
 
-    async def spread(self) -> bool:
+    async def wait_for_propagation(self) -> bool:
         """After the commit of a change: forget here, and wait a moment for it to be heard elsewhere."""
-        self.forget()
+        self.clear()
         await asyncio.sleep(PROPAGATION_SECONDS)
         return False
 
-    def recognises(self, authorization: str | None) -> bool:
+    def is_known(self, authorization: str | None) -> bool:
         """Whether an `Authorization` header shows a key that was valid when it was last read."""
         secret = _secret_of(authorization or "")
         return secret is not None and digest(secret) in self._recognised
 
-    async def check(self, authorization: str | None) -> AuthenticatedKey:
+    async def authenticate(self, authorization: str | None) -> AuthenticatedKey:
         """The key of an `Authorization` header; AuthMissing or AuthInvalid."""
         if authorization is None:
             raise AuthMissing("Pass your API key as `Authorization: Bearer cc_live_…`.")
@@ -129,7 +129,7 @@ class KeyCache:
             raise AuthInvalid("This is not a valid API key: keys look like `cc_live_…`.")
         hashed = digest(secret)
         key = self._cached(hashed)
-        if key is None and not self._is_unknown(hashed):
+        if key is None and not self._is_known_invalid(hashed):
             key = await self._look_up(hashed)
         if key is None or (key.expires_at is not None and datetime.now(UTC) >= key.expires_at):
             raise AuthInvalid("This API key is unknown, expired or revoked.")
@@ -143,17 +143,17 @@ class KeyCache:
         except TimeoutError:
             raise Unavailable("Keys cannot be looked up just now; please try again.") from None
         try:
-            if (key := self._cached(hashed)) is not None or self._is_unknown(hashed):
+            if (key := self._cached(hashed)) is not None or self._is_known_invalid(hashed):
                 return key
             return await self._read(hashed)
         finally:
             self._turn.release()
 
     def _cached(self, hashed: str) -> AuthenticatedKey | None:
-        kept = self._seen.get(hashed) if self.is_certain else None
+        kept = self._seen.get(hashed) if self.is_listener_current else None
         return kept[1] if kept and monotonic() < kept[0] else None
 
-    def _is_unknown(self, hashed: str) -> bool:
+    def _is_known_invalid(self, hashed: str) -> bool:
         return monotonic() < self._unknown.get(hashed, 0.0)
 
     async def _read(self, hashed: str) -> AuthenticatedKey | None:
@@ -162,31 +162,31 @@ class KeyCache:
         self._recognised.pop(hashed, None)
         if not rows:
             self._seen.pop(hashed, None)
-            self._remember_unknown(hashed)
+            self._remember_invalid(hashed)
             return None
         [(key_id, project_id, member_id, name, scopes, created_at, expires_at, used_at, role)] = rows
         if used_at is None or datetime.now(UTC) - used_at > timedelta(seconds=CACHE_SECONDS):
-            used_at = await self._use(key_id)
+            used_at = await self._mark_used(key_id)
         key = AuthenticatedKey(
             key_id, project_id, member_id, name, tuple(scopes), created_at, expires_at, used_at, Role(role)
         )
         if len(self._recognised) >= MAX_CACHED_KEYS:
             del self._recognised[next(iter(self._recognised))]
         self._recognised[hashed] = None
-        if self.is_certain and generation == self._generation:
+        if self.is_listener_current and generation == self._generation:
             if len(self._seen) >= MAX_CACHED_KEYS:
                 self._seen.clear()
             self._seen[hashed] = (monotonic() + CACHE_SECONDS, key)
         return key
 
-    def _remember_unknown(self, hashed: str) -> None:
+    def _remember_invalid(self, hashed: str) -> None:
         """No key becomes known while it is remembered: whoever has a secret had it with the key's row."""
         self._unknown.pop(hashed, None)
         if len(self._unknown) >= MAX_CACHED_KEYS:
             del self._unknown[next(iter(self._unknown))]
         self._unknown[hashed] = monotonic() + INVALID_CACHE_SECONDS
 
-    async def _use(self, id: str) -> datetime | None:
+    async def _mark_used(self, id: str) -> datetime | None:
         async with self._database.transaction() as session:
             used_at: datetime | None = (await session.execute(_MARK_USED, {"id": id})).scalar_one_or_none()
             return used_at

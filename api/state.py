@@ -31,14 +31,14 @@ class AppState:
     settings: Settings
     database: Database
     """Shows no project's rows before it is told of which: see `UnitOfWork`."""
-    reads: SqlPool
+    read_pool: SqlPool
     """The same, for single statements that read."""
     listener: Listener
     keys: KeyCache
     rate_limits: RateLimits
     events: StreamRegistry
     stream_waker: StreamWaker
-    engine: TemporalGateway
+    temporal: TemporalGateway
     vault: Vault
     github_access: GitHubAccess
     redactors: RedactorCache
@@ -51,26 +51,29 @@ class UnitOfWork:
     __slots__ = (
         "_if_match",
         "_session",
-        "after",
+        "after_commit",
         "api",
         "claim",
-        "commands",
         "database",
+        "has_commands",
         "ignores_if_match",
         "key",
-        "reads",
+        "read_pool",
     )
 
     def __init__(self, api: AppState, key: AuthenticatedKey, *, if_match: str | None = None) -> None:
         self.api, self.key, self._if_match = api, key, if_match
-        self.database, self.reads = api.database.of(key.project_id), api.reads.of(key.project_id)
+        self.database, self.read_pool = (
+            api.database.for_project(key.project_id),
+            api.read_pool.for_project(key.project_id),
+        )
         self.ignores_if_match = if_match is not None
         """Whether the client set a condition that nobody has looked at until now."""
         self._session: AsyncSession | None = None
         self.claim: Claim | None = None
         """Of the request's `Idempotency-Key`, where it has one."""
-        self.after: list[AfterCommitAction] = []
-        self.commands = False
+        self.after_commit: list[AfterCommitAction] = []
+        self.has_commands = False
         """Whether the answer is only known after the commit, because the engine is told something then."""
 
     @property
@@ -88,7 +91,7 @@ class UnitOfWork:
     async def fetch(self, sql: str, parameters: Mapping[str, object]) -> Sequence[Sequence[object]]:
         """Rows as this request sees them: within its transaction when there is one."""
         if self._session is None:
-            return await self.reads.fetch(sql, parameters)
+            return await self.read_pool.fetch(sql, parameters)
         await self._session.flush()
         connection = await self._session.connection()
         return (await connection.exec_driver_sql(sql, dict(parameters))).all()
@@ -103,9 +106,9 @@ class UnitOfWork:
             await self._session.close()
             self._session = None
 
-    async def follow_up(self) -> bool:
+    async def run_after_commit(self) -> bool:
         """Do what was remembered, in order; True when rows may have changed."""
-        return any([await work() for work in self.after])
+        return any([await work() for work in self.after_commit])
 
 
 def app_state_of(request: Request) -> AppState:

@@ -41,7 +41,7 @@ class TemporalGateway:
         self._client: Client | None = None
         self._connecting = asyncio.Lock()
 
-    async def do(self, operation: Operation[T]) -> T:
+    async def call(self, operation: Operation[T]) -> T:
         """Unavailable when the engine does not answer in time, Conflict when it refuses or has none such."""
         try:
             async with asyncio.timeout(DEADLINE.total_seconds()):
@@ -60,9 +60,9 @@ class TemporalGateway:
         except (WorkflowUpdateRPCTimeoutOrCancelledError, TimeoutError) as error:
             raise Unavailable(UNREACHABLE) from error
 
-    async def reachable(self) -> None:
+    async def check_reachable(self) -> None:
         """Raises Unavailable when the engine does not answer."""
-        await self.do(lambda client: client.service_client.check_health(timeout=DEADLINE))
+        await self.call(lambda client: client.service_client.check_health(timeout=DEADLINE))
 
     async def _connected(self) -> Client:
         if self._client is None:
@@ -77,14 +77,14 @@ class TemporalGateway:
         What is accepted meanwhile stays pending, and a worker of the installation starts it.
         """
         try:
-            async with self._database.reading() as session:
+            async with self._database.read_only() as session:
                 installation = await get_installation(session)
         except SQLAlchemyError as error:
             raise Unavailable(UNREACHABLE) from error
         if not installation.is_bound:
             log.warning("engine.unbound", namespace=self._settings.temporal_namespace)
             raise Unavailable(NO_WORKER_YET)
-        reason = installation.why_not(self._settings.temporal_namespace)
+        reason = installation.mismatch_reason(self._settings.temporal_namespace)
         if reason is None:
             try:
                 client = await connect(self._settings, installation.id)

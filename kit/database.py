@@ -88,12 +88,12 @@ class Database:
         conninfo = url.replace("+psycopg", "", 1)
         self.sql = SqlPool(conninfo, pool_size, name="codecourier-statements", role=role, read_only=False)
 
-    def of(self, project: str) -> Self:
+    def for_project(self, project: str) -> Self:
         """The same connections, where the role sees no project's rows but those of the one that is named."""
         if self._role is None or self._role.sees_every_project:
             return self
         bound = copy.copy(self)
-        bound._info, bound.sql = {PROJECT: project}, self.sql.of(project)
+        bound._info, bound.sql = {PROJECT: project}, self.sql.for_project(project)
         return bound
 
     def session(self) -> AsyncSession:
@@ -107,7 +107,7 @@ class Database:
             yield session
 
     @asynccontextmanager
-    async def reading(self) -> AsyncIterator[AsyncSession]:
+    async def read_only(self) -> AsyncIterator[AsyncSession]:
         """Only read, and nothing else: each statement sees what is committed by then.
 
         Without a transaction, unless one has to name the project.

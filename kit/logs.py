@@ -22,7 +22,7 @@ def configure(level: str, format: Literal["json", "console"], secrets: Iterable[
     def redact(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
         for key, value in event.items():
             if not key.startswith("_"):
-                event[key] = redactor.json(value)
+                event[key] = redactor.redact_json(value)
         return event
 
     shared: list[Any] = [

@@ -56,14 +56,14 @@ class Redactor:
         self.total_bytes = sum(map(len, found))
         """Of all that is looked for."""
 
-    def text(self, text: str) -> str:
+    def redact_text(self, text: str) -> str:
         if not self._automata:
             return text
         raw = text.encode(errors="surrogatepass")
-        masked = self.data(raw)
+        masked = self.redact_bytes(raw)
         return text if masked is raw else masked.decode(errors="surrogatepass")
 
-    def data(self, given: bytes) -> bytes:
+    def redact_bytes(self, given: bytes) -> bytes:
         """The same for what may be text in UTF-8; the very object when it holds no secret."""
         found = sorted(span for automaton in self._automata for span in _spans(automaton, given))
         if not found:
@@ -75,17 +75,17 @@ class Redactor:
             end = max(end, stop)
         return b"".join([*parts, given[end:]])
 
-    def json(self, value: object) -> object:
+    def redact_json(self, value: object) -> object:
         """The same JSON value with every string in it, keys included, redacted."""
         if isinstance(value, str):
-            return self.text(value)
+            return self.redact_text(value)
         if isinstance(value, list | tuple):
-            return [self.json(item) for item in value]
+            return [self.redact_json(item) for item in value]
         if isinstance(value, dict):
-            return {self.text(str(key)): self.json(item) for key, item in value.items()}
+            return {self.redact_text(str(key)): self.redact_json(item) for key, item in value.items()}
         return value
 
-    def found_in(self, given: bytes) -> bool:
+    def is_in(self, given: bytes) -> bool:
         """Whether what may be text in UTF-8 holds a secret."""
         return any(automaton.find_matches_as_indexes(given) for automaton in self._automata)
 
@@ -99,7 +99,7 @@ class RedactorCache:
         self._made: OrderedDict[frozenset[str], asyncio.Task[Redactor]] = OrderedDict()
         self._total = 0
 
-    async def of(self, secrets: Iterable[str]) -> Redactor:
+    async def get(self, secrets: Iterable[str]) -> Redactor:
         """The redactor of these values; who asks while it is made waits for the same one."""
         values = frozenset(secrets)
         if (making := self._made.get(values)) is None:

@@ -31,7 +31,7 @@ class PayloadSettings(BaseSettings):
 
     @field_validator("temporal_payload_keys")
     @classmethod
-    def _can_encrypt(cls, keys: SecretStr | None) -> SecretStr | None:
+    def _require_valid_keys(cls, keys: SecretStr | None) -> SecretStr | None:
         if keys is not None:
             symmetric_keys(keys.get_secret_value())
         return keys
@@ -48,7 +48,7 @@ class CodecServerSettings(PayloadSettings):
 
     @field_validator("temporal_codec_origins")
     @classmethod
-    def _are_origins(cls, origins: str) -> str:
+    def _require_origins(cls, origins: str) -> str:
         for origin in origins.split(","):
             if not re.fullmatch(r"https?://[^/\s*]+", origin.strip()):
                 raise ValueError("must be origins, scheme and host without a path, separated by commas")
@@ -166,12 +166,12 @@ class Settings(PayloadSettings):
         "streams_per_project", "event_retention_days", "transcript_retention_days", mode="before"
     )
     @classmethod
-    def _may_be_off(cls, given: object) -> object:
+    def _parse_quota(cls, given: object) -> object:
         return None if given == UNLIMITED_TEXT else given
 
     @field_validator("github_app_private_key")
     @classmethod
-    def _is_private_key(cls, given: SecretStr | None) -> SecretStr | None:
+    def _require_private_key(cls, given: SecretStr | None) -> SecretStr | None:
         if given is None:
             return None
         pem = given.get_secret_value().replace("\\n", "\n")
@@ -185,7 +185,7 @@ class Settings(PayloadSettings):
 
     @field_validator("clerk_webhook_secret")
     @classmethod
-    def _can_sign(cls, secret: SecretStr | None) -> SecretStr | None:
+    def _require_webhook_secret(cls, secret: SecretStr | None) -> SecretStr | None:
         if secret is not None:
             try:
                 key = b64decode(secret.get_secret_value().removeprefix("whsec_"), validate=True)
@@ -210,19 +210,19 @@ class Settings(PayloadSettings):
         return url.rstrip("/") if url else url
 
     @model_validator(mode="after")
-    def _bucket_has_keys(self) -> Self:
+    def _require_bucket_keys(self) -> Self:
         if self.files_s3_bucket and not (self.files_s3_access_key_id and self.files_s3_secret_access_key):
             raise ValueError("FILES_S3_BUCKET needs FILES_S3_ACCESS_KEY_ID and FILES_S3_SECRET_ACCESS_KEY")
         return self
 
     @model_validator(mode="after")
-    def _app_has_key(self) -> Self:
+    def _require_app_key(self) -> Self:
         if (self.github_app_id is None) != (self.github_app_private_key is None):
             raise ValueError("GITHUB_APP_ID and GITHUB_APP_PRIVATE_KEY go together")
         return self
 
     @model_validator(mode="after")
-    def _tls_fits(self) -> Self:
+    def _require_tls_pair(self) -> Self:
         if (self.temporal_tls_cert_file is None) != (self.temporal_tls_key_file is None):
             raise ValueError("TEMPORAL_TLS_CERT_FILE and TEMPORAL_TLS_KEY_FILE need each other")
         if self.temporal_tls is False and (self.temporal_tls_ca_file or self.temporal_tls_cert_file):

@@ -63,7 +63,7 @@ class SqlPool:
             max_lifetime=LIFETIME_SECONDS,
         )
 
-    def of(self, project: str) -> Self:
+    def for_project(self, project: str) -> Self:
         """The same connections; each statement names this project, and must be one that answers with rows."""
         bound = copy.copy(self)
         bound._project = project

@@ -158,12 +158,12 @@ class _InstallationOutbound(OutboundInterceptor):
         self._own = own
 
     async def start_workflow(self, input: StartWorkflowInput) -> WorkflowHandle[Any, Any]:
-        input.search_attributes = self._marked(input.search_attributes)
+        input.search_attributes = self._with_installation(input.search_attributes)
         input.static_summary = input.static_summary and truncate_summary(input.static_summary)
         return await super().start_workflow(input)
 
     async def create_schedule(self, input: CreateScheduleInput) -> ScheduleHandle:
-        input.search_attributes = self._marked(input.search_attributes)
+        input.search_attributes = self._with_installation(input.search_attributes)
         self._mark_action(input.schedule)
         return await super().create_schedule(input)
 
@@ -183,11 +183,13 @@ class _InstallationOutbound(OutboundInterceptor):
     def _mark_action(self, schedule: Schedule) -> None:
         action = schedule.action
         if isinstance(action, ScheduleActionStartWorkflow):
-            action.typed_search_attributes = self._marked(action.typed_search_attributes)
+            action.typed_search_attributes = self._with_installation(action.typed_search_attributes)
             if isinstance(action.static_summary, str):
                 action.static_summary = truncate_summary(action.static_summary)
 
-    def _marked(self, given: TypedSearchAttributes | SearchAttributes | None) -> TypedSearchAttributes:
+    def _with_installation(
+        self, given: TypedSearchAttributes | SearchAttributes | None
+    ) -> TypedSearchAttributes:
         typed = given if isinstance(given, TypedSearchAttributes) else TypedSearchAttributes.empty
         return typed.updated(self._own)
 

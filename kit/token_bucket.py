@@ -55,14 +55,14 @@ class Bucket:
 
     full_at: float
 
-    def left(self, at: float, rate: Rate) -> int:
+    def available(self, at: float, rate: Rate) -> int:
         """Whole tokens that are in it."""
         missing = max(self.full_at - at, 0.0)
         return max(int((rate.seconds - missing) / rate.spacing + _ROUNDING), 0)
 
     def take(self, at: float, rate: Rate, wanted: int) -> int:
         """Take as many as are wanted and there; how many that is."""
-        taken = min(wanted, self.left(at, rate))
+        taken = min(wanted, self.available(at, rate))
         self.full_at = max(self.full_at, at) + taken * rate.spacing
         return taken
 
@@ -70,6 +70,6 @@ class Bucket:
         """One that was taken."""
         self.full_at -= rate.spacing
 
-    def wait(self, at: float, rate: Rate) -> float:
+    def seconds_until_available(self, at: float, rate: Rate) -> float:
         """Seconds until there is a token; 0 if there is one."""
         return max(self.full_at - at - (rate.seconds - rate.spacing), 0.0)

@@ -16,7 +16,7 @@ class TTLCache(Generic[K, V]):
     """
 
     def __init__(self, seconds: float, most: int = 1_000, size: Callable[[V], int] = lambda value: 1) -> None:
-        self._seconds, self._most, self._size = seconds, most, size
+        self._seconds, self._max_size, self._size = seconds, most, size
         self._values: OrderedDict[K, tuple[float, V]] = OrderedDict()
         self._total = 0
 
@@ -30,7 +30,7 @@ class TTLCache(Generic[K, V]):
         self.forget(key)
         self._values[key] = (began, value)
         self._total += self._size(value)
-        while self._total > self._most:
+        while self._total > self._max_size:
             self.forget(next(iter(self._values)))
         return value
 

@@ -38,14 +38,14 @@ class Effect(Table, table=True):
     next_attempt_at: datetime | None = Field(default=None, sa_type=Timestamp)
     """Not before then it is looked into again."""
 
-    def put_off(self) -> bool:
+    def postpone(self) -> bool:
         """Look into it again later, with a growing pause; False when it was tried often enough."""
         self.attempts += 1
         self.next_attempt_at = now() + min(FIRST_RETRY_DELAY * 2 ** (self.attempts - 1), MAX_RETRY_DELAY)
         return self.attempts < MAX_ATTEMPTS
 
     @classmethod
-    def of(cls, subject_id: str, kind: EffectKind) -> "Effect":
+    def new_intent(cls, subject_id: str, kind: EffectKind) -> "Effect":
         """An intent that is not carried out yet."""
         return cls(key=effect_key(subject_id, kind), subject_id=subject_id, kind=kind)
 
@@ -54,11 +54,11 @@ class Effect(Table, table=True):
         if self.done_at is None:
             self.done_at, self.result = now(), result
 
-    def add(self, facts: JsonObject) -> None:
+    def add_facts(self, facts: JsonObject) -> None:
         """More is known of it."""
         self.result = {**(self.result or {}), **facts}
 
-    def renew(self, result: JsonObject | None = None) -> None:
+    def complete_again(self, result: JsonObject | None = None) -> None:
         """It was done once more; what is known of it last counts."""
         self.done_at, self.result = now(), result
 
@@ -74,6 +74,6 @@ def effect_key(subject_id: str, kind: EffectKind) -> str:
 
 async def record_intent(session: AsyncSession, subject_id: str, kind: EffectKind) -> Effect:
     """The effect's row, held until the commit; made where it is missing."""
-    values = Effect.of(subject_id, kind).model_dump()
+    values = Effect.new_intent(subject_id, kind).model_dump()
     await session.execute(insert(Effect).values(values).on_conflict_do_nothing())
     return await session.get_one(Effect, values["key"], with_for_update=True)

@@ -123,7 +123,7 @@ class EventType(StrEnum):
     webhook_disabled = "webhook.disabled"
 
     @property
-    def is_last(self) -> bool:
+    def is_final(self) -> bool:
         """The subject's work is over; what becomes of its pull request may still follow."""
         return self in (EventType.run_completed, EventType.run_failed, EventType.run_cancelled)
 

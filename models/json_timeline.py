@@ -33,7 +33,7 @@ class Timeline(JsonView[T, R]):
             place = "(%(after_0)s::timestamptz, %(after_1)s)"
             conditions += f" AND ({moment}, {id}) {'<' if descending else '>'} {place}"
         direction = "DESC" if descending else "ASC"
-        row = f"(SELECT row_to_json(shown) FROM (SELECT {self._shown}) AS shown)::text"  # noqa: S608
+        row = f"(SELECT row_to_json(shown) FROM (SELECT {self._computed}) AS shown)::text"  # noqa: S608
         return (
             f"SELECT {exact_timestamp_sql(moment)}, {id}, {row} FROM {self.name} WHERE {conditions}"  # noqa: S608
             f" ORDER BY {moment} {direction}, {id} {direction} LIMIT %(take)s"

@@ -84,7 +84,7 @@ class JsonView(Generic[T, R]):
         self.columns: dict[str, Column[object]] = {column.name: column for column in mapped.columns}
         self.name = inspect(table).local_table.description
         self._where = {CANDIDATE_IDS: f"{self.name}.id = ANY(%({CANDIDATE_IDS})s)", **(where or {})}
-        self._shown = self._columns(dict(shown or {}))
+        self._computed = self._columns(dict(shown or {}))
         self._keys = [{**self._ranks, **(shown or {})}.get(key) or self._column(key) for key in keys]
         self.key_types: list[object] = [
             int if key in self._ranks else read.model_fields[key].annotation for key in keys
@@ -94,14 +94,14 @@ class JsonView(Generic[T, R]):
 
     def array(self, where: str, order: str) -> str:
         """SQL of a JSON array of these objects, for a view that holds them; `order` names wire fields."""
-        rows = f"SELECT {self._shown} FROM {self.name} WHERE {where}"  # noqa: S608
+        rows = f"SELECT {self._computed} FROM {self.name} WHERE {where}"  # noqa: S608
         return (
             f"(SELECT coalesce(json_agg(row_to_json(shown) ORDER BY {order}), '[]') FROM ({rows}) AS shown)"  # noqa: S608
         )
 
     def first(self, where: str, order: str) -> str:
         """SQL of one of these objects or null, for a view that holds it; `order` names columns."""
-        row = f"SELECT {self._shown} FROM {self.name} WHERE {where} ORDER BY {order} LIMIT 1"  # noqa: S608
+        row = f"SELECT {self._computed} FROM {self.name} WHERE {where} ORDER BY {order} LIMIT 1"  # noqa: S608
         return f"(SELECT row_to_json(shown) FROM ({row}) AS shown)"  # noqa: S608
 
     @cache  # noqa: B019 - views live as long as the process
@@ -111,7 +111,7 @@ class JsonView(Generic[T, R]):
         trashed: one in the trash, too.
         """
         conditions = self._conditions(where, frozenset(), trashed)
-        found = f"SELECT {self._shown} FROM {self.name} WHERE {conditions}"  # noqa: S608
+        found = f"SELECT {self._computed} FROM {self.name} WHERE {conditions}"  # noqa: S608
         return f"SELECT row_to_json(shown)::text FROM ({found}) AS shown"  # noqa: S608
 
     @cache  # noqa: B019
@@ -134,7 +134,7 @@ class JsonView(Generic[T, R]):
         chosen = " AND ".join(filter(None, conditions))
         order = ", ".join(f"{key} {'DESC' if descending else 'ASC'}" for key in order_by)
         ranks = "".join(f', {sql} AS "{to_camel(key)}"' for key, sql in self._ranks.items())
-        found = f"SELECT {self._shown}{ranks} FROM {self.name} WHERE {chosen} ORDER BY {order}"  # noqa: S608
+        found = f"SELECT {self._computed}{ranks} FROM {self.name} WHERE {chosen} ORDER BY {order}"  # noqa: S608
         keys = ", ".join(f'shown."{to_camel(key)}"' for key in self.keys)
         json = (
             "row_to_json(shown)" if not ranks else f"(to_jsonb(shown) - ARRAY{[*map(to_camel, self._ranks)]})"

@@ -36,7 +36,7 @@ class Pacing(SQLModel, table=True):
     blocked_until: datetime | None = Field(default=None, sa_type=_Timestamp)
     reason: str | None = None
 
-    def take_turn(self, at: datetime, spacing: timedelta) -> Slot:
+    def take_slot(self, at: datetime, spacing: timedelta) -> Slot:
         """The next slot if it is near; nothing is reserved for those who are sent away.
 
         So a slot is never lost with one who gave up, and the queue does not grow by those who ask again.
@@ -72,7 +72,7 @@ async def acquire_slot(database: Database, key: str, spacing_seconds: float) -> 
         await session.execute(new)
         row = await session.get_one(Pacing, key, with_for_update=True, populate_existing=True)
         at = (await session.execute(select(func.clock_timestamp()))).scalar_one()
-        return row.take_turn(at, timedelta(seconds=spacing_seconds))
+        return row.take_slot(at, timedelta(seconds=spacing_seconds))
 
 
 _SET_BACK_OFF = """

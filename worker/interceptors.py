@@ -96,7 +96,7 @@ class _Inbound(ActivityInboundInterceptor):
                 loss = await find_worker_loss(info)
                 result = await super().execute_activity(input)
                 if loss is not None:
-                    await self._say_resumed(info, loss, found)
+                    await self._record_resumption(info, loss, found)
             if isinstance(result, TimedResult):
                 result.active_seconds = time.monotonic() - started
             outcome = "completed"
@@ -109,7 +109,7 @@ class _Inbound(ActivityInboundInterceptor):
                 log.warning("an activity failed", code=failure.type, message=failure.message)
             if is_final(failure, datetime.now(UTC) - info.scheduled_time, info.attempt):
                 failure = make_non_retryable(failure)
-            await self._show(info, failure)
+            await self._record_retry(info, failure)
             raise failure from None  # an error of our own may be its own cause, and causes tell of the inside
         finally:
             seconds = time.monotonic() - started
@@ -124,7 +124,7 @@ class _Inbound(ActivityInboundInterceptor):
             asyncio.get_running_loop().call_soon(line)  # as a rule the result is on its way by then
         return result
 
-    async def _say_resumed(self, info: activity.Info, loss: str, found: list[str]) -> None:
+    async def _record_resumption(self, info: activity.Info, loss: str, found: list[str]) -> None:
         """The work is done by now: the job says that it had been left in the middle."""
         job_id = get_contextvars().get("job_id")
         if job_id is None:
@@ -142,7 +142,7 @@ class _Inbound(ActivityInboundInterceptor):
         except (SQLAlchemyError, OSError) as error:
             log.warning("job.resumption_untold", reason=type(error).__name__)
 
-    async def _show(self, info: activity.Info, failure: ApplicationError) -> None:
+    async def _record_retry(self, info: activity.Info, failure: ApplicationError) -> None:
         """From the second failure on, the job says what is tried again."""
         if failure.non_retryable or info.attempt < 2:
             return

@@ -66,7 +66,7 @@ def build_workers(client: Client, settings: Settings, database: Database) -> lis
             activities=activities,
             workflow_runner=runner_of(settings),
             interceptors=[
-                ActivityInterceptor(waits.show_retry, partial(append_resumption, database)),
+                ActivityInterceptor(waits.record_retry, partial(append_resumption, database)),
                 BugInterceptor(),
             ],
             deployment_config=deployment_of(settings),
@@ -119,12 +119,12 @@ async def _read_installation(database: Database) -> Installation:
     """A database that is just being started is waited for; raises OperationalError when it does not come."""
     for _ in range(MAX_START_ATTEMPTS - 1):
         try:
-            async with database.reading() as session:
+            async with database.read_only() as session:
                 return await get_installation(session)
         except OperationalError:
             log.warning("worker.database_away")
             await asyncio.sleep(1)
-    async with database.reading() as session:
+    async with database.read_only() as session:
         return await get_installation(session)
 
 

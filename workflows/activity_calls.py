@@ -128,7 +128,7 @@ def raise_if_cancelled() -> None:
 async def _record_wait(job_id: str, code: str, message: str, seconds: float) -> None:
     until = workflow.now() + timedelta(seconds=seconds)
     wait = JobWait(job_id=job_id, code=code, message=message, until=until)
-    await run_local(JobActivities.wait, wait)
+    await run_local(JobActivities.record_wait, wait)
 
 
 def application_error(error: FailureError) -> ApplicationError | None:

@@ -40,11 +40,11 @@ class Conversation(NamedTuple):
     has_queued: bool
     """A client's message waits that no agent was told yet."""
 
-    def answered(self, sequence: int) -> set[str]:
+    def answered_call_ids(self, sequence: int) -> set[str]:
         """The ids of the calls of this message that have a result."""
         return {result.tool_use_id for result in self.results if result.sequence == sequence}
 
-    def with_answer(self, answer: StoredMessage, results: Sequence[StoredResult]) -> "Conversation":
+    def with_turn(self, answer: StoredMessage, results: Sequence[StoredResult]) -> "Conversation":
         """The same and an answer that was just stored, with the results of what needs no sandbox."""
         stored = {**self.stored, answer.sequence: answer}
         return self._replace(stored=stored, results=[*self.results, *results])
@@ -78,7 +78,7 @@ async def load_session_context(database: Database, session_id: str) -> SessionCo
         )
         .where(col(AgentSession.id) == session_id)
     )
-    async with database.reading() as session:
+    async with database.read_only() as session:
         agent, step, chain_id, run_id = (await session.execute(statement)).one()
     return SessionContext(agent, step, chain_id, run_id)
 

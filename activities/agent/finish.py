@@ -86,7 +86,9 @@ class FinishActivities:
                 )
                 if result == FINISHED_RESULT:
                     agent.finish(finish.model_dump(mode="json"))
-                    step = None if job.is_over else await _end_step(session, agent, finish, call.unsaved_in)
+                    step = (
+                        None if job.is_finished else await _end_step(session, agent, finish, call.unsaved_in)
+                    )
                     if step is not None:
                         data = {**_step_event_data(step), "costUsd": float(job.cost_usd)}
                         append_event(session, job, EventType.step_completed, data)

@@ -24,29 +24,32 @@ def image_reference(file_id: str, content_type: str) -> JsonObject:
 class ImageLoader:
     def __init__(self, files: FileStore) -> None:
         self.files = files
-        self._read: TTLCache[str, str] = TTLCache(CACHE_SECONDS, MAX_CACHED_IMAGES)
+        self._cache: TTLCache[str, str] = TTLCache(CACHE_SECONDS, MAX_CACHED_IMAGES)
 
-    async def fill(self, messages: Sequence[Message]) -> list[Message]:
+    async def inline_images(self, messages: Sequence[Message]) -> list[Message]:
         """The same messages with the bytes of every image that they refer to."""
         return [
-            {"role": message["role"], "content": [await self._filled(block) for block in message["content"]]}
+            {
+                "role": message["role"],
+                "content": [await self._inline_image(block) for block in message["content"]],
+            }
             if any("fileId" in block for block in message["content"])
             else message
             for message in messages
         ]
 
-    async def _filled(self, block: Block) -> Block:
+    async def _inline_image(self, block: Block) -> Block:
         if block["type"] != "image":
             return block
         file_id = str(block["fileId"])
-        data = await self._read.get(file_id, lambda: self._load(file_id))
+        data = await self._cache.get(file_id, lambda: self._load(file_id))
         return {
             "type": "image",
             "source": {"type": "base64", "media_type": block["contentType"], "data": data},
         }
 
     async def _load(self, file_id: str) -> str:
-        async with self.files.database.reading() as session:
+        async with self.files.database.read_only() as session:
             file = await session.get(UploadedFile, file_id)
         data = await self.files.read(file) if file else None
         if file is None or data is None or sha256_hex(data) != file.sha256:

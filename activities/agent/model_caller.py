@@ -22,33 +22,33 @@ class ModelCaller:
         self.outside = outside
         self._rates: TTLCache[tuple[str, str, bool], CostRate | None] = TTLCache(seconds=10)
 
-    async def allowed(self, agent: AgentSession) -> Credentials:
+    async def require_capacity(self, agent: AgentSession) -> Credentials:
         """The project's credentials; ProviderLimit while somebody who uses the same key was told to wait."""
         credentials = await self.outside.credentials(agent.project_id)
         key = credential_key("model", self.outside.model_key(credentials))
-        if held := await self.outside.blocked(key):
+        if held := await self.outside.current_back_off(key):
             raise ProviderLimit(held.reason, held.seconds)
         return credentials
 
-    async def ask(self, credentials: Credentials, request: TurnRequest, meter: Meter) -> Turn:
+    async def complete(self, credentials: Credentials, request: TurnRequest, meter: Meter) -> Turn:
         """One request; a limit holds up everybody who uses the same key, until the time that it names."""
         try:
             with external_call():
-                agent = await self.outside.agent(credentials)
+                agent = await self.outside.model_client(credentials)
                 return await agent.turn(request, meter)
         except ProviderLimit as limit:
             key = credential_key("model", self.outside.model_key(credentials))
-            await self.outside.block(key, limit.retry_after or OVERLOAD_BACKOFF_SECONDS, limit.message)
+            await self.outside.back_off(key, limit.retry_after or OVERLOAD_BACKOFF_SECONDS, limit.message)
             raise
 
-    async def rate(self, model: str, project_id: str, *, counts_for_quota: bool = False) -> CostRate | None:
+    async def price(self, model: str, project_id: str, *, counts_for_quota: bool = False) -> CostRate | None:
         """What the model costs the project, as it was within the last seconds; None without a price.
 
         counts_for_quota: of the server's key, so that the installation's price goes first.
         """
 
         async def read_now() -> CostRate | None:
-            async with self.database.reading() as session:
+            async with self.database.read_only() as session:
                 return await find_cost_rate(session, model, project_id, installations_first=counts_for_quota)
 
         found = await self._rates.get((project_id, model, counts_for_quota), read_now)

@@ -70,7 +70,7 @@ def user_prompt(told: StepPrompt) -> str:
     if told.step.prompt:
         parts.append(trusted_section("step", told.step.prompt))
     parts += expand_slash_commands(told.snapshot.commands, told.snapshot.prompt, told.step.prompt)
-    if told.snapshot.kind_of(told.step) is SessionKind.judge:
+    if told.snapshot.session_kind(told.step) is SessionKind.judge:
         names = "\n".join(
             f"- {name} (in the clone: origin/{name})" for name in told.snapshot.compare_branches
         )

@@ -54,7 +54,7 @@ class SandboxLossActivities:
             sandbox = await session.get_one(Sandbox, turn.sandbox_id)
             if agent.step_id is not None:
                 step = await session.get_one(RunStep, agent.step_id, with_for_update=True)
-                step.go_on_in(turn.replacement)
+                step.move_to_sandbox(turn.replacement)
             notice = loss_notice(await find_loss(session, sandbox))
             results = await _load_results(session, turn)
             for block in await _load_call_blocks(session, turn):
@@ -75,7 +75,7 @@ class SandboxLossActivities:
                 )
                 session.add(call)
                 results[call.tool_use_id] = call.result
-                if not job.is_over:
+                if not job.is_finished:
                     append_event(session, job, EventType.tool_completed, tool_call_event_data(call, given))
         return any(text.startswith((INTERRUPTED_NOTICE, NOT_FINISHED_NOTICE)) for text in results.values())
 

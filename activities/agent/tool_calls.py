@@ -65,9 +65,9 @@ class ToolCallActivities:
         the same call.  One that is gone is `SANDBOX_GONE`: the call is answered then, never repeated, and a
         result that comes after that answer changes nothing.
         """
-        agent = await self._agents.get(call.session_id, partial(self._agent, call.session_id))
+        agent = await self._agents.get(call.session_id, partial(self._load_session, call.session_id))
         bind_job(agent.job_id)
-        if (block := await self._unanswered(call)) is None:
+        if (block := await self._find_unanswered_block(call)) is None:
             note_already_done("The call's result was stored.")
             return TimedResult()
         credentials = await self.outside.credentials(agent.project_id)
@@ -75,11 +75,11 @@ class ToolCallActivities:
         assert isinstance(given, dict)
         request = parse(agent.kind, name, given)
         if isinstance(request, ReportIssue | ReportLearning):
-            result = await self._report(call, agent.job_id, request)
+            result = await self._save_report(call, agent.job_id, request)
         else:
             assert isinstance(request, ToolRequest), "everything else was answered with the turn"
             assert call.sandbox_id is not None, "a session without a sandbox has no tool that needs one"
-            sandbox = await self._sandboxes.get(call.sandbox_id, partial(self._sandbox, call.sandbox_id))
+            sandbox = await self._sandboxes.get(call.sandbox_id, partial(self._load_sandbox, call.sandbox_id))
             with external_call():
                 handle = await self.outside.attach(credentials, sandbox)
                 result = await handle.tool(
@@ -89,7 +89,7 @@ class ToolCallActivities:
                     after=call.after,
                     timeout_seconds=TOOL_CALL_TIMEOUT_SECONDS,
                 )
-        text = await asyncio.to_thread(credentials.redactor.text, result.content)
+        text = await asyncio.to_thread(credentials.redactor.redact_text, result.content)
         row = ToolCall(
             session_id=call.session_id,
             sequence=call.sequence,
@@ -102,11 +102,11 @@ class ToolCallActivities:
         await save_tool_result(self.database.sql, agent.job_id, row, tool_call_event_data(row, given))
         return TimedResult()
 
-    async def _agent(self, session_id: str) -> AgentSession:
-        async with self.database.reading() as session:
+    async def _load_session(self, session_id: str) -> AgentSession:
+        async with self.database.read_only() as session:
             return await session.get_one(AgentSession, session_id)
 
-    async def _unanswered(self, call: ToolCallInput) -> JsonObject | None:
+    async def _find_unanswered_block(self, call: ToolCallInput) -> JsonObject | None:
         """The call's block; None when its result is stored already."""
         results = select(ToolCall).where(
             col(ToolCall.session_id) == call.session_id,
@@ -116,17 +116,17 @@ class ToolCallActivities:
         asked = select(col(Message.content), results.exists()).where(
             col(Message.session_id) == call.session_id, col(Message.sequence) == call.sequence
         )
-        async with self.database.reading() as session:
+        async with self.database.read_only() as session:
             blocks, is_stored = (await session.execute(asked)).one()
         return None if is_stored else next(block for block in blocks if block.get("id") == call.tool_use_id)
 
-    async def _sandbox(self, sandbox_id: str) -> "_SandboxFacts":
+    async def _load_sandbox(self, sandbox_id: str) -> "_SandboxFacts":
         found = select(col(Sandbox.provider_id), col(Sandbox.timeout_ms)).where(col(Sandbox.id) == sandbox_id)
-        async with self.database.reading() as session:
+        async with self.database.read_only() as session:
             provider_id, timeout_ms = (await session.execute(found)).one()
         return _SandboxFacts(provider_id, timeout_ms)
 
-    async def _report(
+    async def _save_report(
         self, call: ToolCallInput, job_id: str, said: ReportIssue | ReportLearning
     ) -> ToolResult:
         """Needs no sandbox; the call's id keeps a repetition from making a second one of what is reported."""

@@ -127,7 +127,7 @@ async def _parse_call(
     database: Database, speaker: SessionContext, call: CallOfModel, redactor: Redactor
 ) -> Request:
     """What a call asks for; a judge's ranking has every branch that it was to compare, and no other."""
-    given = replace_unstorable(redactor.json(dict(call.input)))
+    given = replace_unstorable(redactor.redact_json(dict(call.input)))
     assert isinstance(given, dict)
     request = parse(speaker.agent.kind, call.name, given)
     if not isinstance(request, JudgeFinish):
@@ -159,7 +159,7 @@ def _turn_event_data(
         "stepId": speaker.agent.step_id,
         "turn": turn_number(sequence),
         "stopReason": answer.stop_reason,
-        "text": replace_unstorable(redactor.text(answer.text)[:MAX_EVENT_TEXT_CHARS]),
+        "text": replace_unstorable(redactor.redact_text(answer.text)[:MAX_EVENT_TEXT_CHARS]),
         "tools": [call.name for call in answer.tool_calls],
     }
 
@@ -171,7 +171,7 @@ def _redact_blocks(answer: Answer, redactor: Redactor) -> list[JsonObject]:
 def _redact_block(block: dict[str, JsonValue], redactor: Redactor) -> JsonObject | None:
     """The block without secrets and NULs; a signed thought that holds one is left out, not changed."""
     clean = {str(key): value for key, value in block.items()}
-    redacted = replace_unstorable(redactor.json(clean))
+    redacted = replace_unstorable(redactor.redact_json(clean))
     if redacted != clean and block.get("type") in ("thinking", "redacted_thinking"):
         return None
     assert isinstance(redacted, dict)

@@ -84,7 +84,7 @@ def build_turn_result(agent: AgentSession, conversation: Conversation, place: in
 
     The same for the same rows, so that a repeated activity returns what the first one did.
     """
-    answer, answered = conversation.stored[place], conversation.answered(place)
+    answer, answered = conversation.stored[place], conversation.answered_call_ids(place)
     asked = [block for block in answer.content if block["type"] == "tool_use"]
     calls = [PendingCall.of(block) for block in asked if block["id"] not in answered]
     verb: NextAction = "tools" if asked else "nudge"
@@ -127,8 +127,8 @@ class TurnActivities:
         self.database = database
         self.images = ImageLoader(FileStore(database, outside.settings))
         self._model = ModelCaller(database, outside)
-        self._paying = CallReservations(database, self._model)
-        self._speakers: TTLCache[str, SessionContext] = TTLCache(seconds=600)
+        self._reservations = CallReservations(database, self._model)
+        self._contexts: TTLCache[str, SessionContext] = TTLCache(seconds=600)
 
     @activity.defn
     async def model_turn(self, ask: TurnInput) -> TurnResult:
@@ -139,13 +139,13 @@ class TurnActivities:
         stored answer.
         """
         sequence = turn_sequence(ask.turn)
-        speaker = await self._speaker(ask.session_id)
+        speaker = await self._load_context(ask.session_id)
         agent = speaker.agent
         conversation = await load_conversation(self.database, agent)
         if sequence in conversation.stored:
             note_already_done("The model's answer was stored.")
             return build_turn_result(agent, conversation, sequence)
-        credentials = await self._model.allowed(agent)
+        credentials = await self._model.require_capacity(agent)
         if has_user_input(conversation, ask.turn, ask.nudge or ask.lost_sandbox is not None):
             async with self.database.transaction() as session:
                 lost = ask.lost_sandbox
@@ -153,17 +153,17 @@ class TurnActivities:
         request = TurnRequest(
             model=agent.model,
             system=(agent.system,),
-            messages=await self.images.fill(conversation.messages()),
+            messages=await self.images.inline_images(conversation.messages()),
             tools=definitions(agent.kind),
             thinking_effort=agent.thinking_effort.value,
             max_tokens=min(model_profile(agent.model).max_output, MAX_OUTPUT_TOKENS),
         )
         began = now()
-        async with self._paying.pay(
+        async with self._reservations.reserve(
             credentials, speaker, sequence, request, last_usage_of(conversation)
         ) as paid:
-            answer = await self._model.ask(credentials, paid.request, paid.meter)
-            rate = await self._paying.rate_of(paid, answer)
+            answer = await self._model.complete(credentials, paid.request, paid.meter)
+            rate = await self._reservations.rate_of(paid, answer)
             stored = await store_turn(
                 self.database,
                 speaker,
@@ -178,7 +178,7 @@ class TurnActivities:
             paid.is_settled = stored is not None
         if stored is None:  # another execution of this very turn has
             return build_turn_result(agent, await load_conversation(self.database, agent), sequence)
-        return build_turn_result(agent, conversation.with_answer(*stored), sequence)
+        return build_turn_result(agent, conversation.with_turn(*stored), sequence)
 
     @activity.defn
     async def compact(self, ask: TurnInput) -> CompactionResult:
@@ -187,13 +187,13 @@ class TurnActivities:
         Killed before it is stored, the summary is asked for again; its place before the turn is unique.
         """
         sequence = compaction_sequence(ask.turn)
-        speaker = await self._speaker(ask.session_id)
+        speaker = await self._load_context(ask.session_id)
         agent = speaker.agent
         conversation = await load_conversation(self.database, agent)
         if sequence in conversation.stored:
             note_already_done("The summary was stored.")
             return CompactionResult(is_shorter=True)
-        credentials = await self._model.allowed(agent)
+        credentials = await self._model.require_capacity(agent)
         messages = conversation.messages()
         kept = min(model_profile(agent.model).window, estimate_tokens(messages)) // 4
         if (point := compaction_point(messages, kept)) is None:
@@ -205,9 +205,9 @@ class TurnActivities:
             max_tokens=SUMMARY_MAX_TOKENS,
         )
         began = now()
-        async with self._paying.pay(credentials, speaker, sequence, request) as paid:
-            answer = await self._model.ask(credentials, paid.request, paid.meter)
-            summary = credentials.redactor.text(answer.text)
+        async with self._reservations.reserve(credentials, speaker, sequence, request) as paid:
+            answer = await self._model.complete(credentials, paid.request, paid.meter)
+            summary = credentials.redactor.redact_text(answer.text)
             pays = compact_messages(messages, point, summary) is not None
             message = Message(
                 id=paid.source_id,
@@ -218,7 +218,7 @@ class TurnActivities:
                 compaction_point=point,
                 started_at=began,
             )
-            rate = await self._paying.rate_of(paid, answer)
+            rate = await self._reservations.rate_of(paid, answer)
             spending = build_spending(
                 speaker,
                 answer.usage,
@@ -240,7 +240,7 @@ class TurnActivities:
                 paid.is_settled = await record_turn(session, turn) is not None
         return CompactionResult(is_shorter=pays)
 
-    async def _speaker(self, session_id: str) -> SessionContext:
-        known = await self._speakers.get(session_id, partial(load_session_context, self.database, session_id))
+    async def _load_context(self, session_id: str) -> SessionContext:
+        known = await self._contexts.get(session_id, partial(load_session_context, self.database, session_id))
         bind_job(known.agent.job_id)
         return known

@@ -75,7 +75,7 @@ async def append_user_message(
         if lost_sandbox is not None:
             sandbox = await session.get_one(Sandbox, lost_sandbox)
             words.append(loss_notice(await find_loss(session, sandbox)))
-        messages = [] if job.is_over else await load_queued_messages(session, job.id)
+        messages = [] if job.is_finished else await load_queued_messages(session, job.id)
         for message in messages:
             words.append(trusted_section("message", message.content, **{"from": message.source.value}))
             message.deliver(agent.id, place)

@@ -63,7 +63,7 @@ class ReservedCall:
     is_settled: bool = False
     """Whether its price is recorded, and with it nothing is set aside any more."""
 
-    def so_far(self) -> OpenCall | None:
+    def to_open_call(self) -> OpenCall | None:
         """What the provider has said of it, for which it is to be paid; None before it begins to answer."""
         if self.meter.usage is None:
             return None
@@ -91,7 +91,7 @@ class CallReservations:
         self.database, self._model = database, model
 
     @asynccontextmanager
-    async def pay(
+    async def reserve(
         self,
         credentials: Credentials,
         speaker: SessionContext,
@@ -141,7 +141,7 @@ class CallReservations:
                     non_retryable=True,
                 )
             paid.request = request.model_copy(update={"max_tokens": asked.max_tokens})
-            paid.meter.note = partial(self._open, paid)
+            paid.meter.on_usage = partial(self._record_open_call, paid)
             yield paid
         except TurnCut as cut:
             cuts = await run_to_completion(self._charge_lost(speaker, paid, is_cut=True))
@@ -154,7 +154,7 @@ class CallReservations:
             raise
         finally:
             if not paid.is_settled:
-                await run_to_completion(self._leave(speaker, paid))
+                await run_to_completion(self._abandon(speaker, paid))
 
     async def rate_of(self, paid: ReservedCall, turn: Turn) -> CostRate | None:
         """What the answer is charged with: as it was reckoned, unless another model gave it."""
@@ -164,9 +164,9 @@ class CallReservations:
         return paid.rate if model == paid.request.model else await self._rate(paid.call, model)
 
     async def _rate(self, call: ModelCall, model: str) -> CostRate | None:
-        return await self._model.rate(model, call.project_id, counts_for_quota=call.counts_for_quota)
+        return await self._model.price(model, call.project_id, counts_for_quota=call.counts_for_quota)
 
-    async def _leave(self, speaker: SessionContext, paid: ReservedCall) -> None:
+    async def _abandon(self, speaker: SessionContext, paid: ReservedCall) -> None:
         """Give up a call whose answer is not recorded."""
         await self._charge_lost(speaker, paid)
         await self._release(paid.call)
@@ -176,7 +176,7 @@ class CallReservations:
 
         is_cut: it never got whole, and not because we left; how many of those there were in a row.
         """
-        lost, paid.meter.usage = paid.so_far(), None
+        lost, paid.meter.usage = paid.to_open_call(), None
         if lost is None:
             return 0
         try:
@@ -188,9 +188,9 @@ class CallReservations:
             log.warning("turn.cost_lost", session_id=lost.session_id, usage=lost.usage, reason=name)
             return 0
 
-    async def _open(self, paid: ReservedCall) -> None:
+    async def _record_open_call(self, paid: ReservedCall) -> None:
         """Write down that the provider answers; where that fails, only our death would lose what it costs."""
-        begun = paid.so_far()
+        begun = paid.to_open_call()
         assert begun is not None, "the provider says what it reads when it begins"
         try:
             async with self.database.transaction() as session:
@@ -212,7 +212,7 @@ class CallReservations:
         """What the provider counts, as bytes are far above it; None when it does not say."""
         try:
             with external_call():
-                agent = await self._model.outside.agent(credentials)
+                agent = await self._model.outside.model_client(credentials)
                 return max_tokens_of_count(await agent.count(request))
         except ContextTooLong:
             raise

@@ -30,14 +30,14 @@ def require_price(model: str, rate: CostRate | None) -> None:
 
 def quota_limit_error(use: QuotaUsage) -> ProviderLimit:
     """What a project waits for that has used up its quota: the next month, or calls that are answered."""
-    if use.spent_usd >= use.most_usd:
+    if use.spent_usd >= use.limit_usd:
         return ProviderLimit(
-            f"The project has spent {use.spent_usd:.2f} of the {use.most_usd:.2f} USD that it may spend with "
-            f"the server's model key in {use.month:%B %Y}; it goes on next month (UTC). {QUOTA_HELP}",
+            f"The project has spent {use.spent_usd:.2f} of the {use.limit_usd:.2f} USD that it may spend "
+            f"with the server's model key in {use.month:%B %Y}; it goes on next month (UTC). {QUOTA_HELP}",
             QUOTA_RECHECK_SECONDS,
         )
     return ProviderLimit(
-        f"What is left of the {use.most_usd:.2f} USD that the project may spend with the server's model key "
+        f"What is left of the {use.limit_usd:.2f} USD that the project may spend with the server's model key "
         "is reserved for calls that are being answered; it goes on by itself when they are.",
         SHORT_RECHECK_SECONDS,
     )
@@ -48,7 +48,7 @@ async def require_sandbox_quota(database: Database, sandbox: Sandbox, most: int)
 
     Those who wait come in the order in which they asked.  Again, it only reads.
     """
-    async with database.reading() as session:
+    async with database.read_only() as session:
         before = await count_jobs_ahead(session, sandbox)
     if before >= most:
         raise ProviderLimit(

@@ -43,8 +43,8 @@ class BudgetWaitActivities:
     def __init__(self, database: Database) -> None:
         self.database = database
 
-    @activity.defn
-    async def hold_session(self, ask: StartBudgetWait) -> BudgetHold | None:
+    @activity.defn(name="hold_session")
+    async def start_budget_wait(self, ask: StartBudgetWait) -> BudgetHold | None:
         """Show that the session waits for money, and tell the members once; None: there is enough by now.
 
         Repeated, it finds the same and writes nothing more: what is shown is replaced, the event of a pause
@@ -62,8 +62,8 @@ class BudgetWaitActivities:
         of_month = held.code is BudgetWaitCode.reached and agent.project_id in held.budget_ids
         return BudgetHold(code=held.code, until=next_month(now()) if of_month else None)
 
-    @activity.defn
-    async def let_session_go(self, ask: EndBudgetWait) -> None:
+    @activity.defn(name="let_session_go")
+    async def end_budget_wait(self, ask: EndBudgetWait) -> None:
         """Show that it goes on; repeated, it changes nothing."""
         async with self.database.transaction() as session:
             await end_wait(session, ask.session_id, ask.job_id, goes_on=ask.goes_on)

@@ -41,13 +41,13 @@ class ChainActivities:
     def __init__(self, database: Database) -> None:
         self.database = database
 
-    @activity.defn
-    async def note_chain(self, note: ChainPause) -> None:
+    @activity.defn(name="note_chain")
+    async def set_chain_paused(self, note: ChainPause) -> None:
         """Pause or go on, on the row and in the log; said twice, it is written once."""
         kind: type[Chain] = WorkChain if is_id(note.chain_id, "wc") else SprintChain
         async with self.database.transaction() as session:
             chain = await session.get_one(kind, note.chain_id, with_for_update=True)
-            if chain.hold(note.paused):
+            if chain.set_paused(note.paused):
                 append_event(
                     session, chain, EventType.chain_paused if note.paused else EventType.chain_resumed
                 )

@@ -121,18 +121,18 @@ class SprintChainActivities:
             run: Run | None = (await session.execute(statement)).scalar_one_or_none()
             if run is None and chain.status.is_final:
                 raise Conflict("The chain has ended.")  # asked by a worker that comes too late
-            run = run or await self._left_behind(session, chain, sprint.index)
+            run = run or await self._find_unfinished_run(session, chain, sprint.index)
             if run is None:
                 run = await create_sprint_run(session, chain, sprint.index, key, self.settings)
-                chain.begin_sprint(sprint.index, run.id)
+                chain.start_sprint(sprint.index, run.id)
                 data: JsonObject = {"index": sprint.index, "runId": run.id}
                 append_event(session, chain, EventType.sprint_started, data)
         return RunInput.of(run)
 
-    async def _left_behind(self, session: AsyncSession, chain: SprintChain, index: int) -> Run | None:
+    async def _find_unfinished_run(self, session: AsyncSession, chain: SprintChain, index: int) -> Run | None:
         """The run of an earlier attempt, if it is at work or if nobody has told that it completed."""
-        run = await session.get(Run, chain.run_of(index)) if chain.run_of(index) else None
-        if run is None or not run.is_over:
+        run = await session.get(Run, chain.sprint_run_id(index)) if chain.sprint_run_id(index) else None
+        if run is None or not run.is_finished:
             return run
         if run.status is RunStatus.completed and not await has_event(
             session, chain, END_EVENTS, "runId", run.id
@@ -150,7 +150,7 @@ class SprintChainActivities:
                 return run.status
             completed = run.status is RunStatus.completed
             if completed:
-                chain.end_sprint(end.index, run.pr_url)
+                chain.complete_sprint(end.index, run.pr_url)
             data: JsonObject = {"index": end.index, "runId": run.id, "prUrl": run.pr_url}
             event = append_event(
                 session, chain, EventType.sprint_completed if completed else EventType.sprint_failed, data
@@ -167,7 +167,7 @@ class SprintChainActivities:
         """Show that the chain ends after the active sprint; again, or after its end, it changes nothing."""
         async with self.database.transaction() as session:
             chain = await session.get_one(SprintChain, chain_id, with_for_update=True)
-            if chain.stop():
+            if chain.request_stop():
                 append_event(session, chain, EventType.chain_stopping)
 
     @activity.defn

@@ -90,7 +90,7 @@ class WorkChainActivities:
             chain = await session.get_one(WorkChain, chain_id, with_for_update=True)
             if chain.status.is_final:
                 return None
-            if chain.take():
+            if chain.mark_started():
                 append_event(session, chain, EventType.chain_started)
             return ChainPlan(index=chain.current_issue_index, count=chain.count)
 
@@ -111,7 +111,7 @@ class WorkChainActivities:
                     return None
                 _require_idle(issue)
                 run = await create_issue_run(session, chain, place.index, issue, key, self.settings)
-                chain.begin_issue(place.index, run.id)
+                chain.start_issue(place.index, run.id)
                 data: JsonObject = {"index": place.index, "issueId": issue.id, "runId": run.id}
                 append_event(session, chain, EventType.chain_issue_started, data)
                 await session.refresh(issue, with_for_update=True)
@@ -128,7 +128,7 @@ class WorkChainActivities:
                 return run.status
             completed = run.status is RunStatus.completed
             if completed:
-                chain.leave_issue(end.index, run.id, run.pr_url)
+                chain.finish_issue(end.index, run.id, run.pr_url)
             data: JsonObject = {"index": end.index, "issueId": chain.issue_ids[end.index], "runId": run.id}
             kind = EventType.chain_issue_completed if completed else EventType.chain_issue_failed
             append_event(session, chain, kind, {**data, "prUrl": run.pr_url})
@@ -151,7 +151,7 @@ async def _skip_issue(session: AsyncSession, chain: WorkChain, index: int, issue
         return
     run = await session.get(Run, issue.run_id) if issue.run_id and not issue.deleted_at else None
     ours = run if run and run.chain_id == chain.id else None
-    chain.leave_issue(index, ours.id if ours else None, ours.pr_url if ours else None)
+    chain.finish_issue(index, ours.id if ours else None, ours.pr_url if ours else None)
     reason = "deleted" if issue.deleted_at else "completed"
     data: JsonObject = {"index": index, "issueId": issue.id, "reason": reason}
     append_event(session, chain, EventType.chain_issue_skipped, data)

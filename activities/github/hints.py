@@ -68,37 +68,37 @@ class GithubHintActivities:
     def __init__(self, database: Database, outside: GatewayFactory) -> None:
         self.database, self.outside = database, outside
 
-    @activity.defn
-    async def look_into_hints(self, run_id: str) -> bool:
+    @activity.defn(name="look_into_hints")
+    async def apply_hints(self, run_id: str) -> bool:
         """Read on GitHub the hints about a run, and write what is true; whether there are newer ones.
 
         Killed before its commit, it reads again; after it, no hint is left.  Two at once write one after the
         other, and the second finds it written.  What GitHub does not let us read is given up.
         """
-        async with self.database.reading() as session:
+        async with self.database.read_only() as session:
             run, hints = await session.get(Run, run_id), await find_hints(session, run_id)
         if run is None or not hints:
             return False
         left = [hint.left_sha for hint in hints if hint.left_sha != PULL_REQUEST]
         try:
-            facts = await self._read(run, asks_for_branch=bool(left))
+            facts = await self._fetch_facts(run, asks_for_branch=bool(left))
         except (CredentialMissing, CredentialRefused, RepositoryNotAllowed, UpstreamRefused) as refused:
             log.warning("github.hint_given_up", run_id=run_id, reason=refused.message)
-            return await self._settle(run_id, hints)
-        return await self._settle(run_id, hints, facts, left)
+            return await self._apply_facts(run_id, hints)
+        return await self._apply_facts(run_id, hints, facts, left)
 
-    async def _read(self, run: Run, *, asks_for_branch: bool) -> _Facts:
+    async def _fetch_facts(self, run: Run, *, asks_for_branch: bool) -> _Facts:
         credentials = await self.outside.credentials(run.project_id)
         github = await self.outside.github(credentials, run.repository_slug)
         pull = branch = None
         with external_call():
             if run.pr_number is not None:
-                pull = await PullRequests(github, run.repository_slug).now(run.pr_number)
+                pull = await PullRequests(github, run.repository_slug).get(run.pr_number)
             if asks_for_branch and run.branch_name:
                 branch = await Branches(github, run.repository_slug).get(run.branch_name)
         return _Facts(pull, branch.sha if branch else None)
 
-    async def _settle(
+    async def _apply_facts(
         self, run_id: str, hints: list[GithubHint], facts: _Facts | None = None, left: list[str] | None = None
     ) -> bool:
         async with self.database.transaction() as session:

@@ -26,8 +26,8 @@ class AnswerDelivery:
     def __init__(self, database: Database, client: Client) -> None:
         self.database, self.client = database, client
 
-    @activity.defn
-    async def tell_run(self, ask: AnswerRecipient) -> bool:
+    @activity.defn(name="tell_run")
+    async def send_answers_to_run(self, ask: AnswerRecipient) -> bool:
         """Send a run the answers; False when its steps were over already.
 
         Killed anywhere, it is done again: message and update carry ids made of session and run, so the run is
@@ -38,7 +38,7 @@ class AnswerDelivery:
             row = await session.get_one(AnsweringSession, ask.answering_session_id)
             run = await session.get_one(Run, ask.run_id)
             words = answers_prompt(await load_questions(session, row.id))
-            if words is None or run.is_over:
+            if words is None or run.is_finished:
                 return False
             if await session.get(FollowUp, message_id) is None:
                 session.add(
@@ -57,10 +57,10 @@ class AnswerDelivery:
             if isinstance(error, RPCError) and error.status is not RPCStatusCode.NOT_FOUND:
                 raise ConnectionError("the engine") from error
             refused = isinstance(error, WorkflowUpdateFailedError)
-            return not await self._take_back(message_id, ask.run_id, was_refused=refused)
+            return not await self._withdraw_message(message_id, ask.run_id, was_refused=refused)
         return True
 
-    async def _take_back(self, message_id: str, run_id: str, *, was_refused: bool) -> bool:
+    async def _withdraw_message(self, message_id: str, run_id: str, *, was_refused: bool) -> bool:
         """Delete the message if no agent will be told it; False when one will be, or was.
 
         A run that is not over and has no workflow has yet to begin: it finds the message when it does.
@@ -68,7 +68,7 @@ class AnswerDelivery:
         async with self.database.transaction() as session:
             run = await session.get_one(Run, run_id, with_for_update=True)
             message = await session.get(FollowUp, message_id, with_for_update=True)
-            if message is None or not message.is_queued or not (run.is_over or was_refused):
+            if message is None or not message.is_queued or not (run.is_finished or was_refused):
                 return False
             await session.delete(message)
         log.info("a run was over before it could be told the answers", run_id=run_id)

@@ -52,7 +52,7 @@ class AnsweringActivities:
         """Take it, unless the API already did; None when it was archived before it began."""
         async with self.database.transaction() as session:
             row = await session.get_one(AnsweringSession, id, with_for_update=True)
-            if row.is_over:
+            if row.is_finished:
                 return None
             row.take()
             return AnsweringPlan(
@@ -68,7 +68,7 @@ class AnsweringActivities:
             raise ApplicationError(
                 "Its issue session was deleted.", type="ISSUE_SESSION_GONE", non_retryable=True
             )
-        return scan.is_over
+        return scan.is_finished
 
     @activity.defn
     async def record_review(self, review: Review) -> int:
@@ -94,14 +94,14 @@ class AnsweringActivities:
         """All is reviewed; where a review is missing, the assumption holds."""
         async with self.database.transaction() as session:
             row = await session.get_one(AnsweringSession, id, with_for_update=True)
-            if row.accept():
+            if row.mark_reviewed():
                 data: JsonObject = {"reviewed": row.reviewed_count, "of": row.question_count}
                 append_event(session, row, EventType.answering_reviewed, data)
 
     @activity.defn
     async def close_answering(self, close: CloseJob) -> AnsweringStatus:
         """The last word; the first ending stays.  One that is cancelled in the engine has failed."""
-        ending = close.ending
+        ending = close.result
         completed = ending.status == "completed"
         status = AnsweringStatus.completed if completed else AnsweringStatus.failed
         code = ending.code if ending.status != "cancelled" else "CANCELLED"
@@ -129,8 +129,8 @@ class QuestionActivities:
                 session, row, snapshot, SessionKind.asker, prompt, ref.sandbox_id
             )
 
-    @activity.defn
-    async def ask_questions(self, id: str) -> int:
+    @activity.defn(name="ask_questions")
+    async def save_questions(self, id: str) -> int:
         """The agent's questions as rows that wait for their reviews; how many there are."""
         async with self.database.transaction() as session:
             row = await session.get_one(AnsweringSession, id, with_for_update=True)
@@ -139,7 +139,7 @@ class QuestionActivities:
             agent = await find_session(session, id, SessionKind.asker)
             assert agent is not None, "it has just finished"
             asked = AskerFinish.model_validate(agent.result).questions
-            row.ask(len(asked))
+            row.publish_questions(len(asked))
             for number, each in enumerate(asked, 1):
                 session.add(
                     SessionQuestion(
@@ -166,8 +166,8 @@ class QuestionActivities:
                 session, row, snapshot, SessionKind.answerer, prompt, ref.sandbox_id
             )
 
-    @activity.defn
-    async def keep_answers(self, id: str) -> list[str]:
+    @activity.defn(name="keep_answers")
+    async def save_answers(self, id: str) -> list[str]:
         """The final answers on the questions and on the issues; the runs at work on those, to be told.
 
         A question that the agent left out is answered by what was decided.
@@ -179,7 +179,7 @@ class QuestionActivities:
             given = {each.number: each.answer for each in AnswererFinish.model_validate(agent.result).answers}
             questions = await load_questions(session, id)
             for question in questions:
-                question.answer = given.get(question.number, question.decided)
+                question.answer = given.get(question.number, question.decision)
             found = await load_issues(session, row)
             ids = [issue.id for issue in found]
             told = answers_prompt(questions)

@@ -42,7 +42,7 @@ def answers_prompt(questions: Sequence[SessionQuestion]) -> str | None:
 
 def _decision_text(question: SessionQuestion) -> str:
     how = "reviewed" if question.status is not QuestionStatus.pending else "assumed, as nobody objected"
-    told = f"{question.question}\nDecided ({how}): {question.decided}"
+    told = f"{question.question}\nDecided ({how}): {question.decision}"
     return untrusted_section("question", told, number=question.number)
 
 

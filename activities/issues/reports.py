@@ -21,7 +21,7 @@ async def report_issue(session: AsyncSession, session_id: str, source_key: str, 
     project wait for each other, so that two scans cannot report one thing twice.
     """
     scan = await session.get_one(IssueSession, session_id, with_for_update=True)
-    if scan.is_over:
+    if scan.is_finished:
         return SCAN_FINISHED_MESSAGE
     await session.get_one(Project, scan.project_id, with_for_update={"key_share": True})
     known = await _find_known(session, scan.project_id, source_key, said.title)

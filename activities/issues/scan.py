@@ -36,14 +36,14 @@ class IssueScanActivities:
         """Take it, unless the API already did; None when it was cancelled before it began."""
         async with self.database.transaction() as session:
             row = await session.get_one(IssueSession, session_id, with_for_update=True)
-            if row.is_over:
+            if row.is_finished:
                 return None
             if row.take():
                 append_event(session, row, EventType.issue_session_started)
             return ReadingPlan(time_limit_seconds=row.timeout_ms // 1000)
 
-    @activity.defn
-    async def open_scout(self, ref: SandboxRef) -> OpenedSession:
+    @activity.defn(name="open_scout")
+    async def open_scan_agent(self, ref: SandboxRef) -> OpenedSession:
         """The scout's session, told what to look for and what is known already."""
         snapshot = await load_snapshot(self.database, ref.job_id)
         async with self.database.transaction() as session:
@@ -67,14 +67,14 @@ class IssueScanActivities:
     @activity.defn
     async def close_issue_session(self, close: CloseJob) -> IssueSessionStatus:
         """The last word, with what its agent finished with; the first ending stays."""
-        ending = close.ending
+        ending = close.result
         async with self.database.transaction() as session:
             row = await session.get_one(IssueSession, close.job_id, with_for_update=True)
             if row.close(IssueSessionStatus(ending.status), code=ending.code, message=ending.message):
                 agent = await find_session(session, row.id, SessionKind.scout)
                 if agent and agent.result:
                     said = ScoutFinish.model_validate(agent.result)
-                    row.conclude(said.summary, said.questions, said.assumptions)
+                    row.set_result(said.summary, said.questions, said.assumptions)
                 data: JsonObject = {"status": row.status, "code": ending.code, "issueCount": row.issue_count}
                 append_event(session, row, EventType.issue_session_ended, data)
             return row.status

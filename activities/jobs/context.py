@@ -50,7 +50,7 @@ class JobContext(NamedTuple):
 
 async def load_job_context(database: Database, job_id: str, sandbox_id: str) -> JobContext:
     of_job = select(Sandbox).where(col(Sandbox.id) == sandbox_id, col(Sandbox.job_id) == job_id)
-    async with database.reading() as session:
+    async with database.read_only() as session:
         job = await get_job(session, job_id)
         sandbox: Sandbox = (await session.execute(of_job)).scalar_one()
         return JobContext(

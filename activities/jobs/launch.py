@@ -73,7 +73,7 @@ class WorkflowStart(NamedTuple):
         )
 
     @property
-    def attributes(self) -> TypedSearchAttributes:
+    def search_attributes(self) -> TypedSearchAttributes:
         pairs = [
             SearchAttributePair(PROJECT_ID, self.project_id),
             SearchAttributePair(KIND, self.kind),
@@ -98,7 +98,7 @@ async def start_workflow(client: Client, start: WorkflowStart) -> None:
             task_queue=TASK_QUEUE,
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
             id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
-            search_attributes=start.attributes,
+            search_attributes=start.search_attributes,
             static_summary=start.summary,
             priority=start.temporal_priority,
         )
@@ -182,7 +182,7 @@ class ChainInput(BaseModel):
     def of(cls, chain: Chain) -> "ChainInput":
         return cls(
             chain_id=chain.id,
-            engine_id=chain.engine_id,
+            engine_id=chain.temporal_workflow_id,
             project_id=chain.project_id,
             repository=chain.repository_slug,
         )

@@ -40,7 +40,7 @@ class JobResult(BaseModel):
 
 class CloseJob(BaseModel):
     job_id: str
-    ending: JobResult
+    result: JobResult
 
 
 class ReadingPlan(BaseModel):
@@ -60,18 +60,18 @@ class JobActivities:
     def __init__(self, database: Database) -> None:
         self.database = database
 
-    @activity.defn
-    async def wait(self, wait: JobWait) -> None:
+    @activity.defn(name="wait")
+    async def record_wait(self, wait: JobWait) -> None:
         """Write down what holds the job up; said twice, it is written once."""
         reason: JsonObject = {"code": wait.code, "message": wait.message}
         if wait.until:
             reason["until"] = format_timestamp(wait.until)
         async with self.database.transaction() as session:
             job = await get_job(session, wait.job_id, lock=True)
-            if job.wait(reason):
-                append_event(session, job, job.WAITING, reason)
+            if job.set_waiting(reason):
+                append_event(session, job, job.WAITING_EVENT, reason)
 
-    async def show_retry(self, wait: JobWait) -> None:
+    async def record_retry(self, wait: JobWait) -> None:
         """Write down what is tried again; `wait.job_id` may also be the id of the workflow that asks for it.
 
         Nothing is written for workflows that work for no job.
@@ -80,7 +80,7 @@ class JobActivities:
             async with self.database.transaction() as session:
                 wait.job_id = (await session.get_one(AgentSession, wait.job_id)).job_id
         if wait.job_id.split("_", 1)[0] in JOB_TABLES:
-            await self.wait(wait)
+            await self.record_wait(wait)
 
 
 class TimedResult(BaseModel):

@@ -62,6 +62,6 @@ async def append_resumption(database: Database, resumption: Resumption) -> None:
     async with database.transaction() as session:
         job = await get_job(session, resumption.job_id, lock=True)
         same: JsonObject = {"activityId": resumption.activity_id}
-        if job.is_over or await has_event(session, job.id, EventType.job_resumed, same):
+        if job.is_finished or await has_event(session, job.id, EventType.job_resumed, same):
             return
         append_event(session, job, EventType.job_resumed, resumption.data)

@@ -30,7 +30,7 @@ async def load_snapshot(database: Database, job_id: str) -> Snapshot:
         statement = select(document, func.length(cast(document, Text))).where(
             col(JobSnapshot.job_id) == job_id
         )
-        async with database.reading() as session:
+        async with database.read_only() as session:
             found, chars = (await session.execute(statement)).one()
         return _CachedSnapshot(Snapshot.model_validate(found), chars)
 

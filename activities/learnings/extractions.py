@@ -44,7 +44,7 @@ async def load_run_transcript(database: Database, run_id: str) -> str:
         .options(defer(AgentSession.system))  # type: ignore[arg-type]  # a column, which SQLModel types as str
         .order_by(col(AgentSession.id))
     )
-    async with database.reading() as session:
+    async with database.read_only() as session:
         agents = list((await session.execute(statement)).scalars())
     if len(agents) > MAX_SESSIONS:
         agents = agents[: MAX_SESSIONS // 2] + agents[-MAX_SESSIONS // 2 :]
@@ -59,7 +59,7 @@ async def load_run_transcript(database: Database, run_id: str) -> str:
 
 async def close_extraction_row(session: AsyncSession, close: CloseJob) -> ExtractionStatus:
     """The last word, with what its agent finished with; the first ending stays.  Its run is not touched."""
-    ending = close.ending
+    ending = close.result
     row = await session.get_one(LearningExtraction, close.job_id, with_for_update=True)
     if row.close(ExtractionStatus(ending.status), code=ending.code, message=ending.message):
         agent = await find_session(session, row.id, SessionKind.extractor)
@@ -92,7 +92,7 @@ class ExtractionActivities:
         """Take it, unless it was taken before; None when it is over."""
         async with self.database.transaction() as session:
             row = await session.get_one(LearningExtraction, id, with_for_update=True)
-            if row.is_over:
+            if row.is_finished:
                 return None
             if row.take():
                 append_event(session, row, EventType.learning_extraction_started)
@@ -105,7 +105,7 @@ class ExtractionActivities:
         Killed before the session is there, it is opened by the second execution, from the same rows; killed
         after, the second one finds it by its job.  Of two at once, the later one finds the other's.
         """
-        async with self.database.reading() as session:
+        async with self.database.read_only() as session:
             row = await session.get_one(LearningExtraction, id)
             agent = await find_session(session, id, SessionKind.extractor)
         if agent is None:

@@ -24,7 +24,7 @@ async def report_learning(
     cannot add one learning twice.
     """
     extraction = await session.get_one(LearningExtraction, extraction_id, with_for_update=True)
-    if extraction.is_over:
+    if extraction.is_finished:
         return EXTRACTION_FINISHED_MESSAGE
     await session.get_one(Project, extraction.project_id, with_for_update={"key_share": True})
     same_call = select(col(LearningOccurrence.learning_id)).where(
@@ -61,7 +61,7 @@ async def report_learning(
         extraction.found_count += 1
         append_event(session, extraction, EventType.learning_found, data)
         return f"Kept as {learning.id}."
-    learning.count()
+    learning.add_occurrence()
     extraction.merged_count += 1
     append_event(session, extraction, EventType.learning_seen_again, data)
     return f"Known already as {learning.id} ('{learning.description}'): counted. Go on."

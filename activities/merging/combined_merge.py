@@ -51,15 +51,15 @@ class MergeContext:
     snapshot: Snapshot
     credentials: Credentials
     handle: SandboxHandle
-    integration: CombinedMergeClone
+    clone: CombinedMergeClone
 
     @property
-    def good(self) -> str:
+    def last_good_sha(self) -> str:
         """The last commit that holds."""
         return str(self.job.integrated_sha or self.job.base_sha)
 
     @property
-    def who(self) -> tuple[str, str]:
+    def author(self) -> tuple[str, str]:
         return self.snapshot.git_name, self.snapshot.git_email
 
     @property
@@ -69,7 +69,7 @@ class MergeContext:
 
 
 async def load_merge_context(database: Database, outside: GatewayFactory, ref: SandboxRef) -> MergeContext:
-    async with database.reading() as session:
+    async with database.read_only() as session:
         job = await session.get_one(MergeJob, ref.job_id)
         sandbox = await session.get_one(Sandbox, ref.sandbox_id)
     snapshot = await load_snapshot(database, job.id)
@@ -117,13 +117,13 @@ class CombinedMergeActivities:
 
         What is not open any more, or never was there, is left out at once.
         """
-        async with self.database.reading() as session:
+        async with self.database.read_only() as session:
             job = await session.get_one(MergeJob, job_id)
         credentials = await self.outside.credentials(job.project_id)
         with external_call():
             github = await self.outside.github(credentials, job.repository_slug)
             pulls = PullRequests(github, job.repository_slug)
-            described = {number: await pulls.described(number) for number in job.numbers}
+            described = {number: await pulls.describe(number) for number in job.pull_request_numbers}
         told = {number: each for number, each in described.items() if each is not None}
         async with self.database.transaction() as session:
             job = await session.get_one(MergeJob, job_id, with_for_update=True)
@@ -132,7 +132,7 @@ class CombinedMergeActivities:
                 str(n): truncate(f"{each.title}\n\n{each.body}", MAX_DESCRIPTION_CHARS)
                 for n, each in told.items()
             }
-            for number in job.numbers:
+            for number in job.pull_request_numbers:
                 if number not in told:
                     record_pull_request_outcome(
                         session, job, number, "left_out", "There is no such pull request."
@@ -152,11 +152,13 @@ class CombinedMergeActivities:
         if settled := place.job.outcome_of(ask.number):
             return PullMergeResult.model_validate({"outcome": settled})
         with external_call():
-            head = await place.integration.fetch_pull(ask.number, place.base)
-            merged = await place.integration.merge(place.good, head, place.job.subject(ask.number), place.who)
+            head = await place.clone.fetch_pull(ask.number, place.base)
+            merged = await place.clone.merge(
+                place.last_good_sha, head, place.job.subject(ask.number), place.author
+            )
             if merged.outcome == "conflict":
                 return PullMergeResult(outcome="conflict", paths=merged.paths)
-            return await self._settle(ask, place, head, merged)
+            return await self._finish_pull(ask, place, head, merged)
 
     @activity.defn
     async def conclude_pull(self, ask: PullMerge) -> PullMergeResult:
@@ -168,23 +170,23 @@ class CombinedMergeActivities:
         if settled := place.job.outcome_of(ask.number):
             return PullMergeResult.model_validate({"outcome": settled})
         with external_call():
-            head = await place.integration.fetch_pull(ask.number, place.base)
+            head = await place.clone.fetch_pull(ask.number, place.base)
             if ask.gave_up is not None:
                 return await self._leave_out(ask, place, f"Its conflicts were not solved: {ask.gave_up}")
             subject = place.job.subject(ask.number)
-            merged = await place.integration.conclude(place.good, head, subject, place.who)
-            return await self._settle(ask, place, head, merged)
+            merged = await place.clone.conclude(place.last_good_sha, head, subject, place.author)
+            return await self._finish_pull(ask, place, head, merged)
 
-    async def _settle(
+    async def _finish_pull(
         self, ask: PullMerge, place: MergeContext, head: str, merged: MergeResult
     ) -> PullMergeResult:
         """head: the pull request's commit."""
         if merged.outcome != "merged":
             reason = _LEFT_OUT_REASONS[merged.outcome].format(paths=", ".join(merged.paths))
             return await self._leave_out(ask, place, reason)
-        sha = await place.integration.head()
+        sha = await place.clone.read_head()
         try:
-            await self._keep(place, sha, head)
+            await self._checkpoint_merge(place, sha, head)
         except SecretInChange:
             return await self._leave_out(ask, place, "It holds one of the project's secrets.")
         except ProtectedPath as refusal:
@@ -199,17 +201,17 @@ class CombinedMergeActivities:
             record_pull_request_merged(session, job, ask.number, sha)
         return PullMergeResult(outcome="merged")
 
-    async def _keep(self, place: MergeContext, sha: str, head: str) -> None:
+    async def _checkpoint_merge(self, place: MergeContext, sha: str, head: str) -> None:
         """Save what is integrated before it counts, for a new sandbox to go on from.
 
         Foreign code may have run in the sandbox, as agents' commands do: the commit has to hold what was to
         be merged all the same, and protected paths as the pull request or the merge before has them.
         """
-        merge = ExpectedMerge(sha, place.good, head)
-        await save_checkpoint(self.database, place.integration, place.job.id, place.base, merge)
+        merge = ExpectedMerge(sha, place.last_good_sha, head)
+        await save_checkpoint(self.database, place.clone, place.job.id, place.base, merge)
 
     async def _leave_out(self, ask: PullMerge, place: MergeContext, reason: str) -> PullMergeResult:
-        await place.integration.go_back(place.good)
+        await place.clone.reset_to(place.last_good_sha)
         async with self.database.transaction() as session:
             job = await session.get_one(MergeJob, ask.job_id, with_for_update=True)
             record_pull_request_outcome(session, job, ask.number, "left_out", reason)
@@ -244,8 +246,8 @@ class CombinedMergeJobActivities:
     def __init__(self, database: Database) -> None:
         self.database = database
 
-    @activity.defn
-    async def begin_integration(self, job_id: str) -> CombinedMergePlan | None:
+    @activity.defn(name="begin_integration")
+    async def begin_combined_merge(self, job_id: str) -> CombinedMergePlan | None:
         """Take the job, unless the API already did; None when it has ended."""
         async with self.database.transaction() as session:
             job = await session.get_one(MergeJob, job_id, with_for_update=True)
@@ -255,13 +257,13 @@ class CombinedMergeJobActivities:
                 append_event(session, job, EventType.merge_started)
             config = MergeConfig.model_validate(job.config)
             return CombinedMergePlan(
-                numbers=job.numbers,
+                numbers=job.pull_request_numbers,
                 time_limit_seconds=config.sandbox.timeout_ms // 1000,
                 check_command=config.check_command,
             )
 
-    @activity.defn
-    async def settle_checked(self, checked: CheckedCommit) -> None:
+    @activity.defn(name="settle_checked")
+    async def settle_checked_commit(self, checked: CheckedCommit) -> None:
         """Take a commit on which the check command passed, or leave its pull request out; once."""
         result = checked.result
         async with self.database.transaction() as session:
@@ -297,10 +299,10 @@ class CombinedMergeJobActivities:
                 )
             return OpenedSession.of(found)
 
-    @activity.defn
-    async def close_integration(self, close: CloseJob) -> MergeStatus:
+    @activity.defn(name="close_integration")
+    async def close_combined_merge(self, close: CloseJob) -> MergeStatus:
         """The last word, told to the members; one that is cancelled in the engine has failed."""
-        ending, completed = close.ending, close.ending.status == "completed"
+        ending, completed = close.result, close.result.status == "completed"
         code = "CANCELLED" if ending.status == "cancelled" else ending.code
         message = ending.message or ("" if completed else "The merge was cancelled.")
         async with self.database.transaction() as session:

@@ -25,8 +25,8 @@ class CombinedPullRequestActivities:
     def __init__(self, database: Database, outside: GatewayFactory) -> None:
         self.database, self.outside = database, outside
 
-    @activity.defn
-    async def push_integration(self, ref: SandboxRef) -> bool:
+    @activity.defn(name="push_integration")
+    async def push_combined_branch(self, ref: SandboxRef) -> bool:
         """Push the integration branch; False when nothing could be merged.  Again, it changes nothing."""
         return await run_to_completion(self._push(ref))
 
@@ -46,8 +46,8 @@ class CombinedPullRequestActivities:
             await repository.push(job.integrated_sha, str(job.branch_name), base)
         return True
 
-    @activity.defn
-    async def open_unified(self, job_id: str) -> None:
+    @activity.defn(name="open_unified")
+    async def open_combined_pull_request(self, job_id: str) -> None:
         """One pull request of the branch; killed after it was made, it is found by its branch and marker."""
         await run_to_completion(self._open(job_id))
 
@@ -65,17 +65,17 @@ class CombinedPullRequestActivities:
                 job.repository_slug,
                 head=str(job.branch_name),
                 base=str(job.base_branch),
-                title=credentials.redactor.text(job.name),
-                body=credentials.redactor.text(f"{without_markers(_body(job, config))}\n\n{own}"),
+                title=credentials.redactor.redact_text(job.name),
+                body=credentials.redactor.redact_text(f"{without_markers(_body(job, config))}\n\n{own}"),
                 draft=config.draft_pr,
                 marker=own,
             )
         async with self.database.transaction() as session:
             job = await session.get_one(MergeJob, job_id, with_for_update=True)
-            job.opened(facts.url, facts.head_sha)
+            job.mark_opened(facts.url, facts.head_sha)
 
-    @activity.defn
-    async def tell_originals(self, job_id: str) -> None:
+    @activity.defn(name="tell_originals")
+    async def comment_on_originals(self, job_id: str) -> None:
         """A comment on each of the pull requests that there are: in what it is held, or why not; one each."""
         async with self.database.transaction() as session:
             job = await session.get_one(MergeJob, job_id)
@@ -84,14 +84,16 @@ class CombinedPullRequestActivities:
         with external_call():
             github = await self.outside.github(credentials, job.repository_slug)
             pulls = PullRequests(github, job.repository_slug)
-            for number in (number for number in job.numbers if str(number) in job.descriptions):
+            for number in (number for number in job.pull_request_numbers if str(number) in job.descriptions):
                 reason = reasons.get(number)
                 told = (
                     f"Held by {job.pr_url}."
                     if reason is None
                     else f"Left out of {job.pr_url}: {neutralize_markdown(reason)}"
                 )
-                await pulls.comment_once(number, credentials.redactor.text(told), marker("merge", job.id))
+                await pulls.comment_once(
+                    number, credentials.redactor.redact_text(told), marker("merge", job.id)
+                )
 
 
 def _body(job: MergeJob, config: MergeConfig) -> str:

@@ -104,7 +104,7 @@ class PullRequestMergeActivities:
         return await run_to_completion(self._attempt(ask))
 
     async def _attempt(self, ask: MergeAttemptInput) -> MergeAttemptResult:
-        async with self.database.reading() as session:
+        async with self.database.read_only() as session:
             job = await session.get_one(MergeJob, ask.job_id)
             run = await session.get_one(Run, str(job.run_id))
         credentials = await self.outside.credentials(job.project_id)
@@ -114,23 +114,23 @@ class PullRequestMergeActivities:
         with external_call():
             github = await self.outside.github(credentials, job.repository_slug)
             pulls = PullRequests(github, job.repository_slug)
-            pull = await pulls.now(run.pr_number)
+            pull = await pulls.get(run.pr_number)
             if pull.state == "merged":
-                return await self._merged(job, pull, pull.merge_sha)
+                return await self._record_merged(job, pull, pull.merge_sha)
             if pull.state == "closed":
                 raise _final_error(PULL_REQUEST_CLOSED, "The pull request was closed without being merged.")
             if not job.skip_ci_check:
                 facts = await github.checks(job.repository_slug, pull.head_sha)
-                if message := await self._blocks(github, job, pull, facts, ask):
-                    return await self._blocked(job, pull, message, facts)
+                if message := await self._blocking_reason(github, job, pull, facts, ask):
+                    return await self._record_blocked(job, pull, message, facts)
             tried = await pulls.merge(
                 run.pr_number, sha=pull.head_sha, strategy=job.merge_strategy, gated=not job.skip_ci_check
             )
         if tried.outcome == "merged":
-            return await self._merged(job, pull, tried.merge_sha)
+            return await self._record_merged(job, pull, tried.merge_sha)
         if tried.outcome == "blocked":
-            return await self._blocked(job, pull, tried.said or "A check of it has begun anew.")
-        return MergeAttemptResult(outcome="moved", head_sha=pull.head_sha, message=tried.said)
+            return await self._record_blocked(job, pull, tried.message or "A check of it has begun anew.")
+        return MergeAttemptResult(outcome="moved", head_sha=pull.head_sha, message=tried.message)
 
     @activity.defn
     async def delete_merged_branch(self, job_id: str) -> None:
@@ -138,7 +138,7 @@ class PullRequestMergeActivities:
 
         Again, it finds the branch gone, which is what was wanted, and its event written.
         """
-        async with self.database.reading() as session:
+        async with self.database.read_only() as session:
             job = await session.get_one(MergeJob, job_id)
             run = await session.get_one(Run, str(job.run_id))
         credentials = await self.outside.credentials(job.project_id)
@@ -159,7 +159,7 @@ class PullRequestMergeActivities:
             if not await has_event(session, run.id, event, {"mergeJobId": job.id}):
                 append_event(session, run, event, data)
 
-    async def _blocks(
+    async def _blocking_reason(
         self,
         github: GitHub,
         job: MergeJob,
@@ -177,25 +177,27 @@ class PullRequestMergeActivities:
         names = ", ".join(check.name for check in facts.checks if check.verdict == facts.status)
         return f"CI has failed: {names}." if facts.status == "failed" else f"CI is at work: {names}."
 
-    async def _blocked(
+    async def _record_blocked(
         self, job: MergeJob, pull: PullRequestState, message: str, facts: CommitChecks | None = None
     ) -> MergeAttemptResult:
         if facts:
             await record_checks(self.database, str(job.run_id), facts, ended=True)
         async with self.database.transaction() as session:
             run, job = await _lock_rows(session, job)
-            if run.pr_status is not PrStatus.merged and job.block(pull.head_sha, BLOCKED_ON_CI, message):
-                run.pr_blocked()
+            if run.pr_status is not PrStatus.merged and job.mark_blocked(
+                pull.head_sha, BLOCKED_ON_CI, message
+            ):
+                run.mark_pr_blocked()
                 data: JsonObject = {"mergeJobId": job.id, "sha": pull.head_sha, "message": message}
                 append_event(session, run, EventType.pr_blocked_on_ci, data)
         return MergeAttemptResult(outcome="blocked", head_sha=pull.head_sha, message=message)
 
-    async def _merged(
+    async def _record_merged(
         self, job: MergeJob, pull: PullRequestState, merge_sha: str | None
     ) -> MergeAttemptResult:
         async with self.database.transaction() as session:
             run, job = await _lock_rows(session, job)
-            job.merged_at(pull.head_sha)
+            job.set_merged_head(pull.head_sha)
             await complete_merge(session, run, job, merge_sha)
         return MergeAttemptResult(outcome="merged", head_sha=pull.head_sha)
 

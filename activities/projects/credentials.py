@@ -66,7 +66,7 @@ async def load_credentials(
 ) -> Credentials:
     """A project's credentials as they are now, its own before the server's."""
     keys_of_project = select(ProviderKey).where(col(ProviderKey.project_id) == project_id)
-    async with database.reading() as session:
+    async with database.read_only() as session:
         project = await session.get_one(Project, project_id)
         sealed = (await session.execute(keys_of_project)).scalars().all()
         owner = (await get_installation(session)).id
@@ -87,6 +87,6 @@ async def load_credentials(
         quota = quota._replace(model_usd=None)
     if Provider.e2b in own:
         quota = quota._replace(sandboxes=None)
-    redactor = await redactors.of(values)
+    redactor = await redactors.get(values)
     keys = {**shared, **own}
     return Credentials(project_id, keys, environment, secret, redactor, owner, protected, egress, quota)

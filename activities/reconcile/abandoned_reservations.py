@@ -31,7 +31,7 @@ class AbandonedReservations:
         self.examined = 0
 
     async def find(self) -> AsyncIterator[Finding]:
-        async with self.database.reading() as session:
+        async with self.database.read_only() as session:
             oldest = select(Reservation).order_by(col(Reservation.leased_until)).limit(PAGE_SIZE)
             reservations = (await session.execute(oldest)).scalars().all()
             longest = select(BudgetWait).order_by(col(BudgetWait.since)).limit(PAGE_SIZE)
@@ -39,9 +39,13 @@ class AbandonedReservations:
             earliest = select(OpenCall).order_by(col(OpenCall.opened_at)).limit(PAGE_SIZE)
             calls = (await session.execute(earliest)).scalars().all()
             jobs = {row.session_id: row.job_id for row in [*waits, *reservations]}
-            nobodys = [each for each, job_id in jobs.items() if await self._is_nobodys(session, each, job_id)]
+            nobodys = [
+                each for each, job_id in jobs.items() if await self._is_abandoned(session, each, job_id)
+            ]
             lost = [
-                each for each in calls if has_lease_expired(each) or await self._is_over(session, each.job_id)
+                each
+                for each in calls
+                if has_lease_expired(each) or await self._is_job_finished(session, each.job_id)
             ]
             self.examined = len({*jobs, *(call.session_id for call in calls)})
             nobodys = [*dict.fromkeys([*nobodys, *(call.session_id for call in lost)])]
@@ -57,19 +61,19 @@ class AbandonedReservations:
     async def repair(self, finding: Finding) -> str | None:
         """Delete them; a session of a living job that reserves anew meanwhile is looked at again before."""
         charged = await self._charge(finding.id)
-        given_back = await self._give_back(finding)
+        given_back = await self._release(finding)
         return ", ".join(filter(None, [charged, given_back])) or None
 
     async def _charge(self, session_id: str) -> str | None:
-        async with self.database.reading() as session:
+        async with self.database.read_only() as session:
             of_session = select(OpenCall).where(col(OpenCall.session_id) == session_id).limit(1)
             call = (await session.execute(of_session)).scalar_one_or_none()
-            is_over = call is not None and await self._is_over(session, call.job_id)
+            is_over = call is not None and await self._is_job_finished(session, call.job_id)
         if call is None or not await charge_lost_calls(self.database, session_id, is_over=is_over):
             return None
         return "charged"
 
-    async def _give_back(self, finding: Finding) -> str | None:
+    async def _release(self, finding: Finding) -> str | None:
         async with self.database.transaction() as session:
             of_session = col(Reservation.session_id) == finding.id
             reservations = (
@@ -77,15 +81,15 @@ class AbandonedReservations:
             ).scalars()
             waiting = col(BudgetWait.session_id) == finding.id
             rows = [*reservations, *(await session.execute(select(BudgetWait).where(waiting))).scalars()]
-            if not rows or not await self._is_nobodys(session, finding.id, rows[0].job_id):
+            if not rows or not await self._is_abandoned(session, finding.id, rows[0].job_id):
                 return None
             await session.execute(delete(Reservation).where(of_session))
-            if await self._is_over(session, rows[0].job_id):
+            if await self._is_job_finished(session, rows[0].job_id):
                 await session.execute(delete(BudgetWait).where(waiting))
             return "given back"
 
-    async def _is_nobodys(self, session: AsyncSession, session_id: str, job_id: str) -> bool:
-        if await self._is_over(session, job_id):
+    async def _is_abandoned(self, session: AsyncSession, session_id: str, job_id: str) -> bool:
+        if await self._is_job_finished(session, job_id):
             return True
         of_session = col(Reservation.session_id) == session_id
         leases = (
@@ -96,6 +100,6 @@ class AbandonedReservations:
         has_ended = any(lease <= now() for lease in leases)
         return has_ended or (bool(leases) and any(is_settled(moment, self.grace) for moment in waits))
 
-    async def _is_over(self, session: AsyncSession, job_id: str) -> bool:
+    async def _is_job_finished(self, session: AsyncSession, job_id: str) -> bool:
         job = await session.get(job_class(job_id), job_id)
-        return job is None or (job.is_over and is_settled(job.completed_at, self.grace))
+        return job is None or (job.is_finished and is_settled(job.completed_at, self.grace))

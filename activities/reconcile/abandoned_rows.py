@@ -42,37 +42,45 @@ class AbandonedRows:
         gone: Collection[str] = (),
     ) -> None:
         self.database, self.client, self.sandboxes, self.grace = database, client, sandboxes, grace
-        self.gone = gone
+        self.lost_namespaces = gone
         self.examined = 0
-        self.elsewhere: Counter[str] = Counter()
+        self.foreign_rows: Counter[str] = Counter()
         """Rows that were passed over, by the namespace that their workflows are in."""
 
     async def find(self) -> AsyncIterator[Finding]:
         self.examined = 0
-        self.elsewhere.clear()
+        self.foreign_rows.clear()
         for kind in JOB_KINDS.values():
             page = await self._page(kind, "")
             while page:
                 self.examined += len(page)
-                quiet = [row for row in page if self._is_judged(row) and is_settled(row.heard_at, self.grace)]
-                self.elsewhere.update(str(row.temporal_namespace) for row in page if not self._is_judged(row))
+                quiet = [
+                    row
+                    for row in page
+                    if self._is_in_scope(row) and is_settled(row.last_activity_at, self.grace)
+                ]
+                self.foreign_rows.update(
+                    str(row.temporal_namespace) for row in page if not self._is_in_scope(row)
+                )
                 statuses = await self._statuses(quiet)
-                abandoned = [row.id for row in quiet if self._is_abandoned(row, statuses[row.engine_id])]
+                abandoned = [
+                    row.id for row in quiet if self._is_abandoned(row, statuses[row.temporal_workflow_id])
+                ]
                 for row in (await self._read(abandoned)).values():  # what ended while we asked is well
-                    if not row.is_over and row.engine_id in statuses:
-                        yield _finding(kind, row, statuses[row.engine_id])
+                    if not row.is_finished and row.temporal_workflow_id in statuses:
+                        yield _finding(kind, row, statuses[row.temporal_workflow_id])
                 page = await self._page(kind, page[-1].id)
 
     async def repair(self, finding: Finding) -> str | None:
         """Close the row as its workflow would have, then kill its sandboxes; the first ending stays."""
         kind, row = job_kind_of(finding.id), (await self._read([finding.id])).get(finding.id)
-        if kind is None or row is None or row.is_over or not self._is_judged(row):
+        if kind is None or row is None or row.is_finished or not self._is_in_scope(row):
             return None
-        status = (await self._statuses([row]))[row.engine_id]
+        status = (await self._statuses([row]))[row.temporal_workflow_id]
         row = (await self._read([finding.id])).get(finding.id)
-        if row is None or row.is_over or not self._is_abandoned(row, status):
+        if row is None or row.is_finished or not self._is_abandoned(row, status):
             return None
-        ending = await self._ending(kind, row, status)
+        ending = await self._job_result(kind, row, status)
         if isinstance(row, Run):
             await record_pull_request_search(self.database, row.id)
         await close_row(self.database, row, ending)
@@ -85,41 +93,45 @@ class AbandonedRows:
                 log.warning("reconcile.sandbox_left", job_id=row.id, reason=error.message)
         return f"closed as {ending.status}" + (f", {ending.code}" if ending.code else "")
 
-    def _is_judged(self, row: WorkflowRow) -> bool:
-        return row.temporal_namespace in (None, self.client.namespace, *self.gone)
+    def _is_in_scope(self, row: WorkflowRow) -> bool:
+        return row.temporal_namespace in (None, self.client.namespace, *self.lost_namespaces)
 
     def _is_abandoned(self, row: WorkflowRow, status: WorkflowExecutionStatus | None) -> bool:
         """Its workflow is over, or is not there although one was started."""
         return status in CLOSED_STATUSES or (
-            status is None and (row.is_taken or row.temporal_namespace in self.gone)
+            status is None and (row.is_started or row.temporal_namespace in self.lost_namespaces)
         )
 
     async def _statuses(self, rows: Collection[WorkflowRow]) -> Statuses:
         """Of a namespace that is gone, there is none."""
-        asked = [row.engine_id for row in rows if row.temporal_namespace not in self.gone]
-        return dict.fromkeys(row.engine_id for row in rows) | await workflow_statuses(self.client, asked)
+        asked = [
+            row.temporal_workflow_id for row in rows if row.temporal_namespace not in self.lost_namespaces
+        ]
+        return dict.fromkeys(row.temporal_workflow_id for row in rows) | await workflow_statuses(
+            self.client, asked
+        )
 
-    async def _ending(
+    async def _job_result(
         self, kind: JobKind, row: WorkflowRow, status: WorkflowExecutionStatus | None
     ) -> JobResult:
         """What the workflow itself says came of it, if it came to its end; else that it is lost."""
         if status is WorkflowExecutionStatus.COMPLETED:
-            handle = self.client.get_workflow_handle(row.engine_id, result_type=str)
+            handle = self.client.get_workflow_handle(row.temporal_workflow_id, result_type=str)
             match await handle.result():
                 case "completed":
                     return JobResult(status="completed")
                 case "cancelled":
                     return JobResult(status="cancelled")
-        again = kind.again.format(id=row.id)
+        again = kind.retry_hint.format(id=row.id)
         sentence = f"Its workflow {_status_text(status)} before it could end well: {again}."
         return JobResult(status="failed", code=WORKFLOW_LOST, message=sentence)
 
     async def _page(self, kind: JobKind, after: str) -> list[WorkflowRow]:
-        async with self.database.reading() as session:
+        async with self.database.read_only() as session:
             return await unfinished_rows(session, kind, after)
 
     async def _read(self, ids: list[str]) -> dict[str, WorkflowRow]:
-        async with self.database.reading() as session:
+        async with self.database.read_only() as session:
             return await load_rows(session, ids)
 
 
@@ -133,7 +145,7 @@ def _finding(kind: JobKind, row: WorkflowRow, status: WorkflowExecutionStatus | 
     return Finding(
         kind=Inconsistency.abandoned_row,
         id=row.id,
-        since=row.heard_at,
+        since=row.last_activity_at,
         what=f"This {kind.noun} is {row.status}, but its workflow {_status_text(status)}.",
         repair="closes it as failed and tells the members",
         is_doubtful=True,

@@ -44,11 +44,11 @@ async def require_admission(database: Database, client: Client, installation: st
     """
     async with database.transaction() as session:
         own = await get_installation(session)
-        reason = own.why_not(client.namespace)
+        reason = own.mismatch_reason(client.namespace)
         if reason is None and installation != own.id:
             reason = f"This sweep is that of {installation or 'no installation'}, this database is {own.id}."
         if reason is not None:
-            own.refuse(reason)
+            own.record_refusal(reason)
     if reason is None:
         return own
     log.error("reconcile.refused", reason=reason, namespace=client.namespace)
@@ -60,7 +60,7 @@ async def bind_namespace(database: Database, client: Client) -> str | None:
 
     Why nothing may be swept from here, or None.  Raises `NamespaceTaken`, and RPCError.
     """
-    async with database.reading() as session:
+    async with database.read_only() as session:
         own = (await get_installation(session)).id
     owner = await namespace_owner(client)
     if owner not in (None, own):
@@ -69,7 +69,7 @@ async def bind_namespace(database: Database, client: Client) -> str | None:
         installation = await get_installation(session, lock=True)
         reason = installation.bind(client.namespace)
         if reason is not None:
-            installation.refuse(reason)
+            installation.record_refusal(reason)
     if reason is not None:
         log.error("reconcile.refused", reason=reason, namespace=client.namespace)
     return reason

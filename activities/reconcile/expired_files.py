@@ -29,7 +29,7 @@ class ExpiredFiles:
             .order_by(col(UploadedFile.expires_at))
             .limit(PAGE_SIZE)
         )
-        async with self.database.reading() as session:
+        async with self.database.read_only() as session:
             expired = (await session.execute(statement)).all()
         self.examined = len(expired)
         for file_id, since in expired:

@@ -26,12 +26,12 @@ UPDATE_GRACE: Final = timedelta(seconds=5)
 class _Task(NamedTuple):
     next_run_at: datetime | None
     updated_at: datetime
-    told_at: datetime | None
+    synced_at: datetime | None
 
     @property
     def is_outdated(self) -> bool:
         """Whether Temporal knows another rule than the row."""
-        return self.told_at != self.updated_at and is_settled(self.updated_at, UPDATE_GRACE)
+        return self.synced_at != self.updated_at and is_settled(self.updated_at, UPDATE_GRACE)
 
     @property
     def is_overdue(self) -> bool:
@@ -53,18 +53,18 @@ class InconsistentSchedules:
         for task_id in sorted(active.keys() | listed):
             task = active.get(task_id)
             if task is None:
-                if await self._is_there(task_id):
+                if await self._exists(task_id):
                     yield _finding(
                         task_id, "fires for a task that is deleted or switched off", "removes the schedule"
                     )
-            elif task_id not in listed and not await self._is_there(task_id):
+            elif task_id not in listed and not await self._exists(task_id):
                 yield _finding(task_id, "is active, but has no schedule", "makes its schedule")
             elif task.is_outdated:
                 yield _finding(task_id, "was changed, and its schedule was not", "tells it", task.updated_at)
             elif task.is_overdue:
                 yield _finding(task_id, "missed its last firing", "has it look ahead again", task.next_run_at)
 
-    async def outdated(self) -> list[str]:
+    async def list_outdated(self) -> list[str]:
         """The ids of tasks, active or not, whose schedule was not told their last change."""
         untold = or_(
             col(RecurringTask.told_at).is_(None), col(RecurringTask.told_at) != col(RecurringTask.updated_at)
@@ -72,7 +72,7 @@ class InconsistentSchedules:
         statement = select(col(RecurringTask.id)).where(
             untold, col(RecurringTask.updated_at) < now() - UPDATE_GRACE
         )
-        async with self.database.reading() as session:
+        async with self.database.read_only() as session:
             return list((await session.execute(statement.order_by(col(RecurringTask.id)))).scalars())
 
     async def repair(self, finding: Finding) -> str | None:
@@ -85,7 +85,7 @@ class InconsistentSchedules:
         return "made anew" if task is not None and task.is_active else "removed"
 
     async def _active(self) -> dict[str, _Task]:
-        async with self.database.reading() as session:
+        async with self.database.read_only() as session:
             rows = (
                 await session.execute(select(RecurringTask).where(col(RecurringTask.is_active)))
             ).scalars()
@@ -93,7 +93,7 @@ class InconsistentSchedules:
 
     async def _listed(self) -> set[str]:
         """Ours only: another installation's tasks are none of our business."""
-        async with self.database.reading() as session:
+        async with self.database.read_only() as session:
             own = (await get_installation(session)).id
         return {
             entry.id
@@ -101,7 +101,7 @@ class InconsistentSchedules:
             if is_id(entry.id, "rt") and entry.typed_search_attributes.get(INSTALLATION) == own
         }
 
-    async def _is_there(self, task_id: str) -> bool:
+    async def _exists(self, task_id: str) -> bool:
         """Temporal lists what there is a little later."""
         try:
             await self.client.get_schedule_handle(task_id).describe()

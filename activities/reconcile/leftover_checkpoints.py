@@ -36,14 +36,14 @@ class LeftoverCheckpoints:
     def __init__(
         self, database: Database, outside: GatewayFactory, grace: timedelta = GRACE, *, insists: bool = False
     ) -> None:
-        self.database, self.outside, self.grace, self.insists = database, outside, grace, insists
+        self.database, self.outside, self.grace, self.ignores_pauses = database, outside, grace, insists
         self.examined = 0
 
     async def find(self) -> AsyncIterator[Finding]:
         self.examined, page = 0, await self._page("")
         while page:
             self.examined += len(page)
-            async with self.database.reading() as session:
+            async with self.database.read_only() as session:
                 jobs = [await session.get(job_class(effect.subject_id), effect.subject_id) for effect in page]
                 retained = {
                     job.id for job in jobs if job is not None and await is_checkpoint_retained(session, job)
@@ -61,13 +61,13 @@ class LeftoverCheckpoints:
 
     async def repair(self, finding: Finding) -> str | None:
         """Delete the ref; one that is gone already is fine.  Raises what the remote failed of."""
-        async with self.database.reading() as session:
+        async with self.database.read_only() as session:
             job = await session.get(job_class(finding.id), finding.id)
             is_retained = await is_checkpoint_retained(session, job)
         if job is None:  # whoever removed its row has removed the ref
             await self._forget(finding.id)
             return "forgotten"
-        if not job.is_over or is_retained:
+        if not job.is_finished or is_retained:
             return None
         try:
             async with asyncio.timeout(DELETION_TIMEOUT_SECONDS):
@@ -81,7 +81,7 @@ class LeftoverCheckpoints:
         """False when it was tried often enough; then the ledger forgets it."""
         async with self.database.transaction() as session:
             effect = await session.get(Effect, _key(job_id), with_for_update=True)
-            if effect is None or effect.put_off():
+            if effect is None or effect.postpone():
                 return True
             await session.delete(effect)
             return False
@@ -98,9 +98,9 @@ class LeftoverCheckpoints:
             .order_by(col(Effect.key))
             .limit(PAGE_SIZE)
         )
-        if not self.insists:
+        if not self.ignores_pauses:
             statement = statement.where(is_due_condition())
-        async with self.database.reading() as session:
+        async with self.database.read_only() as session:
             return list((await session.execute(statement)).scalars())
 
 

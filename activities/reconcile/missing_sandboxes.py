@@ -53,7 +53,7 @@ class MissingSandboxes:
 
     async def repair(self, finding: Finding) -> str | None:
         """Mark its row, unless the provider has it after all; marked twice, it is written once."""
-        async with self.database.reading() as session:
+        async with self.database.read_only() as session:
             row = await session.get(Sandbox, finding.id)
         account = await self._account(row) if row is not None else None
         if row is None or account is None or row.status not in LIVE_STATUSES:
@@ -64,7 +64,7 @@ class MissingSandboxes:
         async with self.database.transaction() as session:
             job = await get_job(session, row.job_id, lock=True)
             row = await session.get_one(Sandbox, row.id, populate_existing=True)
-            if job.is_over:  # whoever ended it has killed its sandbox, and not written that yet
+            if job.is_finished:  # whoever ended it has killed its sandbox, and not written that yet
                 marked = close_sandbox(session, job, row)
             else:
                 marked = await mark_sandbox_lost(session, job, row, GONE_REASON)
@@ -79,9 +79,9 @@ class MissingSandboxes:
         """One that was never created is lost only once its job is over: it may be created any moment."""
         if row.provider_id is not None:
             return row.provider_id not in listed
-        async with self.database.reading() as session:
+        async with self.database.read_only() as session:
             job = await get_job(session, row.job_id)
-        return job.is_over and is_settled(job.completed_at, self.grace)
+        return job.is_finished and is_settled(job.completed_at, self.grace)
 
     async def _page(self, after: str) -> list[Sandbox]:
         statement = (
@@ -90,5 +90,5 @@ class MissingSandboxes:
             .order_by(col(Sandbox.id))
             .limit(PAGE_SIZE)
         )
-        async with self.database.reading() as session:
+        async with self.database.read_only() as session:
             return list((await session.execute(statement)).scalars())

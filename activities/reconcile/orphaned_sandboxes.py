@@ -25,7 +25,7 @@ class OrphanedSandboxes:
     def __init__(self, database: Database, accounts: SandboxAccounts, grace: timedelta = GRACE) -> None:
         self.database, self.accounts, self.grace = database, accounts, grace
         self.examined = 0
-        self._seen: dict[str, tuple[SandboxProvider, SandboxFacts]] = {}
+        self._found: dict[str, tuple[SandboxProvider, SandboxFacts]] = {}
 
     async def find(self) -> AsyncIterator[Finding]:
         self.examined = 0
@@ -37,7 +37,7 @@ class OrphanedSandboxes:
                 reasons = await self._reasons(page)
                 for facts in page:
                     if facts.id in reasons:
-                        self._seen[facts.id] = account.sandboxes, facts
+                        self._found[facts.id] = account.sandboxes, facts
                         yield Finding(
                             kind=self.kind,
                             id=facts.id,
@@ -50,7 +50,7 @@ class OrphanedSandboxes:
 
     async def repair(self, finding: Finding) -> str | None:
         """Kill it and mark its row; one that is gone already is fine."""
-        seen = self._seen.get(finding.id)
+        seen = self._found.get(finding.id)
         if seen is None or not await self._reasons([seen[1]]):
             return None
         sandboxes, facts = seen
@@ -66,7 +66,7 @@ class OrphanedSandboxes:
 
     async def _reasons(self, listed: list[SandboxFacts]) -> dict[str, str]:
         """Why nobody needs each; those that somebody may need are left out."""
-        async with self.database.reading() as session:
+        async with self.database.read_only() as session:
             jobs: dict[str, Job] = {}
             ids = {facts.metadata.get("job", "") for facts in listed}
             for prefix, table in JOB_TABLES.items():
@@ -89,7 +89,7 @@ class OrphanedSandboxes:
             return None
         if job is None:
             return f"its job {job_id} is unknown" if job_id else "it names no job"
-        if job.is_over:
+        if job.is_finished:
             return f"its job {job_id} is over" if is_settled(job.completed_at, self.grace) else None
         if box is not None and box.deleted_at is not None:
             return "its row is in the trash" if is_settled(box.deleted_at, self.grace) else None

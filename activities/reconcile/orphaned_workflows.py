@@ -34,7 +34,7 @@ TERMINATION_POLL_SECONDS: Final = 0.2
 class _Reason(NamedTuple):
     """Why a workflow is orphaned."""
 
-    words: str
+    text: str
     is_known: bool = True
     """Whether a row says so; a workflow that no row knows may have its row in a backup, or elsewhere."""
 
@@ -52,7 +52,7 @@ class OrphanedWorkflows:
 
     async def find(self) -> AsyncIterator[Finding]:
         self.examined = 0
-        async with self.database.reading() as session:
+        async with self.database.read_only() as session:
             installation = await get_installation(session)
         types = ", ".join(f"'{name}'" for name in JOB_WORKFLOWS)
         settled = format_timestamp(now() - self.grace)
@@ -84,7 +84,7 @@ class OrphanedWorkflows:
                 if await self._is_over(finding.id):
                     return "cancelled"
                 await asyncio.sleep(TERMINATION_POLL_SECONDS)
-            await handle.terminate(f"codecourier doctor: {reason.words}")
+            await handle.terminate(f"codecourier doctor: {reason.text}")
         except RPCError as error:
             if error.status is not RPCStatusCode.NOT_FOUND:  # it ended by itself
                 raise
@@ -104,7 +104,7 @@ class OrphanedWorkflows:
                 kind=self.kind,
                 id=each.id,
                 since=each.start_time,
-                what=f"This {each.workflow_type} workflow is at work, but {reasons[each.id].words}.",
+                what=f"This {each.workflow_type} workflow is at work, but {reasons[each.id].text}.",
                 repair="cancels it" + (", or terminates it if it does not end" if self.terminate else ""),
                 needs_doctor=not reasons[each.id].is_known,
             )
@@ -116,7 +116,7 @@ class OrphanedWorkflows:
 
     async def _reasons(self, ids: list[str]) -> dict[str, _Reason]:
         """Why each is orphaned; those that are not are left out."""
-        async with self.database.reading() as session:
+        async with self.database.read_only() as session:
             agents = select(col(AgentSession.id), col(AgentSession.job_id)).where(
                 col(AgentSession.id).in_([each for each in ids if job_kind_of(each) is None])
             )
@@ -134,10 +134,10 @@ class OrphanedWorkflows:
     def _reason(self, id: str, row: WorkflowRow | None) -> _Reason | None:
         if row is None:
             return _Reason("no row knows of it", is_known=False)
-        if row.is_over:
+        if row.is_finished:
             kind = job_kind_of(row.id)
-            patience = max(self.grace, kind.tidies_for if kind else self.grace)
+            patience = max(self.grace, kind.cleanup_time if kind else self.grace)
             return _Reason(f"its row is {row.status}") if is_settled(row.completed_at, patience) else None
-        if job_kind_of(id) is not None and row.engine_id != id:
-            return _Reason(f"its row is at attempt {row.engine_id}")
+        if job_kind_of(id) is not None and row.temporal_workflow_id != id:
+            return _Reason(f"its row is at attempt {row.temporal_workflow_id}")
         return None

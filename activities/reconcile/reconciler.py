@@ -89,8 +89,8 @@ class Reconciler:
             )
             return Report.of(check.kind, Tally(found=len(findings), left=len(findings)), problem)
         report = Report.of(check.kind, await self._repair(check, findings), problem)
-        if isinstance(check, AbandonedRows) and (elsewhere := check.elsewhere.total()):
-            log.warning("reconcile.elsewhere", namespaces=dict(check.elsewhere))
+        if isinstance(check, AbandonedRows) and (elsewhere := check.foreign_rows.total()):
+            log.warning("reconcile.elsewhere", namespaces=dict(check.foreign_rows))
             report += Report.of(FOREIGN_ROW, Tally(found=elsewhere, left=elsewhere))
         return report
 

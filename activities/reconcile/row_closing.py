@@ -33,7 +33,7 @@ async def close_row(database: Database, row: WorkflowRow, ending: JobResult) -> 
 
     A kind that is missing here is an error of mypy's.
     """
-    close = CloseJob(job_id=row.id, ending=ending)
+    close = CloseJob(job_id=row.id, result=ending)
     match row:
         case Run():
             await RunActivities(database).close_run(close)
@@ -50,7 +50,7 @@ async def close_row(database: Database, row: WorkflowRow, ending: JobResult) -> 
                 CloseMerge(job_id=row.id, run_id=run_id, code=code, message=message)
             )
         case MergeJob():
-            await CombinedMergeJobActivities(database).close_integration(close)
+            await CombinedMergeJobActivities(database).close_combined_merge(close)
         case SandboxJob():
             await SandboxJobActivities(database).close_sandbox_job(close)
         case SprintChain() | WorkChain():
@@ -63,7 +63,7 @@ async def _close_chain(database: Database, seen: SprintChain | WorkChain, ending
     """End the attempt that was seen; a later one is another workflow's."""
     async with database.transaction() as session:
         chain = await session.get_one(type(seen), seen.id, with_for_update=True)
-        if chain.engine_id != seen.engine_id:
+        if chain.temporal_workflow_id != seen.temporal_workflow_id:
             return
         close = CloseChain(
             chain_id=chain.id, status=ChainStatus(ending.status), code=ending.code, message=ending.message

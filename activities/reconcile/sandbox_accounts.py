@@ -47,7 +47,7 @@ class SandboxAccounts:
     """
 
     def __init__(self, database: Database, outside: GatewayFactory, *, insists: bool = False) -> None:
-        self.database, self.outside, self.insists = database, outside, insists
+        self.database, self.outside, self.ignores_pauses = database, outside, insists
         self._accounts: list[Account] | None = None
 
     async def all(self) -> list[Account]:
@@ -67,7 +67,7 @@ class SandboxAccounts:
 
     async def _list(self, account: Account) -> None:
         try:
-            if not self.insists and (pause := await current_back_off(self.database, account.key)):
+            if not self.ignores_pauses and (pause := await current_back_off(self.database, account.key)):
                 raise UpstreamFailed(pause.reason)
             async with asyncio.timeout(LIST_TIMEOUT_SECONDS):
                 account.listed = await account.sandboxes.find({})
@@ -84,7 +84,7 @@ class SandboxAccounts:
 async def load_accounts(database: Database, outside: GatewayFactory) -> list[Account]:
     """One for each key, however many projects share it."""
     settings = outside.settings
-    async with database.reading() as session:
+    async with database.read_only() as session:
         owner = (await get_installation(session)).id
         own = select(ProviderKey).where(col(ProviderKey.provider) == Provider.e2b)
         rows = (await session.execute(own)).scalars().all()

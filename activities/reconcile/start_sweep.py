@@ -63,8 +63,8 @@ class StartSweepActivities:
         tally.add(await attempt_each(start, {run_id: run_id for run_id in runs}))
         return Report.of(GITHUB_HINT, tally)
 
-    @activity.defn
-    async def tell_schedules(self, order: SweepOrder) -> Report:
+    @activity.defn(name="tell_schedules")
+    async def update_schedules(self, order: SweepOrder) -> Report:
         """Tell Temporal of recurring tasks that were changed while it was away."""
         await require_admission(self.database, self.client, order.installation)
         tally = Tally()
@@ -73,7 +73,7 @@ class StartSweepActivities:
             await sync_temporal_schedule(self.database, self.client, task_id)
             log.info("reconcile.schedule_told", task_id=task_id)
 
-        outdated = await InconsistentSchedules(self.database, self.client).outdated()
+        outdated = await InconsistentSchedules(self.database, self.client).list_outdated()
         tally.add(await attempt_each(tell, {task_id: task_id for task_id in outdated}))
         return Report.of(OUTDATED_SCHEDULE, tally)
 

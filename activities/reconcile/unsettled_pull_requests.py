@@ -39,10 +39,10 @@ class UnsettledPullRequests:
     def __init__(
         self, database: Database, outside: GatewayFactory, grace: timedelta = GRACE, *, insists: bool = False
     ) -> None:
-        self.database, self.outside, self.grace, self.insists = database, outside, grace, insists
+        self.database, self.outside, self.grace, self.ignores_pauses = database, outside, grace, insists
         self.examined = 0
-        self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
-        self._silent: dict[str, GatewayError] = {}
+        self._project_locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._unanswered_projects: dict[str, GatewayError] = {}
         """Projects whose GitHub did not answer in this look: it is not asked for each of their runs."""
 
     async def find(self) -> AsyncIterator[Finding]:
@@ -63,39 +63,39 @@ class UnsettledPullRequests:
 
     async def repair(self, finding: Finding) -> str | None:
         """Look by branch and marker; written once, whoever looks first.  Raises what GitHub failed of."""
-        async with self.database.reading() as session:
+        async with self.database.read_only() as session:
             run = await session.get(Run, finding.id)
             effect = await session.get(Effect, _key(finding.id))
-            if run is None or not run.is_over or effect is None or effect.done_at:
+            if run is None or not run.is_finished or effect is None or effect.done_at:
                 return None
         try:
-            facts = await self._look(run)
+            facts = await self._search(run)
         except (GatewayError, RepositoryNotAllowed) as error:
             if await self._put_off(run.id, error.message):
                 raise
             return "given up"
-        return await self._settle(run.id, facts)
+        return await self._record_found(run.id, facts)
 
-    async def _look(self, run: Run) -> PullRequestFacts | None:
+    async def _search(self, run: Run) -> PullRequestFacts | None:
         """One of a project's runs after the other, until its GitHub does not answer.
 
         That a repository is not allowed any more says nothing about the project's others.
         """
-        async with self._turns[run.project_id]:
-            if (fault := self._silent.get(run.project_id)) is not None:
+        async with self._project_locks[run.project_id]:
+            if (fault := self._unanswered_projects.get(run.project_id)) is not None:
                 raise fault
             try:
                 async with asyncio.timeout(GITHUB_TIMEOUT_SECONDS):
-                    return await self._ask(run)
+                    return await self._find_on_github(run)
             except TimeoutError:
                 silent = UpstreamFailed(f"GitHub did not answer within {GITHUB_TIMEOUT_SECONDS:g} seconds.")
-                self._silent[run.project_id] = silent
+                self._unanswered_projects[run.project_id] = silent
                 raise silent from None
             except GatewayError as error:
-                self._silent[run.project_id] = error
+                self._unanswered_projects[run.project_id] = error
                 raise
 
-    async def _ask(self, run: Run) -> PullRequestFacts | None:
+    async def _find_on_github(self, run: Run) -> PullRequestFacts | None:
         credentials = await self.outside.credentials(run.project_id)
         if not run.branch_name:
             return None
@@ -106,7 +106,7 @@ class UnsettledPullRequests:
             run.repository_slug, head=run.branch_name, base=base, marker=pull_request_marker(run.id)
         )
 
-    async def _settle(self, run_id: str, facts: PullRequestFacts | None) -> str | None:
+    async def _record_found(self, run_id: str, facts: PullRequestFacts | None) -> str | None:
         async with self.database.transaction() as session:
             run = await session.get_one(Run, run_id, with_for_update=True)
             effect = await session.get_one(Effect, _key(run_id), with_for_update=True)
@@ -127,7 +127,7 @@ class UnsettledPullRequests:
         async with self.database.transaction() as session:
             run = await session.get_one(Run, run_id, with_for_update=True)
             effect = await session.get_one(Effect, _key(run_id), with_for_update=True)
-            if effect.done_at or effect.put_off():
+            if effect.done_at or effect.postpone():
                 return True
             await record_failed(session, run, f"Whether it was opened could not be found out: {reason}")
             effect.complete()
@@ -147,9 +147,9 @@ class UnsettledPullRequests:
             .order_by(col(Effect.key))
             .limit(PAGE_SIZE)
         )
-        if not self.insists:
+        if not self.ignores_pauses:
             statement = statement.where(is_due_condition())
-        async with self.database.reading() as session:
+        async with self.database.read_only() as session:
             return [(row[0], row[1]) for row in (await session.execute(statement)).all()]
 
 

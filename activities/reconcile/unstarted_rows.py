@@ -32,7 +32,7 @@ class UnstartedRows:
         for kind in JOB_KINDS.values():
             after = ""
             while True:
-                async with self.database.reading() as session:
+                async with self.database.read_only() as session:
                     page = await unstarted_rows(session, kind, until, after)
                 if not page:
                     break
@@ -48,16 +48,16 @@ class UnstartedRows:
         if row.temporal_namespace is None:
             async with self.database.transaction() as session:
                 there = await session.get(type(row), row.id, with_for_update=True)
-                if isinstance(there, Job | Chain) and there.engine_id == row.engine_id:
+                if isinstance(there, Job | Chain) and there.temporal_workflow_id == row.temporal_workflow_id:
                     there.temporal_namespace = self.client.namespace
 
     async def find(self) -> AsyncIterator[Finding]:
         self.examined = 0
         async for page in self.pages():
             self.examined += len(page)
-            statuses = await workflow_statuses(self.client, [row.engine_id for row in page])
+            statuses = await workflow_statuses(self.client, [row.temporal_workflow_id for row in page])
             for row in page:
-                if statuses[row.engine_id] is None:
+                if statuses[row.temporal_workflow_id] is None:
                     yield Finding(
                         kind=self.kind,
                         id=row.id,
@@ -68,9 +68,14 @@ class UnstartedRows:
 
     async def repair(self, finding: Finding) -> str | None:
         """Start it; a second start changes nothing."""
-        async with self.database.reading() as session:
+        async with self.database.read_only() as session:
             row = (await load_rows(session, [finding.id])).get(finding.id)
-        if row is None or row.is_over or row.is_taken or await workflow_status(self.client, row.engine_id):
+        if (
+            row is None
+            or row.is_finished
+            or row.is_started
+            or await workflow_status(self.client, row.temporal_workflow_id)
+        ):
             return None
         await self.start(row)
         return "started"

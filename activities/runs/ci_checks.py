@@ -32,7 +32,7 @@ class CiActivities:
 
         Nothing is written any more once the run is over: what a cancel left at work may come later.
         """
-        async with self.database.reading() as session:
+        async with self.database.read_only() as session:
             run = await session.get_one(Run, run_id)
         slug, sha = run.repository_slug, run.head_sha
         assert sha, "its branch is pushed"
@@ -50,9 +50,9 @@ async def record_checks(database: Database, run_id: str, facts: CommitChecks, *,
     checks: JsonObject = {"status": facts.status, "checks": [_check_json(check) for check in facts.checks]}
     async with database.transaction() as session:
         run = await session.get_one(Run, run_id, with_for_update=True)
-        if run.is_over and not ended:
+        if run.is_finished and not ended:
             return
-        if run.note_checks(checks):
+        if run.record_checks(checks):
             append_event(session, run, EventType.ci_updated, checks)
 
 

@@ -66,7 +66,7 @@ class CiFixes:
         Killed anywhere, it is done again. What was decided once stands, although CI may say something else by
         now: the event of each decision is written with its message, and read first.
         """
-        async with self.database.reading() as session:
+        async with self.database.read_only() as session:
             if decided := await _load_decision(session, ask):
                 return decided
             run = await session.get_one(Run, ask.run_id)
@@ -75,19 +75,19 @@ class CiFixes:
         assert run.head_sha, "CI is followed once the branch is pushed"
         assert run.pr_number, "CI is fixed once the pull request is open"
         with external_call():
-            pull = await PullRequests(github, run.repository_slug).now(run.pr_number)
+            pull = await PullRequests(github, run.repository_slug).get(run.pr_number)
             checks = await failed_checks(github, run.repository_slug, run.head_sha)
             plan = _make_decision(ask, checks, is_ours=(pull.state, pull.head_sha) == ("open", run.head_sha))
             if plan.action == "rerun":
                 ids = [check.id for check in checks if check.id is not None]
                 await rerun_checks(github, run.repository_slug, ids)
-        redact = credentials.redactor.text
+        redact = credentials.redactor.redact_text
         async with self.database.transaction() as session:
             run = await session.get_one(Run, ask.run_id, with_for_update=True)
             if decided := await _load_decision(session, ask):
                 return decided
             kind = _DECISION_EVENTS.get(plan.action)
-            if kind is None or run.is_over:
+            if kind is None or run.is_finished:
                 return plan
             names: list[object] = [redact(check.name) for check in checks]
             data: JsonObject = {**_attempt_key(ask), "checks": names, "fingerprint": plan.fingerprint}
@@ -120,7 +120,7 @@ class CiFixes:
             ended = select(col(Event.id)).where(
                 col(Event.subject_id) == run.id, col(Event.type) == EventType.ci_fix_stopped
             )
-            if run.is_over or (await session.execute(ended)).first() is not None:
+            if run.is_finished or (await session.execute(ended)).first() is not None:
                 return
             data: JsonObject = {"code": end.code, "reason": end.message}
             event = append_event(session, run, EventType.ci_fix_stopped, data)

@@ -93,32 +93,34 @@ class RunDeliveryActivities:
                 wanted = place.pushed_branch or snapshot.branch_name
                 branch, sha = await _push_to_own_branch(repository, sha, wanted, own, place.base)
         if sha is None:
-            await self._skip(ref.job_id, WORK_LOST_MESSAGE if ref.work_lost else NOTHING_CHANGED_REASON)
+            await self._record_skip(
+                ref.job_id, WORK_LOST_MESSAGE if ref.work_lost else NOTHING_CHANGED_REASON
+            )
         else:
-            await self._keep_push(ref, branch, sha)
+            await self._record_push(ref, branch, sha)
         return PushResult(sha=sha, branch=None if sha is None else branch)
 
-    async def _skip(self, run_id: str, reason: str) -> None:
+    async def _record_skip(self, run_id: str, reason: str) -> None:
         """Write down that there is nothing to open a pull request for."""
         async with self.database.transaction() as session:
             run = await session.get_one(Run, run_id, with_for_update=True)
-            if not run.is_over and run.pr_skipped():
+            if not run.is_finished and run.mark_pr_skipped():
                 append_event(session, run, EventType.pr_skipped, {"reason": reason})
 
-    async def _keep_push(self, ref: PushRequest, branch: str, sha: str) -> None:
+    async def _record_push(self, ref: PushRequest, branch: str, sha: str) -> None:
         """Write down what is on the remote, whatever became of the run; it is told only while that lasts."""
         async with self.database.transaction() as session:
             run = await session.get_one(Run, ref.job_id, with_for_update=True)
             await mark_work_saved(session, run.id, ref.sandbox_id)
-            if run.branch_pushed(branch, sha) and not run.is_over:
-                run.progress("The branch is pushed.")
+            if run.mark_branch_pushed(branch, sha) and not run.is_finished:
+                run.set_progress("The branch is pushed.")
                 append_event(session, run, EventType.branch_pushed, {"branch": branch, "sha": sha})
             await void_verifications(session, run, head_sha=sha)
 
     @activity.defn
     async def skip_push(self, run_id: str) -> PushResult:
         """Write down that nothing was changed; again is harmless."""
-        await self._skip(run_id, NOTHING_CHANGED_REASON)
+        await self._record_skip(run_id, NOTHING_CHANGED_REASON)
         return PushResult(sha=None)
 
     @activity.defn
@@ -137,7 +139,7 @@ class RunDeliveryActivities:
         run, own = found
         snapshot = await load_snapshot(self.database, run.id)
         outputs = [*earlier_outputs(snapshot), *own]
-        async with self.database.reading() as session:
+        async with self.database.read_only() as session:
             verification = await get_last_verification(session, run.id)
         credentials = await self.outside.credentials(run.project_id)
         assert run.base_branch, "known since the clone"
@@ -149,8 +151,8 @@ class RunDeliveryActivities:
                 run.repository_slug,
                 head=run.branch_name,
                 base=run.base_branch,
-                title=credentials.redactor.text(pull_request_title(run)),
-                body=credentials.redactor.text(
+                title=credentials.redactor.redact_text(pull_request_title(run)),
+                body=credentials.redactor.redact_text(
                     f"{pull_request_body(run, outputs, verification)}\n\n{marker}"
                 ),
                 draft=snapshot.config.draft_pr or ask.draft,
@@ -159,7 +161,7 @@ class RunDeliveryActivities:
         async with self.database.transaction() as session:
             run = await session.get_one(Run, ask.run_id, with_for_update=True)
             if not run.pr_url:
-                run.progress("The pull request is open.")
+                run.set_progress("The pull request is open.")
                 await record_opened(session, run, facts)
                 await void_verifications(session, run, head_sha=facts.head_sha)
 
@@ -171,32 +173,32 @@ class RunDeliveryActivities:
         more is a draft from now on, and one that was made a draft here is none once it passes.  The ledger
         knows before it is done: killed in between, the second execution knows whose doing it was.
         """
-        async with self.database.reading() as session:
+        async with self.database.read_only() as session:
             run = await session.get_one(Run, run_id)
             verification = await get_last_verification(session, run_id)
         if run.pr_number is None or verification is None:
             return
         credentials = await self.outside.credentials(run.project_id)
-        section = credentials.redactor.text(verification_section(verification))
+        section = credentials.redactor.redact_text(verification_section(verification))
         with external_call():
             github = await self.outside.github(credentials, run.repository_slug)
             pulls = PullRequests(github, run.repository_slug)
             await pulls.change_body(run.pr_number, lambda body: replace_section(body, section))
-            is_draft = (await pulls.now(run.pr_number)).is_draft
+            is_draft = (await pulls.get(run.pr_number)).is_draft
         if verification.status is VerificationStatus.void:
             return
         wants_draft = verification.status is not VerificationStatus.passed
         async with self.database.transaction() as session:
             effect = await record_intent(session, run_id, EffectKind.pull_request)
             if wants_draft and not is_draft:
-                effect.add({MADE_DRAFT_KEY: True})
+                effect.add_facts({MADE_DRAFT_KEY: True})
             is_ours = bool((effect.result or {}).get(MADE_DRAFT_KEY))
         if is_ours and wants_draft != is_draft:
             with external_call():
                 await pulls.set_draft(run.pr_number, wants_draft)
             if not wants_draft:
                 async with self.database.transaction() as session:
-                    (await record_intent(session, run_id, EffectKind.pull_request)).add(
+                    (await record_intent(session, run_id, EffectKind.pull_request)).add_facts(
                         {MADE_DRAFT_KEY: False}
                     )
 

@@ -19,7 +19,7 @@ class FileStore:
         """What was uploaded; None when nothing was, or when it can no longer be found."""
         if file.is_outside:
             return None if self.store is None else await self.store.read(file.key, file.size_bytes)
-        async with self.database.reading() as session:
+        async with self.database.read_only() as session:
             content = await session.get(FileContent, file.id)
         return content.data if content else None
 

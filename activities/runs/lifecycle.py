@@ -89,7 +89,7 @@ class RunActivities:
         """
         async with self.database.transaction() as session:
             run = await session.get_one(Run, run_id, with_for_update=True)
-            if run.is_over:
+            if run.is_finished:
                 return None
             await start_or_enqueue(session, run)
             if run.started_at is None:
@@ -99,17 +99,17 @@ class RunActivities:
     @activity.defn
     async def has_follow_ups(self, run_id: str) -> bool:
         """Whether a client's message waits that no agent was told yet; read only."""
-        async with self.database.reading() as session:
+        async with self.database.read_only() as session:
             return await has_queued_messages(session, run_id)
 
     @activity.defn
     async def is_run_over(self, run_id: str) -> bool:
         """Whether its row says so; read only."""
-        async with self.database.reading() as session:
-            return (await session.get_one(Run, run_id)).is_over
+        async with self.database.read_only() as session:
+            return (await session.get_one(Run, run_id)).is_finished
 
-    @activity.defn
-    async def note(self, note: RunCommandNote) -> None:
+    @activity.defn(name="note")
+    async def record_command(self, note: RunCommandNote) -> None:
         """Pause, resume or stop, on the row and in the log; said twice, it is written once."""
         async with self.database.transaction() as session:
             run = await session.get_one(Run, note.run_id, with_for_update=True)
@@ -135,10 +135,10 @@ class RunActivities:
         extraction = None
         async with self.database.transaction() as session:
             run = await session.get_one(Run, close.job_id, with_for_update=True)
-            ending = close.ending
+            ending = close.result
             if run.close(RunStatus(ending.status), code=ending.code, message=ending.message):
                 if scored := await _find_last_scored_step(session, run.id):
-                    run.rate(scored)
+                    run.copy_scores(scored)
                 await publish_completion(session, run)
                 extraction = await create_extraction(session, run)
         if self.client is not None:

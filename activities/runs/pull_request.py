@@ -41,7 +41,7 @@ async def record_pull_request_intent(database: Database, run_id: str) -> PullReq
     """Write down that it is about to be opened, once; None when it is open."""
     async with database.transaction() as session:
         run = await session.get_one(Run, run_id, with_for_update=True)
-        if not run.pr_opening():
+        if not run.mark_pr_opening():
             return None
         await record_intent(session, run_id, EffectKind.pull_request)
         return PullRequestIntent(run, await load_step_outputs(session, run_id))
@@ -62,7 +62,7 @@ async def record_pull_request_search(database: Database, run_id: str) -> None:
 
 async def record_opened(session: AsyncSession, run: Run, facts: PullRequestFacts) -> None:
     """It is open; written once.  The caller holds the run's row."""
-    if not run.pr_opened(facts.url, facts.number):
+    if not run.mark_pr_opened(facts.url, facts.number):
         return
     data: JsonObject = {"url": facts.url, "number": facts.number}
     (await record_intent(session, run.id, EffectKind.pull_request)).complete(data)
@@ -78,7 +78,7 @@ async def record_failed(session: AsyncSession, run: Run, reason: str) -> bool:
 
     The caller holds the run's row.
     """
-    if not run.pr_failed():
+    if not run.mark_pr_failed():
         return False
     (await record_intent(session, run.id, EffectKind.pull_request)).complete({"reason": reason})
     event = append_event(session, run, EventType.pr_failed, {"reason": reason})
@@ -114,7 +114,7 @@ def pull_request_body(run: Run, outputs: list[StepOutput], verification: Verific
 
 def _reports(run: Run, outputs: list[StepOutput], limit: int) -> str:
     """limit: characters of each."""
-    asked = neutralize_markdown(run.prompt) if run.source.quotes_agents else run.prompt
+    asked = neutralize_markdown(run.prompt) if run.source.may_quote_agents else run.prompt
     parts = [f"## What was asked\n\n{_block_quote(asked, limit)}", "## What was done"]
     parts += [
         f"**{_heading(output)}**\n\n{_block_quote(neutralize_markdown(output.output), limit)}"
@@ -133,7 +133,7 @@ def _reports(run: Run, outputs: list[StepOutput], limit: int) -> str:
 
 
 def pull_request_title(run: Run) -> str:
-    return neutralize_markdown(run.name) if run.source.quotes_agents else run.name
+    return neutralize_markdown(run.name) if run.source.may_quote_agents else run.name
 
 
 def _heading(output: StepOutput) -> str:

@@ -23,7 +23,7 @@ async def signal_next_runs(database: Database, client: Client, project_id: str) 
 
     Best effort: what Temporal does not take is logged and never raised.
     """
-    async with database.reading() as session:
+    async with database.read_only() as session:
         queued = await admissible_runs(session, project_id)
     try:
         async with asyncio.timeout(SIGNAL_TIMEOUT_SECONDS):

@@ -57,7 +57,7 @@ class StepActivities:
             run = await session.get_one(Run, begin.run_id, with_for_update=True)
             if (found := await _find_step(session, begin)) is not None:
                 return found
-            if run.is_over:
+            if run.is_finished:
                 raise ApplicationError("The run is over.", type=JOB_OVER, non_retryable=True)
             return await _create_step(session, run, begin, snapshot)
 
@@ -104,7 +104,7 @@ async def _create_step(session: AsyncSession, run: Run, begin: BeginStep, snapsh
         run.id,
         snapshot,
         step,
-        snapshot.kind_of(step),
+        snapshot.session_kind(step),
         user_prompt(StepPrompt(snapshot, step, begin.iteration, outputs)),
         sandbox_id=begin.sandbox_id,
         step_id=row.id,
@@ -112,7 +112,7 @@ async def _create_step(session: AsyncSession, run: Run, begin: BeginStep, snapsh
     for each in (row, agent, prompt):  # each refers to the one before
         session.add(each)
         await session.flush()
-    run.begin_step(step.label, begin.iteration)
+    run.start_step(step.label, begin.iteration)
     data: JsonObject = {
         "stepId": row.id,
         "index": step.index,

@@ -34,10 +34,10 @@ async def save_checkpoint(
     async with database.transaction() as session:
         await record_intent(session, job_id, EffectKind.checkpoint)
     sha = await repository.snapshot(f"Checkpoint of {job_id}", merge.sha if merge else None)
-    kept = await repository.keep(sha, checkpoint_ref(job_id), base, merge=merge)
+    kept = await repository.push_hidden_ref(sha, checkpoint_ref(job_id), base, merge=merge)
     async with database.transaction() as session:
-        (await record_intent(session, job_id, EffectKind.checkpoint)).renew(
-            {PROTECTED_PATHS_KEY: list(kept.touched)}
+        (await record_intent(session, job_id, EffectKind.checkpoint)).complete_again(
+            {PROTECTED_PATHS_KEY: list(kept.touched_paths)}
         )
     return sha
 
@@ -60,7 +60,7 @@ async def delete_checkpoint(database: Database, outside: GatewayFactory, job: Jo
     One that is made meanwhile, by an attempt that does not know that it is late, stays in the ledger.
     """
     key = effect_key(job.id, EffectKind.checkpoint)
-    async with database.reading() as session:
+    async with database.read_only() as session:
         effect = await session.get(Effect, key)
     if effect is None:
         return False

@@ -35,7 +35,9 @@ async def append_refusals(
         if facts is not None and facts.refused:
             await _append(database, credentials, sandbox, facts.refused)
     except (GatewayError, SQLAlchemyError) as error:
-        log.warning("egress.not_told", sandbox=sandbox.id, reason=credentials.redactor.text(str(error)))
+        log.warning(
+            "egress.not_told", sandbox=sandbox.id, reason=credentials.redactor.redact_text(str(error))
+        )
 
 
 async def _append(
@@ -47,11 +49,11 @@ async def _append(
     )
     async with database.transaction() as session:
         job = await get_job(session, sandbox.job_id, lock=True)
-        if job.is_over:
+        if job.is_finished:
             return
         before = set((await session.execute(told)).scalars())
         for name, count in refused.items():
-            host = str(replace_unstorable(credentials.redactor.text(name)))
+            host = str(replace_unstorable(credentials.redactor.redact_text(name)))
             if host not in before:
                 append_event(
                     session,

@@ -109,7 +109,7 @@ class SandboxActivities:
             await mark_sandbox_lost(session, job, sandbox, "The sandbox was lost.")
             await session.flush()
             losses = await count_lost_sandboxes(session, job_id)
-        await self._end(sandbox)
+        await self._kill_lost(sandbox)
         if not job.REPLACES_SANDBOX:
             raise ApplicationError("The sandbox is gone.", type=SANDBOX_LOST, non_retryable=True)
         if losses > MAX_REPLACEMENTS:
@@ -121,7 +121,7 @@ class SandboxActivities:
             )
         return sandbox
 
-    async def _end(self, sandbox: Sandbox) -> None:
+    async def _kill_lost(self, sandbox: Sandbox) -> None:
         """Kill what may be left of a sandbox that is replaced; what fails is left to the sweep."""
         if sandbox.provider_id is None:
             return
@@ -145,20 +145,20 @@ class SandboxActivities:
     @activity.defn
     async def remove(self, ref: SandboxRef) -> None:
         """Kill one sandbox of a job; one that is gone already is fine, so repeating is harmless."""
-        async with self.database.reading() as session:
+        async with self.database.read_only() as session:
             sandbox = await session.get_one(Sandbox, ref.sandbox_id)
         credentials = await self.outside.credentials(sandbox.project_id)
         await append_refusals(self.database, self.outside, credentials, sandbox)
         with external_call():
             await self.outside.sandboxes(credentials).kill_all({"job": ref.job_id, "sandbox": sandbox.id})
 
-    @activity.defn
-    async def rest(self, ref: SandboxRef) -> None:
+    @activity.defn(name="rest")
+    async def pause(self, ref: SandboxRef) -> None:
         """Pause the job's sandbox until it is attached to again.
 
         Killed anywhere, it is done again, which is harmless; of one that is gone, its next user is told.
         """
-        async with self.database.reading() as session:
+        async with self.database.read_only() as session:
             sandbox = await session.get_one(Sandbox, ref.sandbox_id)
         if sandbox.provider_id is None:
             return
@@ -176,7 +176,7 @@ class SandboxActivities:
         await self._delete_checkpoint(job_id)
 
     async def _kill(self, job_id: str) -> None:
-        async with self.database.reading() as session:
+        async with self.database.read_only() as session:
             live = await list_live_sandboxes(session, job_id)
         if not live:
             return
@@ -192,7 +192,7 @@ class SandboxActivities:
 
     async def _delete_checkpoint(self, job_id: str) -> None:
         """What fails, or takes long, is left to the sweep."""
-        async with self.database.reading() as session:
+        async with self.database.read_only() as session:
             job = await get_job(session, job_id)
             if await is_checkpoint_retained(session, job):
                 return

@@ -31,10 +31,10 @@ def close_sandbox(
     error: str | None = None,
 ) -> bool:
     """Mark a sandbox gone, with what was used of it, and tell its job; False when it was marked before."""
-    if not sandbox.end(status, error):
+    if not sandbox.mark_ended(status, error):
         return False
     session.add(_build_usage_record(job, sandbox))
-    if not job.is_over and status is SandboxStatus.killed:
+    if not job.is_finished and status is SandboxStatus.killed:
         append_event(session, job, EventType.sandbox_killed, {"sandboxId": sandbox.id})
     return True
 
@@ -43,7 +43,7 @@ async def mark_sandbox_lost(session: AsyncSession, job: Job, sandbox: Sandbox, e
     """Mark a sandbox lost and tell its job what is lost with it; False when it was marked gone before."""
     if not close_sandbox(session, job, sandbox, SandboxStatus.error, error):
         return False
-    if not job.is_over:
+    if not job.is_finished:
         loss = await find_loss(session, sandbox)
         append_event(session, job, EventType.sandbox_lost, {"sandboxId": sandbox.id, **loss.event})
     return True
@@ -91,7 +91,7 @@ async def get_or_create_sandbox_row(
         if live is not None:  # left by a verification of another commit; the sweep kills it
             close_sandbox(session, job, live)
             await session.flush()
-        if job.is_over:
+        if job.is_finished:
             raise ApplicationError("The job is over.", type=JOB_OVER, non_retryable=True)
         sandbox = Sandbox(
             project_id=job.project_id,
@@ -114,9 +114,9 @@ async def mark_running(database: Database, job_id: str, sandbox_id: str, provide
     async with database.transaction() as session:
         job = await get_job(session, job_id, lock=True)
         sandbox = await session.get_one(Sandbox, sandbox_id, with_for_update=True)
-        if not sandbox.runs(provider_id):
+        if not sandbox.mark_running(provider_id):
             return
         session.add(sandbox_event(sandbox_id, SandboxEventType.sandbox_create, f"{provider_id} runs."))
-        if not job.is_over:
-            job.progress("The sandbox runs.")
+        if not job.is_finished:
+            job.set_progress("The sandbox runs.")
             append_event(session, job, EventType.sandbox_running, {"sandboxId": sandbox_id})

@@ -47,18 +47,18 @@ class SandboxJobActivities:
         """Take it, unless the API already did; False when it was deleted before it began."""
         async with self.database.transaction() as session:
             job = await session.get_one(SandboxJob, job_id, with_for_update=True)
-            if job.is_over:
+            if job.is_finished:
                 return False
             if job.take():
                 append_event(session, job, EventType.sandbox_job_started)
             return True
 
-    @activity.defn
-    async def keep_sandbox(self, job_id: str) -> datetime:
+    @activity.defn(name="keep_sandbox")
+    async def start_lifetime(self, job_id: str) -> datetime:
         """Let the time of a sandbox begin that is ready; when it is over.  Repeated, it says the same."""
         async with self.database.transaction() as session:
             job = await session.get_one(SandboxJob, job_id, with_for_update=True)
-            return job.keep()
+            return job.start_lifetime()
 
     @activity.defn
     async def begin_round(self, ref: SandboxRef) -> AgentRound | None:
@@ -70,7 +70,7 @@ class SandboxJobActivities:
         snapshot = await load_snapshot(self.database, ref.job_id)
         async with self.database.transaction() as session:
             job = await session.get_one(SandboxJob, ref.job_id, with_for_update=True)
-            if job.is_over:
+            if job.is_finished:
                 return None
             agent = await find_session(session, job.id, SessionKind.companion)
             waiting = await load_queued_messages(session, job.id)
@@ -120,7 +120,7 @@ class SandboxJobActivities:
     @activity.defn
     async def close_sandbox_job(self, close: CloseJob) -> SandboxJobStatus:
         """The last word; the first ending stays."""
-        ending = close.ending
+        ending = close.result
         async with self.database.transaction() as session:
             job = await session.get_one(SandboxJob, close.job_id, with_for_update=True)
             status = SandboxJobStatus(ending.status)
@@ -133,7 +133,7 @@ class SandboxJobActivities:
 
 def mark_sandbox_job_lost(session: AsyncSession, job: SandboxJob) -> None:
     """End a job whose sandbox is gone, once; the caller holds its row.  Its workflow is ended as stray."""
-    if job.lose():
+    if job.mark_lost():
         _append_end(session, job)
 
 

@@ -52,9 +52,9 @@ async def record_clone(
     }
     async with database.transaction() as session:
         job = await get_job(session, ref.job_id, lock=True)
-        if job.is_over or await is_cloned(session, ref.sandbox_id):
+        if job.is_finished or await is_cloned(session, ref.sandbox_id):
             return
-        job.cloned(cloned.base_branch, cloned.base_sha)
+        job.mark_cloned(cloned.base_branch, cloned.base_sha)
         session.add(sandbox_event(ref.sandbox_id, SandboxEventType.clone, message))
         session.add(
             sandbox_event(ref.sandbox_id, SandboxEventType.install, f"Put {files} project files in place.")
@@ -92,7 +92,7 @@ class WorkspaceActivities:
 
         True when the job has scripts to set the sandbox up, which come next.
         """
-        place, credentials = await self._find(ref)
+        place, credentials = await self._load_context(ref)
         snapshot = await load_snapshot(self.database, ref.job_id)
         with external_call():
             handle = await self.outside.attach(credentials, place)
@@ -126,7 +126,7 @@ class WorkspaceActivities:
                     cloned = await clone()
                 except BaseBranchMissing as error:  # git may be told of it later than the API
                     raise UpstreamFailed(f"The new base branch is not there yet: {error.message}") from error
-            await repository.identity(snapshot.git_name, snapshot.git_email)
+            await repository.set_identity(snapshot.git_name, snapshot.git_email)
             files = await write_project_files(handle, snapshot)
         if place.is_verification and place.base_sha is not None:
             cloned = CloneBase(place.base_branch or cloned.base_branch, place.base_sha)
@@ -140,7 +140,7 @@ class WorkspaceActivities:
         Killed anywhere, it begins again: the sandbox's journal knows what ran, and what runs is waited for.
         """
         snapshot = await load_snapshot(self.database, ref.job_id)
-        secrets = snapshot.secrets_beside_steps
+        secrets = snapshot.job_secrets
         await self._run_all(ref, snapshot.setup_scripts, secrets, "setup", "setup", {})
 
     @activity.defn
@@ -157,15 +157,15 @@ class WorkspaceActivities:
         )
         return TimedResult()
 
-    @activity.defn
-    async def checkpoint(self, ref: SandboxRef) -> str | None:
+    @activity.defn(name="checkpoint")
+    async def take_checkpoint(self, ref: SandboxRef) -> str | None:
         """Push the work tree to a hidden ref, to rebuild a lost sandbox from; again is harmless.
 
         Its commit.  None when it was refused, for a secret in it for instance: the work tree stays where it
         is, and with it the checkpoint before; that is told, and ends nothing.  None for a verification, which
         changes nothing.
         """
-        place, credentials = await self._find(ref)
+        place, credentials = await self._load_context(ref)
         if place.is_verification:
             return None
         try:
@@ -177,12 +177,12 @@ class WorkspaceActivities:
                 await mark_work_saved(session, ref.job_id, ref.sandbox_id)
             return sha
         except (UpstreamRefused, CredentialRefused) as refusal:
-            await self._tell_refusal(
-                ref.job_id, error_code(refusal), credentials.redactor.text(refusal.message)
+            await self._append_refusal(
+                ref.job_id, error_code(refusal), credentials.redactor.redact_text(refusal.message)
             )
             return None
 
-    async def _tell_refusal(self, job_id: str, code: str, message: str) -> None:
+    async def _append_refusal(self, job_id: str, code: str, message: str) -> None:
         """Say why there is no newer checkpoint, once for each reason."""
         log.warning("checkpoint.refused", job_id=job_id, code=code)
         data: JsonObject = {"code": code, "message": message}
@@ -193,7 +193,7 @@ class WorkspaceActivities:
                 col(Event.type) == EventType.checkpoint_refused,
                 col(Event.data)["code"].astext == code,
             )
-            if not job.is_over and (await session.execute(told)).first() is None:
+            if not job.is_finished and (await session.execute(told)).first() is None:
                 append_event(session, job, EventType.checkpoint_refused, data)
 
     async def _run_all(
@@ -205,7 +205,7 @@ class WorkspaceActivities:
         call: str,
         data: JsonObject,
     ) -> None:
-        place, credentials = await self._find(ref)
+        place, credentials = await self._load_context(ref)
         environment = credentials.environment_for(secrets)
         handle = await self.outside.attach(credentials, place)
         for number, script in enumerate(scripts):
@@ -215,13 +215,13 @@ class WorkspaceActivities:
             async with self.database.transaction() as session:
                 job = await get_job(session, ref.job_id, lock=True)
                 message = f"Ran the {when}-script {script.name} ({call_id})."
-                if not job.is_over and await append_sandbox_event_once(
+                if not job.is_finished and await append_sandbox_event_once(
                     session, ref.sandbox_id, SandboxEventType.setup_script, message
                 ):
                     event: JsonObject = {"name": script.name, "when": when, **data}
                     append_event(session, job, EventType.setup_script, event)
 
-    async def _find(self, ref: SandboxRef | StepScripts) -> tuple[JobContext, Credentials]:
+    async def _load_context(self, ref: SandboxRef | StepScripts) -> tuple[JobContext, Credentials]:
         place = await load_job_context(self.database, ref.job_id, ref.sandbox_id)
         return place, await self.outside.credentials(place.project_id)
 
@@ -244,6 +244,6 @@ class WorkspaceActivities:
             timeout_seconds=SCRIPT_TIMEOUT_SECONDS,
         )
         if result.exit_code != 0:
-            tail = redactor.text(result.content)[-500:]
+            tail = redactor.redact_text(result.content)[-500:]
             sentence = f"The script '{script.name}' ended with exit code {result.exit_code}: {tail}"
             raise ApplicationError(sentence, type="SCRIPT_FAILED", non_retryable=True)

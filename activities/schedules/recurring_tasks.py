@@ -37,8 +37,8 @@ class RecurringTaskActivities:
     def __init__(self, database: Database, settings: Settings, client: Client) -> None:
         self.database, self.settings, self.client = database, settings, client
 
-    @activity.defn
-    async def fire(self, firing: Firing) -> str | None:
+    @activity.defn(name="fire")
+    async def start_due_run(self, firing: Firing) -> str | None:
         """Start the run of a firing; its id, or None when none was started.
 
         Killed before the run was committed, it is made again; killed after, the run is found by its unique
@@ -48,13 +48,15 @@ class RecurringTaskActivities:
             task = await session.get(RecurringTask, firing.task_id, with_for_update=True)
             run = None
             if task is not None and task.is_active:
-                run = await self._run_of(session, task, firing.occurrence)
+                run = await self._get_or_create_run(session, task, firing.occurrence)
         if run is not None:
             await start_row(self.client, run)
         await sync_temporal_schedule(self.database, self.client, firing.task_id)
         return run.id if run else None
 
-    async def _run_of(self, session: AsyncSession, task: RecurringTask, occurrence: datetime) -> Run | None:
+    async def _get_or_create_run(
+        self, session: AsyncSession, task: RecurringTask, occurrence: datetime
+    ) -> Run | None:
         key = task.unique_key(occurrence)
         statement = select(Run).where(col(Run.unique_key) == key)
         run: Run | None = (await session.execute(statement)).scalar_one_or_none()
@@ -74,7 +76,7 @@ class RecurringTaskActivities:
                 raise
             await _record_failed_firing(session, task, occurrence, refused.message)
             return None
-        task.fired(occurrence, run.id)
+        task.record_firing(occurrence, run.id)
         append_event(session, task, EventType.task_fired, {"runId": run.id})
         return run
 
@@ -119,7 +121,7 @@ async def _record_failed_firing(
     session: AsyncSession, task: RecurringTask, occurrence: datetime, reason: str
 ) -> None:
     """A firing that starts no run says so on the task, in its log and to the members."""
-    task.fired(occurrence, None, reason)
+    task.record_firing(occurrence, None, reason)
     data: JsonObject = {"reason": reason}
     event = append_event(session, task, EventType.task_not_fired, data)
     title = f"The recurring task “{task.title}” started no run"

@@ -95,7 +95,9 @@ async def _put_schedule(client: Client, task: RecurringTask) -> None:
             static_summary=f"Recurring task: {task.title}",
             priority=Priority(fairness_key=task.project_id),
         ),
-        spec=ScheduleSpec(calendars=[_entry(moment) for moment in islice(task.after(now()), FIRINGS_AHEAD)]),
+        spec=ScheduleSpec(
+            calendars=[_entry(moment) for moment in islice(task.firings_after(now()), FIRINGS_AHEAD)]
+        ),
         policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=CATCHUP_WINDOW),
     )
 

@@ -35,7 +35,7 @@ class Deletion(BaseModel):
         return cls(type=trash_kind_of(row).entity, id=row.id, project_id=row.project_id)
 
     @property
-    def engine_id(self) -> str:
+    def temporal_workflow_id(self) -> str:
         return f"delete-{self.id}"
 
 
@@ -45,7 +45,7 @@ async def start_deletion(client: Client, deletion: Deletion) -> None:
         client,
         PERMANENT_DELETION_WORKFLOW,
         deletion,
-        id=deletion.engine_id,
+        id=deletion.temporal_workflow_id,
         project_id=deletion.project_id,
         kind="permanent-deletion",
         summary=f"Deletes {deletion.type} {deletion.id} for good",

@@ -35,19 +35,21 @@ class PermanentDeletion:
 
         Of a run, also what looks for learnings in it.
         """
-        async with self.database.reading() as session:
+        async with self.database.read_only() as session:
             boxes = [
                 row.job_id for row in await _load_sandboxes(session, deletion) if is_id(row.job_id, "sj")
             ]
             of_run = select(col(LearningExtraction.id)).where(col(LearningExtraction.run_id) == deletion.id)
             readers = (await session.execute(of_run)).scalars()
             rows = await load_rows(session, [deletion.id, *boxes, *readers])
-        await end_workflows(self.client, [row.engine_id for row in rows.values()], "It is deleted for good.")
+        await end_workflows(
+            self.client, [row.temporal_workflow_id for row in rows.values()], "It is deleted for good."
+        )
 
     @activity.defn
     async def kill_deleted_sandboxes(self, deletion: Deletion) -> int:
         """Kill the sandbox, or every sandbox of the job, and mark their rows; how many there were."""
-        async with self.database.reading() as session:
+        async with self.database.read_only() as session:
             boxes = [row.id for row in await _load_sandboxes(session, deletion)]
         if not boxes:
             return 0
@@ -63,7 +65,7 @@ class PermanentDeletion:
     @activity.defn
     async def delete_hidden_ref(self, deletion: Deletion) -> bool:
         """Delete a job's checkpoint from the repository; whether there was one."""
-        async with self.database.reading() as session:
+        async with self.database.read_only() as session:
             job = (await load_rows(session, [deletion.id])).get(deletion.id)
         if not isinstance(job, Job) or job.base_sha is None:  # without a clone nothing was ever pushed
             return False

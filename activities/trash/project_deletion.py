@@ -69,7 +69,7 @@ class ProjectDeletion:
         ended = 0
         for kind in sorted(JOB_KINDS.values(), key=lambda kind: not issubclass(kind.table, Chain)):
             rows = await self._unfinished(kind, project_id)
-            await end_workflows(self.client, [row.engine_id for row in rows], REASON)
+            await end_workflows(self.client, [row.temporal_workflow_id for row in rows], REASON)
             await self._close(kind, project_id)
             ended += len(rows)
         others = [each async for each in self._workflows(project_id, "AND ExecutionStatus = 'Running'")]
@@ -83,7 +83,7 @@ class ProjectDeletion:
         Whoever wakes them passes over projects that are being deleted.
         """
         of_project = col(WebhookEndpoint.project_id) == project_id
-        async with self.database.reading() as session:
+        async with self.database.read_only() as session:
             found = await session.execute(select(col(WebhookEndpoint.id)).where(of_project))
             ids = list(found.scalars())
         await end_workflows(self.client, ids, REASON)
@@ -114,7 +114,7 @@ class ProjectDeletion:
             try:
                 with external_call():
                     refs = await self.outside.hidden_refs(credentials, slug)
-                    names = await refs.names()
+                    names = await refs.list_names()
                     deleted += await refs.delete(await self._checkpoints(project_id, names))
             except (UpstreamRefused, CredentialMissing, RepositoryNotAllowed) as refused:
                 log.warning("project_deletion.refs_left", repository=slug, reason=refused.message)
@@ -191,7 +191,7 @@ class ProjectDeletion:
                 yield each.id
 
     async def _unfinished(self, kind: JobKind, project_id: str) -> list[WorkflowRow]:
-        async with self.database.reading() as session:
+        async with self.database.read_only() as session:
             return await _unfinished(session, kind, project_id)
 
     async def _close(self, kind: JobKind, project_id: str) -> None:
@@ -201,7 +201,7 @@ class ProjectDeletion:
 
     async def _of_project(self, project_id: str, listed: list[SandboxFacts]) -> list[SandboxFacts]:
         """Those of the listed sandboxes that have a row, or a job, of the project."""
-        async with self.database.reading() as session:
+        async with self.database.read_only() as session:
             boxes = [facts.metadata.get("sandbox", "") for facts in listed]
             jobs = [facts.metadata.get("job", "") for facts in listed]
             own = {*await _filter_own_ids(session, Sandbox, project_id, boxes)}
@@ -216,7 +216,7 @@ class ProjectDeletion:
     async def _repositories(self, project_id: str) -> list[str]:
         """Those that its jobs have cloned: nothing was pushed to others."""
         slugs: set[str] = set()
-        async with self.database.reading() as session:
+        async with self.database.read_only() as session:
             for table in JOB_TABLES.values():
                 of_project = (col(table.project_id) == project_id) & col(table.base_sha).is_not(None)
                 found = await session.execute(select(col(table.repository_slug)).where(of_project).distinct())
@@ -227,7 +227,7 @@ class ProjectDeletion:
         """Those of the hidden refs that are of jobs of the project."""
         ids = [name.removeprefix(CHECKPOINT_PREFIX) for name in names]
         own: list[str] = []
-        async with self.database.reading() as session:
+        async with self.database.read_only() as session:
             for start in range(0, len(ids), MAX_PAGE_ROWS):
                 for table in JOB_TABLES.values():
                     own += await _filter_own_ids(

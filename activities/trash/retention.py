@@ -117,7 +117,7 @@ class TrashRetention:
         )
         if after is not None:
             statement = statement.where(tuple_(*columns) > tuple_(*after))
-        async with self.database.reading() as session:
+        async with self.database.read_only() as session:
             return [_Cursor(*row) for row in (await session.execute(statement)).all()]
 
     @activity.defn
@@ -126,7 +126,7 @@ class TrashRetention:
 
         Starting one that is at work changes nothing.
         """
-        async with self.database.reading() as session:
+        async with self.database.read_only() as session:
             projects = await _deleted_projects(session)
             rows = [row for kind in TRASH_KINDS.values() for row in await _purged(session, kind)]
         for project_id in projects:

@@ -50,7 +50,7 @@ class FreshCommands:
         with external_call():
             handle = await self.outside.attach(credentials, place)
             repository = await open_repository(self.outside, credentials, handle, place.repository_slug)
-            changed = await repository.changed(place.base_sha)
+            changed = await repository.list_changed_files(place.base_sha)
         return TestFiles(paths=changed_tests(file.path for file in changed))
 
     @activity.defn
@@ -62,7 +62,7 @@ class FreshCommands:
         """
         place = await load_job_context(self.database, ask.job_id, ask.sandbox_id)
         credentials = await self.outside.credentials(place.project_id)
-        secrets = (await load_snapshot(self.database, ask.job_id)).secrets_beside_steps
+        secrets = (await load_snapshot(self.database, ask.job_id)).job_secrets
         with external_call():
             handle = await self.outside.attach(credentials, place)
             result = await handle.tool(
@@ -71,7 +71,7 @@ class FreshCommands:
                 envs=credentials.environment_for(secrets),
                 timeout_seconds=max(1, ask.timeout_ms // 1000),
             )
-        return _build_command_result(result, credentials.redactor.text(result.content))
+        return _build_command_result(result, credentials.redactor.redact_text(result.content))
 
 
 def _build_command_result(result: ToolResult, output: str) -> CommandResult:

@@ -57,7 +57,7 @@ class Verifications:
         assert verify, "only what a blueprint asks for is verified"
         async with self.database.transaction() as session:
             run = await session.get_one(Run, begin.run_id, with_for_update=True)
-            if run.is_over or await _find(session, begin) is not None:
+            if run.is_finished or await _find(session, begin) is not None:
                 return
             row = Verification(
                 run_id=run.id,
@@ -67,8 +67,8 @@ class Verifications:
                 timeout_ms=verify.timeout_ms,
             )
             session.add(row)
-            run.progress(f"Verifying {begin.commit_sha[:12]}: {verify.command[:200]}")
-            append_event(session, run, EventType.verification_started, row.facts)
+            run.set_progress(f"Verifying {begin.commit_sha[:12]}: {verify.command[:200]}")
+            append_event(session, run, EventType.verification_started, row.event_data)
 
     @activity.defn
     async def end_verification(self, end: EndVerification) -> None:
@@ -76,10 +76,10 @@ class Verifications:
         async with self.database.transaction() as session:
             run = await session.get_one(Run, end.run_id, with_for_update=True)
             row = await _find(session, end)
-            if row is None or run.is_over or not row.conclude(end.result):
+            if row is None or run.is_finished or not row.set_result(end.result):
                 return
-            run.progress(f"The verification: {row.status}.")
-            append_event(session, run, EVENTS[row.status], {**row.facts, "tests": row.tests})
+            run.set_progress(f"The verification: {row.status}.")
+            append_event(session, run, EVENTS[row.status], {**row.event_data, "tests": row.tests})
             if row.status is VerificationStatus.failed and end.may_repair:
                 session.add(_message(run, row))
 
@@ -89,10 +89,10 @@ class Verifications:
         async with self.database.transaction() as session:
             run = await session.get_one(Run, end.run_id, with_for_update=True)
             row = await _find(session, end)
-            if row is None or run.is_over or row.reason is not None:
+            if row is None or run.is_finished or row.reason is not None:
                 return
             row.reason = f"The agent could not fix it: {end.message}"
-            append_event(session, run, EventType.verification_given_up, row.facts)
+            append_event(session, run, EventType.verification_given_up, row.event_data)
 
 
 async def _find(session: AsyncSession, ref: VerificationRef) -> Verification | None:

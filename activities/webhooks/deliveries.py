@@ -68,8 +68,8 @@ class WebhookDeliveryActivities:
             allow_private=settings.webhook_allow_private, deadline_seconds=settings.webhook_timeout_seconds
         )
 
-    @activity.defn
-    async def look_at_webhook(self, look: DueRequest) -> DueDeliveries:
+    @activity.defn(name="look_at_webhook")
+    async def take_due_deliveries(self, look: DueRequest) -> DueDeliveries:
         """Take what is new from the feed, and tell what is due.
 
         The endpoint's place in the feed moves in the transaction that writes the deliveries, and its row is
@@ -81,25 +81,25 @@ class WebhookDeliveryActivities:
             if endpoint is None or not endpoint.is_enabled:
                 return DueDeliveries(is_over=True)
             until = await settled_position(session)
-            is_behind = await self._take(session, endpoint, until, look.at)
+            is_behind = await self._take_events(session, endpoint, until, look.at)
             outlook = await _find_due(session, endpoint, look)
             outlook.is_behind = is_behind
             outlook.is_unsettled = not is_behind and await has_unsettled(session, endpoint.project_id, until)
             return outlook
 
-    async def _take(
+    async def _take_events(
         self, session: AsyncSession, endpoint: WebhookEndpoint, until: FeedPosition, at: datetime
     ) -> bool:
         """Whether there is more after it."""
-        statement = events_between(endpoint.project_id, endpoint.place, until).where(
+        statement = events_between(endpoint.project_id, endpoint.feed_position, until).where(
             text(_MATCHES_PATTERNS_SQL).bindparams(patterns=orjson.dumps(endpoint.events).decode())
         )
         events = (await session.execute(statement.limit(MAX_EVENTS_PER_REQUEST))).scalars().all()
-        rows = [WebhookDelivery.of(endpoint, event, at).model_dump() for event in events]
+        rows = [WebhookDelivery.from_event(endpoint, event, at).model_dump() for event in events]
         if rows:
             await session.execute(insert(WebhookDelivery).on_conflict_do_nothing(), rows)
         is_behind = len(events) == MAX_EVENTS_PER_REQUEST
-        endpoint.move(position_of(events[-1]) if is_behind else until)
+        endpoint.set_feed_position(position_of(events[-1]) if is_behind else until)
         return is_behind
 
     @activity.defn
@@ -120,7 +120,7 @@ class WebhookDeliveryActivities:
         with external_call():
             outcome = await self.sender.send(endpoint.url, delivery.id, delivery.payload, secrets)
         if outcome.excerpt is not None:
-            masked = credentials.redactor.text(Redactor(secrets).text(outcome.excerpt))
+            masked = credentials.redactor.redact_text(Redactor(secrets).redact_text(outcome.excerpt))
             outcome.excerpt = str(replace_unstorable(masked))[:MAX_EXCERPT_CHARS]
         await self._record(attempt, outcome, seen=delivery.attempt_count, url=endpoint.url)
 
@@ -155,12 +155,12 @@ class WebhookDeliveryActivities:
             )
             if outcome.error is None:
                 delivery.succeed(told)
-                endpoint.succeed()
+                endpoint.mark_succeeded()
                 return
             if url not in (None, endpoint.url):
                 delivery.fail(told, attempt.at, for_good=None, wait=timedelta(0))
                 return
-            endpoint.fail(attempt.at)
+            endpoint.mark_failed(attempt.at)
             delivery.fail(
                 told,
                 attempt.at,

@@ -19,7 +19,7 @@ _READ_PROJECT_KEY = "SELECT sealed FROM provider_key WHERE project_id = %(id)s A
 
 async def project_repository(unit: UnitOfWork) -> str | None:
     """`owner/name` of the project's repository; None where none is set."""
-    [[url]] = await unit.reads.fetch(_READ_REPOSITORY, {"id": unit.key.project_id})
+    [[url]] = await unit.read_pool.fetch(_READ_REPOSITORY, {"id": unit.key.project_id})
     try:
         return parse_repository(str(url), unit.api.settings.github_url) if url else None
     except ValueError:  # the server speaks to another GitHub since it was set
@@ -33,7 +33,9 @@ async def github_client(unit: UnitOfWork, slug: str) -> GitHub:
     """
     project_id, access = unit.key.project_id, unit.api.github_access
     asked = {"id": project_id, "provider": Provider.github.value}
-    own = [unit.api.vault.open(str(sealed)) for [sealed] in await unit.reads.fetch(_READ_PROJECT_KEY, asked)]
+    own = [
+        unit.api.vault.open(str(sealed)) for [sealed] in await unit.read_pool.fetch(_READ_PROJECT_KEY, asked)
+    ]
     try:
         return access.github(await access.token(project_id, own[0] if own else None, slug))
     except CredentialMissing as missing:

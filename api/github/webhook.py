@@ -89,7 +89,7 @@ def operator_source(api: AppState) -> WebhookSource:
 
 async def find_source(api: AppState, hook_id: str) -> WebhookSource:
     """A project's own hook; NotFound where there is none with this id."""
-    async with api.database.of(EVERY_PROJECT).reading() as session:
+    async with api.database.for_project(EVERY_PROJECT).read_only() as session:
         hook = await find_hook(session, hook_id)
     return WebhookSource(hook.id, hook.project_id, [api.vault.open(sealed) for sealed in hook.valid_secrets])
 
@@ -110,11 +110,11 @@ async def record_delivery(
     All of it is one transaction: if it fails, GitHub may deliver it again.
     """
     project_id, slug = delivery.source.project_id, payload.slug
-    async with database.of(project_id or EVERY_PROJECT).transaction() as session:
+    async with database.for_project(project_id or EVERY_PROJECT).transaction() as session:
         if not await claim_delivery(session, delivery.key, delivery.event, delivery.digest):
             return None
         if isinstance(payload, ChecksPayload):
-            return FollowUps(await find_check_waiters(session, project_id, slug, payload.checked))
+            return FollowUps(await find_check_waiters(session, project_id, slug, payload.commit_sha))
         hinted: set[str] = set()
 
         async def note(runs: Iterable[str], **left: str) -> None:
@@ -143,7 +143,7 @@ async def send_follow_ups(engine: TemporalGateway, follow_ups: FollowUps) -> Non
 
     async def attempt(id: str, operation: Operation[None]) -> None:
         try:
-            await engine.do(operation)
+            await engine.call(operation)
         except AppError as error:
             log.info("github.follow_up_deferred", id=id, reason=error.message)
 

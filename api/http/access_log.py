@@ -57,4 +57,4 @@ class _Line(logging.Formatter):
             "logger": LOGGER_NAME,
             "timestamp": at.replace("+00:00", "Z"),
         }
-        return self._redactor.text(orjson.dumps(line).decode())
+        return self._redactor.redact_text(orjson.dumps(line).decode())

@@ -89,7 +89,7 @@ class IdempotencyStore:
             set_={**fresh, "began_at": case((is_old, at), else_=col(IdempotencyRecord.began_at))},
             where=or_(is_old, unfinished & (created_at < at - ABANDONED_AFTER)),
         )
-        async with self._database.of(project_id).transaction() as session:
+        async with self._database.for_project(project_id).transaction() as session:
             claimed = await session.execute(record.returning(col(IdempotencyRecord.began_at)))
             if (began_at := claimed.scalar_one_or_none()) is not None:
                 return Claim(project_id, key_id, key, at, began_at)
@@ -127,23 +127,23 @@ class IdempotencyStore:
         await self._settle(session, claim, {"status_code": status, "body": None, "made_id": made_id})
 
     async def _settle(self, session: AsyncSession, claim: Claim, values: Mapping[str, object]) -> None:
-        statement = update(IdempotencyRecord).where(*self._of(claim)).values(values)
+        statement = update(IdempotencyRecord).where(*self._claim_condition(claim)).values(values)
         if (await session.execute(statement.returning(col(IdempotencyRecord.key)))).one_or_none() is None:
             raise StillRunning("Another request with this Idempotency-Key took over.", retry_after=1)
 
-    async def keep(self, claim: Claim, response: Response) -> None:
+    async def store_separately(self, claim: Claim, response: Response) -> None:
         """Remember the answer in a transaction of its own."""
-        async with self._database.of(claim.project_id).transaction() as session:
+        async with self._database.for_project(claim.project_id).transaction() as session:
             await self.store(session, claim, response)
 
     async def release(self, claim: Claim) -> None:
         """Forget the claim, so that a retry starts afresh."""
-        async with self._database.of(claim.project_id).transaction() as session:
+        async with self._database.for_project(claim.project_id).transaction() as session:
             unfinished = col(IdempotencyRecord.status_code).is_(None)
-            await session.execute(delete(IdempotencyRecord).where(*self._of(claim), unfinished))
+            await session.execute(delete(IdempotencyRecord).where(*self._claim_condition(claim), unfinished))
 
     @staticmethod
-    def _of(claim: Claim) -> tuple[ColumnElement[bool], ...]:
+    def _claim_condition(claim: Claim) -> tuple[ColumnElement[bool], ...]:
         return (
             col(IdempotencyRecord.project_id) == claim.project_id,
             col(IdempotencyRecord.key_id) == claim.key_id,

@@ -39,7 +39,7 @@ class CursorCodec:
 
     def encode(self, place: Sequence[object]) -> str:
         place_json = orjson.dumps(list(place))
-        return urlsafe_b64encode(self._mark(place_json) + place_json).decode().rstrip("=")
+        return urlsafe_b64encode(self._signature(place_json) + place_json).decode().rstrip("=")
 
     def decode(self, cursor: str) -> list[object]:
         """The place a cursor stands for; Invalid when it is broken or of another list."""
@@ -47,18 +47,22 @@ class CursorCodec:
             raw = urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
             place = orjson.loads(raw[6:])
         except (binascii.Error, ValueError):
-            raise self._refused() from None
-        if raw[:6] != self._mark(raw[6:]) or not isinstance(place, list) or len(place) != len(self._kinds):
-            raise self._refused()
+            raise self._invalid_cursor() from None
+        if (
+            raw[:6] != self._signature(raw[6:])
+            or not isinstance(place, list)
+            or len(place) != len(self._kinds)
+        ):
+            raise self._invalid_cursor()
         if not all(_is_comparable(value, kind) for value, kind in zip(place, self._kinds, strict=True)):
-            raise self._refused()
+            raise self._invalid_cursor()
         return place
 
-    def _mark(self, place: bytes) -> bytes:
+    def _signature(self, place: bytes) -> bytes:
         return blake2b(place, key=blake2b(self._identity, digest_size=32).digest(), digest_size=6).digest()
 
     @staticmethod
-    def _refused() -> Invalid:
+    def _invalid_cursor() -> Invalid:
         return Invalid(
             "This cursor is not one of this list: pass `nextCursor` of its last page.", field="cursor"
         )

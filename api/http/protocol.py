@@ -30,26 +30,26 @@ class BoundedProtocol(HttpToolsProtocol):
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
-        self._too_late: asyncio.TimerHandle | None = None
+        self._timeout: asyncio.TimerHandle | None = None
         self._in_head = True
         self._head = 0
         """Bytes of the head that came before: of an unfinished header nobody is told until its end."""
-        self._told = 0
+        self._parsed_head = 0
         """Bytes of the parts of the head that were told."""
-        self._stretch = 0
+        self._body_bytes = 0
         """Bytes of the body that came since there was more time for it."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._expect()
+        self._start_timeout()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._expect_nothing()
+        self._cancel_timeout()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        if self._too_late is None:
-            self._expect()
+        if self._timeout is None:
+            self._start_timeout()
         super().data_received(data)
         if self._in_head:
             self._head += len(data)
@@ -58,16 +58,16 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._in_head, self._head, self._told, self._stretch = True, 0, 0, 0
-        if self._too_late is None:
-            self._expect()
+        self._in_head, self._head, self._parsed_head, self._body_bytes = True, 0, 0, 0
+        if self._timeout is None:
+            self._start_timeout()
 
     def on_url(self, url: bytes) -> None:
-        self._tell(len(url))
+        self._count_head(len(url))
         super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._tell(len(name) + len(value))
+        self._count_head(len(name) + len(value))
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
@@ -76,26 +76,26 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         super().on_body(body)
-        self._stretch += len(body)
-        if self._stretch >= BODY_BYTES_PER_TIMEOUT:
-            self._stretch = 0
-            self._expect_nothing()
-            self._expect()
+        self._body_bytes += len(body)
+        if self._body_bytes >= BODY_BYTES_PER_TIMEOUT:
+            self._body_bytes = 0
+            self._cancel_timeout()
+            self._start_timeout()
 
     def on_message_complete(self) -> None:
-        self._expect_nothing()
+        self._cancel_timeout()
         super().on_message_complete()
 
-    def _tell(self, size: int) -> None:
-        self._told += size
-        if self._told > MAX_HEAD_BYTES:
+    def _count_head(self, size: int) -> None:
+        self._parsed_head += size
+        if self._parsed_head > MAX_HEAD_BYTES:
             raise ValueError("the head is too long")  # uvicorn answers 400 and closes the connection
 
-    def _expect(self) -> None:
+    def _start_timeout(self) -> None:
         """A whole request, from now on."""
-        self._too_late = self.loop.call_later(REQUEST_TIMEOUT_SECONDS, self.transport.close)
+        self._timeout = self.loop.call_later(REQUEST_TIMEOUT_SECONDS, self.transport.close)
 
-    def _expect_nothing(self) -> None:
-        if self._too_late is not None:
-            self._too_late.cancel()
-            self._too_late = None
+    def _cancel_timeout(self) -> None:
+        if self._timeout is not None:
+            self._timeout.cancel()
+            self._timeout = None

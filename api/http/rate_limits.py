@@ -95,27 +95,27 @@ class _KeyShare:
     """What this process holds of one key's bucket."""
 
     tokens: int = 0
-    worthless_at: float = 0.0
+    expires_at: float = 0.0
     """When what was taken has come back to the row, and must not be spent a second time."""
     left: Bucket = field(default_factory=lambda: Bucket(0.0))
     """What the row had left when it was asked last: for telling, not for deciding."""
     refused_until: float = 0.0
-    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     """One asks the row at a time; what it is given is for all who wait."""
 
-    def take(self, at: float, rate: Rate, granted: int, left: int) -> None:
+    def refill(self, at: float, rate: Rate, granted: int, left: int) -> None:
         """What the row granted, and what it has left."""
-        self.tokens, self.worthless_at = granted, at + rate.seconds
+        self.tokens, self.expires_at = granted, at + rate.seconds
         self.left = Bucket(at + (rate.quota - left) * rate.spacing)
 
     def spend(self, at: float) -> bool:
-        if self.tokens < 1 or at >= self.worthless_at:
+        if self.tokens < 1 or at >= self.expires_at:
             return False
         self.tokens -= 1
         return True
 
-    def standing(self, at: float, rate: Rate) -> LimitStatus:
-        return LimitStatus.of("key", rate, min(self.tokens + self.left.left(at, rate), rate.quota))
+    def status(self, at: float, rate: Rate) -> LimitStatus:
+        return LimitStatus.of("key", rate, min(self.tokens + self.left.available(at, rate), rate.quota))
 
 
 class RateLimits:
@@ -125,14 +125,14 @@ class RateLimits:
         self, database: Database, *, per_key: Rate | None, per_address: Rate | None, streams: int | None
     ) -> None:
         self._database = database
-        self._per_key, self._per_address, self._most_streams = per_key, per_address, streams
+        self._per_key, self._per_address, self._max_streams = per_key, per_address, streams
         self._shares: OrderedDict[str, _KeyShare] = OrderedDict()
         self._addresses: OrderedDict[str, Bucket] = OrderedDict()
         self._streams: Counter[str] = Counter()
         """Open in this process, by project."""
         self._delayed = 0
 
-    async def take_from_key(self, scope: Scope, key_id: str) -> None:
+    async def charge_key(self, scope: Scope, key_id: str) -> None:
         """Count a request to its key; RateLimited when that has had its share."""
         if (rate := self._per_key) is None:
             return
@@ -141,10 +141,10 @@ class RateLimits:
         if len(self._shares) > MAX_BUCKETS:
             self._shares.popitem(last=False)
         if not share.spend(monotonic()):
-            async with share.turn:
+            async with share.lock:
                 if not share.spend(monotonic()):
                     await self._renew(scope, share, key_id, rate)
-        _note(scope, "key", share.standing(monotonic(), rate))
+        _note(scope, "key", share.status(monotonic(), rate))
 
     async def _renew(self, scope: Scope, share: _KeyShare, key_id: str, rate: Rate) -> None:
         """Take another part of the row, and spend the first token of it."""
@@ -153,7 +153,7 @@ class RateLimits:
             granted, left = await take_tokens(
                 self._database, key_id, rate, max(rate.quota // SHARES_PER_BUCKET, 1)
             )
-            share.take(at, rate, granted, left)
+            share.refill(at, rate, granted, left)
             if share.spend(at):
                 return
             share.refused_until = at + max(rate.spacing, EMPTY_BUCKET_PAUSE_SECONDS)
@@ -161,7 +161,7 @@ class RateLimits:
         _note(scope, "key", LimitStatus.of("key", rate, 0, wait))
         raise _too_many("This key", rate, wait)
 
-    async def take_from_address(self, scope: Scope) -> None:
+    async def charge_address(self, scope: Scope) -> None:
         """Count a request to its address; RateLimited, a second later, when that has had its share.
 
         The second keeps connections that guess without a pause from taking the process from everybody else.
@@ -175,10 +175,10 @@ class RateLimits:
             self._addresses.popitem(last=False)
         if not bucket.take(at, rate, 1):
             await self._delay_refusal()
-            wait = bucket.wait(monotonic(), rate)
+            wait = bucket.seconds_until_available(monotonic(), rate)
             _note(scope, "address", LimitStatus.of("address", rate, 0, wait))
             raise _too_many("This address", rate, wait)
-        _note(scope, "address", LimitStatus.of("address", rate, bucket.left(at, rate)))
+        _note(scope, "address", LimitStatus.of("address", rate, bucket.available(at, rate)))
 
     async def _delay_refusal(self) -> None:
         if self._delayed < MAX_DELAYED:
@@ -188,19 +188,19 @@ class RateLimits:
             finally:
                 self._delayed -= 1
 
-    def give_back_to_address(self, scope: Scope) -> None:
+    def refund_address(self, scope: Scope) -> None:
         """It had a valid key after all, which is counted instead."""
         scope.get("rate_limits", {}).pop("address", None)
         bucket = self._addresses.get(address_of(scope))
         if bucket is not None and self._per_address is not None:
             bucket.give_back(self._per_address)
 
-    def streaming(self, project_id: str) -> Streaming:
+    def stream_slot(self, project_id: str) -> Streaming:
         """What holds a place of the project's for one stream."""
 
         @contextmanager
         def hold(scope: Scope) -> Iterator[None]:
-            most = self._most_streams
+            most = self._max_streams
             if most is not None and self._streams[project_id] >= most:
                 policy = f'"streams";q={most};qu="concurrent-requests"'
                 _note(scope, "streams", LimitStatus(policy, f'"streams";r=0;t={STREAM_SECONDS:.0f}'))

@@ -65,7 +65,7 @@ class ItemPage(Generic[R]):
     after: Sequence[object] = ()
     """Where the list begins when there is no cursor: the key columns of the row before its first."""
 
-    def beside_data(self) -> Mapping[str, object]:
+    def extra_fields(self) -> Mapping[str, object]:
         """What else the page holds."""
         return {}
 
@@ -84,7 +84,7 @@ class ItemPage(Generic[R]):
         more = len(found) > limit
         following = cursors.encode(rows[-1][:-1]) if more else None
         texts = ",".join([cast("str", row[-1]) for row in rows])
-        tail = orjson.dumps({"nextCursor": following, "hasMore": more, **self.beside_data()})
+        tail = orjson.dumps({"nextCursor": following, "hasMore": more, **self.extra_fields()})
         return b'{"data":[' + texts.encode() + b"]," + tail[1:]
 
 
@@ -92,12 +92,11 @@ class ItemPage(Generic[R]):
 class SummarizedPage(ItemPage[R]):
     """A page with more beside its data, by name; its handler declares the schema of the whole page."""
 
-    beside: Mapping[str, BaseModel | None] = field(default_factory=dict)
+    extra: Mapping[str, BaseModel | None] = field(default_factory=dict)
 
     def beside_data(self) -> Mapping[str, object]:
         return {
-            name: value and value.model_dump(mode="json", by_alias=True)
-            for name, value in self.beside.items()
+            name: value and value.model_dump(mode="json", by_alias=True) for name, value in self.extra.items()
         }
 
 

@@ -53,8 +53,8 @@ class Route(APIRoute):
             request, api = StrictRequest(request.scope, request.receive), app_state_of(request)
             if access is None:
                 if request.method != "GET":  # those are probes, and the description: answered at any rate
-                    await api.rate_limits.take_from_address(request.scope)
-                return await _deferred_response(await handle(request)).render_with(api.reads.fetch)
+                    await api.rate_limits.charge_address(request.scope)
+                return await _deferred_response(await handle(request)).render_with(api.read_pool.fetch)
             key = await _authenticate(request, api)
             key.require(access)
             _refuse_nul(request)
@@ -82,13 +82,13 @@ async def _authenticate(request: Request, api: AppState) -> AuthenticatedKey:
     Raises AuthMissing, AuthInvalid or RateLimited.
     """
     authorization, limits = request.headers.get("authorization"), api.rate_limits
-    is_stranger = not api.keys.recognises(authorization)
+    is_stranger = not api.keys.is_known(authorization)
     if is_stranger:
-        await limits.take_from_address(request.scope)
-    key = request.scope["key"] = await api.keys.check(authorization)
+        await limits.charge_address(request.scope)
+    key = request.scope["key"] = await api.keys.authenticate(authorization)
     if is_stranger:
-        limits.give_back_to_address(request.scope)
-    await limits.take_from_key(request.scope, key.id)
+        limits.refund_address(request.scope)
+    await limits.charge_key(request.scope, key.id)
     return key
 
 
@@ -99,17 +99,17 @@ async def _transact(request: Request, unit: UnitOfWork, handle: Handle, claim: C
         answer = _deferred_response(await handle(request))
         if unit.ignores_if_match and request.method != "GET":
             raise Invalid(IF_MATCH_UNSUPPORTED, field="If-Match")
-        response = None if unit.commands else await answer.render_with(unit.fetch)
+        response = None if unit.has_commands else await answer.render_with(unit.fetch)
         if claim and response:
             await _store_response(unit, claim, answer, response)
         await unit.commit()
     finally:
         await unit.close()
-    changed = await unit.follow_up()
+    changed = await unit.run_after_commit()
     if response is None or changed:
-        response = await answer.render_with(unit.reads.fetch)
-    if claim and unit.after and not answer.shows_secret:
-        await api.idempotency.keep(claim, response)
+        response = await answer.render_with(unit.read_pool.fetch)
+    if claim and unit.after_commit and not answer.shows_secret:
+        await api.idempotency.store_separately(claim, response)
     return response
 
 
@@ -121,7 +121,7 @@ async def _store_response(
     if answer.shows_secret:
         await idempotency.store_without_answer(unit.session, claim, response.status_code, answer.id)
     else:
-        await idempotency.store(unit.session, claim, response, provisional=bool(unit.after))
+        await idempotency.store(unit.session, claim, response, provisional=bool(unit.after_commit))
 
 
 async def _run_idempotently(request: Request, unit: UnitOfWork, handle: Handle, claim: Claim) -> Response:
@@ -134,7 +134,7 @@ async def _run_idempotently(request: Request, unit: UnitOfWork, handle: Handle, 
         try:
             if error is not None and not error.retryable:
                 response = error_response(request.scope, error)
-                await idempotency.keep(claim, response)
+                await idempotency.store_separately(claim, response)
                 return response
             await idempotency.release(claim)
         except (SQLAlchemyError, AppError) as lost:

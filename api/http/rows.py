@@ -31,15 +31,15 @@ class ProjectRows(Generic[T, R]):
         self._project: dict[str, object] = {"project_id": unit.key.project_id}
         """Comes last wherever it is joined with what a client may have named."""
 
-    def one(self, id: str) -> Item[R]:
+    def item(self, id: str) -> Item[R]:
         """Answer with the object of this id, or 404."""
-        return Item(self.view, {"id": self._known(id), **self._project})
+        return Item(self.view, {"id": self._require_id(id), **self._project})
 
-    def trashed(self, id: str) -> Item[R]:
+    def item_in_trash(self, id: str) -> Item[R]:
         """Answer with the object of this id, although it was just put into the trash, or deleted for good."""
         return Item(self.view, {"id": id, **self._project}, trashed=True)
 
-    def the(self, **where: object) -> Item[R]:
+    def get_by(self, **where: object) -> Item[R]:
         """Answer with the one object that matches, or 404."""
         return Item(self.view, {**where, **self._project})
 
@@ -67,7 +67,7 @@ class ProjectRows(Generic[T, R]):
         """
         columns: Any = self.view.table
         statement = select(self.view.table).where(
-            col(columns.id) == self._known(id), col(columns.project_id) == self.unit.key.project_id
+            col(columns.id) == self._require_id(id), col(columns.project_id) == self.unit.key.project_id
         )
         if "deleted_at" in self.view.columns and trashed is False:
             statement = statement.where(col(columns.deleted_at).is_(None))
@@ -79,11 +79,11 @@ class ProjectRows(Generic[T, R]):
         if row is None:
             raise NotFound(f"{self.view.noun} not found.")
         if lock and self.unit.if_match is not None:
-            shown = self.one(id) if trashed is False else self.trashed(id)
+            shown = self.item(id) if trashed is False else self.item_in_trash(id)
             require_match(self.unit.if_match, await shown.render(self.unit.fetch))
         return row
 
-    async def those(self, ids: Collection[str]) -> Sequence[T]:
+    async def get_many(self, ids: Collection[str]) -> Sequence[T]:
         """The rows of these ids that there are, to change them; others are passed over."""
         columns: Any = self.view.table
         statement = select(self.view.table).where(
@@ -99,7 +99,7 @@ class ProjectRows(Generic[T, R]):
         self.unit.session.add(row)
         return row
 
-    def _known(self, id: str) -> str:
+    def _require_id(self, id: str) -> str:
         if self.view.prefix is None or not is_id(id, self.view.prefix):
             raise NotFound(f"{self.view.noun} not found.")
         return id

@@ -39,7 +39,7 @@ async def anonymize_user(database: Database, delivery: str, user: ClerkUser) -> 
 
     All of it is one transaction with the delivery itself: if it fails, Clerk delivers it again.
     """
-    async with database.of(EVERY_PROJECT).transaction() as session:
+    async with database.for_project(EVERY_PROJECT).transaction() as session:
         if not await claim_delivery(session, f"clerk:{delivery}", USER_DELETED):
             return False
         await anonymize_everywhere(session, user.id, user.primary_email)

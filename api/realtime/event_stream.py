@@ -30,7 +30,7 @@ class LogBatch(NamedTuple):
 
     chunks: Sequence[bytes] = ()
     """Events, as they are sent."""
-    is_over: bool = False
+    is_finished: bool = False
     """Nothing will follow."""
     is_unsettled: bool = False
     """More will follow in a moment, which nobody is told of again."""
@@ -75,7 +75,7 @@ class StreamRegistry:
         self.wake_all()
 
     @property
-    def streams(self) -> int:
+    def has_streams(self) -> int:
         return sum(map(len, self._waiting.values()))
 
     async def wait_for_stream(self) -> None:
@@ -83,7 +83,7 @@ class StreamRegistry:
         await self._awaited.wait()
 
     @contextmanager
-    def waiting(self, subject: str) -> Iterator[asyncio.Event]:
+    def wait_for_wake(self, subject: str) -> Iterator[asyncio.Event]:
         flag = asyncio.Event()
         self._waiting[subject].add(flag)
         self._awaited.set()
@@ -104,7 +104,7 @@ async def follow_log(
 
     allowed: raises AuthInvalid once the key was revoked, which ends the stream too.
     """
-    with events.waiting(source.subject) as news:
+    with events.wait_for_wake(source.subject) as news:
         silent = 0.0
         yield b"retry: 2000\n\n"
         while True:
@@ -120,7 +120,7 @@ async def follow_log(
                 return
             for chunk in found.chunks:
                 yield chunk
-            if found.is_over:
+            if found.is_finished:
                 return
             if found.chunks:
                 silent = 0.0

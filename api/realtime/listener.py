@@ -35,7 +35,7 @@ class Listener:
         self._confirmed: list[Callable[[float], None]] = []
         self._task: asyncio.Task[None] | None = None
 
-    def on(
+    def subscribe(
         self,
         channel: str,
         heard: Callable[[str], None],
@@ -78,7 +78,7 @@ class Listener:
                             psycopg.sql.SQL("LISTEN {}").format(psycopg.sql.Identifier(channel))
                         )
                     pause = 0.1
-                    await self._hear(connection)
+                    await self._receive(connection)
             except (psycopg.Error, OSError, TimeoutError) as error:
                 log.warning("listener lost its connection", error=type(error).__name__, again_in=pause)
             finally:
@@ -87,7 +87,7 @@ class Listener:
             await asyncio.sleep(pause)
             pause = min(pause * 2, 5.0)
 
-    async def _hear(self, connection: AsyncConnection[tuple[object, ...]]) -> None:
+    async def _receive(self, connection: AsyncConnection[tuple[object, ...]]) -> None:
         while True:
             asked_at = monotonic()
             async with asyncio.timeout(ANSWER_SECONDS):

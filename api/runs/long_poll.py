@@ -38,11 +38,11 @@ async def wait_for_end(request: Request, run_id: str, seconds: int) -> None:
     api = unit.api
     if seconds == 0 or request.scope.get("head") or not is_id(run_id, "r"):
         return
-    with suppress(TimeoutError), api.events.waiting(run_id) as news:
+    with suppress(TimeoutError), api.events.wait_for_wake(run_id) as news:
         async with asyncio.timeout(seconds):
             while not api.events.closed:
                 news.clear()
-                found = await unit.reads.fetch(
+                found = await unit.read_pool.fetch(
                     _READ_IS_FINISHED, {"id": run_id, "project": unit.key.project_id}
                 )
                 if not found or found[0][0]:
@@ -50,4 +50,4 @@ async def wait_for_end(request: Request, run_id: str, seconds: int) -> None:
                 with suppress(TimeoutError):
                     await asyncio.wait_for(news.wait(), event_stream.POLL_SECONDS)
                 await asyncio.sleep(BUSY_POLL_SECONDS)
-    await api.keys.check(request.headers.get("authorization"))  # it may have been revoked meanwhile
+    await api.keys.authenticate(request.headers.get("authorization"))  # it may have been revoked meanwhile

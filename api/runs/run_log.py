@@ -7,7 +7,7 @@ from kit.sql_pool import SqlPool
 from models.event import EventType
 
 BATCH = 200
-_FINAL_TYPES = [kind.value for kind in EventType if kind.is_last]
+_FINAL_TYPES = [kind.value for kind in EventType if kind.is_final]
 _READ_EVENTS = (
     "SELECT seq, type, json_build_object('seq', seq, 'type', type, 'createdAt',"
     """ to_char(created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'), 'data', data)::text"""
@@ -33,9 +33,9 @@ class RunLog:
             ):
                 # Without its last event, which is written with its end, its events were pruned.
                 return LogBatch(
-                    is_over=bool(has_ended) and (last is None or cast("int", last) <= self._after)
+                    is_finished=bool(has_ended) and (last is None or cast("int", last) <= self._after)
                 )
-            return LogBatch(is_over=True)
+            return LogBatch(is_finished=True)
         self._after = cast("int", rows[-1][0])
         chunks = [format_sse(seq, kind, data) for seq, kind, data in rows]
-        return LogBatch(chunks, is_over=any(kind in _FINAL_TYPES for _, kind, _ in rows))
+        return LogBatch(chunks, is_finished=any(kind in _FINAL_TYPES for _, kind, _ in rows))

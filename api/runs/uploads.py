@@ -44,7 +44,7 @@ async def receive_upload(api: AppState, file_id: str, token: str, request: Reque
         is_ours = False
     if not is_ours:
         raise AuthInvalid(UPLOAD_REFUSED)
-    async with api.database.of(EVERY_PROJECT).reading() as session:  # the file says whose it is
+    async with api.database.for_project(EVERY_PROJECT).read_only() as session:  # the file says whose it is
         file = await session.get(UploadedFile, file_id)
     _require_open(file)
     assert file is not None
@@ -52,11 +52,11 @@ async def receive_upload(api: AppState, file_id: str, token: str, request: Reque
     if given != file.content_type:
         raise Invalid(f"Content-Type: Send {file.content_type}, as announced.", field="Content-Type")
     data = await _body(request, file.size_bytes)
-    async with api.database.of(file.project_id).transaction() as session:
+    async with api.database.for_project(file.project_id).transaction() as session:
         file = await session.get(UploadedFile, file_id, with_for_update=True)
         _require_open(file)
         assert file is not None
-        file.accept(data, sha256_hex(data))
+        file.set_content(data, sha256_hex(data))
         session.add(FileContent(file_id=file.id, data=data))
     return file
 
@@ -70,7 +70,7 @@ async def check_stored(unit: UnitOfWork, ids: Sequence[str]) -> None:
     if not ids or settings.files_s3_bucket is None:
         return
     files = FileStore(database, settings)
-    async with database.reading() as session:
+    async with database.read_only() as session:
         statement = select(UploadedFile).where(
             col(UploadedFile.id).in_(ids),
             col(UploadedFile.project_id) == unit.key.project_id,
@@ -91,7 +91,7 @@ async def check_stored(unit: UnitOfWork, ids: Sequence[str]) -> None:
             if row is None:
                 continue  # it has just expired, which starting the run finds and tells
             try:
-                row.accept(data, sha256_hex(data))
+                row.set_content(data, sha256_hex(data))
             except Invalid as error:
                 raise Invalid(f"{field}: {error.message}", field=field) from error
 

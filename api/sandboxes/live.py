@@ -42,8 +42,8 @@ class LiveSandbox:
     def inspection(self) -> Inspection:
         return Inspection(self.handle)
 
-    def clean(self, text: str) -> str:
-        return self.credentials.redactor.text(text)
+    def redact(self, text: str) -> str:
+        return self.credentials.redactor.redact_text(text)
 
 
 @asynccontextmanager
@@ -55,7 +55,7 @@ async def open_live_sandbox(unit: UnitOfWork, sandbox_id: str) -> AsyncIterator[
     rows = []
     if is_id(sandbox_id, "s"):
         asked = {"id": sandbox_id, "project": unit.key.project_id}
-        rows = [*await unit.reads.fetch(_READ_SANDBOX, asked)]
+        rows = [*await unit.read_pool.fetch(_READ_SANDBOX, asked)]
     if not rows:
         raise NotFound(SANDBOX_NOT_FOUND)
     [[job_id, status, provider_id, timeout_ms, is_cloned]] = rows
@@ -85,7 +85,7 @@ async def open_live_sandbox(unit: UnitOfWork, sandbox_id: str) -> AsyncIterator[
 
 async def load_base_sha(unit: UnitOfWork, job_id: str) -> str:
     """The commit that a job's work started from; Conflict while there is none."""
-    [[sha]] = await unit.reads.fetch(_READ_BASE_SHA.format(job=job_table_name(job_id)), {"job": job_id})
+    [[sha]] = await unit.read_pool.fetch(_READ_BASE_SHA.format(job=job_table_name(job_id)), {"job": job_id})
     if sha is None:
         raise Conflict("The sandbox is not ready yet: its repository is still being cloned.")
     return str(sha)
@@ -98,13 +98,13 @@ def require_live(status: SandboxStatus) -> None:
 
 
 def to_app_error(error: GatewayError, credentials: Credentials) -> AppError:
-    words = credentials.redactor.text(error.message)
+    words = credentials.redactor.redact_text(error.message)
     match error:
-        case InspectionRefused(word="missing"):
+        case InspectionRefused(reason_code="missing"):
             return NotFound(words)
-        case InspectionRefused(word="other-server" | "no-repository"):
+        case InspectionRefused(reason_code="other-server" | "no-repository"):
             return Conflict(words)
-        case InspectionRefused(word="no-base"):
+        case InspectionRefused(reason_code="no-base"):
             return Invalid(f"base: {words}", field="base")
         case InspectionRefused():
             return Invalid(f"path: {words}", field="path")

@@ -20,7 +20,7 @@ def redact_content(data: bytes, redactor: Redactor, limit: int, *, goes_on: bool
     goes_on: there is more than was read: then the last `SECRET_MARGIN_BYTES` bytes, in which a secret may be
     cut in two, are left out.
     """
-    clean = redactor.data(data)
+    clean = redactor.redact_bytes(data)
     kept = (clean[:-SECRET_MARGIN_BYTES] if goes_on else clean)[:limit]
     truncated = goes_on or len(kept) < len(clean)
     text = _text(kept, truncated)

@@ -22,10 +22,10 @@ async def end_sandbox(session: AsyncSession, workflows: AfterCommit, sandbox: Sa
         if sandbox.status not in (SandboxStatus.killed, SandboxStatus.error):
             raise Conflict(f"{job.id} is at work in the sandbox: cancel that first.")
         return
-    was_taken = job.is_taken
+    was_taken = job.is_started
     if not job.close(SandboxJobStatus.cancelled):
         return
     append_event(session, job, EventType.sandbox_job_ended, {"status": job.status, "code": None})
     if not was_taken:
-        sandbox.end()
+        sandbox.mark_ended()
     workflows.cancel(job.id, certain=False)

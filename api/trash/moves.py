@@ -62,7 +62,7 @@ class TrashActions:
         await self._end(row)
         for gone in await moves.purge(self.unit.session, kind, row, self.unit.key.member_id):
             deletion = Deletion.of(gone)
-            self._workflows.tell(deletion.engine_id, partial(start_deletion, deletion=deletion))
+            self._workflows.notify(deletion.temporal_workflow_id, partial(start_deletion, deletion=deletion))
 
     async def _end(self, row: Trashable) -> None:
         """A sandbox of one's own ends with its deletion."""

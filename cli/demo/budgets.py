@@ -17,14 +17,14 @@ async def cap(stage: DemoContext) -> None:
     async def look() -> Json:
         return await stage.get("/runs/get", id=str(run["id"]))
 
-    held = await stage.until(look, lambda row: row["status"] == "paused" or row["completedAt"])
+    held = await stage.wait_until(look, lambda row: row["status"] == "paused" or row["completedAt"])
     why = await stage.get(f"/runs/{run['id']}/why")
     if (held["status"], why["code"]) != ("paused", "BUDGET_REACHED"):
         raise DemoFailed(f"The run is {held['status']} and was to wait for money: {why['message']}")
-    stage.tell("cap reached", why["message"], "yellow")
+    stage.print_line("cap reached", why["message"], "yellow")
     budget = cast("Json", await stage.client.put(f"/runs/{run['id']}/budget", {"maxCostUsd": RAISED_USD}))
-    stage.tell("cap raised", f"to ${budget['capUsd']}", "green")
-    ended = require_completed(await stage.until(look, lambda row: row["completedAt"]))
-    stage.result("Cost", f"${ended['costUsd']}")
-    stage.result("Pull request", ended["prUrl"] or "(nothing was changed)")
-    stage.link(run["id"])
+    stage.print_line("cap raised", f"to ${budget['capUsd']}", "green")
+    ended = require_completed(await stage.wait_until(look, lambda row: row["completedAt"]))
+    stage.print_result("Cost", f"${ended['costUsd']}")
+    stage.print_result("Pull request", ended["prUrl"] or "(nothing was changed)")
+    stage.print_temporal_link(run["id"])

@@ -37,37 +37,41 @@ async def sprints(stage: DemoContext) -> None:
     async def look() -> Json:
         return await stage.get(path)
 
-    first = await stage.run_at(look, "sprintRunIds", 0)
+    first = await stage.wait_for_run(look, "sprintRunIds", 0)
     await stage.post(f"{path}/pause", {})
-    stage.tell("pause", "asked for while the first sprint is at work: it finishes, then the chain holds")
-    await stage.watch(first)
-    await stage.until(look, lambda row: row["status"] == "paused" or row["completedAt"])
+    stage.print_line(
+        "pause", "asked for while the first sprint is at work: it finishes, then the chain holds"
+    )
+    await stage.follow_run(first)
+    await stage.wait_until(look, lambda row: row["status"] == "paused" or row["completedAt"])
     await asyncio.sleep(PAUSE_SECONDS)
     held = await look()
     if (held["status"], len(cast("list[str]", held["sprintRunIds"]))) != ("paused", 1):
         raise DemoFailed(f"The chain is {held['status']} and was to hold after the first sprint.")
-    stage.tell("paused", f"{PAUSE_SECONDS:.0f} s later the second sprint has not begun", "yellow")
+    stage.print_line("paused", f"{PAUSE_SECONDS:.0f} s later the second sprint has not begun", "yellow")
     await stage.post(f"{path}/resume", {})
-    stage.tell("resume", "", "green")
+    stage.print_line("resume", "", "green")
     for place in (1, 2):
-        await stage.watch(await stage.run_at(look, "sprintRunIds", place))
-    stage.sprints = require_completed(await stage.until(look, lambda row: row["completedAt"]))
+        await stage.follow_run(await stage.wait_for_run(look, "sprintRunIds", place))
+    stage.sprints = require_completed(await stage.wait_until(look, lambda row: row["completedAt"]))
     for sprint in cast("list[Json]", stage.sprints["sprints"]):
         number = cast("int", sprint["index"]) + 1
-        stage.result(f"Sprint {number}", sprint["prUrl"] or "(nothing was changed)")
-    stage.link(stage.sprints["id"])
+        stage.print_result(f"Sprint {number}", sprint["prUrl"] or "(nothing was changed)")
+    stage.print_temporal_link(stage.sprints["id"])
 
 
 async def recurring(stage: DemoContext) -> None:
     task = await stage.post("/recurring-tasks", REPORT | {"targetWorkflowId": stage.workflow_id})
     preview = await stage.get(f"/recurring-tasks/{task['id']}/preview", count="3")
-    stage.tell("planned", f"weekly at 6:00 in Berlin, next: {', '.join(cast('list[str]', preview['times']))}")
+    stage.print_line(
+        "planned", f"weekly at 6:00 in Berlin, next: {', '.join(cast('list[str]', preview['times']))}"
+    )
     fired = await stage.post(f"/recurring-tasks/{task['id']}/trigger", {})
-    stage.report = await stage.watch(fired["id"])
+    stage.report = await stage.follow_run(fired["id"])
     off = cast("Json", await stage.client.put(f"/recurring-tasks/{task['id']}/toggle", {"isActive": False}))
-    stage.tell(
+    stage.print_line(
         "switched off", f"isActive is {str(off['isActive']).lower()}: it stays, and does not fire", "yellow"
     )
-    stage.result("Task", f"{task['id']}, next run {task['nextRunAt']}")
-    stage.result("Pull request", stage.report["prUrl"] or "(nothing was changed)")
-    stage.link(fired["id"])
+    stage.print_result("Task", f"{task['id']}, next run {task['nextRunAt']}")
+    stage.print_result("Pull request", stage.report["prUrl"] or "(nothing was changed)")
+    stage.print_temporal_link(fired["id"])

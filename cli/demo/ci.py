@@ -24,15 +24,15 @@ async def fix(stage: DemoContext) -> None:
     run = await stage.post("/runs/start", body)
     failed = await _pushed(stage, run, 1)
     await create_finished_check(stage.forge, slug, failed, "failure", LOG)
-    stage.tell("CI", f"failed on {failed[:10]}: {LOG}", "red")
+    stage.print_line("CI", f"failed on {failed[:10]}: {LOG}", "red")
     fixed = await _pushed(stage, run, 2)
-    stage.tell("fixed", f"by the agent, as {fixed[:10]} on the same pull request", "green")
+    stage.print_line("fixed", f"by the agent, as {fixed[:10]} on the same pull request", "green")
     await create_finished_check(stage.forge, slug, fixed, "success", "All is well.")
 
     async def look() -> Json:
         return await stage.get("/runs/get", id=str(run["id"]))
 
-    ended = require_completed(await stage.until(look, lambda row: row["completedAt"]))
+    ended = require_completed(await stage.wait_until(look, lambda row: row["completedAt"]))
     if await get_head_sha(stage.forge, slug, cast("int", ended["prNumber"])) != fixed:
         raise DemoFailed("The pull request does not end in the fix.")
     job = await stage.post(f"/pull-requests/{run['id']}/merge", {"mergeStrategy": "squash"})
@@ -40,22 +40,22 @@ async def fix(stage: DemoContext) -> None:
     async def merging() -> Json:
         return await stage.get("/merging/get", id=str(job["id"]))
 
-    merged = require_completed(await stage.until(merging, lambda row: row["completedAt"]))
-    stage.tell("merged", f"as {str(merged['mergeSha'])[:10]} into {merged['baseBranch']}", "green")
-    stage.result("Pull request", ended["prUrl"])
-    stage.link(run["id"])
+    merged = require_completed(await stage.wait_until(merging, lambda row: row["completedAt"]))
+    stage.print_line("merged", f"as {str(merged['mergeSha'])[:10]} into {merged['baseBranch']}", "green")
+    stage.print_result("Pull request", ended["prUrl"])
+    stage.print_temporal_link(run["id"])
 
 
 async def _pushed(stage: DemoContext, run: Json, count: int) -> str:
     """The commit of the run's `count`-th push.  Raises `DemoFailed` when the run ends before it."""
 
     async def look() -> Json:
-        events = await stage.client.all(f"/runs/{run['id']}/events", follow="false")
+        events = await stage.client.list_all(f"/runs/{run['id']}/events", follow="false")
         pushed = [cast("Json", event["data"])["sha"] for event in events if event["type"] == "branch.pushed"]
         row = await stage.get("/runs/get", id=str(run["id"]))
         return {**row, "pushed": pushed}
 
-    row = await stage.until(
+    row = await stage.wait_until(
         look, lambda row: len(cast("list[str]", row["pushed"])) >= count or row["completedAt"]
     )
     if len(pushed := cast("list[str]", row["pushed"])) < count:

@@ -43,7 +43,7 @@ class Client:
     async def delete(self, path: str) -> JsonValue:
         return _data(await self._http.delete(path))
 
-    async def all(self, path: str, **query: str) -> list[Json]:
+    async def list_all(self, path: str, **query: str) -> list[Json]:
         """Every item of a list, page after page."""
         items: list[Json] = []
         while True:

@@ -120,7 +120,7 @@ def _print_verdict(run: Json, seconds: float) -> None:
 
 async def _get_or_create_workflow(client: Client) -> str:
     """The id of the workflow that the demo runs: a designer and a checker, until the check passes."""
-    for workflow in await client.all("/workflows/list"):
+    for workflow in await client.list_all("/workflows/list"):
         if workflow["name"] == WORKFLOW:
             return str(workflow["id"])
     created = cast("Json", await client.post("/workflows/create", {"name": WORKFLOW}))

@@ -52,9 +52,9 @@ class DemoContext:
     issues: list[Json] = field(default_factory=list)
     sprints: Json = field(default_factory=dict)
     report: Json = field(default_factory=dict)
-    doing: JsonValue = None
+    progress: JsonValue = None
     """What was told last of a row's progress."""
-    began: datetime = field(default_factory=lambda: datetime.now(UTC))
+    started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     """When the part did that is being played."""
 
     @property
@@ -65,21 +65,21 @@ class DemoContext:
     @property
     def seconds(self) -> float:
         """Since the part began."""
-        return (datetime.now(UTC) - self.began).total_seconds()
+        return (datetime.now(UTC) - self.started_at).total_seconds()
 
-    def tell(self, what: str, words: object = "", style: str = "cyan") -> None:
+    def print_line(self, what: str, words: object = "", style: str = "cyan") -> None:
         """A line of progress, with the seconds since the part began."""
         text = Text(f"{self.seconds:6.1f} s  ", style="dim")
         out.print(text.append(f"{what:<18}", style=style).append(f" {words}".rstrip(), style="default"))
 
-    def result(self, what: str, words: object) -> None:
+    def print_result(self, what: str, words: object) -> None:
         out.print(f"{what:<13} {words}", markup=False)
 
-    def link(self, workflow_id: object) -> None:
+    def print_temporal_link(self, workflow_id: object) -> None:
         """Where Temporal's Web UI shows a workflow."""
         if self.file.temporal_ui_url:
             page = f"namespaces/{self.file.temporal_namespace}/workflows/{workflow_id}"
-            self.result("Temporal UI", f"{self.file.temporal_ui_url}/{page}")
+            self.print_result("Temporal UI", f"{self.file.temporal_ui_url}/{page}")
 
     async def get(self, path: str, **query: str) -> Json:
         return cast("Json", await self.client.get(path, **query))
@@ -87,39 +87,39 @@ class DemoContext:
     async def post(self, path: str, body: Json) -> Json:
         return cast("Json", await self.client.post(path, body))
 
-    async def until(self, read: Callable[[], Awaitable[Json]], holds: Callable[[Json], object]) -> Json:
+    async def wait_until(self, read: Callable[[], Awaitable[Json]], holds: Callable[[Json], object]) -> Json:
         """A row as soon as it holds; what its agent is about is told meanwhile.  Raises `DemoFailed`."""
         deadline = time.monotonic() + ROW_TIMEOUT_SECONDS
         while True:
             row = await read()
             doing = row.get("waiting") and cast("Json", row["waiting"])["message"]
-            doing, before = doing or row.get("currentStepProgress"), self.doing
-            self.doing = doing
+            doing, before = doing or row.get("currentStepProgress"), self.progress
+            self.progress = doing
             if holds(row):
                 return row
             if doing and doing != before:
-                self.tell("progress", doing, "dim")
+                self.print_line("progress", doing, "dim")
             if time.monotonic() > deadline:
                 raise DemoFailed(f"{row['id']} is still {row['status']} after {ROW_TIMEOUT_SECONDS:.0f} s.")
             await asyncio.sleep(POLL_SECONDS)
 
-    async def run_at(self, read: Callable[[], Awaitable[Json]], name: str, place: int) -> str:
+    async def wait_for_run(self, read: Callable[[], Awaitable[Json]], name: str, place: int) -> str:
         """The id of the run at a place of a chain, once it has begun.  Raises `DemoFailed` without one."""
 
         def has_begun(row: Json) -> str | None:
             return next(iter(cast("list[str | None]", row[name])[place:]), None)
 
-        row = await self.until(read, lambda found: has_begun(found) or found["completedAt"])
+        row = await self.wait_until(read, lambda found: has_begun(found) or found["completedAt"])
         if (run_id := has_begun(row)) is None:
             require_completed(row)
             raise DemoFailed(f"{row['id']} ended before its run number {place + 1}.")
         return run_id
 
-    async def watch(self, run_id: object) -> Json:
+    async def follow_run(self, run_id: object) -> Json:
         """A run to its end, told step by step.  Raises `DemoFailed` unless it completes."""
         run = await self.get("/runs/get", id=str(run_id))
-        self.tell(f"run {run['runNumber']}", run["name"])
-        await follow_run(self.client, str(run_id), self.began, self.logs, PRINTED_EVENTS)
+        self.print_line(f"run {run['runNumber']}", run["name"])
+        await follow_run(self.client, str(run_id), self.started_at, self.logs, PRINTED_EVENTS)
         return require_completed(await self.get("/runs/get", id=str(run_id)))
 
 

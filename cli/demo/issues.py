@@ -12,22 +12,22 @@ PRIORITIES = ("critical", "high", "medium", "low")
 
 async def scan(stage: DemoContext) -> None:
     row = await stage.post("/issue-sessions/start", {"prompt": SCAN_PROMPT})
-    stage.result("Asked for", SCAN_PROMPT)
+    stage.print_result("Asked for", SCAN_PROMPT)
     seen: set[str] = set()
 
     async def look() -> Json:
         found = await stage.get("/issue-sessions/get", id=str(row["id"]))
-        for issue in reversed(await stage.client.all("/issues/list", sessionId=str(row["id"]))):
+        for issue in reversed(await stage.client.list_all("/issues/list", sessionId=str(row["id"]))):
             if str(issue["id"]) not in seen:
                 seen.add(str(issue["id"]))
-                stage.tell("issue found", f"[{issue['priority']}] {issue['title']}", "green")
+                stage.print_line("issue found", f"[{issue['priority']}] {issue['title']}", "green")
         return found
 
-    stage.scan = require_completed(await stage.until(look, lambda found: found["completedAt"]))
-    issues = await stage.client.all("/issues/list", sessionId=str(row["id"]))
+    stage.scan = require_completed(await stage.wait_until(look, lambda found: found["completedAt"]))
+    issues = await stage.client.list_all("/issues/list", sessionId=str(row["id"]))
     stage.issues = sorted(issues, key=lambda issue: PRIORITIES.index(str(issue["priority"])))
-    stage.result("Summary", stage.scan["summary"])
-    stage.link(row["id"])
+    stage.print_result("Summary", stage.scan["summary"])
+    stage.print_temporal_link(row["id"])
     if not issues:
         raise DemoFailed("Nothing was found, so there is nothing to ask about and nothing to mend.")
 
@@ -38,22 +38,22 @@ async def answers(stage: DemoContext) -> None:
     async def look() -> Json:
         return await stage.get(f"/answering-sessions/{row['id']}")
 
-    await stage.until(look, lambda found: found["status"] != "pending")
-    questions = await stage.client.all("/session-questions", answeringSessionId=str(row["id"]))
+    await stage.wait_until(look, lambda found: found["status"] != "pending")
+    questions = await stage.client.list_all("/session-questions", answeringSessionId=str(row["id"]))
     for question in questions:
-        stage.tell("asked", question["question"], "green")
-        stage.tell("assumed", question["assumption"])
+        stage.print_line("asked", question["question"], "green")
+        stage.print_line("assumed", question["assumption"])
     for place, question in enumerate(questions):
         review: Json = {"status": "approved"}
         if place == 1:
             review = {"status": "declined", "correction": CORRECTION}
         await stage.client.put(f"/session-questions/{question['id']}/review", review)
-        stage.tell(f"{review['status']}", review.get("correction", "as it was assumed"), "yellow")
-    require_completed(await stage.until(look, lambda found: found["completedAt"]))
-    for question in await stage.client.all("/session-questions", answeringSessionId=str(row["id"])):
-        stage.result("Question", question["question"])
-        stage.result("Answer", question["answer"])
-    stage.link(row["id"])
+        stage.print_line(f"{review['status']}", review.get("correction", "as it was assumed"), "yellow")
+    require_completed(await stage.wait_until(look, lambda found: found["completedAt"]))
+    for question in await stage.client.list_all("/session-questions", answeringSessionId=str(row["id"])):
+        stage.print_result("Question", question["question"])
+        stage.print_result("Answer", question["answer"])
+    stage.print_temporal_link(row["id"])
 
 
 async def work(stage: DemoContext) -> None:
@@ -75,9 +75,9 @@ async def work(stage: DemoContext) -> None:
         return await stage.get("/work-chains/get", id=str(chain["id"]))
 
     for place, issue in enumerate(issues):
-        stage.tell("issue", issue["title"], "green")
-        runs.append(await stage.watch(await stage.run_at(look, "issueRunIds", place)))
-    require_completed(await stage.until(look, lambda row: row["completedAt"]))
+        stage.print_line("issue", issue["title"], "green")
+        runs.append(await stage.follow_run(await stage.wait_for_run(look, "issueRunIds", place)))
+    require_completed(await stage.wait_until(look, lambda row: row["completedAt"]))
     for run in runs:
-        stage.result("Pull request", f"{run['prUrl']}  {run['branchName']} onto {run['baseBranch']}")
-    stage.link(chain["id"])
+        stage.print_result("Pull request", f"{run['prUrl']}  {run['branchName']} onto {run['baseBranch']}")
+    stage.print_temporal_link(chain["id"])

@@ -14,35 +14,35 @@ async def learnings(stage: DemoContext) -> None:
     workflow = await _workflow_with_context(stage)
 
     async def look() -> Json:
-        found = await stage.client.all("/learnings/list")
+        found = await stage.client.list_all("/learnings/list")
         return {"id": "Extraction of learnings", "status": "at work", "found": [*found]}
 
-    found = cast("list[Json]", (await stage.until(look, lambda row: row["found"]))["found"])
+    found = cast("list[Json]", (await stage.wait_until(look, lambda row: row["found"]))["found"])
     for learning in found:
-        stage.tell("learning found", learning["description"], "green")
+        stage.print_line("learning found", learning["description"], "green")
         await stage.post("/learnings/update-status", {"learningId": learning["id"], "status": "approved"})
-        stage.tell(
+        stage.print_line(
             "approved",
             f"for {', '.join(cast('list[str]', learning['applicableRoles']) or ['all'])}",
             "yellow",
         )
     version = await stage.post("/learning-versions/compile", {})
     await stage.post("/learning-versions/activate", {"versionId": version["id"]})
-    stage.tell("active", f"version {version['version']} of the learnings", "green")
-    run = await stage.watch(
+    stage.print_line("active", f"version {version['version']} of the learnings", "green")
+    run = await stage.follow_run(
         (await stage.post("/runs/start", {"workflowId": workflow, "prompt": PROMPT}))["id"]
     )
     detail = await stage.get("/runs/detail", id=str(run["id"]))
     step = cast("list[Json]", detail["steps"])[-1]
-    stage.result("Agent", step["output"])
-    stage.result("Pull request", run["prUrl"] or "(nothing was changed)")
-    stage.link(run["id"])
+    stage.print_result("Agent", step["output"])
+    stage.print_result("Pull request", run["prUrl"] or "(nothing was changed)")
+    stage.print_temporal_link(run["id"])
 
 
 async def _workflow_with_context(stage: DemoContext) -> str:
     name = f"House rules since run {stage.run['runNumber']}"
     context = await stage.post("/contexts", {"name": name, "content": CONTEXT})
-    stage.tell("published", "version 1 of the context “House rules”", "green")
+    stage.print_line("published", "version 1 of the context “House rules”", "green")
     persona = await stage.post(
         "/personas/create", {"name": "Careful", "type": "designer", "contextId": context["id"]}
     )

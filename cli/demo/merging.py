@@ -19,24 +19,24 @@ async def after_ci(stage: DemoContext) -> None:
     slug = str(run["repositorySlug"])
     sha = await get_head_sha(stage.forge, slug, cast("int", run["prNumber"]))
     await set_commit_status(stage.forge, slug, sha, "pending", "The demo plays CI")
-    stage.tell("CI", f"at work on {sha[:10]}, the head of {run['prUrl']}", "yellow")
+    stage.print_line("CI", f"at work on {sha[:10]}, the head of {run['prUrl']}", "yellow")
     job = await stage.post(f"/pull-requests/{run['id']}/merge", {"mergeStrategy": "squash"})
 
     async def look() -> Json:
         return await stage.get("/merging/get", id=str(job["id"]))
 
-    blocked = await stage.until(look, lambda row: row["waiting"] or row["completedAt"])
+    blocked = await stage.wait_until(look, lambda row: row["waiting"] or row["completedAt"])
     if blocked["waiting"] is None:
         require_completed(blocked)
         raise DemoFailed("It was merged without waiting for CI.")
-    stage.tell("blocked_on_ci", cast("Json", blocked["waiting"])["message"], "yellow")
+    stage.print_line("blocked_on_ci", cast("Json", blocked["waiting"])["message"], "yellow")
     await set_commit_status(stage.forge, slug, sha, "success", "The demo is content")
-    stage.tell("CI", "has passed", "green")
-    merged = require_completed(await stage.until(look, lambda row: row["completedAt"]))
-    stage.tell("merged", f"as {str(merged['mergeSha'])[:10]} into {merged['baseBranch']}", "green")
-    stage.result("Pull request", run["prUrl"])
-    stage.result("Checked, merged", f"{sha[:10]}, {str(merged['mergeSha'])[:10]}")
-    stage.link(job["id"])
+    stage.print_line("CI", "has passed", "green")
+    merged = require_completed(await stage.wait_until(look, lambda row: row["completedAt"]))
+    stage.print_line("merged", f"as {str(merged['mergeSha'])[:10]} into {merged['baseBranch']}", "green")
+    stage.print_result("Pull request", run["prUrl"])
+    stage.print_result("Checked, merged", f"{sha[:10]}, {str(merged['mergeSha'])[:10]}")
+    stage.print_temporal_link(job["id"])
 
 
 async def several(stage: DemoContext) -> None:
@@ -60,14 +60,18 @@ async def several(stage: DemoContext) -> None:
             if (outcome := pull.get("outcome")) is not None and str(pull["prUrl"]) not in settled:
                 settled.add(str(pull["prUrl"]))
                 how = str(outcome).replace("_", " ")
-                stage.tell(how, f"#{pull['prNumber']} {pull['title']}", "green" if how == "merged" else "red")
+                stage.print_line(
+                    how, f"#{pull['prNumber']} {pull['title']}", "green" if how == "merged" else "red"
+                )
         return found
 
-    merged = require_completed(await stage.until(look, lambda row: row["completedAt"]))
+    merged = require_completed(await stage.wait_until(look, lambda row: row["completedAt"]))
     left_out = cast("list[Json]", merged["conflicts"])
     for left in left_out:
-        stage.result("Left out", f"{left['prUrl']}: {left['message']}")
+        stage.print_result("Left out", f"{left['prUrl']}: {left['message']}")
     if left_out and is_scripted(stage.file):
         raise DemoFailed("The script solves every conflict, so all of them were to be merged.")
-    stage.result("Pull request", f"{merged['prUrl']}  holds {len(pulls) - len(left_out)} of {len(pulls)}")
-    stage.link(job["id"])
+    stage.print_result(
+        "Pull request", f"{merged['prUrl']}  holds {len(pulls) - len(left_out)} of {len(pulls)}"
+    )
+    stage.print_temporal_link(job["id"])

@@ -40,9 +40,9 @@ async def _conversation(client: Client, run: Json) -> None:
         step["id"]: f"{step['label']}, iteration {step['iteration']}" for step in _objects(run["steps"])
     }
     out.print(f"{len(labels)} sessions: {'; '.join(labels.values())}", markup=False)
-    sandboxes = await client.all("/sandboxes/list", runId=str(run["id"]))
+    sandboxes = await client.list_all("/sandboxes/list", runId=str(run["id"]))
     for sandbox in reversed(sandboxes):
-        for message in await client.all("/sandboxes/messages", id=str(sandbox["id"])):
+        for message in await client.list_all("/sandboxes/messages", id=str(sandbox["id"])):
             _message(message)
 
 

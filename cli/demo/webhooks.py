@@ -18,7 +18,7 @@ async def receive(stage: DemoContext) -> None:
     deliveries: asyncio.Queue[Delivery] = asyncio.Queue()
     async with _receiver(deliveries) as url:
         endpoint = await stage.post("/webhooks/endpoints", {"url": url, "events": ["run.*"]})
-        stage.tell("endpoint", url)
+        stage.print_line("endpoint", url)
         await stage.post(f"/webhooks/endpoints/{endpoint['id']}/test", {})
         try:
             async with asyncio.timeout(DELIVERY_TIMEOUT_SECONDS):
@@ -29,8 +29,8 @@ async def receive(stage: DemoContext) -> None:
         finally:
             await stage.client.delete(f"/webhooks/endpoints/{endpoint['id']}")
     event: Json = json.loads(body)
-    stage.tell("received", f"{event['type']}, webhook-id {headers['webhook-id']}", "green")
-    stage.result("Verified", "by the library svix, with the endpoint's secret")
+    stage.print_line("received", f"{event['type']}, webhook-id {headers['webhook-id']}", "green")
+    stage.print_result("Verified", "by the library svix, with the endpoint's secret")
 
 
 @asynccontextmanager

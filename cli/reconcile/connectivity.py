@@ -35,7 +35,7 @@ class PartStatus(NamedTuple):
     part: str
     state: str
     """`ok`, `wrong`, or `not set`."""
-    words: str
+    detail: str
 
 
 class ConnectivityCheck:
@@ -46,7 +46,7 @@ class ConnectivityCheck:
         self.client: Client | None = None
         self.is_paused = False
 
-    async def all(self) -> list[PartStatus]:
+    async def check_all(self) -> list[PartStatus]:
         parts: dict[str, Callable[[], Awaitable[tuple[str, str]]]] = {
             "database": self._database,
             "schema": self._schema,
@@ -56,10 +56,10 @@ class ConnectivityCheck:
             "github": self._github,
             "model": self._model,
         }
-        reached = list(await asyncio.gather(*(self._ask(part, ask) for part, ask in parts.items())))
-        return [*reached, await self._ask("sweeps", self._sweeps)] if self.client else reached
+        reached = list(await asyncio.gather(*(self._check(part, ask) for part, ask in parts.items())))
+        return [*reached, await self._check("sweeps", self._sweeps)] if self.client else reached
 
-    async def _ask(self, part: str, ask: Callable[[], Awaitable[tuple[str, str]]]) -> PartStatus:
+    async def _check(self, part: str, ask: Callable[[], Awaitable[tuple[str, str]]]) -> PartStatus:
         try:
             async with asyncio.timeout(CHECK_TIMEOUT_SECONDS):
                 return PartStatus(part, *await ask())
@@ -113,7 +113,7 @@ class ConnectivityCheck:
             return "wrong", f"{where}: whether it is this installation's, only the database can tell"
         if owner != installation.id:
             return "wrong", str(NamespaceTaken(client.namespace, owner))
-        if (reason := installation.why_not(client.namespace)) is not None:
+        if (reason := installation.mismatch_reason(client.namespace)) is not None:
             return "wrong", reason
         self.client = await connect(self.settings, installation.id)
         schedule = await client.get_schedule_handle(RECONCILE_SCHEDULE).describe()
@@ -122,13 +122,13 @@ class ConnectivityCheck:
 
     async def _sweeps(self) -> tuple[str, str]:
         """What the reconciler's sweeps came to; while they are paused, nothing is wrong with them."""
-        async with self.database.reading() as session:
+        async with self.database.read_only() as session:
             lines = summarize_sweeps(await get_installation(session), await load_sweeps(session))
         is_good = self.is_paused or all(line.is_good for line in lines)
-        return "ok" if is_good else "wrong", "; ".join(line.words for line in lines)
+        return "ok" if is_good else "wrong", "; ".join(line.text for line in lines)
 
     async def _installation(self) -> Installation:
-        async with self.database.reading() as session:
+        async with self.database.read_only() as session:
             return await get_installation(session)
 
     async def _sandboxes(self) -> tuple[str, str]:
@@ -154,7 +154,7 @@ class ConnectivityCheck:
     async def _github(self) -> tuple[str, str]:
         settings = self.settings
         app = github_app(settings)
-        words = [] if app is None else [f"as the App {await app.name()}"]
+        words = [] if app is None else [f"as the App {await app.read_name()}"]
         if settings.github_token is None:
             if words:
                 return "ok", f"{settings.github_api_url}, {words[0]}"
@@ -165,12 +165,12 @@ class ConnectivityCheck:
             database=self.database,
             spacing_seconds=settings.github_write_spacing_seconds,
         )
-        return "ok", ", ".join([settings.github_api_url, *words, f"as {await github.login()}"])
+        return "ok", ", ".join([settings.github_api_url, *words, f"as {await github.read_login()}"])
 
     async def _model(self) -> tuple[str, str]:
         key = self.settings.anthropic_api_key
         if key is None:
             return "not set", f"ANTHROPIC_API_KEY: {NO_SERVER_KEY}"
         async with MessagesClient(key.get_secret_value(), base_url=self.settings.anthropic_base_url) as agent:
-            await agent.reach()
+            await agent.ping()
         return "ok", self.settings.anthropic_base_url or "Anthropic"

@@ -33,7 +33,7 @@ class DoctorOptions(NamedTuple):
 
     grace: timedelta
     repair: bool
-    gone: tuple[str, ...] = ()
+    gone_namespaces: tuple[str, ...] = ()
     """Namespaces that do not exist any more."""
 
 
@@ -43,10 +43,10 @@ async def examine(settings: Settings, way: DoctorOptions) -> bool:
     try:
         reach = ConnectivityCheck(settings, database)
         with _status("asking what can be reached"):
-            reached = await reach.all()
+            reached = await reach.check_all()
         table = _table()
         for each in reached:
-            table.add_row(each.part, Text(each.state, style=STYLES[each.state]), Text(each.words))
+            table.add_row(each.part, Text(each.state, style=STYLES[each.state]), Text(each.detail))
         _print_table(table)
         missing = [each.part for each in reached if each.state == "wrong"]
         if reach.client is None or {*missing} & {*REQUIRED_PARTS}:
@@ -65,7 +65,7 @@ async def _find_and_repair(
     database: Database, client: Client, outside: GatewayFactory, way: DoctorOptions
 ) -> bool:
     def every() -> Checks:
-        return checks(database, client, outside, way.grace, by_operator=True, gone=way.gone)
+        return checks(database, client, outside, way.grace, by_operator=True, gone=way.gone_namespaces)
 
     found, unseen = await _run_checks(every(), repair=way.repair)
     if found and way.repair:
@@ -118,7 +118,7 @@ def _print_warnings(check: Check, findings: list[Finding]) -> None:
 
 
 def _print_other_namespaces(check: AbandonedRows) -> None:
-    for namespace, count in check.elsewhere.items():
+    for namespace, count in check.foreign_rows.items():
         words = (
             f"\nNot looked at: {count} at work in the namespace {namespace}.  If it is gone for good: "
             f"codecourier doctor --gone-namespace {namespace}"

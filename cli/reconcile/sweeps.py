@@ -23,7 +23,7 @@ def print_sweeps(directory: Path) -> None:
     async def read() -> list[SweepSummary]:
         database = Database(settings_of(directory).sqlalchemy_url, role=DatabaseRole.worker, pool_size=1)
         try:
-            async with database.reading() as session:
+            async with database.read_only() as session:
                 return summarize_sweeps(await get_installation(session), await load_sweeps(session))
         finally:
             await database.close()
@@ -34,4 +34,4 @@ def print_sweeps(directory: Path) -> None:
         out.print(Text("sweeps     unknown: the database cannot be read", style=STYLES["wrong"]))
         return
     for line in lines:
-        out.print(Text(f"{line.name:<10} {line.words}", style=STYLES["ok" if line.is_good else "wrong"]))
+        out.print(Text(f"{line.name:<10} {line.text}", style=STYLES["ok" if line.is_good else "wrong"]))

@@ -78,7 +78,7 @@ class Meter:
 
     model: str | None = None
     usage: Usage | None = None
-    note: Callable[[], Awaitable[None]] | None = None
+    on_usage: Callable[[], Awaitable[None]] | None = None
     """Called once the provider has begun to answer, when both are known: from then on it is paid for."""
 
 
@@ -117,7 +117,7 @@ class MessagesClient:
     async def close(self) -> None:
         await self._client.close()
 
-    async def retire(self) -> None:
+    async def close_when_idle(self) -> None:
         """Close as soon as no request is under way any more; nobody begins another one."""
         self._is_retired = True
         if not self._requests:
@@ -133,7 +133,7 @@ class MessagesClient:
             if self._is_retired and not self._requests:
                 await self.close()
 
-    async def reach(self) -> None:
+    async def ping(self) -> None:
         """Ask which models there are, which costs nothing.  Raises GatewayError when that fails."""
         try:
             await self._client.models.list(limit=1)
@@ -188,14 +188,14 @@ class MessagesClient:
         )
         try:
             async with self._request(), asked as stream:
-                return await self._whole(stream, meter)
+                return await self._read_stream(stream, meter)
         except anthropic.APIStatusError as error:
             raise map_error(error, self._redactor) from None
         except (anthropic.APIConnectionError, httpx2.HTTPError) as error:
             cause = repr(error.__cause__ or error)
-            raise TurnCut(f"The connection to the model API failed: {self._clean(cause)}") from None
+            raise TurnCut(f"The connection to the model API failed: {self._redact(cause)}") from None
 
-    async def _whole(self, stream: AsyncMessageStream[None], meter: Meter | None) -> Turn:
+    async def _read_stream(self, stream: AsyncMessageStream[None], meter: Meter | None) -> Turn:
         """The turn, once its last event is there.
 
         The SDK does not check what it reads: an event out of order raises whatever comes of it.
@@ -205,8 +205,8 @@ class MessagesClient:
             async for event in stream:
                 if event.type == "message_start" and meter is not None:
                     meter.model, meter.usage = event.message.model, _to_usage(event.message.usage)
-                    if meter.note is not None:
-                        await meter.note()
+                    if meter.on_usage is not None:
+                        await meter.on_usage()
                 elif event.type == "content_block_delta" and event.delta.type == "input_json_delta":
                     inputs[event.index] += event.delta.partial_json
                 elif event.type == "message_stop":
@@ -214,11 +214,11 @@ class MessagesClient:
                         meter.usage = _to_usage(event.message.usage)
                     return _to_turn(event.message, inputs)
         except (ValueError, LookupError, TypeError, AttributeError, RuntimeError) as error:
-            raise TurnCut(f"The model's answer was malformed: {self._clean(repr(error))}") from None
+            raise TurnCut(f"The model's answer was malformed: {self._redact(repr(error))}") from None
         raise TurnCut("The model's answer ended before it was whole.")
 
-    def _clean(self, text: str) -> str:
-        return self._redactor.text(text)[:MAX_MESSAGE_CHARS]
+    def _redact(self, text: str) -> str:
+        return self._redactor.redact_text(text)[:MAX_MESSAGE_CHARS]
 
 
 def _to_turn(message: ApiMessage, inputs: Mapping[int, str]) -> Turn:

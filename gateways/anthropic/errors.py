@@ -42,7 +42,7 @@ def map_error(error: anthropic.APIStatusError, redactor: Redactor) -> GatewayErr
     status = error.status_code
     if status < 400:
         status = STATUS_BY_STREAM_ERROR.get(str(error.type), 500)
-    words = redactor.text(error.api_message or error.message)[:MAX_MESSAGE_CHARS]
+    words = redactor.redact_text(error.api_message or error.message)[:MAX_MESSAGE_CHARS]
     message = f"The model API answered {status} ({error.type or 'no type'}): {words}"
     wait = retry_after(error.response.headers)
     if status in (429, 529) or (status == 503 and wait is not None):

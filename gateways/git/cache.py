@@ -42,7 +42,7 @@ class CloneCache:
         key = hashlib.sha256(url.encode()).hexdigest()[:32]
         return Mirror(self.git, self.directory / key, self._locks)
 
-    async def make_room(self) -> None:
+    async def evict_to_fit(self) -> None:
         """Remove mirrors until the rest fits."""
         mirrors = await asyncio.to_thread(self._sizes)
         await self._evict(mirrors, sum(size for _, _, size in mirrors) - self._max_bytes)

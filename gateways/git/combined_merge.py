@@ -81,7 +81,7 @@ class CombinedMergeClone(Repository):
 
         async def work(mirror: Mirror) -> str:
             pull = f"refs/pull/{number}/head"
-            await self._look(mirror, base, pull)
+            await self._read_remote(mirror, base, pull)
             refs = await mirror.fetch(self._remote, [pull])
             if (head := refs.shas.get(pull)) is None:
                 raise BranchMissing(f"The repository has no pull request #{number} any more.")
@@ -107,7 +107,7 @@ class CombinedMergeClone(Repository):
         done = await self._git("Committing the merge", _CONCLUDE, REPOSITORY, head, message, good, who=who)
         return _parse_result(done.stdout)
 
-    async def go_back(self, good: str) -> None:
+    async def reset_to(self, good: str) -> None:
         """Leave out what was merged last."""
         await self._git("Going back", RESET, REPOSITORY, good)
 

@@ -23,7 +23,7 @@ class Identity:
     def lines(self) -> str:
         return "\n".join(f"{key}: {' '.join(value.split())}" for key, value in self.trailers.items())
 
-    def signs(self, commit: bytes) -> bool:
+    def is_author_of(self, commit: bytes) -> bool:
         """Whether a commit is by this identity and ends in its trailers."""
         headers, _, message = commit.partition(b"\n\n")
         who = f"{self.name} <{self.email}>".encode()

@@ -80,7 +80,7 @@ _RULES: Final[list[tuple[re.Pattern[str], type[GatewayError], str]]] = [
 
 def map_error(doing: str, exit_code: int, output: str, token: str) -> GatewayError:
     """The error for a git command that failed; what is not recognised counts as transient."""
-    said = Redactor([token]).text(output).strip()
+    said = Redactor([token]).redact_text(output).strip()
     last = " ".join(line.strip() for line in said.splitlines()[-6:])[-400:]
     for pattern, error, sentence in _RULES:
         if pattern.search(said):

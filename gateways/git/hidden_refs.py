@@ -20,14 +20,14 @@ class HiddenRefs:
     def __init__(self, cache: CloneCache, url: str, token: str) -> None:
         self._mirror, self._remote = cache.mirror(url), Remote(cache.git, url, token)
 
-    async def names(self) -> set[str]:
+    async def list_names(self) -> set[str]:
         """The full names of all that there are, of whatever job of whatever installation."""
-        async with self._mirror.used():
+        async with self._mirror.lock_for_use():
             return await self._remote.list(CHECKPOINT_PREFIX, self._mirror.repository)
 
     async def delete(self, names: Collection[str]) -> int:
         """Delete them; those that are gone already are passed over.  How many there were."""
         if strange := [name for name in names if not name.startswith(CHECKPOINT_PREFIX)]:
             raise ValueError(f"{strange[0]} is none of our hidden refs")
-        async with self._mirror.used():
+        async with self._mirror.lock_for_use():
             return await self._remote.delete(sorted(names), self._mirror.repository)

@@ -64,7 +64,7 @@ class Mirror:
         self.git, self.directory, self._locks = git, directory, locks
         self.repository = directory / "repository"
         self._exports = directory / "exports"
-        self._made = ""
+        self._generation = ""
         """Which one was used here last."""
 
     @property
@@ -80,7 +80,7 @@ class Mirror:
         return self._locks / f"{self.directory.name}.change"
 
     @asynccontextmanager
-    async def used(self) -> AsyncIterator[None]:
+    async def lock_for_use(self) -> AsyncIterator[None]:
         """It stays while it is used; made if there is none."""
         async with acquire(self.use_lock, shared=True):
             if not self.repository.is_dir():
@@ -88,14 +88,14 @@ class Mirror:
                     if not self.repository.is_dir():
                         await self._make()
             (self.directory / "used").touch()
-            self._made = self._read_made()
-            await self._sweep()
+            self._generation = self._read_generation()
+            await self._remove_leftovers()
             yield
 
     async def remove(self) -> None:
         """Make the one that was used here go, once nobody uses it; if another did so meanwhile, nothing."""
         async with acquire(self.use_lock), acquire(self.change_lock):
-            if self._read_made() == self._made:
+            if self._read_generation() == self._generation:
                 await asyncio.to_thread(self.discard)
 
     def discard(self) -> None:
@@ -112,12 +112,12 @@ class Mirror:
 
         Raises `gateways.errors`, first of all for a token that may not read the repository.
         """
-        found = await remote.look([*refs, *beside], self.repository)
+        found = await remote.read_refs([*refs, *beside], self.repository)
         wanted = {ref: found.shas[ref] for ref in refs if ref in found.shas}
-        if set(wanted.values()) <= await self._seen():
+        if set(wanted.values()) <= await self._known_commits():
             return found
         async with acquire(self.change_lock):
-            seen = await self._seen()
+            seen = await self._known_commits()
             missing = [ref for ref, sha in wanted.items() if sha not in seen]
             if missing and not seen:  # what is fetched first becomes an export as it is
                 [first, *missing] = missing
@@ -126,7 +126,7 @@ class Mirror:
                 wanted |= fetched
             if missing:
                 wanted |= await self._fetch(remote, missing)
-            await self._tidy()
+            await self._repack_if_needed()
         return Refs(found.shas | wanted, found.default_branch)
 
     async def fetch_commit(self, remote: Remote, sha: str) -> None:
@@ -134,12 +134,12 @@ class Mirror:
 
         Raises `CommitMissing` when the remote says that it has none such.
         """
-        if sha in await self._seen():
-            await remote.look([], self.repository)
+        if sha in await self._known_commits():
+            await remote.read_refs([], self.repository)
             return
         async with acquire(self.change_lock):
             await remote.fetch([f"+{sha}:refs/incoming/0"], self.repository)
-            await self._take_in({"": "refs/incoming/0"})
+            await self._register_incoming({"": "refs/incoming/0"})
 
     async def is_ancestor(self, old: str, new: str) -> bool:
         """Whether `new` contains `old`; False where the mirror does not have both."""
@@ -185,7 +185,7 @@ class Mirror:
         """What the tips have beside what is known already; None when that is nothing."""
         draft = self.directory / f"sending-{secrets.token_hex(8)}"
         draft.mkdir(mode=0o700)
-        self.git.own(draft)
+        self.git.give_ownership(draft)
         try:
             yield await self._pack(draft, tips, known)
         finally:
@@ -197,7 +197,7 @@ class Mirror:
         self.directory.mkdir(mode=0o700)
         for path in (self.directory, self._exports):
             path.mkdir(mode=0o700, exist_ok=True)
-            self.git.own(path)
+            self.git.give_ownership(path)
         (self.directory / "made").write_text(secrets.token_hex(8))
         draft = self.directory / "draft"
         done = await self.git.run(
@@ -207,13 +207,13 @@ class Mirror:
             raise UpstreamFailed(f"The cache for git cannot be written: {done.stderr.strip()[-300:]}")
         draft.rename(self.repository)
 
-    def _read_made(self) -> str:
+    def _read_generation(self) -> str:
         try:
             return (self.directory / "made").read_text()
         except FileNotFoundError:
             return ""
 
-    async def _sweep(self) -> None:
+    async def _remove_leftovers(self) -> None:
         """Remove what a git that was killed left: refs that were not taken in, and locks that block the next.
 
         Whoever adds to the mirror makes such things, too, so nothing is swept meanwhile.
@@ -230,7 +230,7 @@ class Mirror:
         patterns = ("refs/incoming/*", "refs/seen/*.lock", "*.lock")
         return [path for pattern in patterns for path in self.repository.glob(pattern)]
 
-    async def _seen(self) -> set[str]:
+    async def _known_commits(self) -> set[str]:
         """Commits that are here with all that they are made of."""
         return set((await self._run("for-each-ref", "--format=%(objectname)", "refs/seen/")).split())
 
@@ -244,9 +244,9 @@ class Mirror:
             if type(error) is UpstreamFailed and not await self.is_sound(["--all"]):
                 raise MirrorDamaged("The cache of the repository is damaged.") from error
             raise
-        return await self._take_in(incoming)
+        return await self._register_incoming(incoming)
 
-    async def _take_in(self, incoming: dict[str, str]) -> dict[str, str]:
+    async def _register_incoming(self, incoming: dict[str, str]) -> dict[str, str]:
         listing = await self._run("for-each-ref", "--format=%(refname) %(objectname)", "refs/incoming/")
         shas = dict(line.split(" ", 1) for line in listing.splitlines())
         lines = [f"update refs/seen/{sha} {sha}" for sha in shas.values()]
@@ -254,7 +254,7 @@ class Mirror:
         await self._run("update-ref", "--stdin", stdin="".join(f"{line}\n" for line in lines).encode())
         return {ref: shas[name] for ref, name in incoming.items()}
 
-    async def _tidy(self) -> None:
+    async def _repack_if_needed(self) -> None:
         if len(list(self.objects.glob("pack/*.pack"))) > MAX_PACKS:
             await self._run("repack", "-a", "-d", "-q")
             await self._run("pack-refs", "--all")
@@ -266,9 +266,9 @@ class Mirror:
         """What was fetched first, and alone, is one pack of just that commit."""
         packs = list(self.objects.glob("pack/*.pack"))
         if len(packs) == 1:
-            self._keep(Pack(packs[0], packs[0].with_suffix(".idx")), sha)
+            self._add_export(Pack(packs[0], packs[0].with_suffix(".idx")), sha)
 
-    def _keep(self, pack: Pack, sha: str) -> None:
+    def _add_export(self, pack: Pack, sha: str) -> None:
         """As an export, under both its names at last: one without its index is none."""
         kept = self._pack_of(sha)
         for source, target in ((pack.pack, kept.pack), (pack.index, kept.index)):
@@ -296,11 +296,11 @@ class Mirror:
             if sha not in known:
                 draft = self.directory / f"sending-{secrets.token_hex(8)}"
                 draft.mkdir(mode=0o700)
-                self.git.own(draft)
+                self.git.give_ownership(draft)
                 pack = await self._pack(draft, [sha], [])
                 if pack is None:
                     raise MirrorDamaged(f"The cache has nothing of the commit {sha}.")
-                self._keep(pack, sha)
+                self._add_export(pack, sha)
                 await asyncio.to_thread(shutil.rmtree, draft, ignore_errors=True)
                 for old in known[MAX_EXPORTS - 1 :]:
                     for path in (self._pack_of(old).index, self._pack_of(old).pack):

@@ -113,7 +113,7 @@ class Limits:
     open_files: int = 512
 
     @property
-    def words(self) -> tuple[str, ...]:
+    def ulimit_arguments(self) -> tuple[str, ...]:
         """As `ulimit` takes them: kilobytes, blocks of 512 bytes, seconds, files."""
         bounds = (self.memory_bytes // 1024, self.file_bytes // 512, self.cpu_seconds, self.open_files)
         return tuple(map(str, bounds))
@@ -186,9 +186,9 @@ class Git:
 
     def __init__(self) -> None:
         self.isolation = isolation()
-        self._places = asyncio.Semaphore(MAX_CONCURRENT_PROCESSES)
+        self._slots = asyncio.Semaphore(MAX_CONCURRENT_PROCESSES)
 
-    def own(self, path: Path) -> None:
+    def give_ownership(self, path: Path) -> None:
         """Let git write to a file or directory of ours."""
         if self.isolation.uid is not None:
             os.chown(path, self.isolation.uid, self.isolation.uid)
@@ -210,7 +210,7 @@ class Git:
         config: beside ours, for instance `token_config`.  Raises `UpstreamFailed` for too much output, and
         `DiskFull`.
         """
-        async with self._running(arguments, directory, stdin, stdout, config, environment, limits) as process:
+        async with self._start(arguments, directory, stdin, stdout, config, environment, limits) as process:
             try:
                 async with asyncio.timeout(seconds):
                     output, errors = await asyncio.gather(
@@ -223,7 +223,7 @@ class Git:
             raise DiskFull
         return Completed(code, output, errors)
 
-    async def pieces(
+    async def stream(
         self,
         *arguments: str,
         directory: Path,
@@ -232,9 +232,7 @@ class Git:
         environment: Mapping[str, str] | None = None,
     ) -> AsyncGenerator[bytes]:
         """What it prints, piece by piece.  Raises `UpstreamFailed` at the end when it failed."""
-        started = self._running(
-            arguments, directory, stdin, None, None, environment, Limits(), complains=False
-        )
+        started = self._start(arguments, directory, stdin, None, None, environment, Limits(), complains=False)
         async with started as process:
             assert process.stdout is not None
             async with asyncio.timeout(seconds):
@@ -244,7 +242,7 @@ class Git:
                     raise UpstreamFailed(f"git {arguments[0]} failed with exit code {code}.")
 
     @asynccontextmanager
-    async def _running(
+    async def _start(
         self,
         arguments: Sequence[str],
         directory: Path,
@@ -256,8 +254,16 @@ class Git:
         *,
         complains: bool = True,
     ) -> AsyncIterator[asyncio.subprocess.Process]:
-        launch = ("/bin/sh", "-c", _LAUNCH, "git", *limits.words, f"--git-dir={directory}", *arguments)
-        async with self._places:
+        launch = (
+            "/bin/sh",
+            "-c",
+            _LAUNCH,
+            "git",
+            *limits.ulimit_arguments,
+            f"--git-dir={directory}",
+            *arguments,
+        )
+        async with self._slots:
             with _open(stdin) as source:
                 process = await asyncio.create_subprocess_exec(
                     *self.isolation.prefix,

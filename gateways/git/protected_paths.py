@@ -40,7 +40,7 @@ async def find_touched_paths(
     base, *others = allowed
     changed = {
         path: entry
-        for path, entry in (await quarantine.changed(base, sha)).items()
+        for path, entry in (await quarantine.changed_entries(base, sha)).items()
         if _is_protected(path, patterns)
     }
     for other in others:

@@ -48,7 +48,7 @@ class Quarantine:
     directory: Path
 
     @property
-    def _borrowing(self) -> dict[str, str]:
+    def _alternates(self) -> dict[str, str]:
         return {"GIT_ALTERNATE_OBJECT_DIRECTORIES": str(self.mirror.objects)}
 
     @property
@@ -56,7 +56,7 @@ class Quarantine:
         """The names of what `verify` found to be new, one a line."""
         return self.directory / "new-objects"
 
-    async def take(self, pack: Path) -> None:
+    async def unpack(self, pack: Path) -> None:
         """Take a pack in, every object of it checked as a git server would.
 
         Raises `ChangeMalformed`; the file is read whole, whatever it holds.
@@ -82,7 +82,7 @@ class Quarantine:
             raise ChangeMalformed(f"The change is not whole: {_last_error(done)}")
         missing = await self._measure()
         if missing:
-            await self._must_be_reachable(missing, known)
+            await self._require_reachable(missing, known)
 
     async def is_ancestor(self, old: str, new: str) -> bool:
         done = await self._git("merge-base", "--is-ancestor", old, new)
@@ -92,7 +92,7 @@ class Quarantine:
         """A commit's tree and message."""
         return (await self._run("show", "--no-patch", "--format=%T%n%B", sha)).strip()
 
-    async def changed(self, base: str, sha: str) -> dict[str, str]:
+    async def changed_entries(self, base: str, sha: str) -> dict[str, str]:
         """The paths in which two commits differ, each with what the second has there: mode and name."""
         raw = await self._run("diff-tree", "-r", "-z", "--raw", "--no-renames", base, sha)
         words = raw.split("\0")
@@ -115,7 +115,7 @@ class Quarantine:
                 found[path] = _entry(mode, name)
         return found
 
-    async def merged(self, one: str, other: str) -> str | None:
+    async def merge_tree(self, one: str, other: str) -> str | None:
         """The tree that git itself makes of two commits, where nothing conflicts."""
         done = await self._git("merge-tree", "--write-tree", one, other)
         return done.text.split("\n", 1)[0] if done.exit_code == 0 else None
@@ -123,27 +123,27 @@ class Quarantine:
     async def contents(self) -> AsyncGenerator[bytes]:
         """Every object that is new, commits, names and contents, in pieces."""
         with self.new_objects.open("rb") as file:
-            pieces = self.mirror.git.pieces(
+            pieces = self.mirror.git.stream(
                 "cat-file",
                 "--batch",
                 "--buffer",
                 directory=self.directory,
                 stdin=file,
                 seconds=GIT_TIMEOUT_SECONDS * 2,
-                environment=self._borrowing,
+                environment=self._alternates,
             )
             async with aclosing(pieces):
                 async for piece in pieces:
                     yield piece
 
     async def push(self, remote: Remote, sha: str, ref: str, *, force: bool) -> None:
-        await remote.push(f"{'+' if force else ''}{sha}:{ref}", self.directory, self._borrowing)
+        await remote.push(f"{'+' if force else ''}{sha}:{ref}", self.directory, self._alternates)
 
     async def _measure(self) -> set[str]:
         """See that what is new is not too much; what of it did not come from the sandbox."""
         total, count, missing = 0, 0, set()
         with self.new_objects.open("rb") as file:
-            sizes = self.mirror.git.pieces(
+            sizes = self.mirror.git.stream(
                 "cat-file",
                 "--batch-check=%(objectname) %(objectsize)",
                 "--buffer",
@@ -163,17 +163,17 @@ class Quarantine:
                         raise ChangeTooLarge
         return missing
 
-    async def _must_be_reachable(self, objects: set[str], known: Sequence[str]) -> None:
+    async def _require_reachable(self, objects: set[str], known: Sequence[str]) -> None:
         """Raises `ChangeMalformed` for an object that nothing of what is known has."""
         left = set(objects)
-        listing = self.mirror.git.pieces(
+        listing = self.mirror.git.stream(
             "rev-list",
             "--objects",
             "--no-object-names",
             *known,
             directory=self.directory,
             seconds=GIT_TIMEOUT_SECONDS,
-            environment=self._borrowing,
+            environment=self._alternates,
         )
         async for line in _lines(listing):
             left.discard(line)
@@ -186,7 +186,7 @@ class Quarantine:
             directory=self.directory,
             seconds=GIT_TIMEOUT_SECONDS,
             limits=_LIMITS,
-            environment=self._borrowing | (more or {}),
+            environment=self._alternates | (more or {}),
             **streams,  # type: ignore[arg-type]
         )
 
@@ -202,7 +202,7 @@ async def quarantine(mirror: Mirror) -> AsyncIterator[Quarantine]:
     """An empty one beside the mirror; it goes at the end, with all that is in it."""
     directory = mirror.directory / f"quarantine-{secrets.token_hex(8)}"
     directory.mkdir(mode=0o700)
-    mirror.git.own(directory)
+    mirror.git.give_ownership(directory)
     try:
         done = await mirror.git.run(
             "init", "--quiet", "--bare", "--template=", directory=directory, seconds=GIT_TIMEOUT_SECONDS

@@ -37,13 +37,13 @@ class Remote:
     url: str
     token: str = field(repr=False)
 
-    async def look(self, refs: Sequence[str], directory: Path) -> Refs:
+    async def read_refs(self, refs: Sequence[str], directory: Path) -> Refs:
         """What these refs are now: also the proof that this token may read the repository.
 
         directory: any git directory; nothing of it is used.
         """
         arguments = ("ls-remote", "--symref", "--", self.url, "HEAD", *refs)
-        listing = await self._ask(
+        listing = await self._run(
             "Reading the repository", *arguments, directory=directory, seconds=QUERY_TIMEOUT_SECONDS
         )
         lines = [line.split("\t") for line in listing.splitlines() if "\t" in line]
@@ -54,7 +54,7 @@ class Remote:
     async def list(self, prefix: str, directory: Path) -> set[str]:
         """The full names of the refs that begin so; directory: as for `look`."""
         arguments = ("ls-remote", "--refs", "--", self.url, f"{prefix}*")
-        listing = await self._ask(
+        listing = await self._run(
             "Reading the repository", *arguments, directory=directory, seconds=QUERY_TIMEOUT_SECONDS
         )
         names = {line.partition("\t")[2] for line in listing.splitlines()}
@@ -69,7 +69,7 @@ class Remote:
             "--no-auto-maintenance",
         )
         arguments = ("fetch", *quiet, "--", self.url, *refspecs)
-        await self._ask(
+        await self._run(
             "Fetching the repository", *arguments, directory=directory, seconds=TRANSFER_TIMEOUT_SECONDS
         )
 
@@ -79,7 +79,7 @@ class Remote:
         Raises `PushRejected` if that would lose commits there, or a rule forbids it.
         """
         arguments = ("push", "--porcelain", "--no-verify", "--", self.url, refspec)
-        await self._ask(
+        await self._run(
             "Pushing",
             *arguments,
             directory=directory,
@@ -97,13 +97,13 @@ class Remote:
     async def _delete(self, refs: Sequence[str], directory: Path) -> int:
         """All of them or none: where another execution is faster, what it has left is looked at again."""
         for _ in range(MAX_DELETION_ATTEMPTS):
-            found = (await self.look(refs, directory)).shas
+            found = (await self.read_refs(refs, directory)).shas
             there = [ref for ref in refs if ref in found]
             if not there:
                 return 0
             arguments = ("push", "--porcelain", "--no-verify", "--", self.url, *(f":{ref}" for ref in there))
             try:
-                await self._ask(
+                await self._run(
                     "Deleting a ref", *arguments, directory=directory, seconds=QUERY_TIMEOUT_SECONDS
                 )
             except GatewayError as error:
@@ -113,7 +113,7 @@ class Remote:
                 return len(there)
         raise UpstreamFailed("Deleting refs failed: somebody else deletes them, too.")
 
-    async def _ask(
+    async def _run(
         self,
         doing: str,
         *arguments: str,

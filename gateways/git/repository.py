@@ -114,7 +114,7 @@ class ExpectedMerge:
     """A commit, and the two that it has to hold: where it started from, and what was merged into that."""
 
     sha: str
-    good: str
+    base: str
     head: str
 
 
@@ -123,7 +123,7 @@ class RemoteRef:
     """What a ref on the remote is now."""
 
     sha: str
-    touched: Sequence[str] = ()
+    touched_paths: Sequence[str] = ()
     """Protected paths that it touches: it may be a checkpoint, and no branch."""
 
 
@@ -196,10 +196,10 @@ class Repository:
             needs_checkpoint,
         )
         cloned = await self._with_mirror(lambda mirror: self._clone(mirror, wanted))
-        await self._cache.make_room()
+        await self._cache.evict_to_fit()
         return cloned
 
-    async def identity(self, name: str, email: str) -> None:
+    async def set_identity(self, name: str, email: str) -> None:
         """Who commits that the agent makes itself are by."""
         script = 'cd "$1" && git config user.name "$2" && git config user.email "$3"'
         await self._git("Setting the identity", script, REPOSITORY, name, email)
@@ -223,7 +223,7 @@ class Repository:
             commit = base64.b64decode(content)
             if commit_sha(commit, head) != head:
                 raise WorkTreeDamaged("Reading the work tree failed: HEAD is not what it says it is.")
-            if is_new == "0" or identity.signs(commit):
+            if is_new == "0" or identity.is_author_of(commit):
                 return head
             commit = sign_commit(commit, identity)
         sha = commit_sha(commit, head)
@@ -231,11 +231,11 @@ class Repository:
         await self._git("Committing", scripts.ADOPT, *adopted)
         return sha
 
-    async def head(self) -> str:
+    async def read_head(self) -> str:
         done = await self._git("Reading HEAD", 'cd "$1" && git rev-parse HEAD', REPOSITORY)
         return _require_sha(done.stdout.strip())
 
-    async def changed(self, base: str, sha: str = "HEAD") -> list[ChangedFile]:
+    async def list_changed_files(self, base: str, sha: str = "HEAD") -> list[ChangedFile]:
         """Files that differ between two commits of the clone, at most 3,000; its word for it."""
         script = 'cd "$1" && git diff --numstat -z --no-renames --no-ext-diff --no-textconv "$2" "$3" --'
         done = await self._git(
@@ -273,7 +273,7 @@ class Repository:
         ref = f"refs/heads/{branch_name(branch)}"
         return (await self._with_mirror(lambda mirror: self._push(mirror, _require_sha(sha), ref, base))).sha
 
-    async def keep(
+    async def push_hidden_ref(
         self, sha: str, ref: str, base: CloneBase, *, merge: ExpectedMerge | None = None
     ) -> RemoteRef:
         """Let a hidden ref on the remote be this commit of the clone, whatever it was before.
@@ -308,13 +308,13 @@ class Repository:
                 checkpoint = None
         if wanted.at is not None and wanted.at != checkpoint:
             start, checkpoint = wanted.at, None
-            await self._find(mirror, wanted.at, list(lines.values()))
+            await self._require_commit(mirror, wanted.at, list(lines.values()))
             lines["refs/codecourier/at"] = wanted.at
         base_sha = await mirror.merge_base(tip, start)
         if base_sha is None:
             raise BranchMissing(f"The branch to go on from shares no history with the base branch {base!r}.")
         lines["refs/codecourier/base"] = base_sha
-        partial = await self._begin()
+        partial = await self._init_clone()
         async with mirror.packs(tip, list(lines.values())) as packs:
             await self._send(packs, partial)
         updates = "\n".join(f"create {name} {sha}" for name, sha in lines.items())
@@ -322,7 +322,7 @@ class Repository:
         await self._check_out(scripts.CHECK_OUT, *place)
         return CloneBase(base, base_sha)
 
-    async def _find(self, mirror: Mirror, sha: str, tips: Sequence[str]) -> None:
+    async def _require_commit(self, mirror: Mirror, sha: str, tips: Sequence[str]) -> None:
         """See that the remote has a commit, in one of these or anywhere else.  Raises `BranchMissing`."""
         for tip in tips:
             if await mirror.is_ancestor(sha, tip):
@@ -332,7 +332,7 @@ class Repository:
         except CommitMissing as error:
             raise BranchMissing(f"The commit {sha} is not in the repository: {error.message}") from error
 
-    async def _begin(self) -> str:
+    async def _init_clone(self) -> str:
         partial = f"{PRIVATE}/clone"
         await self._git("Beginning the clone", scripts.INIT, partial)
         return partial
@@ -362,12 +362,12 @@ class Repository:
         merge: ExpectedMerge | None = None,
     ) -> RemoteRef:
         """force: for a hidden ref."""
-        remote = await self._look(mirror, base, ref)
+        remote = await self._read_remote(mirror, base, ref)
         if remote.refs.shas.get(ref) == sha and not force:
             return RemoteRef(sha)
         async with quarantine(mirror) as taken:
             try:
-                await taken.take(await self._receive(taken, sha, base.base_sha))
+                await taken.unpack(await self._receive(taken, sha, base.base_sha))
                 await taken.verify(sha, remote.known)
             except ChangeMalformed:
                 if not await mirror.is_sound(remote.known):
@@ -375,7 +375,7 @@ class Repository:
                 raise
             touched: list[str] = []
             if merge is not None:
-                await self._hold_to(taken, merge, sha, remote.accepted)
+                await self._require_merge(taken, merge, sha, remote.accepted)
             else:
                 touched = await find_touched_paths(taken, self._policy.protected, sha, remote.accepted)
             if touched and not force:
@@ -390,7 +390,7 @@ class Repository:
                 return RemoteRef(there)
         return RemoteRef(sha, touched)
 
-    async def _look(self, mirror: Mirror, base: CloneBase, ref: str) -> "_Remote":
+    async def _read_remote(self, mirror: Mirror, base: CloneBase, ref: str) -> "_Remote":
         """What the remote has now, of the base branch and of what the clone was made from.
 
         The clone's word for the latter is not taken: it is on the base branch, or it is in the repository
@@ -418,15 +418,15 @@ class Repository:
             await self._handle.run(["rm", "-f", inside], timeout_seconds=30)
         return target
 
-    async def _hold_to(
+    async def _require_merge(
         self, taken: Quarantine, merge: ExpectedMerge, sha: str, accepted: Sequence[str]
     ) -> None:
         """See that what was merged is in it, and protected paths are as either has them, or git merges."""
-        for part, whole in ((merge.sha, sha), (merge.good, merge.sha), (merge.head, merge.sha)):
+        for part, whole in ((merge.sha, sha), (merge.base, merge.sha), (merge.head, merge.sha)):
             if not await taken.is_ancestor(part, whole):
                 raise WorkTreeDamaged(f"The merge in the sandbox does not hold {part} any more.")
-        allowed = [*accepted, merge.good, merge.head]
-        if (merged := await taken.merged(merge.good, merge.head)) is not None:
+        allowed = [*accepted, merge.base, merge.head]
+        if (merged := await taken.merge_tree(merge.base, merge.head)) is not None:
             allowed.append(merged)
         await require_untouched(taken, self._policy.protected, sha, allowed)
 
@@ -440,7 +440,7 @@ class Repository:
         while True:
             try:
                 with raise_disk_full():
-                    async with mirror.used():
+                    async with mirror.lock_for_use():
                         return await work(mirror)
             except (MirrorDamaged, DiskFull) as error:
                 if type(error) in tried:
@@ -475,7 +475,7 @@ class Repository:
                 return done
             if done.exit_code in (TIMED_OUT, LOCK_BUSY_EXIT_CODE):
                 raise UpstreamFailed(f"{doing} took too long in the sandbox and was stopped.")
-        words = self._policy.redactor.text((done.stdout + done.stderr).strip())[-300:]
+        words = self._policy.redactor.redact_text((done.stdout + done.stderr).strip())[-300:]
         raise WorkTreeDamaged(f"{doing} failed in the sandbox's clone: {words}")
 
 

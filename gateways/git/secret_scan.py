@@ -27,5 +27,5 @@ async def require_no_secrets(quarantine: Quarantine, redactor: Redactor) -> None
     async with aclosing(quarantine.contents()) as pieces:
         async for piece in pieces:
             kept = (kept + piece)[-redactor.longest_bytes - len(piece) :]
-            if await asyncio.to_thread(redactor.found_in, kept):
+            if await asyncio.to_thread(redactor.is_in, kept):
                 raise SecretInChange

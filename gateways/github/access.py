@@ -39,7 +39,7 @@ class GitHubAccess:
         """
         if own is not None:
             return Token(own)
-        async with self._database.of(project_id).reading() as session:
+        async with self._database.for_project(project_id).read_only() as session:
             await require_listed(session, project_id, slug)
         if self._app is not None and (minted := await self._app.token(slug)) is not None:
             return Token(minted.value, f"{self._settings.github_app_id}/{minted.installation_id}")

@@ -70,7 +70,7 @@ class GitHubApp:
             self._tokens.popitem(last=False)
         return token
 
-    async def name(self) -> str:
+    async def read_name(self) -> str:
         """What GitHub calls the App: the proof that its key is right."""
 
         def ask() -> str:

@@ -144,7 +144,7 @@ class GitHub:
             "Looking for the pull request", lambda client: _find(client, slug, head, base, marker)
         )
 
-    async def login(self) -> str:
+    async def read_login(self) -> str:
         """Whose token it is; an app's installation may not ask, but GitHub has answered it."""
 
         def ask(client: Github) -> str:

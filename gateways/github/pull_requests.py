@@ -43,7 +43,7 @@ class MergeAttempt:
     """`moved`: head or base is another commit by now, or GitHub has still to look at them: look again.
     `blocked`: its checks do not let it through."""
     merge_sha: str | None = None
-    said: str = ""
+    message: str = ""
     """GitHub's words, where it refused."""
 
 
@@ -53,7 +53,7 @@ class PullRequests:
     def __init__(self, github: GitHub, slug: str) -> None:
         self._github, self._slug = github, slug
 
-    async def now(self, number: int) -> PullRequestState:
+    async def get(self, number: int) -> PullRequestState:
         def ask(client: Github) -> PullRequestState:
             pull = client.get_repo(self._slug).get_pull(number)
             if pull.merged:
@@ -63,7 +63,7 @@ class PullRequests:
 
         return await self._github.call("Reading the pull request", ask)
 
-    async def described(self, number: int) -> PullRequestDescription | None:
+    async def describe(self, number: int) -> PullRequestDescription | None:
         """What it says of itself, for those who merge it with others; None when there is none such."""
 
         def ask(client: Github) -> PullRequestDescription | None:
@@ -136,7 +136,7 @@ class PullRequests:
             try:
                 return MergeAttempt("merged", pull.merge(merge_method=strategy, sha=sha).sha)
             except GithubException as error:
-                return self._refused(client, number, error, gated)
+                return self._interpret_refusal(client, number, error, gated)
 
         return await self._github.call("Merging the pull request", ask, write=True)
 
@@ -158,18 +158,20 @@ class PullRequests:
 
         return await self._github.call("Deleting the branch", ask, write=True)
 
-    def _refused(self, client: Github, number: int, error: GithubException, gated: bool) -> MergeAttempt:
+    def _interpret_refusal(
+        self, client: Github, number: int, error: GithubException, gated: bool
+    ) -> MergeAttempt:
         """What a 405 or a 409 means; anything else is raised as it is."""
         said = error_message(error)
         if error.status == 409 or (error.status == 405 and "branch was modified" in said):
-            return MergeAttempt("moved", said=said)
+            return MergeAttempt("moved", message=said)
         if error.status != 405:
             raise error
         if gated and "required status check" in said.lower():
-            return MergeAttempt("blocked", said=said)
+            return MergeAttempt("blocked", message=said)
         pull = client.get_repo(self._slug).get_pull(number)
         if pull.merged or (pull.state == "open" and pull.mergeable_state == "unknown"):
-            return MergeAttempt("moved", said=said)
+            return MergeAttempt("moved", message=said)
         if pull.mergeable_state == "dirty":
             raise MergeConflict(
                 f"The pull request conflicts with {pull.base.ref}: bring it up to date, then ask again."

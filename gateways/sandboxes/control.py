@@ -74,7 +74,7 @@ class SandboxProvider:
         It is paused, not killed, when its time is over, so that a run may rest for as long as it likes.
         Two that look at the same moment may both create; then the oldest stays and the others are killed.
         """
-        if handle := await self._oldest(marker, timeout_seconds):
+        if handle := await self._attach_oldest(marker, timeout_seconds):
             return handle
         with mapped_errors("Creating a sandbox"):
             created = await AsyncSandbox.create(
@@ -90,9 +90,9 @@ class SandboxProvider:
                 lifecycle={"on_timeout": "pause"},
                 **self._options,
             )
-        return await self._oldest(marker, timeout_seconds) or SandboxHandle(created, timeout_seconds)
+        return await self._attach_oldest(marker, timeout_seconds) or SandboxHandle(created, timeout_seconds)
 
-    async def _oldest(self, marker: Mapping[str, str], timeout_seconds: int) -> SandboxHandle | None:
+    async def _attach_oldest(self, marker: Mapping[str, str], timeout_seconds: int) -> SandboxHandle | None:
         handle: SandboxHandle | None = None
         for facts in await self.find(marker):
             if handle is not None:

@@ -93,7 +93,7 @@ class InspectionRefused(GatewayError):
 
     def __init__(self, word: str) -> None:
         super().__init__(_REFUSALS.get(word, "The sandbox refused it."))
-        self.word = word
+        self.reason_code = word
 
 
 class FileFacts(BaseModel):

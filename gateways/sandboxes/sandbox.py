@@ -134,7 +134,7 @@ class SandboxHandle:
         words = ["bash", "-c", command] if isinstance(command, str) else list(command)
         bounded = shlex.join(["timeout", "--kill-after=5", str(timeout_seconds), *words])
         line = f"exec {bounded}"
-        return await cancel_promptly(self._finish(line, envs or {}, cwd, timeout_seconds, ends=True))
+        return await cancel_promptly(self._run_line(line, envs or {}, cwd, timeout_seconds, ends=True))
 
     async def tool(
         self,
@@ -160,7 +160,7 @@ class SandboxHandle:
         seconds = min(wished, timeout_seconds) if isinstance(wished, int) else timeout_seconds
         wanted = {**request, "timeout_seconds": seconds, **({"after": after} if after else {})}
         body = json.dumps(wanted).encode()
-        return await cancel_promptly(self._call(call_id, body, envs or {}, timeout_seconds))
+        return await cancel_promptly(self._run_tool(call_id, body, envs or {}, timeout_seconds))
 
     async def read(self, path: str, limit: int) -> bytes | None:
         """At most the first `limit` bytes of a file; None when there is no such file."""
@@ -212,7 +212,7 @@ class SandboxHandle:
                 await reader.aclose()
             return True
 
-    async def _call(self, call_id: str, body: bytes, envs: Mapping[str, str], seconds: int) -> ToolResult:
+    async def _run_tool(self, call_id: str, body: bytes, envs: Mapping[str, str], seconds: int) -> ToolResult:
         inbox = f"{PRIVATE}/inbox/{call_id}-{secrets.token_hex(4)}.json"
         toolbox = f"{PRIVATE}/{name()}"
         command = (
@@ -220,10 +220,10 @@ class SandboxHandle:
             f"exec <{inbox} && rm {inbox} && exec python3 -IS {toolbox}.py {call_id}"
         )
         await self.write(inbox, body)  # whole before anything starts
-        completed = await self._finish(command, envs, None, seconds)
+        completed = await self._run_line(command, envs, None, seconds)
         if completed.exit_code == NOT_INSTALLED_EXIT_CODE:
             await self._install(toolbox)
-            completed = await self._finish(command, envs, None, seconds)
+            completed = await self._run_line(command, envs, None, seconds)
         if completed.exit_code == FORGOTTEN_EXIT_CODE:
             raise errors.SandboxGone("The sandbox came back without the files that it had last.")
         if completed.exit_code == 127:
@@ -240,9 +240,9 @@ class SandboxHandle:
         """Put the toolbox there, and its client last and at once: where that is, all is."""
         partial = f"{path}.{secrets.token_hex(4)}"
         await self.write_many({f"{partial}.pyz": archive(), f"{partial}.py": client()})
-        await self._finish(f"mv {partial}.pyz {path}.pyz && exec mv {partial}.py {path}.py", {}, None, 30)
+        await self._run_line(f"mv {partial}.pyz {path}.pyz && exec mv {partial}.py {path}.py", {}, None, 30)
 
-    async def _finish(
+    async def _run_line(
         self, command: str, envs: Mapping[str, str], cwd: str | None, seconds: int, *, ends: bool = False
     ) -> Completed:
         """Run a line in the login shell that E2B starts, away from start-up files that an agent wrote.
@@ -251,7 +251,7 @@ class SandboxHandle:
         """
         stdout, stderr = HeadAndTail(MAX_STREAM_CHARS), HeadAndTail(MAX_STREAM_CHARS)
         line = f"export HOME={shlex.quote(envs.get('HOME', HOME))}; {command}"
-        async with self._prolonging():
+        async with self._extending_lease():
             with mapped_errors("Running a command in the sandbox"):
                 process = await self._sandbox.commands.run(
                     line,
@@ -275,16 +275,16 @@ class SandboxHandle:
         return Completed(exit_code, stdout.text(), stderr.text())
 
     @asynccontextmanager
-    async def _prolonging(self) -> AsyncIterator[None]:
+    async def _extending_lease(self) -> AsyncIterator[None]:
         """Keep the sandbox from being paused for as long as the block takes."""
-        prolonging = asyncio.create_task(self._prolong())
+        prolonging = asyncio.create_task(self._extend_lease())
         try:
             yield
         finally:
             prolonging.cancel()
             await asyncio.wait([prolonging])
 
-    async def _prolong(self) -> None:
+    async def _extend_lease(self) -> None:
         """Prolong the lease in time, until cancelled; what fails is tried again, and the command meets it."""
         while True:
             await asyncio.sleep(self._lease_seconds / LEASE_EXTENSIONS)

@@ -142,7 +142,7 @@ class WebhookSender:
             "webhook-signature": " ".join(signatures),
         }
         async with self._client.stream("POST", url, content=body.encode(), headers=headers) as response:
-            excerpt = await self._beginning(response, until)
+            excerpt = await self._read_beginning(response, until)
         outcome = DeliveryOutcome(status=response.status_code, excerpt=excerpt)
         if response.is_redirect:
             outcome.error = f"The receiver redirects ({response.status_code}), which is not followed."
@@ -152,7 +152,7 @@ class WebhookSender:
             outcome.retry_after = seconds_until(response.headers.get("retry-after"), at)
         return outcome
 
-    async def _beginning(self, response: httpx.Response, until: float) -> str:
+    async def _read_beginning(self, response: httpx.Response, until: float) -> str:
         """What arrives of the answer; with the status there, a body that fails or hangs changes nothing."""
         read, left = b"", until - time.monotonic()
         try:

@@ -41,7 +41,7 @@ class AgentSession(Record, table=True):
     cut_turns: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
     """How many requests in a row were paid for and gave no whole answer."""
 
-    def count_answer(self) -> None:
+    def count_turn(self) -> None:
         """The model gave a whole answer."""
         self.cut_turns = 0
 
@@ -49,7 +49,7 @@ class AgentSession(Record, table=True):
         """Its agent has finished, with this."""
         self.result = result
 
-    def count_cut(self) -> None:
+    def count_cut_turn(self) -> None:
         """The model's answer was cut off before it was whole."""
         self.cut_turns += 1
 

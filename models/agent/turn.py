@@ -85,10 +85,10 @@ async def record_turn(session: AsyncSession, turn: TurnRecord) -> float | None:
     await _close_call(session, spending.source_id)
     if turn.message is not None:
         stored = await session.get_one(AgentSession, agent.id, with_for_update=True)
-        stored.count_answer()
-    if not job.is_over:
+        stored.count_turn()
+    if not job.is_finished:
         if turn.progress is not None:
-            job.progress(turn.progress)
+            job.set_progress(turn.progress)
         for kind, data in turn.events:
             append_event(session, job, kind, {**data, "costUsd": float(job.cost_usd)})
     return float(job.cost_usd)
@@ -115,7 +115,7 @@ async def record_cut_turn(
     await _charge(session, agent, job, spending)
     stored = await session.get_one(AgentSession, agent.id, with_for_update=True)
     if is_cut:
-        stored.count_cut()
+        stored.count_cut_turn()
     return stored.cut_turns
 
 

@@ -69,7 +69,7 @@ class Days(NamedTuple):
         return [_begin(self.first + timedelta(days=index), self.zone) for index in range(self.length + 1)]
 
     @property
-    def begin(self) -> datetime:
+    def start(self) -> datetime:
         """The first moment of the first day."""
         return _begin(self.first, self.zone)
 

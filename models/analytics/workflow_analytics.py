@@ -166,7 +166,7 @@ async def analyze_workflow(
         col(Run.project_id) == project_id,
         col(Run.blueprint_id) == blueprint_id,
         col(Run.deleted_at).is_(None),
-        col(Run.created_at) >= days.begin,
+        col(Run.created_at) >= days.start,
         col(Run.created_at) < days.end,
     )
     by_day = await _tally(session, days, chosen)

@@ -64,7 +64,7 @@ class Asset(Trashable, table=True):
     latest_version: int = 0
 
     @classmethod
-    def of(cls, kind: AssetKind, **fields: object) -> "Asset":
+    def in_kind(cls, kind: AssetKind, **fields: object) -> "Asset":
         return cls.model_validate({"id": new_id(PREFIXES[kind]), "kind": kind, **fields})
 
     def publish(

@@ -130,7 +130,7 @@ class Pipeline(Body):
     steps: Annotated[list[PipelineStep], Bounded(min_length=1, max_length=50)]
 
     @model_validator(mode="after")
-    def _loops_are_whole(self) -> "Pipeline":
+    def _require_contiguous_loops(self) -> "Pipeline":
         seen: set[str] = set()
         previous: str | None = None
         for index, step in enumerate(self.steps):

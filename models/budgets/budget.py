@@ -61,7 +61,7 @@ class Budget(Table, table=True):
     def scope(self) -> BudgetScope:
         return _SCOPES.get(self.id.partition("_")[0], BudgetScope.job)
 
-    def turn_month(self, today: dt.date) -> None:
+    def start_month(self, today: dt.date) -> None:
         """Begin a new month: nothing is spent in it yet.  Every other budget lasts as long as its holder."""
         month = today.replace(day=1)
         if self.month is not None and self.month < month:
@@ -69,14 +69,14 @@ class Budget(Table, table=True):
 
     def spend(self, usd: Decimal) -> None:
         """Count what a call has cost in this month."""
-        self.turn_month(now().date())
+        self.start_month(now().date())
         self.spent_usd += usd
 
-    def room(self, reserved_usd: Decimal = Decimal(0)) -> Decimal | None:
+    def remaining(self, reserved_usd: Decimal = Decimal(0)) -> Decimal | None:
         """What is left when so much is reserved; None: without limit."""
         return None if self.cap_usd is None else self.cap_usd - self.spent_usd - reserved_usd
 
-    def announce(self) -> bool:
+    def mark_announced(self) -> bool:
         """Note that the members are told that this cap is reached; False when they were told before."""
         if self.announced_usd == self.cap_usd:
             return False
@@ -112,7 +112,7 @@ async def lock_budgets(session: AsyncSession, project_id: str, ids: Iterable[str
         await _open(session, project_id, wanted)
         held = await _lock(session, wanted)
     for budget in held:
-        budget.turn_month(now().date())
+        budget.start_month(now().date())
     return held
 
 

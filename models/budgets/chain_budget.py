@@ -19,7 +19,7 @@ async def open_chain_budget(
     if cap_usd is None:
         return
     shelf = SnapshotBuilder(session, await session.get_one(Project, chain.project_id))
-    steps = [await shelf.step(index, step, default_model) for index, step in enumerate(blueprint.steps)]
+    steps = [await shelf.build_step(index, step, default_model) for index, step in enumerate(blueprint.steps)]
     await require_prices(
         session, chain.project_id, [(step.label, step.model) for step in steps], cap_usd, "maxCostUsd"
     )

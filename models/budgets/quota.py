@@ -98,7 +98,7 @@ async def reset_quota(session: AsyncSession, project: Project, kind: QuotaKind) 
 class QuotaUsage(NamedTuple):
     """How a project stands with its quota of the server's model key in a month."""
 
-    most_usd: Decimal
+    limit_usd: Decimal
     month: dt.date
     """Its first day."""
     spent_usd: Decimal
@@ -108,7 +108,7 @@ class QuotaUsage(NamedTuple):
     @property
     def is_used_up(self) -> bool:
         """Whether no call is made: one is while anything is left, so that the last one may exceed it."""
-        return self.spent_usd + self.reserved_usd >= self.most_usd
+        return self.spent_usd + self.reserved_usd >= self.limit_usd
 
 
 async def load_quota_spending(session: AsyncSession, project_id: str) -> Decimal:

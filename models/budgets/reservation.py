@@ -131,7 +131,7 @@ async def reserve(
     if code := refusal_code(capped, reserved, needs):
         ids = [budget.id for budget in insufficient_budgets(capped, reserved, needs, code)]
         return ReservationRefusal(code=code, needs_usd=needs, budgets=ids, model=model)
-    rooms = [room for budget in capped if (room := budget.room(reserved[budget.scope])) is not None]
+    rooms = [room for budget in capped if (room := budget.remaining(reserved[budget.scope])) is not None]
     tokens = (
         min([max_tokens, *(affordable_tokens(rate, input_tokens, room) for room in rooms)])
         if rate
@@ -196,7 +196,7 @@ def insufficient_budgets(
     return [
         budget
         for budget in capped
-        if (room := budget.room(reserved[budget.scope] if with_reserved else Decimal(0))) is not None
+        if (room := budget.remaining(reserved[budget.scope] if with_reserved else Decimal(0))) is not None
         and room < needs
     ]
 

@@ -94,7 +94,7 @@ async def wait_for_budget(
             )
         )
     held_up = BudgetBlock(code, [budget.id for budget in short])
-    if job.is_over:
+    if job.is_finished:
         return held_up
     if code is BudgetWaitCode.reserved:
         if not _shows_code(job, code):
@@ -110,7 +110,7 @@ async def wait_for_budget(
     _show_wait(session, job, code, " ".join(sentences))
     if code is BudgetWaitCode.reached:
         for budget, sentence in zip(short, sentences, strict=True):
-            if budget.announce():
+            if budget.mark_announced():
                 await _notify_cap_reached(session, job, budget, reserved[budget.scope], sentence)
     return held_up
 
@@ -163,7 +163,7 @@ async def is_insufficient(session: AsyncSession, wait: BudgetWait, budget: Budge
         return False
     if wait.code is BudgetWaitCode.unpriced:
         return await find_cost_rate(session, wait.model, budget.project_id) is None
-    left = budget.room(await load_reserved(session, budget))
+    left = budget.remaining(await load_reserved(session, budget))
     return left is not None and left < wait.needs_usd
 
 
@@ -226,10 +226,10 @@ def _show_wait(session: AsyncSession, job: Job, code: BudgetWaitCode, message: s
     reason: JsonObject = {"code": code.value, "message": message}
     is_told = _shows_code(job, code)
     if isinstance(job, Run) and code is not BudgetWaitCode.reserved:
-        if job.pause_for_money(reason) and not is_told:
+        if job.pause_for_budget(reason) and not is_told:
             append_event(session, job, EventType.run_paused, reason)
-    elif job.wait(reason) and not is_told:
-        append_event(session, job, job.WAITING, reason)
+    elif job.set_waiting(reason) and not is_told:
+        append_event(session, job, job.WAITING_EVENT, reason)
 
 
 def _shows_code(job: Job, code: BudgetWaitCode) -> bool:
@@ -237,10 +237,10 @@ def _shows_code(job: Job, code: BudgetWaitCode) -> bool:
 
 
 def _resume_job(session: AsyncSession, job: Job) -> None:
-    if not job.waits_for_money:
+    if not job.is_waiting_for_budget:
         return
     job.waiting = None
-    if isinstance(job, Run) and job.resume_with_money():
+    if isinstance(job, Run) and job.resume_from_budget():
         append_event(session, job, EventType.run_resumed)
 
 

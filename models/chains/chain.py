@@ -35,7 +35,7 @@ class ChainStatus(StrEnum):
 class Chain(Eventful):
     """What sprint chains and work chains share."""
 
-    STARTED: ClassVar[EventType] = EventType.chain_started
+    STARTED_EVENT: ClassVar[EventType] = EventType.chain_started
     """The event that says that the engine has it."""
 
     status: ChainStatus = Field(default=ChainStatus.pending, sa_type=enum_column(ChainStatus))
@@ -62,32 +62,32 @@ class Chain(Eventful):
         return {"code": self.error_code, "message": self.error_message, "run_id": self.error_run_id}
 
     @property
-    def is_over(self) -> bool:
+    def is_finished(self) -> bool:
         return self.status.is_final
 
     @property
-    def is_taken(self) -> bool:
+    def is_started(self) -> bool:
         """Whether the engine has had this attempt."""
         return self.status is not ChainStatus.pending
 
     @property
-    def heard_at(self) -> datetime:
+    def last_activity_at(self) -> datetime:
         """When it last said anything on its row."""
         return self.started_at or self.created_at
 
     @property
-    def engine_id(self) -> str:
+    def temporal_workflow_id(self) -> str:
         """The id of the workflow at work on it."""
         return self.id if self.attempt == 1 else f"{self.id}.{self.attempt}"
 
-    def take(self) -> bool:
+    def mark_started(self) -> bool:
         """The engine has it.  False when it had it before, or when it was cancelled while pending."""
         if self.status is not ChainStatus.pending:
             return False
         self.status, self.started_at = ChainStatus.running, self.started_at or now()
         return True
 
-    def hold(self, paused: bool) -> bool:
+    def set_paused(self, paused: bool) -> bool:
         """Pause or go on; False when that changes nothing."""
         wanted = ChainStatus.paused if paused else ChainStatus.running
         if self.status is wanted or self.status.is_final:
@@ -112,7 +112,7 @@ class Chain(Eventful):
         self.error_code, self.error_message, self.error_run_id = code, message, run_id
         return True
 
-    def begin_anew(self) -> None:
+    def start_new_attempt(self) -> None:
         """A new attempt, pending."""
         self.status, self.attempt = ChainStatus.pending, self.attempt + 1
         self.error_code = self.error_message = self.error_run_id = self.completed_at = None

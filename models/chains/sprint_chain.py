@@ -42,12 +42,12 @@ class SprintChain(Chain, table=True):
         return self.resume_from_sprint or 0
 
     def take(self) -> bool:
-        taken = super().take()
+        taken = super().mark_started()
         if taken:
             self.current_sprint_index = self.first_index
         return taken
 
-    def stop(self) -> bool:
+    def request_stop(self) -> bool:
         """Have it end after the active sprint; False when that is known, or when it has ended."""
         if self.is_stopping or self.status.is_final:
             return False
@@ -66,22 +66,22 @@ class SprintChain(Chain, table=True):
             self.is_stopping = False
         return closed
 
-    def begin_sprint(self, index: int, run_id: str) -> None:
+    def start_sprint(self, index: int, run_id: str) -> None:
         self.current_sprint_index = index
         self.sprint_run_ids = with_item(self.sprint_run_ids, index, run_id)
 
-    def end_sprint(self, index: int, pr_url: str | None) -> None:
+    def complete_sprint(self, index: int, pr_url: str | None) -> None:
         """It completed: an attempt that comes after this one begins with the next."""
         self.sprint_pr_urls = with_item(self.sprint_pr_urls, index, pr_url)
         self.current_sprint_index = index + 1
 
-    def run_of(self, index: int) -> str | None:
+    def sprint_run_id(self, index: int) -> str | None:
         """The run that worked last on the sprint with this index."""
         return self.sprint_run_ids[index] if index < len(self.sprint_run_ids) else None
 
-    def try_again(self, index: int | None) -> None:
+    def retry_from(self, index: int | None) -> None:
         """A new attempt of a failed chain, from a sprint index; from the first not completed unless given."""
         if self.status is not ChainStatus.failed:
             raise Conflict(f"The chain is {self.status}: only a paused or a failed one can be resumed.")
         self.resume_from_sprint = self.current_sprint_index if index is None else index
-        self.begin_anew()
+        self.start_new_attempt()

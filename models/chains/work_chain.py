@@ -36,24 +36,24 @@ class WorkChain(Chain, table=True):
         return len(self.issue_ids)
 
     @property
-    def is_at_work(self) -> bool:
+    def is_active(self) -> bool:
         return self.asked_at is not None and not self.status.is_final
 
-    def ask(self) -> None:
+    def request_start(self) -> None:
         """Have it started; a failed one is tried again from the issue that failed."""
-        if self.is_at_work:
+        if self.is_active:
             raise Conflict(f"The chain was started before and is {self.status}.")
         if self.status in (ChainStatus.completed, ChainStatus.cancelled):
             raise Conflict(f"The chain is {self.status}: make another one.")
         if self.status is ChainStatus.failed:
-            self.begin_anew()
+            self.start_new_attempt()
         self.asked_at = now()
 
-    def begin_issue(self, index: int, run_id: str) -> None:
+    def start_issue(self, index: int, run_id: str) -> None:
         self.current_issue_index = index
         self.issue_run_ids = with_item(self.issue_run_ids, index, run_id)
 
-    def leave_issue(self, index: int, run_id: str | None, pr_url: str | None) -> None:
+    def finish_issue(self, index: int, run_id: str | None, pr_url: str | None) -> None:
         """The issue at the index is done, by this run if any: the next one is current."""
         self.current_issue_index = min(index + 1, self.count - 1)
         self.issue_run_ids = with_item(self.issue_run_ids, index, run_id)
@@ -72,7 +72,7 @@ async def assign_issues(session: AsyncSession, chain: WorkChain) -> None:
 
 async def delete_chain(session: AsyncSession, chain: WorkChain) -> None:
     """Delete a chain that is not at work; its issues and runs stay."""
-    if chain.is_at_work:
+    if chain.is_active:
         raise Conflict(f"The chain is {chain.status}: cancel it first.")
     chain.trash()
     for issue in (await session.execute(select_issues(chain.project_id, chain.issue_ids))).scalars():

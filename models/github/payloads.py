@@ -23,7 +23,7 @@ class ChecksPayload(Payload):
     """Something that checks a commit has news of it."""
 
     @property
-    def checked(self) -> str:
+    def commit_sha(self) -> str:
         """The commit's sha."""
         raise NotImplementedError
 

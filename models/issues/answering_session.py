@@ -36,7 +36,7 @@ class AnsweringStatus(StrEnum):
 
 
 class AnsweringSession(Trashable, Job, table=True):
-    WAITING = EventType.answering_waiting
+    WAITING_EVENT = EventType.answering_waiting
 
     __table_args__ = (
         *trash_indexes("answering_session"),
@@ -66,24 +66,24 @@ class AnsweringSession(Trashable, Job, table=True):
         self.started_at = now()
         return True
 
-    def ask(self, count: int) -> None:
+    def publish_questions(self, count: int) -> None:
         """The questions are there and wait for their reviews."""
-        self._from(AnsweringStatus.pending, to=AnsweringStatus.active)
+        self._transition(AnsweringStatus.pending, to=AnsweringStatus.active)
         self.question_count = count
 
-    def accept(self) -> bool:
+    def mark_reviewed(self) -> bool:
         """All is reviewed, by the last review or because a client says so; False when it was before."""
         if self.status in (AnsweringStatus.reviewed, AnsweringStatus.completed):
             return False
-        self._from(AnsweringStatus.active, to=AnsweringStatus.reviewed)
+        self._transition(AnsweringStatus.active, to=AnsweringStatus.reviewed)
         return True
 
     def close(self, status: AnsweringStatus, *, code: str | None = None, message: str | None = None) -> bool:
         """End it; the first ending is final.  False when it had ended before."""
-        if self.is_over:
+        if self.is_finished:
             return False
         self.status = status
-        self._end(code, message)
+        self._finish(code, message)
         return True
 
     def archive(self, by: str | None = None) -> None:
@@ -99,7 +99,7 @@ class AnsweringSession(Trashable, Job, table=True):
         super().restore()
         self.status = AnsweringStatus.failed if self.error_code else AnsweringStatus.completed
 
-    def _from(self, before: AnsweringStatus, *, to: AnsweringStatus) -> None:
+    def _transition(self, before: AnsweringStatus, *, to: AnsweringStatus) -> None:
         if self.status is not before:
             raise Conflict(f"The answering session is {self.status} and cannot become {to}.")
         self.status = to

@@ -141,7 +141,7 @@ class QuestionReview(Body):
 
     @field_validator("correction")
     @classmethod
-    def _fits_the_status(cls, correction: str | None, info: ValidationInfo) -> str | None:
+    def _require_correction(cls, correction: str | None, info: ValidationInfo) -> str | None:
         status = info.data.get("status")
         if status == "declined" and not (correction or "").strip():
             raise ValueError("give the right answer when you decline the assumption")

@@ -48,8 +48,8 @@ async def create_answering_session(
         time_limit_seconds=scan.timeout_ms // 1000,
     )
     shelf = SnapshotBuilder(session, project)
-    equipment = await shelf.equip("The project's answeringConfig", config)
-    await shelf.add_named_commands(scan.prompt)
+    equipment = await shelf.add_agent("The project's answeringConfig", config)
+    await shelf.add_slash_commands(scan.prompt)
     agents = [
         StepSnapshot(
             index=index,

@@ -27,7 +27,7 @@ class IssueSessionStatus(StrEnum):
 
 
 class IssueSession(Trashable, Job, table=True):
-    WAITING, STARTED = EventType.issue_session_waiting, EventType.issue_session_started
+    WAITING_EVENT, STARTED_EVENT = EventType.issue_session_waiting, EventType.issue_session_started
 
     __table_args__ = (
         *trash_indexes("issue_session"),
@@ -63,13 +63,13 @@ class IssueSession(Trashable, Job, table=True):
         self, status: IssueSessionStatus, *, code: str | None = None, message: str | None = None
     ) -> bool:
         """End it; the first ending is final.  False when it had ended before."""
-        if self.is_over:
+        if self.is_finished:
             return False
         self.status = status
-        self._end(code, message)
+        self._finish(code, message)
         return True
 
-    def conclude(self, summary: str, questions: list[str], assumptions: list[str]) -> None:
+    def set_result(self, summary: str, questions: list[str], assumptions: list[str]) -> None:
         """What its agent says at the end; finding nothing is a success that says so."""
         found = f"{self.issue_count} issue{'' if self.issue_count == 1 else 's'} found."
         self.summary = f"{found if self.issue_count else 'No issues found.'} {summary}"

@@ -55,8 +55,8 @@ async def create_issue_session(
         **sandbox.model_dump(),
     )
     shelf = SnapshotBuilder(session, project)
-    equipment = await shelf.equip("The project's issueConfig", config)
-    await shelf.add_named_commands(request.prompt)
+    equipment = await shelf.add_agent("The project's issueConfig", config)
+    await shelf.add_slash_commands(request.prompt)
     agent = StepSnapshot(
         index=0,
         role=StepRole.investigator,

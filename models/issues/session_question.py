@@ -48,7 +48,7 @@ class SessionQuestion(Record, table=True):
     """What those who do the work are told, written by the agent after the reviews."""
 
     @property
-    def decided(self) -> str:
+    def decision(self) -> str:
         """What holds: the correction, or else the assumption."""
         return self.correction or self.assumption
 
@@ -62,7 +62,7 @@ class SessionQuestion(Record, table=True):
         self.reviewed_at, self.reviewed_by = now(), by
         return True
 
-    def assume(self, assumption: str) -> None:
+    def set_assumption(self, assumption: str) -> None:
         if self.status is not QuestionStatus.pending:
             raise Conflict(f"The question is {self.status}: its assumption cannot change any more.")
         self.assumption = assumption

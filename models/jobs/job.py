@@ -17,9 +17,9 @@ WORKFLOW_LOST: Final = "WORKFLOW_LOST"
 class Job(Eventful):
     """What every kind of job has on its row; the kinds have tables of their own."""
 
-    WAITING: ClassVar[EventType]
+    WAITING_EVENT: ClassVar[EventType]
     """The event that says what holds it up."""
-    STARTED: ClassVar[EventType | None] = None
+    STARTED_EVENT: ClassVar[EventType | None] = None
     """The event that says that the engine has it, where there is one."""
     REPLACES_SANDBOX: ClassVar[bool] = True
     """Whether it goes on in a new sandbox when its own is lost."""
@@ -50,26 +50,26 @@ class Job(Eventful):
     temporal_namespace: str | None = None
     """Where its workflow was started; None until that is known."""
 
-    def take(self) -> bool:
+    def mark_started(self) -> bool:
         """The engine has it; False when it had it before, or when it ended while pending."""
         raise NotImplementedError("each kind of job has its own statuses")
 
     @property
-    def is_over(self) -> bool:
+    def is_finished(self) -> bool:
         return self.completed_at is not None
 
     @property
-    def is_taken(self) -> bool:
+    def is_started(self) -> bool:
         """Whether the engine has had it."""
         return self.started_at is not None
 
     @property
-    def engine_id(self) -> str:
+    def temporal_workflow_id(self) -> str:
         """The id of the workflow at work on it."""
         return self.id
 
     @property
-    def heard_at(self) -> datetime:
+    def last_activity_at(self) -> datetime:
         """When it last said anything."""
         return self.last_progress_at or self.started_at or self.created_at
 
@@ -86,31 +86,31 @@ class Job(Eventful):
             "cache_write": self.cache_write_tokens,
         }
 
-    def cloned(self, base_branch: str, base_sha: str) -> None:
+    def mark_cloned(self, base_branch: str, base_sha: str) -> None:
         """What it works from: the head of this branch."""
         self.base_branch, self.base_sha = base_branch, base_sha
-        self.progress("The repository is cloned.")
+        self.set_progress("The repository is cloned.")
 
-    def progress(self, detail: str) -> None:
+    def set_progress(self, detail: str) -> None:
         """Show what was done last; of a job that is over nothing is shown any more."""
-        if self.is_over:
+        if self.is_finished:
             return
         self.current_step_progress, self.last_progress_at = detail, now()
         self.waiting = None
 
-    def wait(self, reason: JsonObject) -> bool:
+    def set_waiting(self, reason: JsonObject) -> bool:
         """Show what holds it up; False when it shows that already, or is over."""
-        if self.is_over or self.waiting == reason:
+        if self.is_finished or self.waiting == reason:
             return False
         self.waiting, self.last_progress_at = reason, now()
         return True
 
     @property
-    def waits_for_money(self) -> bool:
+    def is_waiting_for_budget(self) -> bool:
         """Whether its next model call cannot be paid for."""
         return self.waiting is not None and self.waiting.get("code") in list(BudgetWaitCode)
 
-    def _end(self, code: str | None, message: str | None) -> None:
+    def _finish(self, code: str | None, message: str | None) -> None:
         self.completed_at = now()
         self.started_at = self.started_at or self.completed_at
         self.error_code, self.error_message = code, message

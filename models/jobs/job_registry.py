@@ -59,11 +59,11 @@ class JobKind:
     """The types of the workflows that work on its rows."""
     unfinished: Sequence[StrEnum]
     """The statuses of rows that are not over."""
-    again: str
+    retry_hint: str
     """How a user has it done again; `{id}` is the row's."""
     is_unstarted: ColumnElement[bool]
     """Whether a row was accepted, and no workflow has said yet that it has it."""
-    tidies_for: timedelta = timedelta(0)
+    cleanup_time: timedelta = timedelta(0)
     """How long its workflow may go on after its row is over, beyond what every workflow may."""
 
     @property
@@ -135,7 +135,7 @@ _JOB_KINDS = (
         "ask for the merge again; GET /api/v1/merging/get?id={id} says of what",
         col(MergeJob.status) == MergeStatus.pending,
         # The merged branch is deleted after the row has closed, as long as GitHub makes it wait.
-        tidies_for=timedelta(days=1),
+        cleanup_time=timedelta(days=1),
     ),
     JobKind(
         "lx",

@@ -101,7 +101,7 @@ class Snapshot(BaseModel):
     git_email: str
 
     @property
-    def secrets_beside_steps(self) -> list[str] | None:
+    def job_secrets(self) -> list[str] | None:
         """The names of the secret variables for what belongs to no step: setup scripts, `verify`, previews.
 
         None, which is all, while no step names its own; none as soon as one does: what a step is kept from
@@ -109,7 +109,7 @@ class Snapshot(BaseModel):
         """
         return [] if any(step.secrets is not None for step in self.steps) else None
 
-    def kind_of(self, step: StepSnapshot) -> SessionKind:
+    def session_kind(self, step: StepSnapshot) -> SessionKind:
         """What the session of a step has to end with."""
         if step.role is StepRole.judge and self.compare_branches:
             return SessionKind.judge

@@ -80,12 +80,14 @@ class SnapshotBuilder:
         self.chars = 0
         """How much was taken so far; what is taken twice counts twice."""
 
-    async def step(self, index: int, step: PipelineStep, default_model: str) -> StepSnapshot:
+    async def build_step(self, index: int, step: PipelineStep, default_model: str) -> StepSnapshot:
         """A step with its persona; without one, evaluators and judges are as the project configures them."""
         who = f"Step {index}"
         persona = await self._persona(index, step.persona_id)
         agent = persona or self._config(step.role)
-        equipment = await self.equip(who if persona else f"{who} (by the project's {step.role}Config)", agent)
+        equipment = await self.add_agent(
+            who if persona else f"{who} (by the project's {step.role}Config)", agent
+        )
         return StepSnapshot(
             index=index,
             role=step.role,
@@ -107,7 +109,7 @@ class SnapshotBuilder:
             secrets=step.secrets,
         )
 
-    async def equip(self, who: str, agent: Persona | AgentConfig) -> AgentAssets:
+    async def add_agent(self, who: str, agent: Persona | AgentConfig) -> AgentAssets:
         """The assets that a persona or a configuration selects, with its skills and commands on the shelf."""
         contexts = [agent.context_id] if agent.context_id else []
         skills = await self._assets(AssetKind.skill, agent.selected_skills, who)
@@ -115,7 +117,7 @@ class SnapshotBuilder:
         for asset, version in skills:
             files = [TextAsset.model_validate(file) for file in version.files or []]
             self.skills[asset.name] = SkillSnapshot(name=asset.name, files=files)
-        self._keep(commands)
+        self._add_commands(commands)
         return AgentAssets(
             context=next(iter(_texts(await self._assets(AssetKind.context, contexts, who))), None),
             skills=list(dict.fromkeys(asset.name for asset, _ in skills)),
@@ -123,16 +125,18 @@ class SnapshotBuilder:
             scripts=await self._scripts(agent.selected_scripts, who),
         )
 
-    async def add_named_commands(self, *texts: str | None) -> None:
+    async def add_slash_commands(self, *texts: str | None) -> None:
         """Put the project's active commands that these prompts name with a slash on the shelf."""
-        self._keep(await self.find_active(AssetKind.command, find_slash_commands(*texts)))
+        self._add_commands(await self.find_active(AssetKind.command, find_slash_commands(*texts)))
 
-    async def command_versions(self) -> dict[str, str]:
+    async def load_command_versions(self) -> dict[str, str]:
         """By name, the ids of the versions that are active now: for messages that name commands later."""
-        statement = select(col(Asset.name), col(AssetVersion.id)).where(*self._are_active(AssetKind.command))
+        statement = select(col(Asset.name), col(AssetVersion.id)).where(
+            *self._active_conditions(AssetKind.command)
+        )
         return dict((await self.session.execute(statement)).all())
 
-    def _keep(self, commands: Sequence[tuple[Asset, AssetVersion]]) -> None:
+    def _add_commands(self, commands: Sequence[tuple[Asset, AssetVersion]]) -> None:
         self.commands |= {command.name: command for command in _texts(commands)}
 
     def _config(self, role: StepRole) -> AgentConfig:
@@ -179,12 +183,12 @@ class SnapshotBuilder:
         """Those of these ids or names that there are, in any order."""
         if not names:
             return []
-        wanted = (*self._are_active(kind), col(Asset.id).in_(names) | col(Asset.name).in_(names))
-        await self._must_fit(wanted)
+        wanted = (*self._active_conditions(kind), col(Asset.id).in_(names) | col(Asset.name).in_(names))
+        await self._require_size(wanted)
         statement = select(Asset, AssetVersion).where(*wanted)
         return [(asset, version) for asset, version in await self.session.execute(statement)]
 
-    async def _must_fit(self, wanted: Sequence[ColumnElement[bool]]) -> None:
+    async def _require_size(self, wanted: Sequence[ColumnElement[bool]]) -> None:
         """Refuse more than a job may bring along, before any of it is read."""
         content, files = col(AssetVersion.content), cast(col(AssetVersion.files), Text)
         size = func.coalesce(func.length(content), 0) + func.coalesce(func.length(files), 0)
@@ -196,7 +200,7 @@ class SnapshotBuilder:
                 f"characters, which is more than {MAX_SNAPSHOT_CHARS:,}: select fewer or shorter ones."
             )
 
-    def _are_active(self, kind: AssetKind) -> tuple[ColumnElement[bool], ...]:
+    def _active_conditions(self, kind: AssetKind) -> tuple[ColumnElement[bool], ...]:
         return (
             col(Asset.project_id) == self.project.id,
             col(Asset.kind) == kind,

@@ -35,8 +35,8 @@ class ExtractionStatus(StrEnum):
 
 
 class LearningExtraction(Job, table=True):
-    WAITING: ClassVar[EventType] = EventType.learning_extraction_waiting
-    STARTED: ClassVar[EventType | None] = EventType.learning_extraction_started
+    WAITING_EVENT: ClassVar[EventType] = EventType.learning_extraction_waiting
+    STARTED_EVENT: ClassVar[EventType | None] = EventType.learning_extraction_started
 
     __table_args__ = (
         Index("learning_extraction_once_a_run", "run_id", unique=True),
@@ -68,8 +68,8 @@ class LearningExtraction(Job, table=True):
 
     def close(self, status: ExtractionStatus, *, code: str | None = None, message: str | None = None) -> bool:
         """End it; the first ending is final.  False when it had ended before."""
-        if self.is_over:
+        if self.is_finished:
             return False
         self.status = status
-        self._end(code, message)
+        self._finish(code, message)
         return True

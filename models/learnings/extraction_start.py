@@ -52,7 +52,7 @@ async def create_extraction(session: AsyncSession, run: Run) -> LearningExtracti
 async def _remaining_budget(session: AsyncSession, run: Run) -> Decimal | None:
     """What the run may still cost; None when it has no cap."""
     budget = await session.get(Budget, run.id)
-    return budget.room() if budget else None
+    return budget.remaining() if budget else None
 
 
 async def _instructions(session: AsyncSession, project: Project, config: LearningConfig) -> str | None:

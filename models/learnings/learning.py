@@ -75,7 +75,7 @@ class Learning(Trashable, table=True):
     approved_by: str | None = None
     """The member."""
 
-    def decide(self, status: LearningStatus, member_id: str) -> bool:
+    def set_status(self, status: LearningStatus, member_id: str) -> bool:
         """Approve it, reject it, or lay it open again; False when that changes nothing."""
         if self.status is status:
             return False
@@ -85,7 +85,7 @@ class Learning(Trashable, table=True):
         self.approved_by = member_id if approved else None
         return True
 
-    def rewrite(self, **fields: object) -> None:
+    def update_content(self, **fields: object) -> None:
         """Change its content.  An approval is of the words: when they change, it is pending again."""
         changed = {name: value for name, value in fields.items() if getattr(self, name) != value}
         if not changed:
@@ -94,7 +94,7 @@ class Learning(Trashable, table=True):
         if self.status is LearningStatus.approved and changed.keys() & set(CONTENT_FIELDS):
             self.status, self.approved_at, self.approved_by = LearningStatus.pending, None, None
 
-    def count(self) -> None:
+    def add_occurrence(self) -> None:
         """Another run showed it."""
         self.occurrences, self.updated_at = self.occurrences + 1, now()
 

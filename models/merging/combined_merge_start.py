@@ -86,7 +86,7 @@ async def create_combined_merge(
     job.branch_name = f"codecourier/merge-{job.id[-8:]}"
     configured = AgentConfig.model_validate(project.merging_config)
     shelf = SnapshotBuilder(session, project)
-    equipment = await shelf.equip("The project's mergingConfig", configured)
+    equipment = await shelf.add_agent("The project's mergingConfig", configured)
     agent = StepSnapshot(
         index=0,
         role=StepRole.custom,

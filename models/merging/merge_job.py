@@ -55,7 +55,7 @@ _ACTIVE_CONDITION = "status IN ('pending', 'running')"
 
 
 class MergeJob(Job, table=True):
-    WAITING, STARTED = EventType.merge_waiting, EventType.merge_started
+    WAITING_EVENT, STARTED_EVENT = EventType.merge_waiting, EventType.merge_started
 
     __table_args__ = (
         Index("merge_job_pending", "status", postgresql_where="status = 'pending'"),
@@ -94,7 +94,7 @@ class MergeJob(Job, table=True):
         self.status, self.started_at = MergeStatus.running, now()
         return True
 
-    def block(self, head_sha: str, code: str, message: str) -> bool:
+    def mark_blocked(self, head_sha: str, code: str, message: str) -> bool:
         """What of CI holds it up, at which commit; False when the row says so already."""
         said: JsonObject = {"code": code, "message": message}
         if (self.head_sha, self.waiting) == (head_sha, said):
@@ -102,11 +102,11 @@ class MergeJob(Job, table=True):
         self.head_sha, self.waiting = head_sha, said
         return True
 
-    def opened(self, pr_url: str, head_sha: str) -> None:
+    def mark_opened(self, pr_url: str, head_sha: str) -> None:
         """The pull request that holds the result is open and ends in this commit."""
         self.pr_url, self.head_sha = pr_url, head_sha
 
-    def merged_at(self, head_sha: str) -> None:
+    def set_merged_head(self, head_sha: str) -> None:
         """The commit of the pull request that was merged."""
         self.head_sha = head_sha
 
@@ -115,20 +115,20 @@ class MergeJob(Job, table=True):
         if self.status.is_final:
             return False
         self.status = status
-        self._end(code, message)
+        self._finish(code, message)
         return True
 
     @property
-    def numbers(self) -> list[int]:
+    def pull_request_numbers(self) -> list[int]:
         """Of the pull requests, in the order in which they are merged."""
         return [int(str(each["prNumber"])) for each in self.pull_requests]
 
     def numbers_with(self, outcome: str) -> list[int]:
-        return [number for number in self.numbers if self.outcome_of(number) == outcome]
+        return [number for number in self.pull_request_numbers if self.outcome_of(number) == outcome]
 
     def outcome_of(self, number: int) -> str | None:
         """`merged` or `left_out`; None while that is open."""
-        outcome = self.pull_requests[self.numbers.index(number)].get("outcome")
+        outcome = self.pull_requests[self.pull_request_numbers.index(number)].get("outcome")
         return None if outcome is None else str(outcome)
 
     def title_of(self, number: int) -> str:
@@ -138,11 +138,11 @@ class MergeJob(Job, table=True):
         """Of the commit that merges it."""
         return f"Merge pull request #{number}\n\n{self.title_of(number)}"
 
-    def settle(self, number: int, outcome: str, message: str = "") -> bool:
+    def record_outcome(self, number: int, outcome: str, message: str = "") -> bool:
         """What became of one of several pull requests; False when that was settled before."""
         if self.outcome_of(number) is not None:
             return False
-        place = self.numbers.index(number)
+        place = self.pull_request_numbers.index(number)
         entry = self.pull_requests[place]
         told = {**entry, "title": self.title_of(number), "outcome": outcome}
         self.pull_requests = [*self.pull_requests[:place], told, *self.pull_requests[place + 1 :]]
@@ -154,7 +154,7 @@ class MergeJob(Job, table=True):
 
 async def record_merged(session: AsyncSession, run: Run, data: JsonObject) -> None:
     """The run's pull request is merged; whoever hears of it first, a job or a webhook, tells."""
-    if not run.pr_merged():
+    if not run.mark_pr_merged():
         return
     event = append_event(session, run, EventType.pr_merged, _subject(run) | data)
     title = f"The pull request of run {run.run_number} was merged"
@@ -178,7 +178,7 @@ async def fail_merge(
         return
     reason: JsonObject = {"code": code, "message": message}
     append_event(session, job, EventType.merge_ended, {"status": job.status, **reason})
-    run.pr_not_merged(closed=closed)
+    run.mark_pr_not_merged(closed=closed)
     data: JsonObject = {"mergeJobId": job.id, **reason}
     event = append_event(session, run, EventType.pr_merge_failed, _subject(run) | data)
     title = f"The pull request of run {run.run_number} could not be merged"
@@ -200,6 +200,6 @@ def record_pull_request_outcome(
     session: AsyncSession, job: MergeJob, number: int, outcome: str, reason: str = ""
 ) -> None:
     """What became of one of several pull requests, on the job and in its log, once, while that is open."""
-    if not job.is_over and job.settle(number, outcome, reason):
+    if not job.is_finished and job.record_outcome(number, outcome, reason):
         data: JsonObject = {"prNumber": number, "outcome": outcome, "message": reason}
         append_event(session, job, EventType.merge_settled, data)

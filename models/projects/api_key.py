@@ -93,7 +93,7 @@ class ApiKey(Table, table=True):
         )
         return key, secret
 
-    def make(
+    def derive(
         self, *, member_id: str, name: str, scopes: Sequence[str], expires_at: datetime | None
     ) -> tuple["ApiKey", str]:
         """A key made with this one, and its secret; without an end of its own it ends with this one.

@@ -26,7 +26,7 @@ class EgressMode(StrEnum):
     list = "list"
     everything = "everything"
 
-    def narrowed(self, other: "EgressMode | None") -> "EgressMode":
+    def narrower(self, other: "EgressMode | None") -> "EgressMode":
         """The one that reaches less."""
         order = [*EgressMode]
         return self if other is None else order[min(order.index(self), order.index(other))]
@@ -54,7 +54,7 @@ class EgressPolicy(Body):
             mode = self.scans
         else:
             mode = self.work
-        return Egress(mode.narrowed(asked), tuple(self.hosts))
+        return Egress(mode.narrower(asked), tuple(self.hosts))
 
 
 @dataclass(frozen=True)

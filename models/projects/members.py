@@ -20,7 +20,7 @@ class Removal(NamedTuple):
     """A member who was removed, and the living keys of others that were made with the member's."""
 
     member: Member
-    made: Sequence[ApiKey]
+    derived_keys: Sequence[ApiKey]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,28 +45,28 @@ class ProjectMembers:
         )
         return cls(session, project_id, list((await session.exec(statement)).all()))
 
-    def member(self, id: str) -> Member:
+    def get_member(self, id: str) -> Member:
         """The member of this id; NotFound for one who left, or is another project's."""
         for member in self.members:
             if member.id == id:
                 return member
         raise NotFound("Member not found.")
 
-    def acting(self, id: str, role: Role) -> Member:
+    def require_actor(self, id: str, role: Role) -> Member:
         """Who acts, and still has the role; Forbidden for one who lost it a moment ago."""
         for member in self.members:
             if member.id == id and member.role.includes(role):
                 return member
         raise Forbidden(f"This needs the role '{role}', which the key's member does not have.")
 
-    def ruled_by(self, by: str, id: str) -> Member:
+    def require_managed_member(self, by: str, id: str) -> Member:
         """The member of this id, if who acts may make and revoke its keys: an admin, of owners an owner."""
-        acting, member = self.acting(by, Role.admin), self.member(id)
+        acting, member = self.require_actor(by, Role.admin), self.get_member(id)
         if not acting.role.includes(member.role):
             raise Forbidden(f"The keys of an {member.role} are made and revoked by an {member.role}.")
         return member
 
-    def may_revoke(self, by: str, id: str) -> None:
+    def require_may_revoke(self, by: str, id: str) -> None:
         """Forbidden unless who acts may revoke the keys of this member, who may have left.
 
         Everybody's own, and those of others as `ruled_by` says; of who left, an admin's.
@@ -74,9 +74,9 @@ class ProjectMembers:
         if by == id:
             return
         if any(member.id == id for member in self.members):
-            self.ruled_by(by, id)
+            self.require_managed_member(by, id)
         else:
-            self.acting(by, Role.admin)
+            self.require_actor(by, Role.admin)
 
     def find(self, email: str) -> Member | None:
         wanted = normalize_email(email)
@@ -84,7 +84,7 @@ class ProjectMembers:
 
     def invite(self, by: str, email: str, name: str | None, role: Role) -> Member:
         """A pending member, who is accepted with the first key; Conflict for somebody who is there."""
-        inviting = self.acting(by, Role.admin)
+        inviting = self.require_actor(by, Role.admin)
         member = self._add(email, name, role)
         member.invite(inviting.id)
         append_event(self.session, member, EventType.member_invited, {"by": by, "role": role})
@@ -105,14 +105,14 @@ class ProjectMembers:
 
     def change_role(self, by: str, id: str, role: Role) -> Member:
         """Only owners do; the last owner stays one, and an invitation makes no owner."""
-        self.acting(by, Role.owner)
-        member = self.member(id)
+        self.require_actor(by, Role.owner)
+        member = self.get_member(id)
         if member.is_pending and role is Role.owner:
             raise Conflict("An invitation cannot make an owner: wait until the member has accepted it.")
         if member.role is role:
             return member
         if role is not Role.owner:
-            self._must_leave_an_owner(member)
+            self._require_other_owner(member)
         append_event(
             self.session,
             member,
@@ -129,10 +129,10 @@ class ProjectMembers:
 
         revoke_made: revoke what was made with those keys, too, whoever's it is.
         """
-        member = self.member(id)
+        member = self.get_member(id)
         if by != id:
-            self.acting(by, Role.owner if member.role is Role.owner else Role.admin)
-        self._must_leave_an_owner(member)
+            self.require_actor(by, Role.owner if member.role is Role.owner else Role.admin)
+        self._require_other_owner(member)
         member.remove()
         append_event(self.session, member, EventType.member_removed, {"by": by})
         own = col(ApiKey.member_id) == member.id
@@ -145,7 +145,7 @@ class ProjectMembers:
 
         The last owner is forgotten, too, but the seat stays: an operator gives the project another owner.
         """
-        await self._forget_joining(member)
+        await self._anonymize_join_notifications(member)
         member.anonymize()
         await revoke_keys(self.session, col(ApiKey.member_id) == member.id)
         is_needed = member.role is Role.owner and not self._other_owners(member)
@@ -172,7 +172,7 @@ class ProjectMembers:
             self.session, event, NotificationType.member_joined, title, f"As {member.role}.", data
         )
 
-    def _must_leave_an_owner(self, member: Member) -> None:
+    def _require_other_owner(self, member: Member) -> None:
         if member.role is Role.owner and not self._other_owners(member):
             raise Forbidden("This is the last owner: make somebody else an owner first.")
 
@@ -181,7 +181,7 @@ class ProjectMembers:
         owners = [each for each in self.members if each.role is Role.owner and not each.is_anonymous]
         return [other for other in owners if other.id != member.id]
 
-    async def _forget_joining(self, member: Member) -> None:
+    async def _anonymize_join_notifications(self, member: Member) -> None:
         """The notifications that named the member name nobody any more."""
         joined = select(Event.id).where(
             col(Event.subject_id) == member.id, col(Event.type) == EventType.member_joined

@@ -151,15 +151,15 @@ class Member(Table, table=True):
 
     def anonymize(self) -> None:
         """Forget who it is; what the member did stays, under the id."""
-        self.email, self.name, self.external_id = self._no_address, "Deleted user", None
+        self.email, self.name, self.external_id = self._placeholder_email, "Deleted user", None
 
     @property
     def is_anonymous(self) -> bool:
         """Nobody any more: the person's account was deleted."""
-        return self.email == self._no_address
+        return self.email == self._placeholder_email
 
     @property
-    def _no_address(self) -> str:
+    def _placeholder_email(self) -> str:
         return f"{self.id}@deleted.invalid"
 
 

@@ -94,7 +94,7 @@ class EnvVar(Body):
 
     @model_validator(mode="before")
     @classmethod
-    def _plain(cls, given: object) -> object:
+    def _parse_plain_string(cls, given: object) -> object:
         return {"value": given} if isinstance(given, str) else given
 
 
@@ -226,7 +226,7 @@ class SettingsUpdate(Body):
 
     @field_validator("env_vars")
     @classmethod
-    def _names_are_free(cls, values: dict[str, EnvVar | None]) -> dict[str, EnvVar | None]:
+    def _refuse_reserved_names(cls, values: dict[str, EnvVar | None]) -> dict[str, EnvVar | None]:
         if len(values) > MAX_VARIABLES:
             raise TooManyVariables
         for name in values:

@@ -34,9 +34,9 @@ class Installation(Table, table=True):
     def bind(self, namespace: str) -> str | None:
         """Take the namespace if there is none yet; why it cannot be used, or None where it can."""
         self.temporal_namespace = self.temporal_namespace or namespace
-        return self.why_not(namespace)
+        return self.mismatch_reason(namespace)
 
-    def why_not(self, namespace: str) -> str | None:
+    def mismatch_reason(self, namespace: str) -> str | None:
         """Why a process that is configured for this namespace must start and judge nothing."""
         if self.temporal_namespace in (None, namespace):
             return None
@@ -51,7 +51,7 @@ class Installation(Table, table=True):
         self.id, self.temporal_namespace = id, namespace
         self.refused_at = self.refusal = None
 
-    def refuse(self, reason: str) -> None:
+    def record_refusal(self, reason: str) -> None:
         self.refused_at, self.refusal = now(), reason
 
 

@@ -18,7 +18,7 @@ _SWEEP_PHRASES: Final = {
 class SweepSummary(NamedTuple):
     name: str
     is_good: bool
-    words: str
+    text: str
 
 
 def summarize_sweeps(installation: Installation, sweeps: dict[SweepName, Sweep]) -> list[SweepSummary]:

@@ -58,7 +58,7 @@ def plan_continuation(
         return before
     lost = [number for number, step in enumerate(steps) if step.unsaved_in is not None]
     steps = steps[: lost[0] + 1] if lost else steps
-    done = [step for step in steps if step.is_done]
+    done = [step for step in steps if step.is_saved]
     return Continuation(
         run_id=old.id,
         run_number=old.run_number,
@@ -87,7 +87,7 @@ def _first_unfinished(steps: list[RunStep], blocks: list[list[int]], before: Con
     if not steps:
         return before.first_step if before else 0
     last = steps[-1]
-    if not last.is_done:
+    if not last.is_saved:
         return last.index
     if last.verdict is Verdict.failed:
         return next(block[0] for block in blocks if last.index in block)

@@ -53,7 +53,7 @@ class RunSource(StrEnum):
     api = "api"
 
     @property
-    def quotes_agents(self) -> bool:
+    def may_quote_agents(self) -> bool:
         """Whether the prompt may hold what agents wrote: an issue, or what the sprint before did."""
         return self in (RunSource.work_chain, RunSource.sprint_chain)
 
@@ -81,7 +81,7 @@ class RunPriority(IntEnum):
 
 
 class Run(Trashable, Job, table=True):
-    WAITING, STARTED = EventType.run_waiting, EventType.run_started
+    WAITING_EVENT, STARTED_EVENT = EventType.run_waiting, EventType.run_started
 
     __table_args__ = (
         *trash_indexes("run"),
@@ -185,7 +185,7 @@ class Run(Trashable, Job, table=True):
 
         A run that was paused while pending stays so.
         """
-        if self.is_over or self.started_at is not None:
+        if self.is_finished or self.started_at is not None:
             return False
         self.started_at = now()
         if self.status is RunStatus.pending:
@@ -194,7 +194,7 @@ class Run(Trashable, Job, table=True):
 
     def queue(self) -> bool:
         """Temporal has it, and it waits for its turn; False when it does already."""
-        if self.is_over or self.started_at is not None or self.queued_at is not None:
+        if self.is_finished or self.started_at is not None or self.queued_at is not None:
             return False
         self.queued_at = now()
         return True
@@ -208,7 +208,7 @@ class Run(Trashable, Job, table=True):
         """Hold it for a person; False when it is held for one already.  It may wait for money besides."""
         if self.paused_at is not None and not self.status.is_final:
             return False
-        self._from(RunStatus.running, RunStatus.pending, to=RunStatus.paused, verb="paused")
+        self._transition(RunStatus.running, RunStatus.pending, to=RunStatus.paused, verb="paused")
         self.paused_at = now()
         return True
 
@@ -217,22 +217,22 @@ class Run(Trashable, Job, table=True):
 
         It stays paused while it waits for money.
         """
-        if self.paused_at is None and (self._is_out_of_money or self.status is RunStatus.running):
+        if self.paused_at is None and (self._is_over_budget or self.status is RunStatus.running):
             return False
-        if not self._is_out_of_money:
+        if not self._is_over_budget:
             to = RunStatus.pending if self.is_queued else RunStatus.running
-            self._from(RunStatus.paused, to=to, verb="resumed")
+            self._transition(RunStatus.paused, to=to, verb="resumed")
         self.paused_at = None
         return True
 
-    def pause_for_money(self, reason: JsonObject) -> bool:
+    def pause_for_budget(self, reason: JsonObject) -> bool:
         """Its next model call cannot be paid for; False when the row says so already, or when it is over."""
-        if not self.wait(reason):
+        if not self.set_waiting(reason):
             return False
-        self._from(RunStatus.running, RunStatus.pending, to=RunStatus.paused, verb="paused")
+        self._transition(RunStatus.running, RunStatus.pending, to=RunStatus.paused, verb="paused")
         return True
 
-    def resume_with_money(self) -> bool:
+    def resume_from_budget(self) -> bool:
         """There is money again; False when that lets nothing go on, as a person has paused it too."""
         if self.status is not RunStatus.paused or self.paused_at is not None:
             return False
@@ -240,96 +240,96 @@ class Run(Trashable, Job, table=True):
         return True
 
     @property
-    def _is_out_of_money(self) -> bool:
+    def _is_over_budget(self) -> bool:
         is_reserved = self.waiting is not None and self.waiting.get("code") == BudgetWaitCode.reserved
-        return self.status is RunStatus.paused and self.waits_for_money and not is_reserved
+        return self.status is RunStatus.paused and self.is_waiting_for_budget and not is_reserved
 
     def close(self, status: RunStatus, *, code: str | None = None, message: str | None = None) -> bool:
         """End the run; the first ending is final.  False when it had ended before."""
         if self.status.is_final:
             return False
         self.status = status
-        self._end(code, message)
+        self._finish(code, message)
         return True
 
-    def begin_step(self, label: str, iteration: int) -> None:
+    def start_step(self, label: str, iteration: int) -> None:
         """A step of it begins."""
         self.current_step_label, self.current_iteration = label, iteration
-        self.progress(f"{label}, iteration {iteration}")
+        self.set_progress(f"{label}, iteration {iteration}")
 
     @property
     def pushed_branch(self) -> str | None:
         """Its branch, once that is on the remote."""
         return self.branch_name if self.head_sha is not None else None
 
-    def branch_pushed(self, branch: str, sha: str) -> bool:
+    def mark_branch_pushed(self, branch: str, sha: str) -> bool:
         """Its branch on the remote ends in this commit; False when the row says so already."""
         if self.head_sha == sha:
             return False
         self.branch_name, self.head_sha = branch, sha
         return True
 
-    def pr_skipped(self) -> bool:
+    def mark_pr_skipped(self) -> bool:
         """It changed nothing; False when the row says so already, or when it has pushed something."""
         if self.head_sha is not None or self.pr_status is PrStatus.skipped:
             return False
         self.pr_status = PrStatus.skipped
         return True
 
-    def pr_opening(self) -> bool:
+    def mark_pr_opening(self) -> bool:
         """Its pull request is about to be opened; False when it is open."""
         if self.pr_url is not None:
             return False
         self.pr_status = PrStatus.creating
         return True
 
-    def pr_opened(self, url: str, number: int) -> bool:
+    def mark_pr_opened(self, url: str, number: int) -> bool:
         """Its pull request is open; False when it was before."""
         if self.pr_url is not None:
             return False
         self.pr_status, self.pr_url, self.pr_number = PrStatus.created, url, number
         return True
 
-    def pr_failed(self) -> bool:
+    def mark_pr_failed(self) -> bool:
         """The pull request that was being opened never came to be; False when none was."""
         if self.pr_status is not PrStatus.creating:
             return False
         self.pr_status = PrStatus.failed
         return True
 
-    def pr_blocked(self) -> bool:
+    def mark_pr_blocked(self) -> bool:
         """The merge of its pull request waits for CI; False when that is merged."""
         if self.pr_status is PrStatus.merged:
             return False
         self.pr_status = PrStatus.blocked_on_ci
         return True
 
-    def pr_merged(self) -> bool:
+    def mark_pr_merged(self) -> bool:
         """Its pull request is merged; False when it was before."""
         if self.pr_status is PrStatus.merged:
             return False
         self.pr_status = PrStatus.merged
         return True
 
-    def pr_not_merged(self, *, closed: bool) -> bool:
+    def mark_pr_not_merged(self, *, closed: bool) -> bool:
         """Its pull request could not be merged: it stays open, or was closed; False when it is merged."""
         if self.pr_status is PrStatus.merged:
             return False
         self.pr_status = PrStatus.failed if closed else PrStatus.created
         return True
 
-    def note_checks(self, checks: JsonObject) -> bool:
+    def record_checks(self, checks: JsonObject) -> bool:
         """What CI says just now: {"status", "checks"}; False when it said the same before."""
         before = {key: value for key, value in (self.ci_checks or {}).items() if key != CHECKED_AT_KEY}
         self.ci_checks = {**checks, CHECKED_AT_KEY: format_timestamp(now())}
         return before != checks
 
-    def rate(self, step: RunStep) -> None:
+    def copy_scores(self, step: RunStep) -> None:
         """Take over what a step of it was given by an evaluator or a judge."""
         self.quality_score, self.quality_reasons = step.quality_score, step.quality_reasons
         self.ranking = step.ranking
 
-    def _from(self, *allowed: RunStatus, to: RunStatus, verb: str) -> None:
+    def _transition(self, *allowed: RunStatus, to: RunStatus, verb: str) -> None:
         if self.status is to:
             return
         if self.status not in allowed:

@@ -29,7 +29,7 @@ async def start_or_enqueue(session: AsyncSession, run: Run) -> None:
 
     Safe to repeat: one that has begun, or is over, stays as it is.
     """
-    if run.is_over or run.started_at is not None:
+    if run.is_finished or run.started_at is not None:
         return
     if await _can_start(session, run):
         if run.take():

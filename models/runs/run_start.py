@@ -174,8 +174,8 @@ async def _snapshot(
     project = await session.get_one(Project, blueprint.project_id)
     config = BlueprintConfig.model_validate(blueprint.config)
     shelf = SnapshotBuilder(session, project)
-    steps = [await shelf.step(index, step, default_model) for index, step in enumerate(blueprint.steps)]
-    await shelf.add_named_commands(request.prompt, *(step.prompt for step in steps))
+    steps = [await shelf.build_step(index, step, default_model) for index, step in enumerate(blueprint.steps)]
+    await shelf.add_slash_commands(request.prompt, *(step.prompt for step in steps))
     return Snapshot(
         blueprint_version=blueprint.version,
         prompt=request.prompt,
@@ -188,7 +188,7 @@ async def _snapshot(
         sandbox_system_prompt=project.sandbox_system_prompt,
         skills=list(shelf.skills.values()),
         commands=list(shelf.commands.values()),
-        command_versions=await shelf.command_versions(),
+        command_versions=await shelf.load_command_versions(),
         git_name=project.git_commit_name,
         git_email=project.git_commit_email,
         images=await _images(session, project.id, request.reference_images),

@@ -66,13 +66,13 @@ class RunStep(Record, table=True):
     started_at: datetime = Field(default_factory=now, sa_type=Timestamp)
     completed_at: datetime | None = Field(default=None, sa_type=Timestamp)
 
-    def go_on_in(self, sandbox_id: str) -> None:
+    def move_to_sandbox(self, sandbox_id: str) -> None:
         """Its agent works in this sandbox from now on."""
         if sandbox_id not in self.sandbox_ids:
             self.sandbox_ids = [*self.sandbox_ids, sandbox_id]
 
     @property
-    def is_done(self) -> bool:
+    def is_saved(self) -> bool:
         """Whether it completed, and what it left was saved: nobody has to do it again."""
         return self.status is StepStatus.completed and self.unsaved_in is None
 

@@ -87,7 +87,7 @@ def explain_status(run: Run) -> StatusExplanation:
             return StatusExplanation(
                 Reason.queued, "It is accepted and waits for a worker: nothing has to be done."
             )
-        case RunStatus.paused if run.waits_for_money:
+        case RunStatus.paused if run.is_waiting_for_budget:
             return _explain_active(run)
         case RunStatus.paused:
             return StatusExplanation(

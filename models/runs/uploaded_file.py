@@ -74,7 +74,7 @@ class UploadedFile(Record, table=True):
         """Whether nothing can be uploaded to it any more."""
         return self.uploaded_at is not None or now() > self.upload_until
 
-    def accept(self, data: bytes, sha256: str) -> None:
+    def set_content(self, data: bytes, sha256: str) -> None:
         """Take this content for the file's; Invalid when it is not what was announced."""
         if len(data) != self.size_bytes:
             raise Invalid(f"The file has {len(data)} bytes, but {self.size_bytes} were announced.")

@@ -70,7 +70,7 @@ class Sandbox(Trashable, table=True):
     started_at: datetime | None = Field(default=None, sa_type=Timestamp)
     killed_at: datetime | None = Field(default=None, sa_type=Timestamp)
 
-    def runs(self, provider_id: str) -> bool:
+    def mark_running(self, provider_id: str) -> bool:
         """The provider has it, under this id of its own; False when the row says so already, or is ended."""
         if self.status is not SandboxStatus.creating:
             return False
@@ -78,14 +78,14 @@ class Sandbox(Trashable, table=True):
         self.started_at = self.started_at or now()
         return True
 
-    def end(self, status: SandboxStatus = SandboxStatus.killed, error: str | None = None) -> bool:
+    def mark_ended(self, status: SandboxStatus = SandboxStatus.killed, error: str | None = None) -> bool:
         """Mark it gone; False when it was already."""
         if self.status in (SandboxStatus.killed, SandboxStatus.error):
             return False
         self.status, self.killed_at, self.error_message = status, now(), error
         return True
 
-    def explain(self, error: str | None) -> None:
+    def set_error(self, error: str | None) -> None:
         """Say of one that is gone that it failed, and of what, unless it says so already."""
         if self.status is SandboxStatus.killed:
             self.status, self.error_message = SandboxStatus.error, error

@@ -29,7 +29,7 @@ class SandboxJobStatus(StrEnum):
 
 
 class SandboxJob(Job, table=True):
-    WAITING, STARTED = EventType.sandbox_job_waiting, EventType.sandbox_job_started
+    WAITING_EVENT, STARTED_EVENT = EventType.sandbox_job_waiting, EventType.sandbox_job_started
     REPLACES_SANDBOX: ClassVar[bool] = False
 
     __table_args__ = (Index("sandbox_job_unfinished", "id", postgresql_where="completed_at IS NULL"),)
@@ -46,20 +46,20 @@ class SandboxJob(Job, table=True):
         self.status, self.started_at = SandboxJobStatus.running, now()
         return True
 
-    def keep(self) -> datetime:
+    def start_lifetime(self) -> datetime:
         """Let its time begin, unless it has begun; when it is over."""
         self.ends_at = self.ends_at or now() + timedelta(milliseconds=self.timeout_ms)
         return self.ends_at
 
     def close(self, status: SandboxJobStatus, *, code: str | None = None, message: str | None = None) -> bool:
         """End it; the first ending is final.  False when it had ended before."""
-        if self.is_over:
+        if self.is_finished:
             return False
         self.status = status
-        self._end(code, message)
+        self._finish(code, message)
         return True
 
-    def lose(self) -> bool:
+    def mark_lost(self) -> bool:
         """End it because its sandbox is gone: another one would not be the one that its owner works in."""
         message = (
             "The sandbox is gone at the provider. Create another one with POST /api/v1/sandboxes/create."

@@ -38,7 +38,7 @@ class Recurrence:
     since: datetime
     """When the task was created: its weekday, its day of the month, and where counting begins."""
 
-    def after(self, moment: datetime) -> Iterator[datetime]:
+    def firings_after(self, moment: datetime) -> Iterator[datetime]:
         """Every firing later than a moment, in order, in UTC."""
         first = self.since.astimezone(self.zone).date()
         begin = max(first, moment.astimezone(self.zone).date() - DAY)

@@ -44,11 +44,11 @@ class RecurringTask(Eventful, table=True):
     last_error: str | None = None
     """Why its last firing started no run."""
 
-    def after(self, moment: datetime) -> Iterator[datetime]:
+    def firings_after(self, moment: datetime) -> Iterator[datetime]:
         """Every firing later than a moment, in order, in UTC."""
         at = time(self.scheduled_hour, self.scheduled_minute)
         since = self.created_at.astimezone(UTC)
-        return Recurrence(self.frequency, ZoneInfo(self.timezone), at, since).after(moment)
+        return Recurrence(self.frequency, ZoneInfo(self.timezone), at, since).firings_after(moment)
 
     def is_due_at(self, occurrence: datetime) -> bool:
         """Whether the rule, as it is now, fires at this moment.
@@ -57,28 +57,28 @@ class RecurringTask(Eventful, table=True):
         """
         if occurrence.second or occurrence.microsecond:
             return True
-        return next(self.after(occurrence - timedelta(seconds=1))) == occurrence
+        return next(self.firings_after(occurrence - timedelta(seconds=1))) == occurrence
 
-    def plan(self, moment: datetime) -> None:
+    def plan_next_run(self, moment: datetime) -> None:
         """Look at the clock: the next firing is the first one after this moment."""
-        self.next_run_at = next(self.after(moment)) if self.is_active else None
+        self.next_run_at = next(self.firings_after(moment)) if self.is_active else None
 
     def change(self, **fields: object) -> None:
         """Change what is given; the next firing is found anew, from now."""
         self.sqlmodel_update({**fields, "updated_at": now()})
-        self.plan(now())
+        self.plan_next_run(now())
 
     def mark_scheduled(self, as_of: datetime) -> None:
         """Temporal's schedule is what this row was when it changed last at this moment."""
         if self.updated_at == as_of:
             self.told_at = as_of
 
-    def fired(self, occurrence: datetime, run_id: str | None, error: str | None = None) -> None:
+    def record_firing(self, occurrence: datetime, run_id: str | None, error: str | None = None) -> None:
         """What came of a firing."""
         if run_id is not None:
             self.last_run_at, self.last_run_id = now(), run_id
         self.last_error = error
-        self.plan(max(occurrence, now()))
+        self.plan_next_run(max(occurrence, now()))
 
     def unique_key(self, occurrence: datetime) -> str:
         """Names one firing, so that it starts one run however often it is carried out."""

@@ -84,7 +84,7 @@ class TrashView:
 def _entries(kind: TrashKind[Any], typed: bool, after: bool) -> str:
     """The next rows of one kind."""
     conditions = ["project_id = %(project_id)s", "deleted_at IS NOT NULL", "purged_at IS NULL"]
-    conditions += [kind.only] if kind.only else []
+    conditions += [kind.condition] if kind.condition else []
     conditions += [f"%(type)s = '{kind.entity}'"] if typed else []
     conditions += ["(deleted_at, id) < (%(after_0)s::timestamptz, %(after_1)s)"] if after else []
     expiry = "deleted_at + make_interval(days => %(retention_days)s)"

@@ -64,13 +64,13 @@ class TrashKind(Generic[T]):
     """The least role of the key's member to delete one."""
     name: str = "name"
     """SQL of the name that its entry shows."""
-    only: str | None = None
+    condition: str | None = None
     """SQL that tells its rows from others of the same table."""
-    must_be_free: Callable[[AsyncSession, T], Awaitable[None]] = rules.allow_always
+    require_unused: Callable[[AsyncSession, T], Awaitable[None]] = rules.allow_always
     """Conflict while something at work needs it."""
-    moved: Callable[[AsyncSession, T], Awaitable[None]] = _do_nothing
+    on_moved: Callable[[AsyncSession, T], Awaitable[None]] = _do_nothing
     """Tell those who follow it that it went into the trash or came out of it."""
-    hide: Callable[[AsyncSession, T], Awaitable[None]] = _do_nothing
+    hide_dependants: Callable[[AsyncSession, T], Awaitable[None]] = _do_nothing
     """Hide what goes with its rows, as soon as it is deleted for good."""
     dependants: Callable[[AsyncSession, T], Awaitable[list[Trashable]]] = _no_dependants
     """What is deleted for good together with it, by a workflow of its own."""
@@ -100,9 +100,9 @@ RUN: Final = TrashKind(
     Run,
     "r",
     "runs:write",
-    must_be_free=rules.require_run_finished,
-    moved=update_issues_of_run,
-    hide=_hide_sandboxes,
+    require_unused=rules.require_run_finished,
+    on_moved=update_issues_of_run,
+    hide_dependants=_hide_sandboxes,
     remove=remove_job,
 )
 SANDBOX: Final = TrashKind(
@@ -111,7 +111,7 @@ SANDBOX: Final = TrashKind(
     Sandbox,
     "s",
     "sandboxes:write",
-    must_be_free=rules.require_sandbox_idle,
+    require_unused=rules.require_sandbox_idle,
     remove=remove_sandbox,
 )
 WORKFLOW: Final = TrashKind(
@@ -121,7 +121,7 @@ WORKFLOW: Final = TrashKind(
     "wf",
     "workflows:write",
     Role.admin,
-    must_be_free=rules.require_blueprint_unused,
+    require_unused=rules.require_blueprint_unused,
 )
 PERSONA: Final[TrashKind[Persona]] = TrashKind(TrashType.persona, "persona", Persona, "per", "personas:write")
 LEARNING: Final[TrashKind[Learning]] = TrashKind(
@@ -133,8 +133,8 @@ ISSUE_SESSION: Final = TrashKind(
     IssueSession,
     "is",
     "issues:write",
-    must_be_free=rules.require_issue_session_finished,
-    hide=_hide_sandboxes,
+    require_unused=rules.require_issue_session_finished,
+    hide_dependants=_hide_sandboxes,
     dependants=_answering_sessions_of,
     remove=remove_job,
 )
@@ -144,12 +144,18 @@ ANSWERING_SESSION: Final = TrashKind(
     AnsweringSession,
     "as",
     "issues:write",
-    must_be_free=rules.require_answering_session_finished,
-    hide=_hide_sandboxes,
+    require_unused=rules.require_answering_session_finished,
+    hide_dependants=_hide_sandboxes,
     remove=remove_job,
 )
 CONTEXT: Final = TrashKind(
-    TrashType.context, "context", Asset, "ctx", "assets:write", only="kind = 'context'", remove=remove_context
+    TrashType.context,
+    "context",
+    Asset,
+    "ctx",
+    "assets:write",
+    condition="kind = 'context'",
+    remove=remove_context,
 )
 TRASH_KINDS: Final[dict[TrashType, TrashKind[Any]]] = {
     kind.entity: kind

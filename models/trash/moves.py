@@ -13,9 +13,9 @@ T = TypeVar("T", bound=Trashable)
 
 async def trash(session: AsyncSession, kind: TrashKind[T], row: T, by: str | None) -> None:
     """Into the trash; Conflict while something at work needs it."""
-    await kind.must_be_free(session, row)
+    await kind.require_unused(session, row)
     row.trash(by)
-    await kind.moved(session, row)
+    await kind.on_moved(session, row)
 
 
 async def restore(session: AsyncSession, kind: TrashKind[T], row: T) -> None:
@@ -23,7 +23,7 @@ async def restore(session: AsyncSession, kind: TrashKind[T], row: T) -> None:
     if row.deleted_at is None:
         raise Conflict(f"The {kind.noun} is not in the trash.")
     row.restore()
-    await kind.moved(session, row)
+    await kind.on_moved(session, row)
 
 
 async def purge(session: AsyncSession, kind: TrashKind[T], row: T, by: str | None = None) -> list[Trashable]:
@@ -31,10 +31,10 @@ async def purge(session: AsyncSession, kind: TrashKind[T], row: T, by: str | Non
 
     Conflict while something at work needs it.  What is to be deleted: it, and what goes with it.
     """
-    await kind.must_be_free(session, row)
+    await kind.require_unused(session, row)
     row.purge(by)
-    await kind.moved(session, row)
-    await kind.hide(session, row)
+    await kind.on_moved(session, row)
+    await kind.hide_dependants(session, row)
     gone: list[Trashable] = [row]
     for other in await kind.dependants(session, row):
         gone += await purge(session, trash_kind_of(other), other, by)

@@ -62,7 +62,7 @@ async def require_sandbox_idle(session: AsyncSession, sandbox: Sandbox) -> None:
     if sandbox.status not in LIVE_SANDBOX_STATUSES:
         return
     job = await get_job(session, sandbox.job_id)
-    if not job.is_over and not isinstance(job, SandboxJob):
+    if not job.is_finished and not isinstance(job, SandboxJob):
         raise Conflict(f"The sandbox is {sandbox.status} and {job.id} is at work in it: cancel that first.")
 
 
@@ -90,7 +90,7 @@ async def require_blueprint_unused(session: AsyncSession, blueprint: Blueprint) 
 
 async def require_issue_session_finished(session: AsyncSession, scan: IssueSession) -> None:
     """Nor may an answering session be at work on what it found."""
-    if not scan.is_over:
+    if not scan.is_finished:
         raise Conflict(f"The issue session is {scan.status}: cancel it first.")
     answering = select(AnsweringSession).where(
         col(AnsweringSession.issue_session_id) == scan.id, col(AnsweringSession.completed_at).is_(None)
@@ -100,10 +100,10 @@ async def require_issue_session_finished(session: AsyncSession, scan: IssueSessi
 
 
 async def require_answering_session_finished(session: AsyncSession, row: AnsweringSession) -> None:
-    if not row.is_over:
+    if not row.is_finished:
         raise Conflict(f"The answering session is {row.status}: archive it first.")
 
 
 def _is_active(chain: SprintChain | WorkChain) -> bool:
     """A work chain whose start nobody asked for waits for its user."""
-    return chain.is_at_work if isinstance(chain, WorkChain) else not chain.status.is_final
+    return chain.is_active if isinstance(chain, WorkChain) else not chain.status.is_final

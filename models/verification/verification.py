@@ -83,7 +83,7 @@ class Verification(Table, table=True):
     completed_at: datetime | None = Field(default=None, sa_type=Timestamp)
     voided_at: datetime | None = Field(default=None, sa_type=Timestamp)
 
-    def conclude(self, result: CommandResult) -> bool:
+    def set_result(self, result: CommandResult) -> bool:
         """What came of it; False when that was written before."""
         if self.status is not VerificationStatus.running:
             return False
@@ -100,7 +100,7 @@ class Verification(Table, table=True):
         return True
 
     @property
-    def facts(self) -> JsonObject:
+    def event_data(self) -> JsonObject:
         """What its events tell."""
         return {
             "verificationId": self.id,

@@ -77,7 +77,7 @@ class WebhookDelivery(Table, table=True):
     created_at: datetime = Field(default_factory=now, sa_type=Timestamp)
 
     @classmethod
-    def of(cls, endpoint: WebhookEndpoint, event: Event, at: datetime) -> "WebhookDelivery":
+    def from_event(cls, endpoint: WebhookEndpoint, event: Event, at: datetime) -> "WebhookDelivery":
         """An event's, due at once; skipped if the endpoint was disabled when it happened."""
         place = position_of(event)
         delivery = cls(

@@ -48,10 +48,10 @@ class WebhookEndpoint(SecretRotation, Eventful, table=True):
     """Events of transactions before this one happened while it was disabled: they are listed, not sent."""
 
     @property
-    def place(self) -> FeedPosition:
+    def feed_position(self) -> FeedPosition:
         return FeedPosition(self.xact_id, self.position)
 
-    def move(self, place: FeedPosition) -> None:
+    def set_feed_position(self, place: FeedPosition) -> None:
         """The feed was read up to here."""
         self.xact_id, self.position = place
 
@@ -67,11 +67,11 @@ class WebhookEndpoint(SecretRotation, Eventful, table=True):
         if self.is_enabled:
             self.is_enabled, self.disabled_at, self.disabled_reason = False, now(), reason
 
-    def succeed(self) -> None:
+    def mark_succeeded(self) -> None:
         """Something was received."""
         self.failing_since = None
 
-    def fail(self, at: datetime) -> None:
+    def mark_failed(self, at: datetime) -> None:
         """Something was not received at this moment."""
         self.failing_since = self.failing_since or at
 

@@ -112,7 +112,7 @@ async def _start(site: Installation, run: Run, *, fair: bool) -> None:
             start.input,
             id=start.id,
             task_queue=TASK_QUEUE,
-            search_attributes=start.attributes,
+            search_attributes=start.search_attributes,
         )
 
 

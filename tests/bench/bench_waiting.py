@@ -90,7 +90,7 @@ async def paused_chains(site: Installation, project: Project, slug: str, count: 
 
     async def start(row: SprintChain) -> None:
         await start_workflow(site.client, build_chain_start(SPRINT_CHAIN, ChainInput.of(row)))
-        await site.client.get_workflow_handle(row.engine_id).execute_update("pause")
+        await site.client.get_workflow_handle(row.temporal_workflow_id).execute_update("pause")
 
     await run_bounded([start(row) for row in rows], "paused chains")
     return rows
@@ -123,7 +123,7 @@ async def response_times(
     ):
         for send_command in (
             partial(site.command, run, "graceful_stop"),
-            partial(handle_of(chain.engine_id).execute_update, "resume"),
+            partial(handle_of(chain.temporal_workflow_id).execute_update, "resume"),
             partial(answering.review, site, question, "approved"),
         ):
             begun = time.monotonic()

@@ -86,7 +86,7 @@ class Accepted:
     @property
     def has_ended(self) -> bool:
         is_merging = self.run.pr_status in (PrStatus.created, PrStatus.blocked_on_ci)
-        return self.run.is_over and not (self.is_merged and is_merging)
+        return self.run.is_finished and not (self.is_merged and is_merging)
 
     @property
     def took(self) -> float | None:

@@ -69,7 +69,7 @@ async def test_a_bug_in_an_activity_is_tried_again_until_it_is_corrected(
     parts: Servers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as bad_version:
-        bad_version.setattr(ToolCallActivities, "_agent", _fail)
+        bad_version.setattr(ToolCallActivities, "_load_session", _fail)
         async with working(parts, "buggy-calls", tmp_path) as site:
             run = await site.start(f"Brief {BRIEF}")
             row = await retrying(site, run)

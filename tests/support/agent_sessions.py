@@ -54,16 +54,16 @@ class RunningSession:
     async def results(self) -> dict[str, str]:
         """Of its calls, by id."""
         statement = select(ToolCall).where(col(ToolCall.session_id) == self.agent.id)
-        async with self.database.reading() as session:
+        async with self.database.read_only() as session:
             return {each.tool_use_id: each.result for each in (await session.exec(statement)).all()}
 
     async def events(self) -> list[Event]:
         statement = select(Event).where(col(Event.subject_id) == self.run.id).order_by(col(Event.seq))
-        async with self.database.reading() as session:
+        async with self.database.read_only() as session:
             return list((await session.exec(statement)).all())
 
     async def read_step(self) -> RunStep:
-        async with self.database.reading() as session:
+        async with self.database.read_only() as session:
             return await session.get_one(RunStep, self.step.id)
 
 

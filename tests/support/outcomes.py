@@ -133,7 +133,7 @@ def broken_invariants(outcome: RunOutcome) -> Iterator[Finding]:
     last = LAST_EVENT_BY_STATUS.get(run.status)
     while len(tail) > 1 and tail[-1].startswith(ALLOWED_AFTER_END):
         tail.pop()
-    lasts = [each for each in types if EventType(each).is_last]
+    lasts = [each for each in types if EventType(each).is_final]
     laws = {
         "events have a gap": [event.seq for event in outcome.events] == list(range(1, len(types) + 1)),
         "the row counts other events": run.event_seq == len(types),

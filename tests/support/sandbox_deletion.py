@@ -24,4 +24,4 @@ async def delete_sandbox(app: FastAPI, project: ProjectKey, sandbox_id: str) -> 
         await unit.commit()
     finally:
         await unit.close()
-    await unit.follow_up()
+    await unit.run_after_commit()

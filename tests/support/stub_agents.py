@@ -54,7 +54,7 @@ class StubAgents:
             sandbox = Sandbox(
                 project_id=job.project_id, job_id=job.id, name="s", template_id="base", timeout_ms=1
             )
-            sandbox.end()
+            sandbox.mark_ended()
             session.add(sandbox)
             await session.flush()
             session.add(

@@ -52,7 +52,7 @@ class StubRunWorkflow(RunWorkflow):
             workflow.logger.info("cancelled")
         self.control.close_steps()
         await run_to_completion(workflow.wait_condition(workflow.all_handlers_finished))
-        closing = CloseJob(job_id=self.run_id, ending=JobResult(status="cancelled"))
+        closing = CloseJob(job_id=self.run_id, result=JobResult(status="cancelled"))
         return await run_to_completion(run_local(RunActivities.close_run, closing))
 
 
@@ -91,6 +91,6 @@ async def run_stub_worker(client: Client, database: Database, settings: Settings
         workflows=[StubRunWorkflow, SprintChainWorkflow, WorkChainWorkflow, StubAnsweringWorkflow],
         activities=activities,
         workflow_runner=UnsandboxedWorkflowRunner(),
-        interceptors=[ActivityInterceptor(jobs.wait, partial(append_resumption, database))],
+        interceptors=[ActivityInterceptor(jobs.record_wait, partial(append_resumption, database))],
     ):
         yield

@@ -75,13 +75,13 @@ class Dispatcher:
             try:
                 connection = await AsyncConnection.connect(self._conninfo, autocommit=True)
                 async with connection:
-                    await self._stand_by(connection)
+                    await self._wait_for_lock(connection)
                     await self._dispatch(connection)
             except (psycopg.Error, OSError, TimeoutError, Unavailable, RPCError) as error:
                 log.warning("webhooks.dispatcher_lost", reason=type(error).__name__)
             await asyncio.sleep(RETRY_SECONDS)
 
-    async def _stand_by(self, connection: AsyncConnection[tuple[object, ...]]) -> None:
+    async def _wait_for_lock(self, connection: AsyncConnection[tuple[object, ...]]) -> None:
         """Until no other worker dispatches."""
         while True:
             cursor = await connection.execute("SELECT pg_try_advisory_lock(%s)", [ADVISORY_LOCK_KEY])

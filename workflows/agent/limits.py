@@ -120,7 +120,7 @@ class SessionResult(BaseModel):
         )
 
     @classmethod
-    def within(cls, error: FailureError) -> "SessionResult | None":
+    def from_failure(cls, error: FailureError) -> "SessionResult | None":
         """How far a session had come that failed of a limit; None where it failed of anything else."""
         failure = error.cause if isinstance(error, ChildWorkflowError) else None
         if isinstance(failure, ApplicationError) and failure.details:

@@ -43,7 +43,7 @@ class AgentSessionWorkflow:
     @workflow.init
     def __init__(self, input: SessionInput) -> None:
         self.session = input.model_copy()
-        self.money = SessionBudgetWait(self.session)
+        self.budget_wait = SessionBudgetWait(self.session)
         self.paused = self.stopping = False
         self.call_seconds = 0.0
         """The longest that a call of the last answer was at work."""
@@ -77,7 +77,7 @@ class AgentSessionWorkflow:
                     return SessionResult.of(session, finished=True, verdict=accepted.verdict)
             await self._call_tools(outcome.calls)
             if session.wants_checkpoint(workflow.now()):
-                await self._save()
+                await self._save_work()
             session.nudges = session.nudges + 1 if outcome.next == "nudge" else 0
             session.turn += 1
             if outcome.compact:
@@ -98,7 +98,7 @@ class AgentSessionWorkflow:
     @workflow.signal
     def budget_changed(self) -> None:
         """A cap that the session waits for was raised or removed: look at once whether it is enough."""
-        self.money.told = True
+        self.budget_wait.has_budget_changed = True
 
     async def _take_turn(self) -> TurnResult:
         session = self.session
@@ -110,23 +110,25 @@ class AgentSessionWorkflow:
             lost_sandbox=session.lost_sandbox,
         )
         try:
-            return await self._ask_model(TurnActivities.model_turn, ask, f"turn {session.turn}")
+            return await self._run_paid_activity(TurnActivities.model_turn, ask, f"turn {session.turn}")
         except ActivityError as error:
             failure = application_error(error)
             if failure is None or failure.type != CONTEXT_TOO_LONG or not await self._compact():
                 raise
-            return await self._ask_model(TurnActivities.model_turn, ask, f"turn {session.turn}, compacted")
+            return await self._run_paid_activity(
+                TurnActivities.model_turn, ask, f"turn {session.turn}, compacted"
+            )
 
     async def _compact(self) -> bool:
         ask = TurnInput(session_id=self.session.session_id, turn=self.session.turn)
-        return (await self._ask_model(TurnActivities.compact, ask, "compact the context")).is_shorter
+        return (await self._run_paid_activity(TurnActivities.compact, ask, "compact the context")).is_shorter
 
     async def _call_tools(self, calls: list[PendingCall]) -> None:
         """Carry out the calls of one answer, all at once; together they take as long as the longest."""
         session = self.session
         self.call_seconds = 0.0
         session.count_writes(sum(call.may_write for call in calls), workflow.now())
-        asks = [(call, self._ask_for(call)) for call in calls]
+        asks = [(call, self._tool_call_input(call)) for call in calls]
         inside = [self._call_tool(call, ask) for call, ask in asks if call.in_sandbox]
         outside = [self._call_tool(call, ask) for call, ask in asks if not call.in_sandbox]
         is_whole, *_ = await asyncio.gather(self._in_sandbox(*inside), *outside)
@@ -134,7 +136,7 @@ class AgentSessionWorkflow:
         if inside and is_whole:
             session.journaled = next(ask.journal_key for call, ask in asks if call.in_sandbox)
 
-    def _ask_for(self, call: PendingCall) -> ToolCallInput:
+    def _tool_call_input(self, call: PendingCall) -> ToolCallInput:
         session = self.session
         return ToolCallInput(
             session_id=session.session_id,
@@ -145,13 +147,13 @@ class AgentSessionWorkflow:
         )
 
     async def _call_tool(self, call: PendingCall, ask: ToolCallInput) -> None:
-        done = await self._agents(ToolCallActivities.tool_call, ask, call.name)
+        done = await self._run_activity(ToolCallActivities.tool_call, ask, call.name)
         self.call_seconds = max(self.call_seconds, done.active_seconds)
 
     async def _finish(self) -> FinishDecision:
         """End as the agent asks, once its work is safe; it has to go on if that was lost meanwhile."""
         session = self.session
-        if session.keeps_work and session.unsaved and not await self._save():
+        if session.keeps_work and session.unsaved and not await self._save_work():
             return FinishDecision(is_finished=False)
         call = FinishCall(
             session_id=session.session_id,
@@ -160,7 +162,7 @@ class AgentSessionWorkflow:
         )
         return await run_local(FinishActivities.accept_finish, call)
 
-    async def _save(self) -> bool:
+    async def _save_work(self) -> bool:
         """Take a checkpoint; False when the sandbox was lost before it was there."""
         session = self.session
         sandbox_id = session.sandbox_id
@@ -205,7 +207,7 @@ class AgentSessionWorkflow:
         if not await run_local(SandboxLossActivities.answer_lost_calls, turn):
             session.lost_sandbox = lost
 
-    async def _ask_model(self, activity: MethodAsyncSingleParam[S, P, R], arg: P, summary: str) -> R:
+    async def _run_paid_activity(self, activity: MethodAsyncSingleParam[S, P, R], arg: P, summary: str) -> R:
         """The result of an activity that costs money, asked for again whenever it can be paid for.
 
         Raises Stopped when the session is stopped while it waits.
@@ -214,14 +216,14 @@ class AgentSessionWorkflow:
         while True:
             if session.refusal is None:
                 try:
-                    result = await self._agents(activity, arg, summary)
+                    result = await self._run_activity(activity, arg, summary)
                     session.active_seconds += result.active_seconds
                     return result
                 except ActivityError as error:
                     session.refusal = refusal_of(error)
                     if session.refusal is None or not session.waits_for_money:
                         raise
-            if await self.money.wait(session.refusal, lambda: self.stopping):
+            if await self.budget_wait.wait(session.refusal, lambda: self.stopping):
                 session.refusal = None
             await workflow.wait_condition(lambda: self.stopping or not self.paused)
             if self.stopping:
@@ -229,7 +231,7 @@ class AgentSessionWorkflow:
             if workflow.info().is_continue_as_new_suggested():
                 workflow.continue_as_new(session)
 
-    async def _agents(self, activity: MethodAsyncSingleParam[S, P, R], arg: P, summary: str) -> R:
+    async def _run_activity(self, activity: MethodAsyncSingleParam[S, P, R], arg: P, summary: str) -> R:
         return await run_with_provider_waits(
             self.session.job_id, activity, arg, LONG_RUNNING, summary=summary
         )

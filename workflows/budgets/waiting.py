@@ -35,7 +35,7 @@ class SessionBudgetWait:
 
     def __init__(self, session: SessionInput) -> None:
         self.session = session
-        self.told = False
+        self.has_budget_changed = False
         """A budget has changed since it was looked at."""
 
     async def wait(self, refusal: ReservationRefusal, is_stopping: Callable[[], bool]) -> bool:
@@ -45,27 +45,29 @@ class SessionBudgetWait:
         ask = StartBudgetWait(session_id=session.session_id, job_id=session.job_id, refusal=refusal)
         try:
             while True:
-                self.told = False  # what is told from now on is news to this look
-                if (held := await run_local(BudgetWaitActivities.hold_session, ask)) is None:
+                self.has_budget_changed = False  # what is told from now on is news to this look
+                if (held := await run_local(BudgetWaitActivities.start_budget_wait, ask)) is None:
                     break
                 patience = _recheck_timeout(held, workflow.now(), looks)
                 with suppress(TimeoutError):
-                    await workflow.wait_condition(lambda: self.told or is_stopping(), timeout=patience)
+                    await workflow.wait_condition(
+                        lambda: self.has_budget_changed or is_stopping(), timeout=patience
+                    )
                 looks += 1
                 if is_stopping():
-                    await self._let_go(goes_on=True)
+                    await self._end(goes_on=True)
                     break
                 if workflow.info().is_continue_as_new_suggested():
                     break
         except asyncio.CancelledError:
-            await self._let_go(goes_on=False)
+            await self._end(goes_on=False)
             raise
         return held is None
 
-    async def _let_go(self, *, goes_on: bool) -> None:
+    async def _end(self, *, goes_on: bool) -> None:
         session = self.session
         ask = EndBudgetWait(session_id=session.session_id, job_id=session.job_id, goes_on=goes_on)
-        await run_local(BudgetWaitActivities.let_session_go, ask)
+        await run_local(BudgetWaitActivities.end_budget_wait, ask)
 
 
 def _recheck_timeout(held: BudgetHold, now: datetime, looks: int) -> timedelta:

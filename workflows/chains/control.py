@@ -22,26 +22,26 @@ S = TypeVar("S")
 class ChainControl:
     def __init__(self, chain: ChainInput) -> None:
         self.chain = chain
-        self.over = False
-        self._changing = asyncio.Lock()
+        self.is_finished = False
+        self._lock = asyncio.Lock()
 
-    def must_be_at_work(self) -> None:
+    def require_running(self) -> None:
         """Refuse a command that comes too late."""
-        if self.over:
+        if self.is_finished:
             raise ApplicationError("The chain has ended.", type="CONFLICT")
 
-    async def hold(self, paused: bool) -> None:
+    async def set_paused(self, paused: bool) -> None:
         """Let the active run finish, then hold; or go on."""
-        async with self._changing:
-            if self.over or self.chain.paused is paused:
+        async with self._lock:
+            if self.is_finished or self.chain.paused is paused:
                 return
             self.chain.paused = paused
             await run_local(
-                ChainActivities.note_chain, ChainPause(chain_id=self.chain.chain_id, paused=paused)
+                ChainActivities.set_chain_paused, ChainPause(chain_id=self.chain.chain_id, paused=paused)
             )
             workflow.upsert_search_attributes([STATUS.value_set("paused" if paused else "running")])
 
-    async def play(
+    async def run(
         self,
         work: Coroutine[object, object, JobResult],
         close: MethodAsyncSingleParam[S, CloseChain, ChainStatus],
@@ -49,7 +49,7 @@ class ChainControl:
         """Do the work of the attempt and write what came of it; `close` is the activity that does."""
 
         async def end(ending: JobResult) -> ChainStatus:
-            self.over = True
+            self.is_finished = True
             await workflow.wait_condition(workflow.all_handlers_finished)
             said = CloseChain(
                 chain_id=self.chain.chain_id,

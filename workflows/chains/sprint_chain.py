@@ -25,11 +25,11 @@ class SprintChainWorkflow:
         self.chain = input.model_copy()
         self.control = ChainControl(self.chain)
         self.stopping = False
-        self.jump: int | None = None
+        self.next_index: int | None = None
 
     @workflow.run
     async def run(self, input: ChainInput) -> ChainStatus:
-        return await self.control.play(self._work(), SprintChainActivities.close_chain)
+        return await self.control.run(self._work(), SprintChainActivities.close_chain)
 
     async def _work(self) -> JobResult:
         chain = self.chain
@@ -39,26 +39,26 @@ class SprintChainWorkflow:
                 return JobResult(status="cancelled")
             chain.index, chain.count = plan.index, plan.count
         while chain.index < chain.count:
-            await workflow.wait_condition(self._may_go_on)
+            await workflow.wait_condition(self._may_proceed)
             if self.stopping:
                 return JobResult(status="cancelled")
-            if self.jump is not None:
-                chain.index, self.jump = self.jump, None
+            if self.next_index is not None:
+                chain.index, self.next_index = self.next_index, None
             if workflow.info().is_continue_as_new_suggested():
                 workflow.continue_as_new(chain)  # nothing was awaited since: no command is lost on the way
             sprint = Sprint(chain_id=chain.chain_id, index=chain.index)
             run = await run_local(SprintChainActivities.begin_sprint, sprint)
-            status = await self._play(run, sprint)
+            status = await self._run_sprint(run, sprint)
             raise_if_cancelled()
             if status is not RunStatus.completed:
                 return JobResult(status="cancelled") if self.stopping else self._failure(run, status)
             chain.index += 1
         return JobResult(status="completed", message=STOPPED_LATE_MESSAGE if self.stopping else None)
 
-    def _may_go_on(self) -> bool:
+    def _may_proceed(self) -> bool:
         return (self.stopping or not self.chain.paused) and workflow.all_handlers_finished()
 
-    async def _play(self, run: RunInput, sprint: Sprint) -> RunStatus:
+    async def _run_sprint(self, run: RunInput, sprint: Sprint) -> RunStatus:
         workflow.set_current_details(f"Sprint index {sprint.index} of {self.chain.count} is at work.")
         await run_child(run)
         return await run_local(
@@ -72,13 +72,13 @@ class SprintChainWorkflow:
     @workflow.update(name="pause")
     async def pause(self) -> None:
         """Let the active sprint finish, then hold."""
-        await self.control.hold(True)
+        await self.control.set_paused(True)
 
     @workflow.update(name="resume")
     async def resume(self, index: int | None = None) -> None:
         """Go on, from another sprint index if one is given."""
-        self.jump = index if index is not None else self.jump
-        await self.control.hold(False)
+        self.next_index = index if index is not None else self.next_index
+        await self.control.set_paused(False)
 
     @workflow.update(name="stop")
     async def stop(self) -> None:
@@ -89,18 +89,18 @@ class SprintChainWorkflow:
 
     @pause.validator
     def _may_pause(self) -> None:
-        self.control.must_be_at_work()
+        self.control.require_running()
         if self.stopping:
             raise ApplicationError("The chain is stopping: it cannot be paused any more.", type="CONFLICT")
 
     @stop.validator
     def _may_stop(self) -> None:
-        self.control.must_be_at_work()
+        self.control.require_running()
 
     @workflow.signal(name="pause")
     async def pause_by_signal(self) -> None:
-        await self.control.hold(True)
+        await self.control.set_paused(True)
 
     @workflow.signal(name="resume")
     async def resume_by_signal(self) -> None:
-        await self.control.hold(False)
+        await self.control.set_paused(False)

@@ -23,7 +23,7 @@ class WorkChainWorkflow:
 
     @workflow.run
     async def run(self, input: ChainInput) -> ChainStatus:
-        return await self.control.play(self._work(), WorkChainActivities.close_work_chain)
+        return await self.control.run(self._work(), WorkChainActivities.close_work_chain)
 
     async def _work(self) -> JobResult:
         chain = self.chain
@@ -33,23 +33,23 @@ class WorkChainWorkflow:
                 return JobResult(status="cancelled")
             chain.index, chain.count = plan.index, plan.count
         while chain.index < chain.count:
-            await workflow.wait_condition(self._may_go_on)
+            await workflow.wait_condition(self._may_proceed)
             if workflow.info().is_continue_as_new_suggested():
                 workflow.continue_as_new(chain)  # nothing was awaited since: no command is lost on the way
             place = ChainIssue(chain_id=chain.chain_id, index=chain.index)
             run = await run_local(WorkChainActivities.begin_issue, place)
             if run is not None:
-                status = await self._play(run, place)
+                status = await self._run_issue(run, place)
                 raise_if_cancelled()
                 if status is not RunStatus.completed:
                     return self._failure(run, status)
             chain.index += 1
         return JobResult(status="completed")
 
-    def _may_go_on(self) -> bool:
+    def _may_proceed(self) -> bool:
         return not self.chain.paused and workflow.all_handlers_finished()
 
-    async def _play(self, run: RunInput, place: ChainIssue) -> RunStatus:
+    async def _run_issue(self, run: RunInput, place: ChainIssue) -> RunStatus:
         workflow.set_current_details(f"Issue index {place.index} of {self.chain.count}: {run.name}")
         await run_child(run)
         return await run_local(
@@ -66,21 +66,21 @@ class WorkChainWorkflow:
     @workflow.update(name="pause")
     async def pause(self) -> None:
         """Let the active issue finish, then hold."""
-        await self.control.hold(True)
+        await self.control.set_paused(True)
 
     @workflow.update(name="resume")
     async def resume(self) -> None:
-        await self.control.hold(False)
+        await self.control.set_paused(False)
 
     @pause.validator
     @resume.validator
     def _may_change(self) -> None:
-        self.control.must_be_at_work()
+        self.control.require_running()
 
     @workflow.signal(name="pause")
     async def pause_by_signal(self) -> None:
-        await self.control.hold(True)
+        await self.control.set_paused(True)
 
     @workflow.signal(name="resume")
     async def resume_by_signal(self) -> None:
-        await self.control.hold(False)
+        await self.control.set_paused(False)

@@ -22,7 +22,7 @@ class GithubHintsWorkflow:
                 workflow.continue_as_new(input)  # which reads at once, so that no hint is missed
             self.has_new_hint = False
             outcome = await run_until_done(
-                GithubHintActivities.look_into_hints, input.run_id, EXTERNAL, summary="read hints on GitHub"
+                GithubHintActivities.apply_hints, input.run_id, EXTERNAL, summary="read hints on GitHub"
             )
             is_more = outcome is True
 

@@ -27,9 +27,9 @@ class AnsweringSessionWorkflow:
     @workflow.init
     def __init__(self, input: JobInput) -> None:
         self.id = input.job_id
-        self.waiting: int | None = None
+        self.unreviewed_count: int | None = None
         """Questions without a review; None before there are any."""
-        self.accepted = self.over = False
+        self.is_accepted = self.is_finished = False
 
     @workflow.run
     async def run(self, input: JobInput) -> AnsweringStatus:
@@ -41,21 +41,25 @@ class AnsweringSessionWorkflow:
             return JobResult(status="cancelled")
         await self._await_scan(plan.issue_session_id)
         await self._read(QuestionActivities.open_asker, plan.time_limit_seconds)
-        asked = self.waiting = await run_local(QuestionActivities.ask_questions, self.id)
+        asked = self.unreviewed_count = await run_local(QuestionActivities.save_questions, self.id)
         workflow.upsert_search_attributes([STATUS.value_set(AnsweringStatus.active)])
-        workflow.set_current_details(f"{self.waiting} questions wait for their reviews.")
-        await workflow.wait_condition(lambda: self.accepted or self.waiting == 0)
+        workflow.set_current_details(f"{self.unreviewed_count} questions wait for their reviews.")
+        await workflow.wait_condition(lambda: self.is_accepted or self.unreviewed_count == 0)
         await workflow.wait_condition(workflow.all_handlers_finished)
-        self.over = True
+        self.is_finished = True
         await run_local(AnsweringActivities.accept_reviews, self.id)
         workflow.upsert_search_attributes([STATUS.value_set(AnsweringStatus.reviewed)])
         if not asked:
             return JobResult(status="completed")
         await self._read(QuestionActivities.open_answerer, plan.time_limit_seconds)
-        for run_id in await run_local(QuestionActivities.keep_answers, self.id):
+        for run_id in await run_local(QuestionActivities.save_answers, self.id):
             tell = AnswerRecipient(answering_session_id=self.id, run_id=run_id)
             await run_with_provider_waits(
-                self.id, AnswerDelivery.tell_run, tell, EXTERNAL, summary=f"tell {run_id} the answers"
+                self.id,
+                AnswerDelivery.send_answers_to_run,
+                tell,
+                EXTERNAL,
+                summary=f"tell {run_id} the answers",
             )
         return JobResult(status="completed")
 
@@ -70,30 +74,32 @@ class AnsweringSessionWorkflow:
         await run_reading_agent(self.id, open, seconds)
 
     async def _close(self, ending: JobResult) -> AnsweringStatus:
-        self.over = True
+        self.is_finished = True
         await release_sandbox(self.id)
         await workflow.wait_condition(workflow.all_handlers_finished)
-        status = await run_local(AnsweringActivities.close_answering, CloseJob(job_id=self.id, ending=ending))
+        status = await run_local(AnsweringActivities.close_answering, CloseJob(job_id=self.id, result=ending))
         publish_result(status, ending.message)
         return status
 
     @workflow.update
     async def review(self, question_id: str, status: QuestionStatus, correction: str, by: str) -> None:
         """A member's review of a question; the last one lets the session go on."""
-        await workflow.wait_condition(lambda: self.over or self.waiting is not None)
+        await workflow.wait_condition(lambda: self.is_finished or self.unreviewed_count is not None)
         self._may_still_review()
         left = await run_local(
             AnsweringActivities.record_review,
             Review(question_id=question_id, status=status, correction=correction or None, reviewed_by=by),
         )
-        self.waiting = min(self.waiting or 0, left)  # of two at once, the first may hear of its own last
+        self.unreviewed_count = min(
+            self.unreviewed_count or 0, left
+        )  # of two at once, the first may hear of its own last
 
     @workflow.update
     async def accept(self) -> None:
         """Go on; where a review is missing, the assumption holds."""
-        await workflow.wait_condition(lambda: self.over or self.waiting is not None)
+        await workflow.wait_condition(lambda: self.is_finished or self.unreviewed_count is not None)
         self._may_still_review()
-        self.accepted = True
+        self.is_accepted = True
 
     @review.validator
     def _may_review(self, question_id: str, status: QuestionStatus, correction: str, by: str) -> None:
@@ -104,5 +110,5 @@ class AnsweringSessionWorkflow:
         self._may_still_review()
 
     def _may_still_review(self) -> None:
-        if self.over or self.accepted:
+        if self.is_finished or self.is_accepted:
             raise ApplicationError("The reviews of this session are closed.", type="CONFLICT")

@@ -28,13 +28,13 @@ class IssueSessionWorkflow:
         plan = await run_local(IssueScanActivities.begin_issue_session, self.id)
         if plan is None:
             return JobResult(status="cancelled")
-        await run_reading_agent(self.id, IssueScanActivities.open_scout, plan.time_limit_seconds)
+        await run_reading_agent(self.id, IssueScanActivities.open_scan_agent, plan.time_limit_seconds)
         return JobResult(status="completed")
 
     async def _close(self, ending: JobResult) -> IssueSessionStatus:
         await release_sandbox(self.id)
         status = await run_local(
-            IssueScanActivities.close_issue_session, CloseJob(job_id=self.id, ending=ending)
+            IssueScanActivities.close_issue_session, CloseJob(job_id=self.id, result=ending)
         )
         publish_result(status, ending.message)
         return status

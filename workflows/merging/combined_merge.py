@@ -61,7 +61,7 @@ class CombinedMergeWorkflow:
         return await run_and_close(self._work(), self._close)
 
     async def _work(self) -> JobResult:
-        plan = await run_local(CombinedMergeJobActivities.begin_integration, self.id)
+        plan = await run_local(CombinedMergeJobActivities.begin_combined_merge, self.id)
         if plan is None:
             return JobResult(status="cancelled")
         self.time_limit_seconds = plan.time_limit_seconds
@@ -81,7 +81,7 @@ class CombinedMergeWorkflow:
             return JobResult(status="failed", code="NOTHING_MERGED", message=NOTHING_MERGED_MESSAGE)
         await run_with_provider_waits(
             self.id,
-            CombinedPullRequestActivities.open_unified,
+            CombinedPullRequestActivities.open_combined_pull_request,
             self.id,
             EXTERNAL,
             summary="open the pull request",
@@ -89,7 +89,7 @@ class CombinedMergeWorkflow:
         )
         await run_with_provider_waits(
             self.id,
-            CombinedPullRequestActivities.tell_originals,
+            CombinedPullRequestActivities.comment_on_originals,
             self.id,
             EXTERNAL,
             summary="comment the originals",
@@ -117,7 +117,7 @@ class CombinedMergeWorkflow:
     async def _check(self, number: int, sha: str, command: str) -> None:
         result = await run_fresh_command(self.id, sha, command, CHECK_TIMEOUT_MS)
         checked = CheckedCommit(job_id=self.id, number=number, commit_sha=sha, command=command, result=result)
-        await run_local(CombinedMergeJobActivities.settle_checked, checked)
+        await run_local(CombinedMergeJobActivities.settle_checked_commit, checked)
 
     async def _solve(self, number: int, paths: list[str]) -> str | None:
         """Let an agent solve the conflicts; why it could not, where it could not."""
@@ -138,13 +138,13 @@ class CombinedMergeWorkflow:
             if is_cancelled_exception(error):
                 raise
             failure = application_error(error)
-            if reached := SessionResult.within(error):
-                self._go_on_from(reached)
+            if reached := SessionResult.from_failure(error):
+                self._apply_result(reached)
             return failure.message if failure else "The agent took too long."
-        self._go_on_from(outcome)
+        self._apply_result(outcome)
         return None
 
-    def _go_on_from(self, reached: SessionResult) -> None:
+    def _apply_result(self, reached: SessionResult) -> None:
         self.sandbox_id = reached.sandbox_id or self.sandbox_id
         self.active_seconds = reached.active_seconds
 
@@ -164,7 +164,7 @@ class CombinedMergeWorkflow:
         ref = SandboxRef(job_id=self.id, sandbox_id=sandbox_id)
         return await run_with_provider_waits(
             self.id,
-            CombinedPullRequestActivities.push_integration,
+            CombinedPullRequestActivities.push_combined_branch,
             ref,
             WEBHOOK_DELIVERY,
             summary="push the branch",
@@ -175,7 +175,7 @@ class CombinedMergeWorkflow:
     async def _close(self, ending: JobResult) -> MergeStatus:
         await release_sandbox(self.id)
         status = await run_local(
-            CombinedMergeJobActivities.close_integration, CloseJob(job_id=self.id, ending=ending)
+            CombinedMergeJobActivities.close_combined_merge, CloseJob(job_id=self.id, result=ending)
         )
         publish_result(status, ending.message)
         return status

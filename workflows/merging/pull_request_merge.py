@@ -31,8 +31,8 @@ CI_APPEARANCE_TIMEOUT = timedelta(minutes=1)
 class PullRequestMergeWorkflow:
     @workflow.init
     def __init__(self, input: MergeInput) -> None:
-        self.told = input.model_copy()
-        self.changed = False
+        self.state = input.model_copy()
+        self.has_signal = False
 
     @workflow.run
     async def run(self, input: MergeInput) -> MergeStatus:
@@ -40,19 +40,19 @@ class PullRequestMergeWorkflow:
 
     async def _work(self) -> JobResult:
         """Look until it is merged; in a new workflow when the history has grown long."""
-        told = self.told
+        told = self.state
         told.began = told.began or workflow.now()
         plan = await run_local(PullRequestMergeJobActivities.begin_merge, told.job_id)
         if plan is None:
             return JobResult(status="completed")
-        while (look := await self._look()).outcome != "merged":
+        while (look := await self._attempt()).outcome != "merged":
             if workflow.now() - told.began >= MAX_WAIT:
                 raise ApplicationError(f"Not within {MAX_WAIT.days} days. {look.message}", type="TIME_LIMIT")
             workflow.set_current_details(f"Waits to merge {look.head_sha[:12]}. {look.message}")
             is_told = (
                 told.has_webhooks and look.outcome == "blocked"
             )  # of what moves its base, no webhook tells
-            if not await wait_for_signal(lambda: self.changed, told.pause):
+            if not await wait_for_signal(lambda: self.has_signal, told.pause):
                 told.pause = next_pause(told.pause, MAX_POLL_INTERVAL, has_webhooks=is_told)
             if workflow.info().is_continue_as_new_suggested():
                 workflow.continue_as_new(told)  # which looks at once, so no word is lost
@@ -66,9 +66,9 @@ class PullRequestMergeWorkflow:
             )
         return JobResult(status="completed")
 
-    async def _look(self) -> MergeAttemptResult:
+    async def _attempt(self) -> MergeAttemptResult:
         """Merge it, or learn why not; a new head is a new matter."""
-        told, self.changed = self.told, False
+        told, self.has_signal = self.state, False
         silent = told.head_since is not None and workflow.now() - told.head_since > CI_APPEARANCE_TIMEOUT
         ask = MergeAttemptInput(job_id=told.job_id, silent=told.head_sha if silent else None)
         look = await run_with_provider_waits(
@@ -88,7 +88,7 @@ class PullRequestMergeWorkflow:
         code, message = ending.code, ending.message or ""
         if ending.status == "cancelled":
             code, message = "CANCELLED", "The merge was cancelled."
-        end = CloseMerge(job_id=self.told.job_id, run_id=self.told.run_id, code=code, message=message)
+        end = CloseMerge(job_id=self.state.job_id, run_id=self.state.run_id, code=code, message=message)
         status = await run_local(PullRequestMergeJobActivities.close_merge, end)
         publish_result(status, message)
         return status
@@ -96,4 +96,4 @@ class PullRequestMergeWorkflow:
     @workflow.signal
     async def checks_changed(self) -> None:
         """GitHub told of the commit's checks, or of the pull request: look at once."""
-        self.changed = self.told.has_webhooks = True
+        self.has_signal = self.state.has_webhooks = True

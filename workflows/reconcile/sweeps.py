@@ -38,7 +38,7 @@ class StartSweepWorkflow:
         order = SweepOrder(installation=_installation())
         steps = (
             (StartSweepActivities.start_unstarted_rows, "start rows without a workflow"),
-            (StartSweepActivities.tell_schedules, "tell schedules of changed tasks"),
+            (StartSweepActivities.update_schedules, "tell schedules of changed tasks"),
             (StartSweepActivities.wake_webhooks, "wake webhooks that are behind"),
         )
         report = Report()

@@ -33,7 +33,7 @@ async def run_child(input: RunInput) -> None:
             id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
             task_queue=TASK_QUEUE,
             parent_close_policy=ParentClosePolicy.ABANDON,
-            search_attributes=own.updated(*start.attributes),  # the installation's id is the parent's
+            search_attributes=own.updated(*start.search_attributes),  # the installation's id is the parent's
             static_summary=truncate_summary(start.summary),
             priority=start.temporal_priority,
         )

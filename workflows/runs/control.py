@@ -23,86 +23,86 @@ from workflows.agent.session import AgentSessionWorkflow
 class RunControl:
     def __init__(self, run_id: str) -> None:
         self.run_id = run_id
-        self.paused = self.stopping = self.steps_over = False
+        self.paused = self.stopping = self.steps_finished = False
         self.checks_changed = False
         """GitHub told of CI since it was last looked at."""
         self.has_webhooks = False
         """GitHub has told of it before."""
         self.follow_ups = 0
         self._session: ChildSession | None = None
-        self._changing = asyncio.Lock()
+        self._lock = asyncio.Lock()
 
     @asynccontextmanager
-    async def of(self, session: ChildSession) -> AsyncIterator[None]:
+    async def attach(self, session: ChildSession) -> AsyncIterator[None]:
         """Pass on to the session at work what happens meanwhile, and what happened while it was started."""
         self._session = session
         try:
             if self.paused:
-                await self._hand_on(AgentSessionWorkflow.pause)
+                await self._forward(AgentSessionWorkflow.pause)
             if self.stopping:
-                await self._hand_on(AgentSessionWorkflow.stop)
+                await self._forward(AgentSessionWorkflow.stop)
             yield
         finally:
             self._session = None
 
-    async def may_go_on(self) -> None:
+    async def wait_until_allowed(self) -> None:
         """Wait until no command is being taken and none holds the run."""
-        while not self._may_go_on():
-            await workflow.wait_condition(self._may_go_on)
+        while not self._may_proceed():
+            await workflow.wait_condition(self._may_proceed)
 
-    def _may_go_on(self) -> bool:
-        return not self._changing.locked() and (self.stopping or not self.paused)
+    def _may_proceed(self) -> bool:
+        return not self._lock.locked() and (self.stopping or not self.paused)
 
     def open_steps(self) -> None:
         """Steps follow once more, so that commands are taken again."""
-        self.steps_over = False
+        self.steps_finished = False
 
     def close_steps(self) -> None:
-        self.steps_over = True
+        self.steps_finished = True
 
-    def must_be_at_work(self, what: str) -> None:
+    def require_running(self, what: str) -> None:
         """Refuse a command that comes too late."""
-        if self.steps_over:
+        if self.steps_finished:
             raise ApplicationError(
                 f"The run's steps are over: it cannot be {what} any more.", type="CONFLICT"
             )
 
     async def pause(self) -> None:
-        async with self._changing:
+        async with self._lock:
             if self.paused:
                 return
-            self.must_be_at_work("paused")
-            await self._note(EventType.run_paused, RunStatus.paused)
+            self.require_running("paused")
+            await self._record(EventType.run_paused, RunStatus.paused)
             self.paused = True
-            await self._hand_on(AgentSessionWorkflow.pause)
+            await self._forward(AgentSessionWorkflow.pause)
 
     async def resume(self) -> None:
-        async with self._changing:
+        async with self._lock:
             if not self.paused:
                 return
-            await self._note(EventType.run_resumed, RunStatus.running)
+            await self._record(EventType.run_resumed, RunStatus.running)
             self.paused = False
-            await self._hand_on(AgentSessionWorkflow.resume)
+            await self._forward(AgentSessionWorkflow.resume)
 
     async def stop(self) -> None:
-        async with self._changing:
+        async with self._lock:
             if self.stopping:
                 return
-            self.must_be_at_work("stopped")
-            await self._note(EventType.run_stopping, RunStatus.running)
+            self.require_running("stopped")
+            await self._record(EventType.run_stopping, RunStatus.running)
             self.stopping = True
-            await self._hand_on(AgentSessionWorkflow.stop)
+            await self._forward(AgentSessionWorkflow.stop)
 
-    async def _note(self, event: EventType, status: RunStatus) -> None:
+    async def _record(self, event: EventType, status: RunStatus) -> None:
         """Write it down, or raise an ApplicationError that says why not."""
         note = RunCommandNote(run_id=self.run_id, event=event)
         try:
-            await run_local(RunActivities.note, note)
+            await run_local(RunActivities.record_command, note)
         except ActivityError as error:
             raise application_error(error) or error from None
         workflow.upsert_search_attributes([STATUS.value_set(status)])
 
-    async def _hand_on(self, command: Callable[[AgentSessionWorkflow], None]) -> None:
+    async def _forward(self, command: Callable[[AgentSessionWorkflow], None]) -> None:
         """Signal the session at work; one that has ended by itself needs no command any more."""
         if self._session is None:
             return

@@ -93,10 +93,10 @@ class _BranchDelivery:
 
         Raises when work was lost and nothing is left of it to push.
         """
-        place = self.pipeline.place
+        place = self.pipeline.step_sandbox
         if place is None:
             return await run_local(RunDeliveryActivities.skip_push, self.run_id)
-        pushed = await self.pipeline.survive(place, partial(self._push_from, place), is_timed=False)
+        pushed = await self.pipeline.run_with_recovery(place, partial(self._push_from, place), is_timed=False)
         if pushed.sha is None and place.work_lost and not self.control.stopping:
             raise non_retryable_error("WORK_LOST", WORK_LOST_MESSAGE)
         return pushed
@@ -181,7 +181,7 @@ class _BranchDelivery:
             self.report = await run_with_provider_waits(
                 self.run_id, CiActivities.read_checks, self.run_id, EXTERNAL, summary="read CI's checks"
             )
-            if self._has_spoken(workflow.now() - started):
+            if self._is_ci_decided(workflow.now() - started):
                 break
             if not await wait_for_signal(lambda: self.control.checks_changed, pause):
                 pause = next_pause(pause, MAX_POLL_INTERVAL, has_webhooks=self.control.has_webhooks)
@@ -225,7 +225,7 @@ class _BranchDelivery:
                 await wait_for_signal(lambda: self.control.checks_changed, RERUN_APPEARANCE_DELAY)
             await self.follow_ci()
 
-    def _has_spoken(self, waited: timedelta) -> bool:
+    def _is_ci_decided(self, waited: timedelta) -> bool:
         """Whether CI said all that is wanted: a fix needs to know of everything that fails."""
         report = self.report
         if report.status == "none":

@@ -46,14 +46,14 @@ class StepSandbox:
     work_lost: bool = False
     """One that was in none was lost with its sandbox."""
 
-    def move(self, sandbox_id: str) -> None:
+    def use_sandbox(self, sandbox_id: str) -> None:
         """Go on in this sandbox; what only the one before it had is lost."""
         if sandbox_id != self.sandbox_id:
             self.work_lost = self.work_lost or self.unsaved
             self.unsaved = False
             self.sandbox_id = sandbox_id
 
-    def keep(self, sha: str | None) -> None:
+    def record_checkpoint(self, sha: str | None) -> None:
         """A checkpoint was tried; None: it failed."""
         self.unsaved = sha is None
         self.saved_sha = sha or self.saved_sha
@@ -85,10 +85,10 @@ class Pipeline:
         self, run_id: str, plan: RunPlan, control: RunControl, go_on: Callable[[Progress], NoReturn]
     ) -> None:
         """go_on: ends this history and begins a new one from there."""
-        self.run_id, self.plan, self.control, self.go_on = run_id, plan, control, go_on
+        self.run_id, self.plan, self.control, self.continue_in_new_history = run_id, plan, control, go_on
         self.block = self.round = 0
         """Which block is at work, and how often all of its steps were played."""
-        self.place: StepSandbox | None = None
+        self.step_sandbox: StepSandbox | None = None
         """Of the steps that work; None before the first of them."""
         self.active_seconds = 0.0
         """How long turns, tool calls and scripts were at work: what the time limit counts (ADR 28)."""
@@ -96,19 +96,19 @@ class Pipeline:
         """By step, the iteration that began last."""
         self.unpassed = False
         """The last check of a block asked for changes when its iterations were used up."""
-        self.heard = 0
+        self.handled_follow_ups = 0
         """How many of the client's messages were there when it was last seen to that none waits."""
 
     @classmethod
-    def begun(
+    def resume(
         cls, run_id: str, control: RunControl, progress: Progress, go_on: Callable[[Progress], NoReturn]
     ) -> Self:
         """The pipeline of a run that goes on in a new history; `control` has what it was told before."""
         pipeline = cls(run_id, progress.plan, control, go_on)
         pipeline.block, pipeline.round = progress.block, progress.round
-        pipeline.place, pipeline.active_seconds = progress.place, progress.active_seconds
+        pipeline.step_sandbox, pipeline.active_seconds = progress.place, progress.active_seconds
         pipeline.iterations = progress.iterations
-        pipeline.unpassed, pipeline.heard = progress.unpassed, progress.heard
+        pipeline.unpassed, pipeline.handled_follow_ups = progress.unpassed, progress.heard
         return pipeline
 
     def _progress(self) -> Progress:
@@ -117,78 +117,80 @@ class Pipeline:
             follow_ups=self.control.follow_ups,
             block=self.block,
             round=self.round,
-            place=self.place,
+            place=self.step_sandbox,
             active_seconds=self.active_seconds,
             iterations=self.iterations,
             unpassed=self.unpassed,
-            heard=self.heard,
+            heard=self.handled_follow_ups,
         )
 
-    async def play(self) -> None:
+    async def run(self) -> None:
         """Every block in turn, then whatever the client added meanwhile; returns early when stopped.
 
         A run that goes on from another's work begins with that in its place, and with the first step left.
         """
-        if self.plan.first_step is not None and self.place is None:
-            self.place = StepSandbox(await provision_sandbox(self.run_id), unsaved=True)
+        if self.plan.first_step is not None and self.step_sandbox is None:
+            self.step_sandbox = StepSandbox(await provision_sandbox(self.run_id), unsaved=True)
         while self.block < len(self.plan.blocks):
-            await self._play_block(self.plan.blocks[self.block])
+            await self._run_block(self.plan.blocks[self.block])
             self.block, self.round = self.block + 1, 0
-        await self._hear()
+        await self._handle_follow_ups()
         self.control.close_steps()
 
     async def repair(self) -> None:
         """Have the agent that worked last act on a message that was left for it, at the pushed branch."""
         self.control.open_steps()
         sandbox_id = await provision_sandbox(self.run_id)
-        self.place = (
-            StepSandbox(sandbox_id) if self.place is None else replace(self.place, sandbox_id=sandbox_id)
+        self.step_sandbox = (
+            StepSandbox(sandbox_id)
+            if self.step_sandbox is None
+            else replace(self.step_sandbox, sandbox_id=sandbox_id)
         )
-        await self._play_step(self._last_worker())
-        await self._hear()
+        await self._run_step(self._last_worker())
+        await self._handle_follow_ups()
         self.control.close_steps()
 
-    async def _hear(self) -> None:
+    async def _handle_follow_ups(self) -> None:
         """Prolong the last step until no message of the client's waits and nobody holds the run."""
         while True:
-            await self.control.may_go_on()
-            if self.heard == self.control.follow_ups or self.control.stopping:
+            await self.control.wait_until_allowed()
+            if self.handled_follow_ups == self.control.follow_ups or self.control.stopping:
                 return
-            self.heard = self.control.follow_ups
+            self.handled_follow_ups = self.control.follow_ups
             if await run_local(RunActivities.has_follow_ups, self.run_id):
-                await self._play_step(self._last_worker())
+                await self._run_step(self._last_worker())
 
     def _last_worker(self) -> StepPlan:
         """The one whose changes count, if there is any."""
         workers = [step for block in self.plan.blocks for step in block.steps if not step.assesses]
         return workers[-1] if workers else self.plan.blocks[-1].steps[-1]
 
-    async def _play_block(self, block: BlockPlan) -> None:
+    async def _run_block(self, block: BlockPlan) -> None:
         """Repeat the block's steps until its check passes or its iterations are used up."""
         while self.round < block.iterations:
-            await self._keep_history_short()
+            await self._continue_if_history_long()
             verdict: Verdict | None = None
             for step in block.steps:
                 if self._was_done_before(step):
                     continue
-                await self.control.may_go_on()
+                await self.control.wait_until_allowed()
                 if self.control.stopping:
                     return
-                verdict = (await self._play_step(step)).verdict or verdict
+                verdict = (await self._run_step(step)).verdict or verdict
             self.unpassed = verdict is Verdict.failed
             if not self.unpassed:
                 return
             self.round += 1
 
-    async def _keep_history_short(self) -> None:
+    async def _continue_if_history_long(self) -> None:
         """Go on in a new history once this one is long: between two rounds, when no command is on its way."""
         if workflow.info().is_continue_as_new_suggested():
-            while not self._may_hand_over():
-                await workflow.wait_condition(self._may_hand_over)
+            while not self._may_continue():
+                await workflow.wait_condition(self._may_continue)
             if not self.control.stopping:
-                self.go_on(self._progress())
+                self.continue_in_new_history(self._progress())
 
-    def _may_hand_over(self) -> bool:
+    def _may_continue(self) -> bool:
         control = self.control
         return control.stopping or (not control.paused and workflow.all_handlers_finished())
 
@@ -199,39 +201,41 @@ class Pipeline:
         self.iterations[step.index] = 1
         return True
 
-    async def _play_step(self, step: StepPlan) -> SessionResult:
+    async def _run_step(self, step: StepPlan) -> SessionResult:
         return await (self._assess(step) if step.assesses else self._work(step))
 
     async def _work(self, step: StepPlan) -> SessionResult:
         """Play a step where the run's work is done, and save what it leaves."""
-        if self.place is None:
-            self.place = StepSandbox(await provision_sandbox(self.run_id))
-        place = self.place
-        outcome = await self._play_in(place, step)
+        if self.step_sandbox is None:
+            self.step_sandbox = StepSandbox(await provision_sandbox(self.run_id))
+        place = self.step_sandbox
+        outcome = await self._run_step_in(place, step)
         if place.unsaved or step.has_post_scripts:
-            place.keep(await self.survive(place, partial(save_checkpoint, self.run_id)))
+            place.record_checkpoint(
+                await self.run_with_recovery(place, partial(save_checkpoint, self.run_id))
+            )
         return outcome
 
     async def _assess(self, step: StepPlan) -> SessionResult:
         """Play a step in a fresh sandbox: nothing that the work could have prepared decides what it finds."""
         place = StepSandbox(await provision_fresh_sandbox(self.run_id, await self._commit_of_work()))
-        outcome = await self._play_in(place, step)
+        outcome = await self._run_step_in(place, step)
         await release_fresh(self.run_id, place.sandbox_id)
         return outcome
 
     async def _commit_of_work(self) -> str | None:
         """The checkpoint of what the steps have left so far; None when they changed nothing."""
-        place = self.place
+        place = self.step_sandbox
         if place is None:
             return None
         if place.unsaved:
-            sha = await self.survive(place, partial(require_checkpoint, self.run_id))
+            sha = await self.run_with_recovery(place, partial(require_checkpoint, self.run_id))
             if sha is None:
                 raise non_retryable_error("WORK_NOT_SAVED", WORK_NOT_SAVED)
-            place.keep(sha)
+            place.record_checkpoint(sha)
         return place.saved_sha
 
-    async def _play_in(self, place: StepSandbox, step: StepPlan) -> SessionResult:
+    async def _run_step_in(self, place: StepSandbox, step: StepPlan) -> SessionResult:
         iteration = self.iterations[step.index] = self.iterations.get(step.index, 0) + 1
         workflow.set_current_details(f"Step {step.index + 1}, {step.label}, iteration {iteration}")
         begin = BeginStep(
@@ -243,7 +247,7 @@ class Pipeline:
             if step.has_pre_scripts:
                 await self._run_scripts(place, step, begun, after=False)
                 place.unsaved = True
-            outcome = await self._converse(place, step, begun)
+            outcome = await self._run_session(place, step, begun)
             if step.has_post_scripts and outcome.finished:
                 await self._run_scripts(place, step, begun, after=True)
             status = StepStatus.completed if outcome.finished else StepStatus.cancelled
@@ -256,7 +260,7 @@ class Pipeline:
                 await run_local(StepActivities.finish_step, finish)
         return outcome
 
-    async def _converse(self, place: StepSandbox, step: StepPlan, begun: StartedStep) -> SessionResult:
+    async def _run_session(self, place: StepSandbox, step: StepPlan, begun: StartedStep) -> SessionResult:
         told = SessionInput(
             session_id=begun.session_id,
             job_id=self.run_id,
@@ -270,16 +274,16 @@ class Pipeline:
         )
         session = await start_session(told)
         try:
-            async with self.control.of(session):
+            async with self.control.attach(session):
                 outcome = await session
         except FailureError as error:
-            if reached := SessionResult.within(error):
-                self._go_on_from(place, reached)
+            if reached := SessionResult.from_failure(error):
+                self._apply_result(place, reached)
             raise
-        self._go_on_from(place, outcome)
+        self._apply_result(place, outcome)
         return outcome
 
-    def _go_on_from(self, place: StepSandbox, reached: SessionResult) -> None:
+    def _apply_result(self, place: StepSandbox, reached: SessionResult) -> None:
         self.active_seconds = reached.active_seconds
         place.sandbox_id = reached.sandbox_id or place.sandbox_id
         place.saved_sha = reached.saved_sha or place.saved_sha
@@ -290,9 +294,9 @@ class Pipeline:
         self, place: StepSandbox, step: StepPlan, begun: StartedStep, *, after: bool
     ) -> None:
         run = partial(run_scripts, self.run_id, step, begun.step_id, after)
-        self.active_seconds += (await self.survive(place, run)).active_seconds
+        self.active_seconds += (await self.run_with_recovery(place, run)).active_seconds
 
-    async def survive(
+    async def run_with_recovery(
         self, place: StepSandbox, work: Callable[[str], Awaitable[T]], *, is_timed: bool = True
     ) -> T:
         """The result of work in a place, done again in a new sandbox if its own was lost.
@@ -301,12 +305,12 @@ class Pipeline:
         """
 
         async def work_in(sandbox_id: str) -> T:
-            place.move(sandbox_id)
+            place.use_sandbox(sandbox_id)
             return await work(sandbox_id)
 
-        keep_time = self._keep_time if is_timed else lambda: None
+        keep_time = self._require_time_left if is_timed else lambda: None
         result, _ = await with_sandbox_recovery(self.run_id, place.sandbox_id, work_in, keep_time=keep_time)
         return result
 
-    def _keep_time(self) -> None:
+    def _require_time_left(self) -> None:
         require_time_left(self.active_seconds, self.plan.time_limit_seconds)

@@ -41,7 +41,7 @@ class RunWorkflow:
         self.run_id = input.run_id
         self.control = RunControl(input.run_id)
         self.control.follow_ups = input.follow_ups if input.progress is None else input.progress.follow_ups
-        self.may_begin = False
+        self.has_queue_turn = False
 
     @workflow.run
     async def run(self, input: RunState) -> RunStatus:
@@ -52,7 +52,7 @@ class RunWorkflow:
         if pipeline is None:
             return JobResult(status="cancelled")
         try:
-            await pipeline.play()
+            await pipeline.run()
         except FailureError as error:
             return await push_unfinished_work(pipeline, to_job_result(error))
         await deliver(pipeline)
@@ -61,7 +61,9 @@ class RunWorkflow:
     async def _begin(self) -> Pipeline | None:
         """None when the run was cancelled before it began."""
         if self.input.progress is not None:
-            return Pipeline.begun(self.run_id, self.control, self.input.progress, self._go_on)
+            return Pipeline.resume(
+                self.run_id, self.control, self.input.progress, self._continue_in_new_history
+            )
         plan = await run_local(RunActivities.begin_run, self.run_id)
         pause = FIRST_POLL_INTERVAL
         while isinstance(plan, RunQueued):
@@ -72,31 +74,31 @@ class RunWorkflow:
             plan = await run_local(RunActivities.begin_run, self.run_id)
         if plan is None:
             return None
-        return Pipeline(self.run_id, plan, self.control, self._go_on)
+        return Pipeline(self.run_id, plan, self.control, self._continue_in_new_history)
 
     async def _wait_for_turn(self, pause: timedelta) -> None:
         """Wait for the signal, for `pause` at most; once a person has paused the run, until it is resumed."""
         workflow.set_current_details("Queued: the project has as many runs at work as it may have.")
         with suppress(TimeoutError):
             await workflow.wait_condition(self._may_ask, timeout=pause)
-        await self.control.may_go_on()
-        self.may_begin = False
+        await self.control.wait_until_allowed()
+        self.has_queue_turn = False
         if self.control.stopping:
             return
         if workflow.info().is_continue_as_new_suggested() and workflow.all_handlers_finished():
             workflow.continue_as_new(self.input.model_copy(update={"follow_ups": self.control.follow_ups}))
 
     def _may_ask(self) -> bool:
-        return self.may_begin or self.control.stopping or self.control.paused
+        return self.has_queue_turn or self.control.stopping or self.control.paused
 
-    def _go_on(self, progress: Progress) -> NoReturn:
+    def _continue_in_new_history(self, progress: Progress) -> NoReturn:
         workflow.continue_as_new(self.input.model_copy(update={"progress": progress}))
 
     async def _close(self, ending: JobResult) -> RunStatus:
         self.control.close_steps()
         await release_sandbox(self.run_id)
         await workflow.wait_condition(workflow.all_handlers_finished)
-        status = await run_local(RunActivities.close_run, CloseJob(job_id=self.run_id, ending=ending))
+        status = await run_local(RunActivities.close_run, CloseJob(job_id=self.run_id, result=ending))
         publish_result(status, ending.message)
         return status
 
@@ -107,7 +109,7 @@ class RunWorkflow:
 
     @pause.validator
     def _may_pause(self) -> None:
-        self.control.must_be_at_work("paused")
+        self.control.require_running("paused")
 
     @workflow.update(name="resume")
     async def resume(self) -> None:
@@ -120,7 +122,7 @@ class RunWorkflow:
 
     @graceful_stop.validator
     def _may_stop(self) -> None:
-        self.control.must_be_at_work("stopped")
+        self.control.require_running("stopped")
 
     @workflow.update
     async def follow_up(self, message_id: str) -> None:
@@ -129,12 +131,12 @@ class RunWorkflow:
 
     @follow_up.validator
     def _may_follow_up(self, message_id: str) -> None:
-        self.control.must_be_at_work("told anything")
+        self.control.require_running("told anything")
 
     @workflow.signal(name=QUEUE_TURN_SIGNAL)
     async def turn_came(self) -> None:
         """There may be room for it: it asks whether it may begin."""
-        self.may_begin = True
+        self.has_queue_turn = True
 
     @workflow.signal
     async def checks_changed(self) -> None:

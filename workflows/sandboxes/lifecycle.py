@@ -119,7 +119,7 @@ async def release_fresh(job_id: str, sandbox_id: str) -> None:
 async def pause_sandbox(job_id: str, sandbox_id: str) -> None:
     """Pause the job's sandbox, files and all, for a long wait; what attaches to it next resumes it."""
     ref = SandboxRef(job_id=job_id, sandbox_id=sandbox_id)
-    await _run_best_effort(SandboxActivities.rest, ref, "pause the sandbox")
+    await _run_best_effort(SandboxActivities.pause, ref, "pause the sandbox")
 
 
 async def _run_best_effort(
@@ -170,7 +170,7 @@ async def require_checkpoint(job_id: str, sandbox_id: str) -> str | None:
     """The commit of the work tree, for what cannot go on without it; None when it was refused."""
     ref = SandboxRef(job_id=job_id, sandbox_id=sandbox_id)
     return await run_with_provider_waits(
-        job_id, WorkspaceActivities.checkpoint, ref, EXTERNAL, summary="save a checkpoint"
+        job_id, WorkspaceActivities.take_checkpoint, ref, EXTERNAL, summary="save a checkpoint"
     )
 
 
@@ -183,7 +183,7 @@ async def save_checkpoint(job_id: str, sandbox_id: str) -> str | None:
     ref = SandboxRef(job_id=job_id, sandbox_id=sandbox_id)
     try:
         return await workflow.execute_activity_method(
-            WorkspaceActivities.checkpoint, ref, **BEST_EFFORT, summary="save a checkpoint"
+            WorkspaceActivities.take_checkpoint, ref, **BEST_EFFORT, summary="save a checkpoint"
         )
     except ActivityError as error:
         if is_loss(error) or is_cancelled_exception(error):

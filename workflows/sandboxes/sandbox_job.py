@@ -33,9 +33,9 @@ class SandboxWorkflow:
     def __init__(self, input: SandboxInput) -> None:
         self.input = input.model_copy()
         self.id = input.job_id
-        self.told, self.heard = 1, 0
+        self.messages_received, self.messages_handled = 1, 0
         """Messages of the user that it was told of, and that it has looked for; it begins with a look."""
-        self.over = False
+        self.is_finished = False
 
     @workflow.run
     async def run(self, input: SandboxInput) -> SandboxJobStatus:
@@ -46,38 +46,40 @@ class SandboxWorkflow:
             if not await run_local(SandboxJobActivities.begin_sandbox_job, self.id):
                 return JobResult(status="cancelled")
             self.input.sandbox_id = await provision_sandbox(self.id)
-            self.input.ends_at = await run_local(SandboxJobActivities.keep_sandbox, self.id)
+            self.input.ends_at = await run_local(SandboxJobActivities.start_lifetime, self.id)
         ref = SandboxRef(job_id=self.id, sandbox_id=str(self.input.sandbox_id))
-        while await self._told_before(self.input.ends_at):
-            self.heard = self.told
-            await self._converse(ref, self.input.ends_at)
+        while await self._wait_for_message(self.input.ends_at):
+            self.messages_handled = self.messages_received
+            await self._run_rounds(ref, self.input.ends_at)
             if workflow.info().is_continue_as_new_suggested():
                 await workflow.wait_condition(workflow.all_handlers_finished)
                 workflow.continue_as_new(self.input)
         return JobResult(status="completed")
 
-    async def _told_before(self, moment: datetime) -> bool:
+    async def _wait_for_message(self, moment: datetime) -> bool:
         """Wait for a message of the user; False when the time is over."""
         workflow.set_current_details(f"Kept until {moment.isoformat(timespec='seconds')}.")
         left = moment - workflow.now()
         if left <= timedelta(0):
             return False
         try:
-            await workflow.wait_condition(lambda: self.told > self.heard, timeout=left)
+            await workflow.wait_condition(
+                lambda: self.messages_received > self.messages_handled, timeout=left
+            )
         except TimeoutError:
             return False
         return True
 
-    async def _converse(self, ref: SandboxRef, ends_at: datetime) -> None:
+    async def _run_rounds(self, ref: SandboxRef, ends_at: datetime) -> None:
         """Rounds until no message waits any more; a failed one is told in the log and leaves the sandbox."""
         while (begun := await run_local(SandboxJobActivities.begin_round, ref)) is not None:
-            error = await self._play(begun, ref, ends_at)
+            error = await self._run_round(begun, ref, ends_at)
             end = RoundEnd(**ref.model_dump(), session_id=begun.session_id, turn=begun.turn, error=error)
             await run_local(SandboxJobActivities.end_round, end)
             if error is not None:
                 return
 
-    async def _play(self, begun: AgentRound, ref: SandboxRef, ends_at: datetime) -> str | None:
+    async def _run_round(self, begun: AgentRound, ref: SandboxRef, ends_at: datetime) -> str | None:
         """What the agent failed of; raises when the sandbox is lost.  It is stopped when the time is over."""
         told = SessionInput(
             session_id=begun.session_id,
@@ -111,10 +113,10 @@ class SandboxWorkflow:
         return None
 
     async def _close(self, ending: JobResult) -> SandboxJobStatus:
-        self.over = True
+        self.is_finished = True
         await release_sandbox(self.id)
         await workflow.wait_condition(workflow.all_handlers_finished)
-        close = CloseJob(job_id=self.id, ending=ending)
+        close = CloseJob(job_id=self.id, result=ending)
         status = await run_local(SandboxJobActivities.close_sandbox_job, close)
         publish_result(status, ending.message)
         return status
@@ -122,9 +124,9 @@ class SandboxWorkflow:
     @workflow.update
     async def follow_up(self, message_id: str) -> None:
         """A message, already in the database, that the agent is told at its next turn."""
-        self.told += 1
+        self.messages_received += 1
 
     @follow_up.validator
     def _may_follow_up(self, message_id: str) -> None:
-        if self.over:
+        if self.is_finished:
             raise ApplicationError("The sandbox is being removed: it takes no messages.", type="CONFLICT")

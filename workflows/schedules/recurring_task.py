@@ -16,5 +16,5 @@ class RecurringTaskWorkflow:
         workflow.set_current_details(f"Starts the run that was due at {meant:%Y-%m-%d %H:%M} UTC.")
         firing = Firing(task_id=task_id, occurrence=meant)
         return await workflow.execute_activity_method(
-            RecurringTaskActivities.fire, firing, **SCHEDULED, summary="start the run"
+            RecurringTaskActivities.start_due_run, firing, **SCHEDULED, summary="start the run"
         )

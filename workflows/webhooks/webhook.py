@@ -50,22 +50,22 @@ class WebhookWorkflow:
                 await workflow.wait_condition(lambda: not self.sending)
                 workflow.continue_as_new(input)  # a wake-up is no loss: it looks at once
             self.woken = False
-            outlook = await self._look()
+            outlook = await self._take_due()
             if not outlook.is_over:
                 for delivery_id in outlook.due:
                     self.sending[delivery_id] = asyncio.create_task(self._send(delivery_id))
-                await self._rest(outlook)
+                await self._sleep(outlook)
                 continue
             await workflow.wait_condition(lambda: not self.sending)
             if not self.woken:
                 return
 
-    async def _look(self) -> DueDeliveries:
+    async def _take_due(self) -> DueDeliveries:
         sending = sorted(self.sending)
         look = DueRequest(endpoint_id=self.input.endpoint_id, at=workflow.now(), sending=sending)
-        return await run_local(WebhookDeliveryActivities.look_at_webhook, look)
+        return await run_local(WebhookDeliveryActivities.take_due_deliveries, look)
 
-    async def _rest(self, outlook: DueDeliveries) -> None:
+    async def _sleep(self, outlook: DueDeliveries) -> None:
         """Until something is due, or somebody wakes it."""
         if outlook.is_behind:
             return

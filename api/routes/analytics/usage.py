@@ -59,7 +59,7 @@ class UsageWindow(PageQuery):
     def filters(self) -> dict[str, object]:
         days, given = self.days, dict[str, object](self.attributes())
         if self.start_date is not None:
-            given["since"] = days.begin.isoformat()
+            given["since"] = days.start.isoformat()
         if self.end_date is not None:
             given["until"] = days.end.isoformat()
         return given
@@ -75,7 +75,7 @@ async def list_usage(
     """
     page = usage.page(window)
     return SummarizedPage(
-        page.view, page.where, page.window, beside={"summary": await _summary(usage.unit, window)}
+        page.view, page.where, page.window, extra={"summary": await _summary(usage.unit, window)}
     )
 
 

@@ -49,7 +49,7 @@ async def update_context(
     context.change(**body.model_dump(exclude_unset=True, exclude={"content"}))
     if "content" in body.model_fields_set:
         session.add(context.publish(contexts.unit.key.member_id, content=body.content))
-    return contexts.one(context.id)
+    return contexts.item(context.id)
 
 
 @router.delete("/{id}", WRITE)

@@ -37,7 +37,7 @@ class AssetFamily(Generic[S, R, V]):
 
     kind: AssetKind
     summaries: AssetView[S]
-    wholes: AssetView[R]
+    details: AssetView[R]
     versions: JsonView[AssetVersion, V]
 
     async def create(
@@ -55,13 +55,13 @@ class AssetFamily(Generic[S, R, V]):
         await session.flush()
         if content is not None or files is not None:
             session.add(asset.publish(assets.unit.key.member_id, content=content, files=files))
-        return assets.one(asset.id)
+        return assets.item(asset.id)
 
     async def change(self, assets: ProjectRows[Asset, R], id: str, body: BaseModel) -> Item[R]:
         """Answer with the asset after a change of its name or description."""
         asset = await assets.get(id, lock=True)
         asset.change(**body.model_dump(exclude_unset=True))
-        return assets.one(asset.id)
+        return assets.item(asset.id)
 
     async def publish(
         self,
@@ -87,7 +87,7 @@ class AssetFamily(Generic[S, R, V]):
 def add_shared(router: Router, family: AssetFamily[S, R, V], noun: str, plural: str, left_out: str) -> None:
     """Register what all kinds have; the names are of the operations and of their descriptions."""
     summary: Any = family.summaries.read
-    whole: Any = family.wholes.read
+    whole: Any = family.details.read
     version: Any = family.versions.read
 
     async def list_assets(
@@ -97,13 +97,13 @@ def add_shared(router: Router, family: AssetFamily[S, R, V], noun: str, plural: 
         return assets.page(window, kind=family.kind)
 
     async def get_asset(
-        id: str, assets: Annotated[ProjectRows[Asset, R], project_rows(family.wholes)]
+        id: str, assets: Annotated[ProjectRows[Asset, R], project_rows(family.details)]
     ) -> Item[whole]:
-        return assets.one(id)
+        return assets.item(id)
 
     async def list_versions(
         id: str,
-        assets: Annotated[ProjectRows[Asset, R], project_rows(family.wholes)],
+        assets: Annotated[ProjectRows[Asset, R], project_rows(family.details)],
         window: Annotated[PageQuery, Query()],
     ) -> ItemPage[version]:
         asset = await assets.get(id)
@@ -112,7 +112,7 @@ def add_shared(router: Router, family: AssetFamily[S, R, V], noun: str, plural: 
     async def activate_version(
         id: str,
         v: Annotated[str, Path(description="The number of the version.")],
-        assets: Annotated[ProjectRows[Asset, R], project_rows(family.wholes)],
+        assets: Annotated[ProjectRows[Asset, R], project_rows(family.details)],
         session: DbSession,
     ) -> Activation:
         asset = await assets.get(id, lock=True)
@@ -140,7 +140,7 @@ def add_deletion(router: Router, family: AssetFamily[S, R, V], noun: str) -> Non
     summary: Any = family.summaries.read
 
     async def delete_asset(
-        id: str, assets: Annotated[ProjectRows[Asset, R], project_rows(family.wholes)], session: DbSession
+        id: str, assets: Annotated[ProjectRows[Asset, R], project_rows(family.details)], session: DbSession
     ) -> summary:
         asset = await assets.get(id, lock=True)
         gone = await family.summary(session, asset)

@@ -44,7 +44,7 @@ async def duplicate_persona(
     """Copy a persona with everything that is selected for it."""
     copy = (await personas.get(body.persona_id)).duplicate(body.name)
     session.add(copy)
-    return personas.one(copy.id)
+    return personas.item(copy.id)
 
 
 @router.post("/toggle", WRITE)
@@ -53,4 +53,4 @@ async def toggle_persona(body: PersonaToggle, personas: Personas) -> Item[Person
     persona = await personas.get(body.persona_id, lock=True)
     wanted = not persona.is_enabled if body.is_enabled is None else body.is_enabled
     persona.sqlmodel_update({"is_enabled": wanted, "updated_at": now()})
-    return personas.one(persona.id)
+    return personas.item(persona.id)

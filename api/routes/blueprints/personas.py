@@ -37,7 +37,7 @@ async def list_personas(personas: Personas, window: Annotated[PersonaList, Query
 @router.get("/get", READ)
 async def get_persona(id: str, personas: Personas) -> Item[PersonaRead]:
     """Get one persona."""
-    return personas.one(id)
+    return personas.item(id)
 
 
 @router.post("/create", WRITE, creates=True)
@@ -47,7 +47,7 @@ async def create_persona(body: PersonaCreate, personas: Personas) -> Item[Person
     await require_assets(
         personas.unit.session, persona.project_id, references_of(persona, body.model_fields_set)
     )
-    return personas.one(persona.id)
+    return personas.item(persona.id)
 
 
 @router.post("/update", WRITE)
@@ -63,4 +63,4 @@ async def update_persona(body: PersonaUpdate, personas: Personas) -> Item[Person
     await require_assets(
         personas.unit.session, persona.project_id, references_of(persona, body.model_fields_set)
     )
-    return personas.one(persona.id)
+    return personas.item(persona.id)

@@ -64,7 +64,7 @@ async def revert_workflow(
     except Invalid as missing:
         raise Conflict(f"Version {version.version} cannot come back: {missing.message}") from None
     session.add(reverted)
-    return blueprints.one(blueprint.id)
+    return blueprints.item(blueprint.id)
 
 
 @router.post("/duplicate", WRITE, creates=True)
@@ -76,7 +76,7 @@ async def duplicate_workflow(
     session.add(copy)
     await session.flush()
     session.add(copy.as_version(blueprints.unit.key.member_id))
-    return blueprints.one(copy.id)
+    return blueprints.item(copy.id)
 
 
 @router.post("/rename", WRITE)
@@ -86,4 +86,4 @@ async def rename_workflow(
     """Give a workflow another name, which makes a new version; runs keep the name that they started with."""
     blueprint = await blueprints.get(body.workflow_id, lock=True)
     session.add(blueprint.change(blueprints.unit.key.member_id, name=body.name))
-    return blueprints.one(blueprint.id)
+    return blueprints.item(blueprint.id)

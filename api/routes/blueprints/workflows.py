@@ -53,7 +53,7 @@ async def list_workflows(
 @router.get("/get", READ)
 async def get_workflow(id: str, blueprints: Blueprints) -> Item[WorkflowRead]:
     """Get one workflow with its steps and configuration."""
-    return blueprints.one(id)
+    return blueprints.item(id)
 
 
 @router.post("/create", WRITE, creates=True)
@@ -69,7 +69,7 @@ async def create_workflow(
     await require_assets(session, blueprint.project_id, script_references(blueprint.steps))
     await session.flush()
     session.add(blueprint.as_version(blueprints.unit.key.member_id))
-    return blueprints.one(blueprint.id)
+    return blueprints.item(blueprint.id)
 
 
 @router.post("/update", WRITE)
@@ -82,7 +82,7 @@ async def update_workflow(
     if "pipeline_steps" in body.model_fields_set:
         await require_assets(session, blueprint.project_id, script_references(blueprint.steps))
     session.add(version)
-    return blueprints.one(blueprint.id)
+    return blueprints.item(blueprint.id)
 
 
 def _documents(body: WorkflowCreate | WorkflowUpdate, config: JsonObject) -> dict[str, object]:

@@ -48,7 +48,7 @@ async def set_run_budget(
     call. A cap below what is spent is allowed: the run pauses before its next model call.
     """
     run = await runs.get(id, lock=True)
-    if run.is_over:
+    if run.is_finished:
         raise Conflict(f"Run {run.run_number} is {run.status}: it costs nothing any more.")
     return await _change_cap(session, workflows, run.project_id, run.id, body)
 
@@ -88,7 +88,7 @@ async def set_merge_budget(
     A merge that waits because its budget is reached goes on at once.
     """
     job = await merge_jobs.get(id, lock=True)
-    if job.is_over:
+    if job.is_finished:
         raise Conflict(f"The merge is {job.status}: it costs nothing any more.")
     return await _change_cap(session, workflows, job.project_id, job.id, body)
 
@@ -122,7 +122,7 @@ def wake_sessions(workflows: AfterCommit, sessions: Sequence[str]) -> None:
         await asyncio.gather(*(_signal_session(client, session_id) for session_id in sessions))
 
     if sessions:
-        workflows.tell(sessions[0], tell)
+        workflows.notify(sessions[0], tell)
 
 
 async def _signal_session(client: Client, session_id: str) -> None:

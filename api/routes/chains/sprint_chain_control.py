@@ -27,8 +27,8 @@ async def pause_sprint_chain(id: str, chains: Chains, workflows: AfterCommitDep)
         raise Conflict("The chain is stopping: the active sprint finishes, then it is cancelled.")
     if chain.status not in (ChainStatus.pending, ChainStatus.running):
         raise Conflict(f"The chain is {chain.status} and cannot be paused.")
-    workflows.update(chain.engine_id, "pause")
-    return chains.one(chain.id)
+    workflows.update(chain.temporal_workflow_id, "pause")
+    return chains.item(chain.id)
 
 
 @router.post("/resume", WRITE)
@@ -49,12 +49,12 @@ async def resume_sprint_chain(
     index = body.resume_from_sprint
     require_sprint_index(chain, index)
     if chain.status is ChainStatus.paused:
-        workflows.update(chain.engine_id, "resume", *([] if index is None else [index]))
+        workflows.update(chain.temporal_workflow_id, "resume", *([] if index is None else [index]))
     else:
-        chain.try_again(index)
+        chain.retry_from(index)
         await _require_no_other_run(session, chain)
         start_after_commit(chain, workflows)
-    return chains.one(chain.id)
+    return chains.item(chain.id)
 
 
 async def _require_no_other_run(session: AsyncSession, chain: SprintChain) -> None:
@@ -62,7 +62,7 @@ async def _require_no_other_run(session: AsyncSession, chain: SprintChain) -> No
     statement = select(Run).where(
         col(Run.chain_id) == chain.id,
         col(Run.completed_at).is_(None),
-        col(Run.id).is_distinct_from(chain.run_of(chain.first_index)),
+        col(Run.id).is_distinct_from(chain.sprint_run_id(chain.first_index)),
     )
     if (run := (await session.execute(statement)).scalars().first()) is not None:
         raise Conflict(f"Run {run.run_number} of the chain is still {run.status}: wait for it, or cancel it.")
@@ -79,10 +79,10 @@ async def delete_sprint_chain(
     chain = await chains.get(id, lock=True)
     if chain.status.is_final:
         chain.trash()
-        return chains.trashed(chain.id)
+        return chains.item_in_trash(chain.id)
     if chain.status is ChainStatus.pending:
         await end_chain(session, chain, CloseChain(chain_id=chain.id, status=ChainStatus.cancelled))
-        workflows.cancel(chain.engine_id, certain=False)
+        workflows.cancel(chain.temporal_workflow_id, certain=False)
     else:
-        workflows.update(chain.engine_id, "stop")
-    return chains.one(chain.id)
+        workflows.update(chain.temporal_workflow_id, "stop")
+    return chains.item(chain.id)

@@ -43,7 +43,7 @@ async def list_sprint_chains(
 @router.get("/{id}", READ)
 async def get_sprint_chain(id: str, chains: Chains) -> Item[SprintChainRead]:
     """Get one sprint chain."""
-    return chains.one(id)
+    return chains.item(id)
 
 
 @router.post("", WRITE, creates=True)
@@ -72,7 +72,7 @@ async def create_sprint_chain(
     )
     append_event(session, chain, EventType.chain_created)
     start_after_commit(chain, workflows)
-    return chains.one(chain.id)
+    return chains.item(chain.id)
 
 
 def require_sprint_index(chain: SprintChain, index: int | None) -> None:

@@ -25,9 +25,9 @@ async def start_work_chain(
     soon as Temporal has it, `pending` when it cannot be reached just now.
     """
     chain = await chains.get(body.chain_id, lock=True)
-    chain.ask()
+    chain.request_start()
     start_after_commit(chain, workflows)
-    return chains.one(chain.id)
+    return chains.item(chain.id)
 
 
 @router.post("/pause", WRITE)
@@ -36,9 +36,9 @@ async def pause_work_chain(
 ) -> Item[WorkChainRead]:
     """Pause a work chain: the active issue finishes, then it holds for as long as wished."""
     chain = await chains.get(body.chain_id)
-    _require_status(chain, "paused", chain.is_at_work and chain.status is not ChainStatus.paused)
-    workflows.update(chain.engine_id, "pause")
-    return chains.one(chain.id)
+    _require_status(chain, "paused", chain.is_active and chain.status is not ChainStatus.paused)
+    workflows.update(chain.temporal_workflow_id, "pause")
+    return chains.item(chain.id)
 
 
 @router.post("/resume", WRITE)
@@ -48,8 +48,8 @@ async def resume_work_chain(
     """Let a paused work chain go on; a failed one is started again instead."""
     chain = await chains.get(body.chain_id)
     _require_status(chain, "resumed", chain.status is ChainStatus.paused)
-    workflows.update(chain.engine_id, "resume")
-    return chains.one(chain.id)
+    workflows.update(chain.temporal_workflow_id, "resume")
+    return chains.item(chain.id)
 
 
 @router.post("/cancel", WRITE)
@@ -64,8 +64,8 @@ async def cancel_work_chain(
     _require_status(chain, "cancelled", not chain.status.is_final)
     if chain.status is ChainStatus.pending:
         await end_chain(session, chain, CloseChain(chain_id=chain.id, status=ChainStatus.cancelled))
-    workflows.cancel(chain.engine_id, certain=not chain.status.is_final)
-    return chains.one(chain.id)
+    workflows.cancel(chain.temporal_workflow_id, certain=not chain.status.is_final)
+    return chains.item(chain.id)
 
 
 def _require_status(chain: WorkChain, verb: str, may: bool) -> None:

@@ -56,7 +56,7 @@ async def list_work_chains(
 @router.get("/get", READ)
 async def get_work_chain(id: str, chains: Chains) -> Item[WorkChainRead]:
     """Get one work chain."""
-    return chains.one(id)
+    return chains.item(id)
 
 
 @router.get("/issues", READ)
@@ -94,7 +94,7 @@ async def create_work_chain(
         session, chain, blueprint, body.max_cost_usd, chains.unit.api.settings.default_model
     )
     append_event(session, chain, EventType.chain_created)
-    return chains.one(chain.id)
+    return chains.item(chain.id)
 
 
 @router.post("/delete", WRITE)
@@ -102,4 +102,4 @@ async def delete_work_chain(body: WorkChainRef, chains: Chains, session: DbSessi
     """Delete a work chain that is not at work; its issues and runs stay."""
     chain = await chains.get(body.chain_id, lock=True)
     await delete_chain(session, chain)
-    return chains.trashed(chain.id)
+    return chains.item_in_trash(chain.id)

@@ -48,7 +48,7 @@ async def create_github_hook(body: GithubHookCreate, hooks: Hooks, session: DbSe
 @router.get("/{id}", READ)
 async def get_github_hook(id: str, hooks: Hooks) -> Item[GithubHookRead]:
     """Get one hook for GitHub."""
-    return hooks.one(id)
+    return hooks.item(id)
 
 
 @router.post("/{id}/rotate-secret", WRITE)

@@ -99,5 +99,5 @@ async def _receive(
     follow_ups = await record_delivery(api.database, WebhookEvent(source, delivery_id, event, body), payload)
     if follow_ups is None:
         return Received(status="repeated")
-    background.add_task(send_follow_ups, api.engine, follow_ups)
+    background.add_task(send_follow_ups, api.temporal, follow_ups)
     return Received(status="accepted")

@@ -27,11 +27,11 @@ async def update_answering_status(
     if wanted is AnsweringStatus.archived:
         return _archive(row, sessions, workflows)
     if wanted is row.status:
-        return sessions.one(row.id)
+        return sessions.item(row.id)
     if (row.status, wanted) != (AnsweringStatus.active, AnsweringStatus.reviewed):
         raise Conflict(f"The answering session is {row.status} and cannot be made {wanted}.")
     workflows.update(row.id, "accept")
-    return sessions.one(row.id)
+    return sessions.item(row.id)
 
 
 @router.delete("", WRITE)
@@ -43,7 +43,7 @@ async def archive_answering_session(
 
 
 def _archive(row: AnsweringSession, sessions: Sessions, workflows: AfterCommitDep) -> AnsweringSessionRead:
-    if not row.is_over:
+    if not row.is_finished:
         workflows.cancel(row.id, certain=False)
     row.archive(sessions.unit.key.member_id)
     return AnsweringSessionRead.model_validate(row)

@@ -45,7 +45,7 @@ async def list_answering_sessions(
 @router.get("/{id}", READ)
 async def get_answering_session(id: str, sessions: Sessions) -> Item[AnsweringSessionRead]:
     """Get one answering session."""
-    return sessions.one(id)
+    return sessions.item(id)
 
 
 @router.post("", WRITE, creates=True)
@@ -71,4 +71,4 @@ async def create_session_for_answers(
     model = sessions.unit.api.settings.default_model
     row = await create_answering_session(session, project, scan, default_model=model)
     start_after_commit(row, workflows)
-    return sessions.one(row.id)
+    return sessions.item(row.id)

@@ -45,7 +45,7 @@ async def list_issue_sessions(
 @router.get("/get", READ)
 async def get_issue_session(id: str, sessions: Sessions) -> Item[IssueSessionRead]:
     """Get one issue session."""
-    return sessions.one(id)
+    return sessions.item(id)
 
 
 @router.post("/start", WRITE, creates=True)
@@ -71,7 +71,7 @@ async def start_issue_session(
         default_model=settings.default_model,
     )
     start_after_commit(row, workflows)
-    return sessions.one(row.id)
+    return sessions.item(row.id)
 
 
 @router.post("/rename", WRITE)
@@ -79,7 +79,7 @@ async def rename_issue_session(body: IssueSessionRename, sessions: Sessions) -> 
     """Rename an issue session."""
     row = await sessions.get(body.session_id, lock=True)
     row.name = body.name
-    return sessions.one(row.id)
+    return sessions.item(row.id)
 
 
 @router.post("/cancel", WRITE)
@@ -88,7 +88,7 @@ async def cancel_issue_session(
 ) -> Item[IssueSessionRead]:
     """Cancel an issue session: its agent stops, its sandbox is removed, the issues found so far stay."""
     row = await sessions.get(body.session_id, lock=True)
-    if row.is_over:
+    if row.is_finished:
         raise Conflict(f"The issue session is {row.status} and cannot be cancelled.")
     if row.status is IssueSessionStatus.pending:
         row.close(IssueSessionStatus.cancelled)
@@ -96,4 +96,4 @@ async def cancel_issue_session(
         workflows.cancel(row.id, certain=False)
     else:
         workflows.cancel(row.id)
-    return sessions.one(row.id)
+    return sessions.item(row.id)

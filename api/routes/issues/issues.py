@@ -53,7 +53,7 @@ async def list_issues(issues: Issues, window: Annotated[IssueList, Query()]) -> 
 @router.get("/get", READ)
 async def get_issue(id: str, issues: Issues) -> Item[IssueRead]:
     """Get one issue."""
-    return issues.one(id)
+    return issues.item(id)
 
 
 @router.post("/create", WRITE, creates=True)
@@ -63,7 +63,7 @@ async def create_issue(body: IssueCreate, issues: Issues, session: DbSession) ->
         await require_issue_session(session, issues.unit.key.project_id, body.session_id)
     issue = issues.add(**body.model_dump())
     append_event(session, issue, EventType.issue_created)
-    return issues.one(issue.id)
+    return issues.item(issue.id)
 
 
 @router.post("/update", WRITE)
@@ -71,7 +71,7 @@ async def update_issue(body: IssueUpdate, issues: Issues) -> Item[IssueRead]:
     """Change an issue; a run that works on it already is not told."""
     issue = await issues.get(body.issue_id, lock=True)
     issue.change(**body.model_dump(exclude_unset=True, exclude={"issue_id"}))
-    return issues.one(issue.id)
+    return issues.item(issue.id)
 
 
 @router.post("/delete", WRITE)
@@ -90,7 +90,7 @@ async def link_issue_to_run(
     run = await runs.get(body.run_id, lock=True)
     issue = await issues.get(body.issue_id, lock=True)
     link_run(session, issue, run)
-    return issues.one(issue.id)
+    return issues.item(issue.id)
 
 
 @router.post("/bulk-delete", WRITE)

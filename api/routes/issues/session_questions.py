@@ -59,7 +59,7 @@ async def review_session_question(
         workflows.update(session.id, "review", question.id, asked, correction or "", by)
     else:
         question.review(asked, correction, questions.unit.key.member_id)
-    return questions.one(question.id)
+    return questions.item(question.id)
 
 
 @router.put("/{id}/assumption", WRITE)
@@ -68,5 +68,5 @@ async def update_session_question_assumption(
 ) -> Item[SessionQuestionRead]:
     """Change what the agent assumes, without reviewing it; 409 once the question is reviewed."""
     question = await questions.get(id, lock=True)
-    question.assume(body.assumption)
-    return questions.one(question.id)
+    question.set_assumption(body.assumption)
+    return questions.item(question.id)

@@ -44,13 +44,13 @@ async def get_learning_version(
     id: Annotated[str, Query(description="The version.")], versions: Versions
 ) -> Item[LearningVersionRead]:
     """Get one learning version with its document."""
-    return versions.one(id)
+    return versions.item(id)
 
 
 @router.get("/active", READ)
 async def get_active_learning_version(versions: Versions) -> Item[LearningVersionRead]:
     """Get the active learning version; 404 when none is active."""
-    return versions.the(is_active=True)
+    return versions.get_by(is_active=True)
 
 
 @router.post("/compile", WRITE, creates=True)
@@ -60,7 +60,7 @@ async def compile_learning_version(versions: Versions, session: DbSession) -> It
     It is not active yet: activate it when it is to be told to agents.
     """
     key = versions.unit.key
-    return versions.one((await compile_version(session, key.project_id, key.member_id)).id)
+    return versions.item((await compile_version(session, key.project_id, key.member_id)).id)
 
 
 @router.post("/activate", WRITE)
@@ -74,7 +74,7 @@ async def activate_learning_version(
     """
     version = await versions.get(body.version_id)
     await activate_version(session, version)
-    return versions.one(version.id)
+    return versions.item(version.id)
 
 
 @router.post("/deactivate", WRITE)
@@ -87,4 +87,4 @@ async def deactivate_learning_version(
     """
     version = await versions.get(body.version_id)
     await deactivate_version(session, version)
-    return versions.one(version.id)
+    return versions.item(version.id)

@@ -148,7 +148,7 @@ async def create_learning(
         session.add(
             LearningOccurrence(learning_id=learning.id, run_id=body.run_id, sandbox_id=body.sandbox_id)
         )
-    return learnings.one(learning.id)
+    return learnings.item(learning.id)
 
 
 @router.post("/update-status", WRITE)
@@ -159,21 +159,21 @@ async def update_learning_status(body: LearningStatusUpdate, learnings: Learning
     that were compiled before do not change.
     """
     learning = await learnings.get(body.learning_id, lock=True)
-    learning.decide(body.status, learnings.unit.key.member_id)
-    return learnings.one(learning.id)
+    learning.set_status(body.status, learnings.unit.key.member_id)
+    return learnings.item(learning.id)
 
 
 @router.post("/bulk-update-status", WRITE)
 async def update_learning_statuses(body: LearningStatusesUpdate, learnings: Learnings) -> ChangedCount:
     """Decide on many learnings at once; ids that are unknown are passed over."""
-    found = await learnings.those(body.learning_ids)
+    found = await learnings.get_many(body.learning_ids)
     member_id = learnings.unit.key.member_id
-    return ChangedCount(count=sum([each.decide(body.status, member_id) for each in found]))
+    return ChangedCount(count=sum([each.set_status(body.status, member_id) for each in found]))
 
 
 @router.post("/update-content", WRITE)
 async def update_learning_content(body: LearningContentUpdate, learnings: Learnings) -> Item[LearningRead]:
     """Change what a learning says; an approved one whose words change is pending again."""
     learning = await learnings.get(body.learning_id, lock=True)
-    learning.rewrite(**body.model_dump(exclude_unset=True, exclude={"learning_id"}))
-    return learnings.one(learning.id)
+    learning.update_content(**body.model_dump(exclude_unset=True, exclude={"learning_id"}))
+    return learnings.item(learning.id)

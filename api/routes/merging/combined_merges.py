@@ -45,7 +45,7 @@ async def start_merge_of_pull_requests(
         default_model=unit.api.settings.default_model,
     )
     start_after_commit(job, workflows)
-    return merge_jobs.one(job.id)
+    return merge_jobs.item(job.id)
 
 
 def _repository_url(body: MergeStartBody) -> str:

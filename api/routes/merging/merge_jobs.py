@@ -35,4 +35,4 @@ async def list_merge_jobs(
 @router.get("/get", READ)
 async def get_merge_job(id: str, merge_jobs: MergeJobs) -> Item[MergeJobRead]:
     """Get one merge job."""
-    return merge_jobs.one(id)
+    return merge_jobs.item(id)

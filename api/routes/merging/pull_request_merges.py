@@ -36,4 +36,4 @@ async def merge_pull_request(
         session, run, merges.unit.key.member_id, body.merge_strategy, skip_ci_check=body.skip_ci_check
     )
     start_after_commit(job, workflows)
-    return merges.one(job.id)
+    return merges.item(job.id)

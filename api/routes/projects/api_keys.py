@@ -43,11 +43,11 @@ async def generate_api_key(body: ApiKeyGenerate, session: DbSession, request: Re
     team = await ProjectMembers.lock(session, caller.project_id)
     member_id = body.member_id or caller.member_id
     if member_id != caller.member_id:
-        await team.accept(team.ruled_by(caller.member_id, member_id))
+        await team.accept(team.require_managed_member(caller.member_id, member_id))
     maker = await session.get_one(ApiKey, caller.id)
     if maker.revoked_at is not None:
         raise AuthInvalid("This API key was revoked a moment ago.")
-    key, secret = maker.make(
+    key, secret = maker.derive(
         member_id=member_id, name=body.name, scopes=body.scopes, expires_at=body.expires_at
     )
     session.add(key)
@@ -65,10 +65,10 @@ async def revoke_api_key(body: ApiKeyRevoke, api_keys: ApiKeys, session: DbSessi
     caller = api_keys.unit.key
     team = await ProjectMembers.lock(session, caller.project_id)
     key = await api_keys.get(body.key_id, lock=True)
-    team.may_revoke(caller.member_id, key.member_id)
+    team.require_may_revoke(caller.member_id, key.member_id)
     if body.keep_made:
         key.revoke()
     else:
         await revoke_keys(session, key_tree_condition(col(ApiKey.id) == key.id))
-    api_keys.unit.after.append(api_keys.unit.api.keys.spread)
-    return api_keys.one(key.id)
+    api_keys.unit.after_commit.append(api_keys.unit.api.keys.wait_for_propagation)
+    return api_keys.item(key.id)

@@ -38,5 +38,5 @@ async def receive_clerk_webhook(request: Request) -> Received:
         ) from None
     if not await anonymize_user(api.database, delivery, user):
         return Received(status="repeated")
-    await api.keys.spread()
+    await api.keys.wait_for_propagation()
     return Received(status="accepted")

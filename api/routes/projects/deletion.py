@@ -33,8 +33,8 @@ async def delete_project(
         raise Invalid("slug: it is not the slug of the key's project; nothing was deleted.", field="slug")
     project.delete()
     await session.execute(select(func.pg_notify(auth.CHANNEL, project.id)))
-    unit.after.append(unit.api.keys.spread)
-    workflows.tell(project_deletion_id(project.id), partial(start_project_deletion, project_id=project.id))
+    unit.after_commit.append(unit.api.keys.wait_for_propagation)
+    workflows.notify(project_deletion_id(project.id), partial(start_project_deletion, project_id=project.id))
     return ProjectDeletionRead(
         id=project.id,
         name=project.name,

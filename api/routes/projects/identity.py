@@ -74,11 +74,11 @@ async def readyz(request: Request) -> Readiness:
     Without Temporal it accepts runs and serves reads, so that is only told.
     """
     api = app_state_of(request)
-    async with api.database.reading() as session:
+    async with api.database.read_only() as session:
         swept = await last_successful_sweep(session)
     try:
         async with asyncio.timeout(TEMPORAL_SECONDS):
-            await api.engine.reachable()
+            await api.temporal.check_reachable()
     except (Unavailable, TimeoutError):
         return Readiness(temporal="unreachable", last_good_sweep_at=swept)
     return Readiness(temporal="reachable", last_good_sweep_at=swept)

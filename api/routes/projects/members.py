@@ -42,7 +42,7 @@ async def invite_member(body: MemberInvite, members: Members) -> Item[MemberRead
     """
     key = members.unit.key
     team = await ProjectMembers.lock(members.unit.session, key.project_id)
-    return members.one(team.invite(key.member_id, body.email, body.name, body.role).id)
+    return members.item(team.invite(key.member_id, body.email, body.name, body.role).id)
 
 
 @router.post("/remove", requires(SCOPE))
@@ -57,7 +57,7 @@ async def remove_member(body: MemberRemove, members: Members) -> MemberRemoved:
     unit = members.unit
     team = await ProjectMembers.lock(unit.session, unit.key.project_id)
     member, made = await team.remove(unit.key.member_id, body.member_id, revoke_made=body.revoke_made)
-    unit.after.append(unit.api.keys.spread)
+    unit.after_commit.append(unit.api.keys.wait_for_propagation)
     keys = [DerivedKey.model_validate(key) for key in made]
     return MemberRemoved(
         **member.model_dump(),
@@ -76,5 +76,5 @@ async def update_member_role(body: MemberRoleUpdate, members: Members) -> Item[M
     unit = members.unit
     team = await ProjectMembers.lock(unit.session, unit.key.project_id)
     member = team.change_role(unit.key.member_id, body.member_id, body.role)
-    unit.after.append(unit.api.keys.spread)
-    return members.one(member.id)
+    unit.after_commit.append(unit.api.keys.wait_for_propagation)
+    return members.item(member.id)

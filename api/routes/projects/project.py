@@ -103,7 +103,7 @@ async def update_settings(
     await require_assets(session, project.id, named)
     if "max_concurrent_runs" in body.model_fields_set:
         id = project.id  # noqa: A001
-        workflows.tell(id, lambda client: signal_next_runs(workflows.database, client, id))
+        workflows.notify(id, lambda client: signal_next_runs(workflows.database, client, id))
     if "env_vars" in body.model_fields_set:
         try:
             project.change_variables(body.env_vars, unit.api.vault)

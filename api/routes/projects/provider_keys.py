@@ -56,7 +56,7 @@ async def set_provider_key(
     statement = insert(ProviderKey).values(**row, **given)
     statement = statement.on_conflict_do_update(index_elements=["project_id", "provider"], set_=given)
     row_id = (await session.execute(statement.returning(col(ProviderKey.id)))).scalar_one()
-    return provider_keys.one(row_id)
+    return provider_keys.item(row_id)
 
 
 @router.post("/delete", WRITE)

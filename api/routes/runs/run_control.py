@@ -37,7 +37,7 @@ async def cancel_run(id: str, runs: Runs, session: DbSession, workflows: AfterCo
     else:
         _require_active(run, "cancelled", RunStatus.running, RunStatus.paused)
         workflows.cancel(run.id)
-    return runs.one(run.id)
+    return runs.item(run.id)
 
 
 @router.post("/pause", WRITE)
@@ -47,10 +47,10 @@ async def pause_run(id: str, runs: Runs, workflows: AfterCommitDep) -> Item[RunR
     A run that is paused because its budget is reached then stays paused when there is money again.
     """
     run = await runs.get(id)
-    if not run.waits_for_money or run.paused_at is not None:
+    if not run.is_waiting_for_budget or run.paused_at is not None:
         _require_active(run, "paused", RunStatus.running, RunStatus.pending)
     workflows.update(run.id, "pause")
-    return runs.one(run.id)
+    return runs.item(run.id)
 
 
 @router.post("/resume", WRITE)
@@ -62,14 +62,14 @@ async def resume_run(id: str, runs: Runs, session: DbSession, workflows: AfterCo
     """
     run = await runs.get(id)
     _require_active(run, "resumed", RunStatus.paused)
-    if run.paused_at is not None or not run.waits_for_money:
+    if run.paused_at is not None or not run.is_waiting_for_budget:
         workflows.update(run.id, "resume")
-        return runs.one(run.id)
+        return runs.item(run.id)
     sessions, missing = await load_shortage(session, run.id)
     if missing:
         raise Conflict(" ".join(missing))
     wake_sessions(workflows, sessions)
-    return runs.one(run.id)
+    return runs.item(run.id)
 
 
 @router.post("/graceful-stop", CANCEL)
@@ -78,7 +78,7 @@ async def stop_run_gracefully(id: str, runs: Runs, workflows: AfterCommitDep) ->
     run = await runs.get(id)
     _require_active(run, "stopped", RunStatus.running, RunStatus.paused)
     workflows.update(run.id, "graceful_stop")
-    return runs.one(run.id)
+    return runs.item(run.id)
 
 
 @router.post("/restart", WRITE, creates=True, name="restart_run")
@@ -95,7 +95,7 @@ async def restart(
     _require_active(old, "restarted", RunStatus.completed, RunStatus.failed, RunStatus.cancelled)
     run = await restart_run(session, old, from_scratch=body.from_scratch)
     start_after_commit(run, workflows)
-    return runs.one(run.id)
+    return runs.item(run.id)
 
 
 @router.post("/messages", WRITE, creates=True)
@@ -106,7 +106,7 @@ async def send_run_message(
     run = await runs.get(id)
     _require_active(run, "sent a message", RunStatus.pending, RunStatus.running, RunStatus.paused)
     message = await queue_message(runs.unit, workflows, run, body.content)
-    return messages.one(message.id)
+    return messages.item(message.id)
 
 
 def _require_active(run: Run, verb: str, *allowed: RunStatus) -> None:

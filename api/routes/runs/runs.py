@@ -132,13 +132,13 @@ async def list_runs_by_chain(runs: Runs, window: Annotated[RunsByChain, Query()]
 async def get_run(id: str, runs: Runs, request: Request, wait: WaitSeconds = 0) -> Item[RunRead]:
     """Get one run; with `wait` as soon as it has ended."""
     await wait_for_end(request, id, wait)
-    return runs.one(id)
+    return runs.item(id)
 
 
 @router.get("/get-by-number", READ)
 async def get_run_by_number(number: Annotated[ByNumber, Query()], runs: Runs) -> Item[RunRead]:
     """Get one run by the number that people see."""
-    return runs.the(run_number=number.run_number)
+    return runs.get_by(run_number=number.run_number)
 
 
 @router.get("/detail", READ)
@@ -150,7 +150,7 @@ async def get_run_detail(
     The conversations are in the messages of its sandboxes.
     """
     await wait_for_end(request, id, wait)
-    return runs.one(id)
+    return runs.item(id)
 
 
 @router.post("/rename", WRITE)
@@ -158,7 +158,7 @@ async def rename_run(body: RunRename, runs: Runs) -> Item[RunRead]:
     """Give a run another name, also while it is at work; its branch keeps the one that it has."""
     run = await runs.get(body.run_id, lock=True)
     run.name = body.name
-    return runs.one(run.id)
+    return runs.item(run.id)
 
 
 @router.post("/start", WRITE, creates=True)
@@ -189,7 +189,7 @@ async def start_run(
         default_model=settings.default_model,
     )
     start_after_commit(run, workflows)
-    return runs.one(run.id)
+    return runs.item(run.id)
 
 
 async def _require_chain(unit: UnitOfWork, chain_id: str) -> None:

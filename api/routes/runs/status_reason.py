@@ -34,5 +34,5 @@ async def explain_run(run: Annotated[Run, path_row(RUNS)], session: DbSession) -
         queue_position=place,
         until=until,
         last_progress_at=run.last_progress_at,
-        budgets=await load_reached_budgets(session, run.id) if run.waits_for_money else [],
+        budgets=await load_reached_budgets(session, run.id) if run.is_waiting_for_budget else [],
     )

@@ -53,7 +53,7 @@ async def create(
         most=settings.own_sandboxes_per_project,
     )
     start_after_commit(job, workflows)
-    return sandboxes.one(sandbox.id)
+    return sandboxes.item(sandbox.id)
 
 
 @router.post("/rename", WRITE)
@@ -61,7 +61,7 @@ async def rename_sandbox(body: SandboxRename, sandboxes: Sandboxes) -> Item[Sand
     """Rename a sandbox."""
     row = await sandboxes.get(body.sandbox_id, lock=True)
     row.name = body.name
-    return sandboxes.one(row.id)
+    return sandboxes.item(row.id)
 
 
 @router.post("/send-message", WRITE, creates=True)
@@ -96,7 +96,7 @@ def _require_listening(job: Job) -> None:
         case Run():
             raise Conflict(f"Run {job.run_number} is {job.status} and cannot be sent a message.")
         case SandboxJob():
-            if job.is_over:
+            if job.is_finished:
                 raise Conflict("The sandbox is being removed: it takes no messages.")
         case _:
             raise Conflict(

@@ -80,8 +80,8 @@ async def list_sandbox_files(
         listing = await found.inspection.files(path, window.limit, after)
         entries = [
             FileEntryRead(
-                name=found.clean(entry.name),
-                path=found.clean(posixpath.join(path, entry.name)),
+                name=found.redact(entry.name),
+                path=found.redact(posixpath.join(path, entry.name)),
                 type=entry.type,
                 size=entry.size,
                 modified_at=_moment(entry.modified),
@@ -111,7 +111,7 @@ async def read_sandbox_file(request: Request, query: Annotated[SandboxFile, Quer
             goes_on=len(data) >= MAX_FILE_BYTES + SECRET_MARGIN_BYTES,
         )
         return FileContentRead(
-            path=found.clean(path),
+            path=found.redact(path),
             size=file.size,
             content=whole.content,
             truncated=whole.truncated,
@@ -149,7 +149,7 @@ async def get_sandbox_diff(request: Request, query: Annotated[SandboxDiff, Query
             deletions=sum(file.deletions or 0 for file in changes.files),
             files=[
                 ChangedFileRead(
-                    path=found.clean(file.path), additions=file.additions, deletions=file.deletions
+                    path=found.redact(file.path), additions=file.additions, deletions=file.deletions
                 )
                 for file in changes.files
             ],
@@ -194,7 +194,7 @@ def _directory(sandbox_id: str, path: str) -> str:
 
 def _decode_patch(patch: bytes, found: LiveSandbox) -> str:
     """A diff of files that are no UTF-8, with what is none replaced."""
-    whole = found.clean(patch.decode(errors="replace").replace("\0", "�"))
+    whole = found.redact(patch.decode(errors="replace").replace("\0", "�"))
     return (whole[:-SECRET_MARGIN_BYTES] if len(patch) >= MAX_PATCH_BYTES + SECRET_MARGIN_BYTES else whole)[
         :MAX_PATCH_BYTES
     ]

@@ -38,7 +38,7 @@ async def start_sandbox_preview(body: PreviewStart, request: Request) -> Preview
     unit = unit_of_work_of(request)
     async with open_live_sandbox(unit, body.sandbox_id) as found:
         snapshot = await load_snapshot(unit.database, found.job_id)
-        environment = found.credentials.environment_for(snapshot.secrets_beside_steps)
+        environment = found.credentials.environment_for(snapshot.job_secrets)
         return _read(found, await found.inspection.start_preview(body.command, body.port, environment))
 
 
@@ -55,12 +55,12 @@ def _read(found: LiveSandbox, facts: PreviewFacts) -> PreviewRead:
     return PreviewRead(
         sandbox_id=found.id,
         state=facts.state,
-        command=found.clean(facts.command) if facts.command is not None else None,
+        command=found.redact(facts.command) if facts.command is not None else None,
         port=port,
         url=found.sandboxes.preview_url(found.handle, port) if port is not None and is_up else None,
         exit_code=facts.exit,
         started_at=_moment(facts.at),
-        output=found.clean(facts.output.replace("\0", "")).splitlines()[-MAX_OUTPUT_LINES:],
+        output=found.redact(facts.output.replace("\0", "")).splitlines()[-MAX_OUTPUT_LINES:],
     )
 
 

@@ -57,7 +57,7 @@ async def list_sandboxes(
 @router.get("/get", READ)
 async def get_sandbox(id: str, sandboxes: Sandboxes) -> Item[SandboxRead]:
     """Get one sandbox."""
-    return sandboxes.one(id)
+    return sandboxes.item(id)
 
 
 @router.get("/events", READ)

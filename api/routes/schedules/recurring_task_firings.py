@@ -47,7 +47,7 @@ async def toggle_recurring_task(
     task = await tasks.get(id, lock=True)
     task.change(is_active=body.is_active)
     sync_schedule(task, workflows)
-    return tasks.one(task.id)
+    return tasks.item(task.id)
 
 
 @router.get("/preview", READ)
@@ -60,7 +60,9 @@ async def preview_recurring_task(
     if not task.is_active:
         return Preview(times=[])  # Temporal still answers for a schedule that was removed
     until = now() + MAX_PREVIEW
-    times = await unit_of_work_of(request).api.engine.do(lambda client: list_firings(client, task.id, until))
+    times = await unit_of_work_of(request).api.temporal.call(
+        lambda client: list_firings(client, task.id, until)
+    )
     return Preview(times=times[: ahead.count])
 
 
@@ -71,4 +73,4 @@ async def trigger_recurring_task(
     """Fire a recurring task once, now, whether it is active or not; its schedule stays as it is."""
     run = await create_task_run(session, task, runs.unit.api.settings, now(), None)
     start_after_commit(run, workflows)
-    return runs.one(run.id)
+    return runs.item(run.id)

@@ -47,7 +47,7 @@ async def list_recurring_tasks(
 @router.get("/{id}", READ)
 async def get_recurring_task(id: str, tasks: Tasks) -> Item[RecurringTaskRead]:
     """Get one recurring task."""
-    return tasks.one(id)
+    return tasks.item(id)
 
 
 @router.post("", WRITE, creates=True)
@@ -69,9 +69,9 @@ async def create_recurring_task(
     if project.github_repo_url is None:
         raise Conflict("Set the project's repository first: POST /api/v1/project/update with githubRepoUrl.")
     task = tasks.add(**body.model_dump())
-    task.plan(now())
+    task.plan_next_run(now())
     sync_schedule(task, workflows)
-    return tasks.one(task.id)
+    return tasks.item(task.id)
 
 
 @router.put("/{id}", WRITE)
@@ -84,7 +84,7 @@ async def update_recurring_task(
         await blueprints.get(body.target_workflow_id)
     task.change(**body.model_dump(exclude_unset=True))
     sync_schedule(task, workflows)
-    return tasks.one(task.id)
+    return tasks.item(task.id)
 
 
 @router.delete("/{id}", WRITE)

@@ -14,4 +14,4 @@ def sync_schedule(task: RecurringTask, workflows: AfterCommit) -> None:
     async def told(client: Client) -> None:
         await sync_temporal_schedule(database, client, task_id)
 
-    workflows.tell(task_id, told)
+    workflows.notify(task_id, told)

@@ -35,7 +35,7 @@ class TrashVerbs(Generic[T, R]):
         async def delete(body: Ref, found: ProjectRows[T, R], trash: TrashDep) -> Item[R]:
             row = await found.get(body.id, lock=True)
             await trash.trash(self.kind, row)
-            return found.trashed(row.id)
+            return found.item_in_trash(row.id)
 
         what = f"Move {self._one} to the trash, from where it can be restored until it expires."
         self._add("/delete", delete, f"delete_{self._name}", f"{what}\n\n{note}")
@@ -44,7 +44,7 @@ class TrashVerbs(Generic[T, R]):
         async def restore(body: Ref, found: ProjectRows[T, R], trash: TrashDep) -> Item[R]:
             row = await found.get(body.id, lock=True, trashed=None)
             await trash.restore(self.kind, row)
-            return found.one(row.id)
+            return found.item(row.id)
 
         what = f"Bring {self._one} back from the trash."
         self._add("/restore", restore, f"restore_{self._name}", what, deletes=False)
@@ -53,7 +53,7 @@ class TrashVerbs(Generic[T, R]):
         async def permanent_delete(body: Ref, found: ProjectRows[T, R], trash: TrashDep) -> Item[R]:
             row = await found.get(body.id, lock=True, trashed=None)
             await trash.purge(self.kind, row)
-            return found.trashed(row.id)
+            return found.item_in_trash(row.id)
 
         what = f"Delete {self._one} for good, from the trash or not."
         rest = f"Nobody sees it from now on, and it cannot be restored. {note}"
@@ -65,7 +65,7 @@ class TrashVerbs(Generic[T, R]):
         """`refs`: the body that names several, a `Refs`."""
 
         async def bulk_delete(body: Refs, found: ProjectRows[T, R], trash: TrashDep) -> DeletedCount:
-            there = await found.those(body.ids)
+            there = await found.get_many(body.ids)
             for row in there:
                 await trash.trash(self.kind, row)
             return DeletedCount(count=len(there))

@@ -14,7 +14,7 @@ router = Router("/webhooks/deliveries/{id}", "Webhooks")
 @router.get("", READ)
 async def get_webhook_delivery(id: str, deliveries: Deliveries) -> Item[WebhookDeliveryRead]:
     """Get one delivery, with every attempt."""
-    return deliveries.one(id)
+    return deliveries.item(id)
 
 
 @router.post("/resend", WRITE)
@@ -35,4 +35,4 @@ async def resend_webhook_delivery(
     delivery = await deliveries.get(id, lock=True)
     delivery.resend()
     wake_after_commit(workflows, endpoint)
-    return deliveries.one(delivery.id)
+    return deliveries.item(delivery.id)

@@ -92,7 +92,7 @@ async def create_webhook_endpoint(
 @router.get("/{id}", READ)
 async def get_webhook_endpoint(id: str, endpoints: Endpoints) -> Item[WebhookEndpointRead]:
     """Get one webhook endpoint."""
-    return endpoints.one(id)
+    return endpoints.item(id)
 
 
 @router.patch("/{id}", WRITE)
@@ -109,7 +109,7 @@ async def update_webhook_endpoint(
     is_enabled = given.pop("is_enabled", endpoint.is_enabled)
     if given.get("url", endpoint.url) != endpoint.url:
         _check_address(body.url, endpoints.unit.api.settings.webhook_allow_private)
-        endpoint.succeed()
+        endpoint.mark_succeeded()
     endpoint.sqlmodel_update(given | {"updated_at": now()})
     if is_enabled:
         endpoint.enable(await settled_position(session))
@@ -117,7 +117,7 @@ async def update_webhook_endpoint(
         endpoint.disable(DISABLED_BY_REQUEST)
         await skip_pending(session, endpoint, DISABLED_BY_REQUEST)
     wake_after_commit(workflows, endpoint)
-    return endpoints.one(id)
+    return endpoints.item(id)
 
 
 @router.delete("/{id}", WRITE)
@@ -156,7 +156,7 @@ async def test_webhook_endpoint(
     delivery = WebhookDelivery.ping(endpoint)
     session.add(delivery)
     wake_after_commit(workflows, endpoint)
-    return deliveries.one(delivery.id)
+    return deliveries.item(delivery.id)
 
 
 @router.get("/{id}/deliveries", READ)
@@ -195,7 +195,7 @@ def wake_after_commit(workflows: AfterCommit, endpoint: WebhookEndpoint) -> None
     async def tell(client: Client) -> None:
         await wake_endpoint(client, told)
 
-    workflows.tell(endpoint.id, tell)
+    workflows.notify(endpoint.id, tell)
 
 
 def _check_address(url: str, allow_private: bool) -> None:

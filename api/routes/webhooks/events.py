@@ -67,8 +67,8 @@ async def follow_events(
     selection = FeedSelection(unit.key.project_id, window.subject_id, window.types)
     after = FeedPosition.parse(last_event_id or window.after)
     if not window.follow or request.scope.get("head"):
-        return await read_feed_page(unit.reads, selection, after, window.cursor, window.limit)
+        return await read_feed_page(unit.read_pool, selection, after, window.cursor, window.limit)
     api, key = unit.api, request.headers.get("authorization")
-    feed = ProjectFeed(unit.reads, selection, after)
-    chunks = follow_log(api.events, feed, lambda: api.keys.check(key))
-    return EventStream(chunks, api.rate_limits.streaming(unit.key.project_id))
+    feed = ProjectFeed(unit.read_pool, selection, after)
+    chunks = follow_log(api.events, feed, lambda: api.keys.authenticate(key))
+    return EventStream(chunks, api.rate_limits.stream_slot(unit.key.project_id))

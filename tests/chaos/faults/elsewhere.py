@@ -47,5 +47,5 @@ async def joined_by(stage: FaultEnvironment, **environment: str) -> None:
     await stage.wait(SWEEPS)
     await stranger.stop(patience=0)
     for job in stage.accepted:
-        if not (await stage.site.read(job.run)).is_over:
+        if not (await stage.site.read(job.run)).is_finished:
             await stage.site.command(job.run, "resume")

@@ -86,7 +86,7 @@ async def shelf_of(site: Installation) -> Shelf:
     project = await site.project(issue_config=config)
     languages = {AssetKind.script: ScriptLanguage.bash}
     assets = {
-        name: Asset.of(kind, project_id=project.id, name=name, language=languages.get(kind))
+        name: Asset.in_kind(kind, project_id=project.id, name=name, language=languages.get(kind))
         for name, kind in kinds.items()
     }
     await site.add(*assets.values())
@@ -206,7 +206,7 @@ async def ended(site: Installation, scan: IssueSession) -> tuple[IssueSession, s
 
     async def is_over() -> bool:
         [row] = await site.rows(IssueSession, col(IssueSession.id) == scan.id, col(IssueSession.id))
-        return row.is_over
+        return row.is_finished
 
     await wait_until(is_over, f"{scan.id} is over")
     [row] = await site.rows(IssueSession, col(IssueSession.id) == scan.id, col(IssueSession.id))

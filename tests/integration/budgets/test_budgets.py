@@ -133,7 +133,7 @@ async def test_twenty_runs_share_ten_dollars_of_which_ten_cents_are_left(site: I
             " FROM budget WHERE id = :id"
         )
         while True:
-            async with site.database.reading() as session:
+            async with site.database.read_only() as session:
                 highest = max(highest, (await session.execute(statement, {"id": project.id})).scalar_one())
             await asyncio.sleep(0.02)
 

@@ -157,9 +157,13 @@ async def test_failed_at_a_sprint_it_is_resumed_from_there(site: Installation) -
     assert len(failed.sprint_pr_urls) == 1
     async with site.database.transaction() as session:
         row = await session.get_one(SprintChain, chain.id, with_for_update=True)
-        row.try_again(None)
+        row.retry_from(None)
     again = await read(site, chain)
-    assert (again.status, again.resume_from_sprint, again.engine_id) == ("pending", 1, f"{chain.id}.2")
+    assert (again.status, again.resume_from_sprint, again.temporal_workflow_id) == (
+        "pending",
+        1,
+        f"{chain.id}.2",
+    )
     await start(site, again)
     await wait_for_status(site, chain, ChainStatus.completed, ChainStatus.failed)
     await holds(site, chain, 3)
@@ -172,7 +176,7 @@ async def _resume(site: Installation, chain: SprintChain) -> None:
         row = await session.get_one(SprintChain, chain.id, with_for_update=True)
         lost = CloseChain(chain_id=chain.id, status=ChainStatus.failed, code="WORKFLOW_LOST", message="Gone.")
         await end_chain(session, row, lost)
-        row.try_again(None)
+        row.retry_from(None)
     await start(site, await read(site, chain))
 
 

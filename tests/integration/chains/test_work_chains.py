@@ -168,9 +168,9 @@ async def test_failed_at_an_issue_it_is_started_again_from_there(site: Installat
     assert statuses == [IssueStatus.completed, IssueStatus.failed, IssueStatus.new]
     assert (await told(site, chain))[-1] is NotificationType.run_failed
     async with site.database.transaction() as session:
-        (await session.get_one(WorkChain, chain.id, with_for_update=True)).ask()
+        (await session.get_one(WorkChain, chain.id, with_for_update=True)).request_start()
     again = await read(site, chain)
-    assert (again.status, again.engine_id) == ("pending", f"{chain.id}.2")
+    assert (again.status, again.temporal_workflow_id) == ("pending", f"{chain.id}.2")
     await start(site, again)
     await wait_for_status(site, chain, ChainStatus.completed, ChainStatus.failed)
     await holds(site, chain)

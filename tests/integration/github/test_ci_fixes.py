@@ -47,7 +47,7 @@ async def end_ci(site: Installation, run: Run, push: int, conclusion: str, log: 
 
 async def test_failing_ci_is_fixed_by_the_agent_on_the_same_pull_request(site: Installation) -> None:
     project = await site.project()
-    command = Asset.of(AssetKind.command, project_id=project.id, name="deploy")
+    command = Asset.in_kind(AssetKind.command, project_id=project.id, name="deploy")
     await site.add(command, command.publish("user_test", content="Deploy at once."))
     slug = await site.repository(FILES_WITH_CI)
     run = await site.start(FIXED, project=project, repository=slug, config=FIXES)
@@ -137,7 +137,7 @@ async def test_failing_statuses_are_fixed_once_everything_has_ended(site: Instal
 @pytest.mark.soak
 async def test_message_that_comes_after_the_fix_is_heard_before_the_push(site: Installation) -> None:
     project = await site.project()
-    script = Asset.of(AssetKind.script, project_id=project.id, name="slow", language=ScriptLanguage.bash)
+    script = Asset.in_kind(AssetKind.script, project_id=project.id, name="slow", language=ScriptLanguage.bash)
     version = script.publish("user_test", content="sleep 4")
     await site.add(script, version)
     steps = [PipelineStep(role=StepRole.designer, label="Work", post_scripts=["slow"])]
@@ -156,7 +156,9 @@ async def test_message_that_comes_after_the_fix_is_heard_before_the_push(site: I
 @pytest.mark.soak
 async def test_fix_that_fails_leaves_the_run_delivered(site: Installation) -> None:
     project = await site.project()
-    script = Asset.of(AssetKind.script, project_id=project.id, name="strict", language=ScriptLanguage.bash)
+    script = Asset.in_kind(
+        AssetKind.script, project_id=project.id, name="strict", language=ScriptLanguage.bash
+    )
     await site.add(script, script.publish("user_test", content="! grep 2 work.txt"))
     steps = [PipelineStep(role=StepRole.designer, label="Work", post_scripts=["strict"])]
     slug = await site.repository(FILES_WITH_CI)

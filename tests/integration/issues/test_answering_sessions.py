@@ -156,13 +156,15 @@ async def test_the_runs_of_its_issues_are_told(site: Installation) -> None:
     await reviewed(site, row)
     await reaches(site, row, AnsweringStatus.completed, AnsweringStatus.failed)
     again = AnswerDelivery(site.database, site.client)
-    assert await again.tell_run(AnswerRecipient(answering_session_id=row.id, run_id=run.id))
+    assert await again.send_answers_to_run(AnswerRecipient(answering_session_id=row.id, run_id=run.id))
     assert (await site.ended(run)).status is RunStatus.completed
     [message] = await site.rows(FollowUp, col(FollowUp.job_id) == run.id, col(FollowUp.id))
     assert (message.status, "Store it in a cookie." in message.content) == ("delivered", True)
     said = await site.rows(Message, col(Message.session_id) == str(message.session_id), col(Message.sequence))
     assert sum("Store it in a cookie." in str(each.content) for each in said) == 1
-    assert not await again.tell_run(AnswerRecipient(answering_session_id=row.id, run_id=run.id)), "it is over"
+    assert not await again.send_answers_to_run(AnswerRecipient(answering_session_id=row.id, run_id=run.id)), (
+        "it is over"
+    )
 
 
 async def test_told_to_go_on_the_assumptions_hold(site: Installation) -> None:

@@ -81,7 +81,7 @@ async def ended(
     """The session once it is over; asserts what holds for every one."""
 
     async def is_over() -> bool:
-        return (await read(site, scan)).is_over
+        return (await read(site, scan)).is_finished
 
     await wait_until(is_over, f"{scan.id} is over", patience)
     row = await read(site, scan)

@@ -116,7 +116,7 @@ async def extracted(
     """The extraction of an ended run once it is over; asserts what holds for every one."""
 
     async def is_over() -> bool:
-        return (await extraction(site, run)).is_over
+        return (await extraction(site, run)).is_finished
 
     await wait_until(is_over, f"the extraction of {run.id} is over", patience)
     row = await extraction(site, run)

@@ -105,7 +105,7 @@ async def ended(pulls: Pulls, job: MergeJob, patience: float = TEST_TIMEOUT_SECO
         return row
 
     async def is_over() -> bool:
-        return (await read()).is_over
+        return (await read()).is_finished
 
     await wait_until(is_over, f"{job.id} is over", patience)
     boxes = await site.rows(Sandbox, col(Sandbox.job_id) == job.id, col(Sandbox.id))

@@ -67,7 +67,7 @@ async def test_a_sandbox_that_its_job_releases_at_the_same_moment_is_counted_onc
     await site.add(box)
     box_id = await _a_sandbox(site, {"job": run.id, "sandbox": box.id})
     async with site.database.transaction() as session:
-        (await session.get_one(Sandbox, box.id)).runs(box_id)
+        (await session.get_one(Sandbox, box.id)).mark_running(box_id)
     outside = GatewayFactory(site.settings, site.database)
     check = checks(site.database, site.client, outside, NO_GRACE)[Inconsistency.orphaned_sandbox]
     [finding] = [finding async for finding in check.find() if finding.id == box_id]
@@ -117,7 +117,7 @@ async def _half_made(site: Installation) -> Run:
     async with site.database.transaction() as session:
         row = await session.get_one(Run, run.id)
         row.status, row.pr_status = RunStatus.failed, PrStatus.creating
-        session.add(Effect.of(run.id, EffectKind.pull_request))
+        session.add(Effect.new_intent(run.id, EffectKind.pull_request))
     return await site.read(run)
 
 
@@ -125,7 +125,7 @@ async def test_run_without_a_pull_request_is_not_marked_failed(site: Installatio
     """As after the restore of a dump: the workflow completed, the row does not know whether it opened one."""
     run = await site.ended(await site.start(f"Opens none {WORK}", config=BlueprintConfig(create_pr=False)))
     async with site.database.transaction() as session:
-        session.add(Effect.of(run.id, EffectKind.pull_request))
+        session.add(Effect.new_intent(run.id, EffectKind.pull_request))
     assert await repair_once(site, Inconsistency.unsettled_pull_request, run.id) == "there is none"
     assert (await site.read(run)).pr_status is None
     assert EventType.pr_failed not in [event.type for event in await site.events(run)]

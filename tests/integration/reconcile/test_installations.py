@@ -154,7 +154,7 @@ async def test_an_api_that_starts_before_the_first_worker_keeps_no_wrong_namespa
         engine = TemporalGateway(site.settings, site.database)
         for early in (engine, typo):
             with pytest.raises(Unavailable, match="No worker of this server has started yet"):
-                await early.reachable()
+                await early.check_reachable()
 
         await site.start_worker()
 
@@ -162,9 +162,9 @@ async def test_an_api_that_starts_before_the_first_worker_keeps_no_wrong_namespa
             return (await installation_of(site)).is_bound
 
         await wait_until(is_bound, "the first worker binds the namespace")
-        await engine.reachable()
+        await engine.check_reachable()
         with pytest.raises(Unavailable, match="a Temporal namespace that is not its own"):
-            await typo.reachable()
+            await typo.check_reachable()
 
 
 async def test_two_databases_on_one_namespace_do_no_harm(parts: Servers, tmp_path: Path) -> None:
@@ -206,7 +206,7 @@ async def test_workflows_of_others_are_no_business_of_ours(site: Site) -> None:
             told,
             id=told.run_id,
             task_queue="nobody",
-            search_attributes=build_run_start(told).attributes,
+            search_attributes=build_run_start(told).search_attributes,
         )
 
     async def is_listed() -> bool:

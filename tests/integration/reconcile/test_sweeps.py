@@ -205,7 +205,7 @@ async def test_a_task_that_was_changed_while_temporal_was_away_fires_at_its_new_
     async with open_installation(parts, "changed-task", tmp_path / "site") as site:
         task = await a_task(site)
         await sync_temporal_schedule(site.database, site.client, task.id)
-        before = next(task.after(now()))
+        before = next(task.firings_after(now()))
         async with site.database.transaction() as session:  # what `PUT` leaves when Temporal does not answer
             row = await session.get_one(RecurringTask, task.id)
             row.change(scheduled_hour=(task.scheduled_hour + 3) % 24)
@@ -217,7 +217,7 @@ async def test_a_task_that_was_changed_while_temporal_was_away_fires_at_its_new_
         activities = RecurringTaskActivities(site.database, site.settings, site.client)
         # Firing tells the schedule, too; that is tried below without it.
         old = Firing(task_id=task.id, occurrence=before)
-        assert [await activities.fire(old) for _ in range(2)] == [None, None]
+        assert [await activities.start_due_run(old) for _ in range(2)] == [None, None]
         assert await runs_of(site, task) == []
         of_task = (col(Event.subject_id) == task.id) & (col(Event.type) == EventType.task_not_fired)
         [skipped] = await site.rows(Event, of_task, col(Event.seq))
@@ -228,14 +228,14 @@ async def test_a_task_that_was_changed_while_temporal_was_away_fires_at_its_new_
 
         async with site.database.transaction() as session:
             (await session.get_one(RecurringTask, task.id)).told_at = None
-        report = await starting(site).tell_schedules(order(site))
+        report = await starting(site).update_schedules(order(site))
         assert report.found[OUTDATED_SCHEDULE].repaired == 1
         told = await read(site, task)
         assert told.told_at == told.updated_at
-        fires = list(islice(told.after(now()), 3))
+        fires = list(islice(told.firings_after(now()), 3))
         assert await list_firings(site.client, task.id, fires[-1]) == fires
         assert told.next_run_at == fires[0]
-        assert (await starting(site).tell_schedules(order(site))).found == {}, "nothing is told twice"
+        assert (await starting(site).update_schedules(order(site))).found == {}, "nothing is told twice"
 
 
 async def test_a_merge_that_deletes_its_branch_is_left_alone(site: Installation) -> None:
@@ -332,7 +332,7 @@ async def test_a_pull_request_that_github_says_nothing_of_is_given_up_in_the_end
                 row = await session.get_one(Run, each.id)
                 row.base_branch, row.branch_name, row.pr_status = "main", "work", PrStatus.creating
                 row.close(RunStatus.failed)
-                effect = Effect.of(each.id, EffectKind.pull_request)
+                effect = Effect.new_intent(each.id, EffectKind.pull_request)
                 effect.intended_at = now() - LONG_AGO
                 session.add(effect)
         nowhere = f"http://127.0.0.1:{free_ports(1)[0]}"

@@ -45,7 +45,7 @@ async def enqueued(
 
 
 async def position(site: Installation, run: Run) -> int | None:
-    async with site.database.reading() as session:
+    async with site.database.read_only() as session:
         return await queue_position(session, await site.read(run))
 
 
@@ -71,7 +71,7 @@ async def at_work(site: Installation) -> Run:
 
 
 async def project_of(site: Installation, run: Run) -> Project:
-    async with site.database.reading() as session:
+    async with site.database.read_only() as session:
         return await session.get_one(Project, run.project_id)
 
 

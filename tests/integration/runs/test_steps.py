@@ -97,7 +97,7 @@ async def _publish(
     site: Installation, project: Project, kind: AssetKind, name: str, **content: object
 ) -> None:
     language = content.pop("language", None)
-    asset = Asset.of(kind, project_id=project.id, name=name, language=language)
+    asset = Asset.in_kind(kind, project_id=project.id, name=name, language=language)
     version = asset.publish("user_test", **content)  # type: ignore[arg-type]
     await site.add(asset, version)
 

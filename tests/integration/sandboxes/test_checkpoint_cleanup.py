@@ -46,7 +46,7 @@ HELD_SECRET = register_scenario(
 
 
 async def in_ledger(site: Installation, run: Run) -> bool:
-    async with site.database.reading() as session:
+    async with site.database.read_only() as session:
         return await has_checkpoint(session, run.id)
 
 
@@ -114,7 +114,7 @@ async def test_what_was_left_behind_is_found_and_deleted(site: Installation) -> 
     run = await site.ended(await site.start(f"Work {COMPLETED}"))
     git(site, run, "update-ref", checkpoint_ref(run.id), str(run.base_sha))
     async with site.database.transaction() as session:
-        (await record_intent(session, run.id, EffectKind.checkpoint)).renew()
+        (await record_intent(session, run.id, EffectKind.checkpoint)).complete_again()
     assert await find_finding(site, Inconsistency.leftover_checkpoint, run.id, GRACE) is None, (
         "it has just ended"
     )
@@ -143,12 +143,12 @@ async def test_the_sweep_deletes_the_checkpoint_of_a_terminated_run(parts: Serve
 async def test_a_remote_that_refuses_is_asked_again_later(site: Installation) -> None:
     run = await site.ended(await site.start(f"Work {COMPLETED}"))
     async with site.database.transaction() as session:
-        (await record_intent(session, run.id, EffectKind.checkpoint)).renew()
+        (await record_intent(session, run.id, EffectKind.checkpoint)).complete_again()
         row = await session.get_one(Run, run.id)
         slug, row.repository_slug = row.repository_slug, "org/there-is-none"
     with pytest.raises(RepositoryNotFound):
         await repair_once(site, Inconsistency.leftover_checkpoint, run.id)
-    async with site.database.reading() as session:
+    async with site.database.read_only() as session:
         effect = await session.get_one(Effect, f"{run.id}:checkpoint")
     assert effect.attempts == 1
     assert effect.next_attempt_at is not None

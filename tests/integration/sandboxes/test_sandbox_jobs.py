@@ -345,7 +345,7 @@ async def test_left_pending_it_is_started_by_the_sweep(
     own = Own(site, project, http, {"id": sandbox.id, "jobId": job.id})
 
     async def begun() -> bool:
-        return (await own.job()).is_taken
+        return (await own.job()).is_started
 
     await wait_until(begun, "the sweep starts it")
     assert (await own.ended()).status is SandboxJobStatus.completed

@@ -40,7 +40,7 @@ async def test_a_stack_stopped_over_two_firings_catches_up_none(
         update={"temporal_address": engine.address, "temporal_namespace": NAMESPACE}
     )
     task = await a_task(site)
-    monkeypatch.setattr(RecurringTask, "after", soon)
+    monkeypatch.setattr(RecurringTask, "firings_after", soon)
     running = await engine.start()
     await sync_temporal_schedule(site.database, await connect(settings), task.id)
     due = now()

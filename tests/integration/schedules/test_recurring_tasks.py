@@ -38,14 +38,14 @@ async def a_task(site: Installation, **fields: object) -> RecurringTask:
         scheduled_minute=0,
     )
     task.sqlmodel_update(fields)
-    task.plan(now())
+    task.plan_next_run(now())
     await site.add(task)
     return task
 
 
 def due(task: RecurringTask) -> Firing:
     """Its next one."""
-    return Firing(task_id=task.id, occurrence=next(task.after(now())))
+    return Firing(task_id=task.id, occurrence=next(task.firings_after(now())))
 
 
 async def runs_of(site: Installation, task: RecurringTask) -> list[Run]:
@@ -78,19 +78,19 @@ async def test_a_firing_of_its_schedule_ends_in_a_pull_request(site: Installatio
     assert ended.scheduled_for is not None
     after = await read(site, task)
     assert (after.last_run_id, after.last_error) == (run.id, None)
-    assert after.next_run_at == next(task.after(now()))
+    assert after.next_run_at == next(task.firings_after(now()))
 
 
 async def test_one_firing_carried_out_often_starts_one_run(site: Installation) -> None:
     """As when a worker dies after the run was committed, or told to the engine, or after that."""
     task = await a_task(site)
     firing = due(task)
-    ids = [await activities(site).fire(firing) for _ in range(3)]
+    ids = [await activities(site).start_due_run(firing) for _ in range(3)]
     [run] = await runs_of(site, task)
     assert ids == [run.id] * 3
     assert run.scheduled_for == firing.occurrence
     assert (await site.ended(run)).status is RunStatus.completed
-    assert await activities(site).fire(firing) == run.id
+    assert await activities(site).start_due_run(firing) == run.id
     assert len(await runs_of(site, task)) == 1
 
 
@@ -100,7 +100,7 @@ async def test_a_firing_while_its_last_run_goes_on_starts_none_and_says_so(site:
     async with site.database.transaction() as session:
         (await session.get_one(Run, before.id, with_for_update=True)).status = RunStatus.paused
         (await session.get_one(RecurringTask, task.id)).last_run_id = before.id
-    assert await activities(site).fire(due(task)) is None
+    assert await activities(site).start_due_run(due(task)) is None
     assert await runs_of(site, task) == []
     assert "still paused" in ((await read(site, task)).last_error or "")
 
@@ -109,7 +109,7 @@ async def test_a_firing_that_cannot_be_tells_the_members(site: Installation) -> 
     task = await a_task(site)
     async with site.database.transaction() as session:
         (await session.get_one(Blueprint, task.target_workflow_id)).trash()
-    assert await activities(site).fire(due(task)) is None
+    assert await activities(site).start_due_run(due(task)) is None
     assert await runs_of(site, task) == []
     assert (await read(site, task)).last_error == "Workflow not found."
     of_project = col(Notification.project_id) == task.project_id
@@ -119,8 +119,8 @@ async def test_a_firing_that_cannot_be_tells_the_members(site: Installation) -> 
 
 async def test_an_inactive_or_deleted_task_does_not_fire(site: Installation) -> None:
     task = await a_task(site, is_active=False)
-    assert await activities(site).fire(due(task)) is None
-    assert await activities(site).fire(Firing(task_id="rt_" + "0" * 32, occurrence=now())) is None
+    assert await activities(site).start_due_run(due(task)) is None
+    assert await activities(site).start_due_run(Firing(task_id="rt_" + "0" * 32, occurrence=now())) is None
     assert await runs_of(site, task) == []
 
 
@@ -140,9 +140,9 @@ async def test_schedules_and_rows_are_held_against_each_other(site: Installation
         return {unscheduled.id, overdue.id} <= listed and gone.id not in listed
 
     await wait_until(mended, "schedules are what their tasks say")
-    fires = list(islice(unscheduled.after(now()), 3))
+    fires = list(islice(unscheduled.firings_after(now()), 3))
     assert await list_firings(site.client, unscheduled.id, fires[-1]) == fires
-    assert (await read(site, overdue)).next_run_at == next(overdue.after(now()))
+    assert (await read(site, overdue)).next_run_at == next(overdue.firings_after(now()))
     assert await runs_of(site, overdue) == []
 
 
@@ -155,5 +155,5 @@ async def test_the_engine_fires_when_the_rule_says(site: Installation, frequency
             site, frequency=frequency, timezone=zone, scheduled_hour=hour, scheduled_minute=30
         )
         await sync_temporal_schedule(site.database, site.client, task.id)
-        expected = list(islice(task.after(now()), 24))
+        expected = list(islice(task.firings_after(now()), 24))
         assert await list_firings(site.client, task.id, expected[-1]) == expected

@@ -103,7 +103,7 @@ async def test_a_run_leaves_nothing_but_its_price(site: Installation) -> None:
     await leaves_nothing(site, run)
     deletion = Deletion(type=RUN.entity, id=run.id, project_id=run.project_id)
     await start_deletion(site.client, deletion)
-    await site.client.get_workflow_handle(deletion.engine_id).result()
+    await site.client.get_workflow_handle(deletion.temporal_workflow_id).result()
     await leaves_nothing(site, run)
 
 
@@ -114,7 +114,7 @@ async def test_a_worker_killed_half_way_is_replaced(parts: Servers, tmp_path: Pa
         await site.start_worker()
         run = await a_cancelled_run(site)
         deletion = Deletion(type=RUN.entity, id=run.id, project_id=run.project_id)
-        site.set_trap(f"{seam}@{deletion.engine_id}")
+        site.set_trap(f"{seam}@{deletion.temporal_workflow_id}")
         await purge(site, run)
         await start_deletion(site.client, deletion)
         assert await site.workers[-1].ended(60), f"the worker never came to {seam}"

@@ -79,7 +79,7 @@ async def a_task(site: Installation, project: Project, blueprint_id: str) -> Rec
         scheduled_hour=3,
         scheduled_minute=0,
     )
-    task.plan(now())
+    task.plan_next_run(now())
     await site.add(task)
     await sync_temporal_schedule(site.database, site.client, task.id)
     return task

@@ -293,11 +293,11 @@ async def test_a_look_that_is_repeated_makes_no_second_delivery(hooks: WebhookPr
     endpoint = await hooks.endpoint("/idle")
     look = DueRequest(endpoint_id=endpoint.id, at=now(), sending=[])
     await hooks.happen(3)
-    await asyncio.gather(*(webhooks.look_at_webhook(look) for _ in range(4)))
+    await asyncio.gather(*(webhooks.take_due_deliveries(look) for _ in range(4)))
 
     async def is_taken() -> bool:
-        await webhooks.look_at_webhook(look)
+        await webhooks.take_due_deliveries(look)
         return len(await hooks.deliveries(endpoint)) == 3
 
     await wait_until(is_taken, "all is taken once it is settled")
-    assert (await webhooks.look_at_webhook(look)).is_over is False
+    assert (await webhooks.take_due_deliveries(look)).is_over is False

@@ -253,8 +253,8 @@ async def record_deletions(site: Installation, directory: Path) -> None:
     await deletions.purge(site, run)
     deletion = Deletion(type=TrashType.run, id=run.id, project_id=run.project_id)
     await start_deletion(site.client, deletion)
-    await site.client.get_workflow_handle(deletion.engine_id).result()
-    await _write(site, directory / "permanent-deletion-completed.json", deletion.engine_id)
+    await site.client.get_workflow_handle(deletion.temporal_workflow_id).result()
+    await _write(site, directory / "permanent-deletion-completed.json", deletion.temporal_workflow_id)
     async with site.database.transaction() as session:
         (await session.get_one(Project, run.project_id)).deleted_at = now()
     await start_project_deletion(site.client, run.project_id)

@@ -68,9 +68,9 @@ async def test_the_api_sees_one_project_at_a_time(server: Postgres, projects: li
     database = Database(driver_url(url_of(server, user, password)), role=DatabaseRole.api)
     try:
         for named, seen in (([projects[0]],) * 2, ([projects[1]],) * 2, (["nobody"], [])):
-            async with database.of(named[0]).transaction() as session:
+            async with database.for_project(named[0]).transaction() as session:
                 assert (await session.exec(select(Project.id))).all() == seen
-        async with database.of(EVERY_PROJECT).transaction() as session:
+        async with database.for_project(EVERY_PROJECT).transaction() as session:
             assert {*(await session.exec(select(Project.id))).all()} == {*projects}
     finally:
         await database.close()

@@ -50,8 +50,8 @@ def test_streams_can_be_off() -> None:
 def test_a_bucket_gives_its_quota_and_then_what_comes_back(quota: int) -> None:
     rate, bucket = Rate(quota, 60), Bucket(1000.0)
     assert sum(bucket.take(1000.0, rate, 1) for _ in range(2 * quota)) == quota
-    assert bucket.left(1000.0, rate) == 0
-    assert bucket.wait(1000.0, rate) == pytest.approx(rate.spacing)
+    assert bucket.available(1000.0, rate) == 0
+    assert bucket.seconds_until_available(1000.0, rate) == pytest.approx(rate.spacing)
     assert bucket.take(1000.0 + 0.9 * rate.spacing, rate, 5) == 0
     assert bucket.take(1000.0 + rate.spacing, rate, 5) == 1
     assert bucket.take(1000.0 + 10_000, rate, quota + 5) == quota, "it holds no more than its quota"
@@ -61,4 +61,4 @@ def test_what_is_given_back_can_be_taken_again() -> None:
     rate, bucket = Rate(2, 60), Bucket(0.0)
     assert bucket.take(5.0, rate, 2) == 2
     bucket.give_back(rate)
-    assert (bucket.wait(5.0, rate), bucket.take(5.0, rate, 2)) == (0.0, 1)
+    assert (bucket.seconds_until_available(5.0, rate), bucket.take(5.0, rate, 2)) == (0.0, 1)

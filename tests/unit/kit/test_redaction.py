@@ -36,7 +36,7 @@ def test_base64_of_a_text_that_holds_it_is_masked_at_every_offset(
     secret: str, before: bytes, after: bytes
 ) -> None:
     encoded = base64.b64encode(before + secret.encode() + after).decode()
-    assert MASK in Redactor([secret]).text(encoded)
+    assert MASK in Redactor([secret]).redact_text(encoded)
 
 
 @given(SECRET)
@@ -44,69 +44,71 @@ def test_the_usual_encodings_are_masked(secret: str) -> None:
     redactor = Redactor([secret])
     raw = secret.encode()
     for form in (secret, quote(secret, safe=""), raw.hex(), base64.urlsafe_b64encode(raw).decode()):
-        assert redactor.text(f"a {form} b") == f"a {MASK} b"
-    assert secret not in redactor.text(json.dumps({"key": secret}))
+        assert redactor.redact_text(f"a {form} b") == f"a {MASK} b"
+    assert secret not in redactor.redact_text(json.dumps({"key": secret}))
 
 
 @pytest.mark.parametrize("secret", ["späte Wörter 🎉", 'with "quotes" \\ and\ttabs', "a\x1b[0m\x7f\u2028b"])
 def test_json_of_every_writer_is_masked(secret: str) -> None:
     redactor = Redactor([secret])
     for written in (orjson.dumps(secret).decode(), json.dumps(secret, ensure_ascii=False)):
-        assert redactor.text(written) == f'"{MASK}"'
+        assert redactor.redact_text(written) == f'"{MASK}"'
 
 
 @given(st.text(max_size=200))
 def test_what_holds_no_secret_stays_as_it_is(text: str) -> None:
-    assert Redactor(["a-secret-that-is-not-there"]).text(text) == text
-    assert Redactor([]).text(text) == text
+    assert Redactor(["a-secret-that-is-not-there"]).redact_text(text) == text
+    assert Redactor([]).redact_text(text) == text
 
 
 def test_json_is_masked_in_values_and_keys() -> None:
     redactor = Redactor(["hunter2hunter2"])
-    assert redactor.json({"hunter2hunter2": ["x hunter2hunter2", 1, None]}) == {MASK: [f"x {MASK}", 1, None]}
+    assert redactor.redact_json({"hunter2hunter2": ["x hunter2hunter2", 1, None]}) == {
+        MASK: [f"x {MASK}", 1, None]
+    }
 
 
 def test_every_line_of_a_secret_of_many_lines_is_masked() -> None:
     key = "-----BEGIN KEY-----\nfirst-line-of-it\nsecond-line-of-it\n-----END KEY-----"
-    assert "second-line-of-it" not in Redactor([key]).text("log: second-line-of-it")
+    assert "second-line-of-it" not in Redactor([key]).redact_text("log: second-line-of-it")
 
 
 def test_short_lines_of_a_secret_of_many_lines_are_no_secrets() -> None:
     redactor = Redactor(["{\n  first-line-of-it\n  EOF-marker\n}"])
-    assert redactor.text("EOF-marker }") == "EOF-marker }"
-    assert redactor.text("a first-line-of-it b") == f"a {MASK} b"
+    assert redactor.redact_text("EOF-marker }") == "EOF-marker }"
+    assert redactor.redact_text("a first-line-of-it b") == f"a {MASK} b"
 
 
 def test_a_whole_secret_of_short_lines_is_masked() -> None:
     secret = "alpha\nbravo\ncharlie"
     redactor = Redactor([secret])
-    assert redactor.text(f"x {secret} y") == f"x {MASK} y"
-    assert redactor.text(base64.b64encode(secret.encode()).decode()) == MASK
+    assert redactor.redact_text(f"x {secret} y") == f"x {MASK} y"
+    assert redactor.redact_text(base64.b64encode(secret.encode()).decode()) == MASK
 
 
 def test_secrets_of_two_automata_that_overlap_are_masked_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(redaction, "_AUTOMATON_BYTES", 1)
     redactor = Redactor(["first-second", "second-third"])
-    assert redactor.text("a first-second-third b second-third") == f"a {MASK} b {MASK}"
+    assert redactor.redact_text("a first-second-third b second-third") == f"a {MASK} b {MASK}"
 
 
 @given(st.lists(SECRET, min_size=1, max_size=30), st.data())
 def test_no_form_of_many_secrets_is_left(secrets: list[str], data: st.DataObject) -> None:
     redactor = Redactor(secrets)
     shown = data.draw(st.lists(st.sampled_from([form for each in secrets for form in encoded_forms(each)])))
-    clean = redactor.text(" \n".join(shown))
+    clean = redactor.redact_text(" \n".join(shown))
     assert clean == " \n".join(MASK for _ in shown)
 
 
 def test_half_surrogates_stay_as_they_are() -> None:
-    assert Redactor(["hunter2hunter2"]).text("\ud800 hunter2hunter2 \udcff") == f"\ud800 {MASK} \udcff"
+    assert Redactor(["hunter2hunter2"]).redact_text("\ud800 hunter2hunter2 \udcff") == f"\ud800 {MASK} \udcff"
 
 
 def test_bytes_that_are_no_text_are_searched() -> None:
     redactor = Redactor(["hunter2hunter2"])
-    assert redactor.data(b"\xff\0hunter2hunter2\xfe") == b"\xff\0" + MASK.encode() + b"\xfe"
-    assert redactor.found_in(b"\xffhunter2hunter2")
-    assert not redactor.found_in(b"\xffhunter2hunter")
+    assert redactor.redact_bytes(b"\xff\0hunter2hunter2\xfe") == b"\xff\0" + MASK.encode() + b"\xfe"
+    assert redactor.is_in(b"\xffhunter2hunter2")
+    assert not redactor.is_in(b"\xffhunter2hunter")
 
 
 def test_secrets_beyond_the_bound_are_refused() -> None:
@@ -129,30 +131,30 @@ async def test_the_same_values_are_made_once_and_in_a_thread(monkeypatch: pytest
     monkeypatch.setattr(redaction, "Redactor", Watched)
     redactors = RedactorCache()
     first, second = await asyncio.gather(
-        redactors.of(["a-secret", "other"]), redactors.of(["other", "a-secret"])
+        redactors.get(["a-secret", "other"]), redactors.get(["other", "a-secret"])
     )
-    assert first is second is await redactors.of({"other", "a-secret"})
-    assert await redactors.of(["a-secret", "changed"]) is not first
+    assert first is second is await redactors.get({"other", "a-secret"})
+    assert await redactors.get(["a-secret", "changed"]) is not first
     assert len(threads) == 2
     assert threading.main_thread() not in threads
 
 
 async def test_who_waits_for_a_redactor_may_be_cancelled() -> None:
     redactors = RedactorCache()
-    waiting = asyncio.create_task(redactors.of(["a-secret"]))
+    waiting = asyncio.create_task(redactors.get(["a-secret"]))
     await asyncio.sleep(0)
     waiting.cancel()
-    assert (await redactors.of(["a-secret"])).text("a-secret") == MASK
+    assert (await redactors.get(["a-secret"])).redact_text("a-secret") == MASK
 
 
 async def test_redactors_not_used_for_longest_go_first() -> None:
     redactors = RedactorCache(most_bytes=3 * Redactor(["secret-0"]).total_bytes)
-    made = [await redactors.of([f"secret-{number}"]) for number in range(3)]
-    assert await redactors.of(["secret-0"]) is made[0]
-    await redactors.of(["secret-3"])
-    assert await redactors.of(["secret-0"]) is made[0]
-    assert await redactors.of(["secret-2"]) is made[2]
-    assert await redactors.of(["secret-1"]) is not made[1]
+    made = [await redactors.get([f"secret-{number}"]) for number in range(3)]
+    assert await redactors.get(["secret-0"]) is made[0]
+    await redactors.get(["secret-3"])
+    assert await redactors.get(["secret-0"]) is made[0]
+    assert await redactors.get(["secret-2"]) is made[2]
+    assert await redactors.get(["secret-1"]) is not made[1]
 
 
 async def test_the_event_loop_goes_on_while_many_long_secrets_are_looked_for() -> None:
@@ -168,11 +170,11 @@ async def test_the_event_loop_goes_on_while_many_long_secrets_are_looked_for() -
 
     beating = asyncio.create_task(beat())
     started = time.perf_counter()
-    redactor = await RedactorCache().of(secrets)
+    redactor = await RedactorCache().get(secrets)
     made, beats_meanwhile = time.perf_counter() - started, beats
     beating.cancel()
     started = time.perf_counter()
-    clean = redactor.text(f"{'no secret here ' * 200}{secrets[7]}")
+    clean = redactor.redact_text(f"{'no secret here ' * 200}{secrets[7]}")
     searched = time.perf_counter() - started
     print(f"made in {made:.2f} s, {beats_meanwhile} beats meanwhile; searched in {searched:.4f} s")
     assert clean.endswith(f"here {MASK}")
@@ -186,7 +188,7 @@ def _lines(size: int, seed: int) -> str:
 
 
 def test_short_values_do_not_blank_out_ordinary_words() -> None:
-    assert Redactor(["yes", "1"]).text("yes, 1 of 1") == "yes, 1 of 1"
+    assert Redactor(["yes", "1"]).redact_text("yes, 1 of 1") == "yes, 1 of 1"
 
 
 @given(st.recursive(st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)))

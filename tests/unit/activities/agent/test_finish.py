@@ -35,7 +35,7 @@ async def test_a_finish_ends_session_and_step_once_however_often_it_is_accepted(
     assert await work.results() == {"call_0": "Finished."}
     [event] = await work.events()
     assert (event.type, event.data["summary"]) == (EventType.step_completed, "All done.")
-    async with work.database.reading() as session:
+    async with work.database.read_only() as session:
         agent = await session.get_one(AgentSession, work.agent.id)
     assert agent.result is not None
     assert agent.result["summary"] == "All done."
@@ -54,7 +54,7 @@ async def test_a_finish_is_put_off_once_while_protected_paths_are_touched(
     work: RunningSession, database: Database
 ) -> None:
     async with database.transaction() as session:
-        (await record_intent(session, work.run.id, EffectKind.checkpoint)).renew(
+        (await record_intent(session, work.run.id, EffectKind.checkpoint)).complete_again(
             {PROTECTED_PATHS_KEY: ["CODEOWNERS"]}
         )
     for _ in range(2):
@@ -87,4 +87,4 @@ async def test_a_step_whose_work_was_not_saved_says_so_until_it_is(work: Running
     for saved_in, is_done in (("s_other", False), (work.sandbox.id, True)):
         async with work.database.transaction() as session:
             await mark_work_saved(session, work.run.id, saved_in)
-        assert (await work.read_step()).is_done is is_done
+        assert (await work.read_step()).is_saved is is_done

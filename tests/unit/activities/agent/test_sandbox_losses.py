@@ -26,9 +26,9 @@ async def work(database: Database, project: ProjectKey) -> RunningSession:
 
 async def lose(work: RunningSession, saved_at: datetime | None = None) -> bool:
     async with work.database.transaction() as session:
-        (await session.get_one(Sandbox, work.sandbox.id)).end(SandboxStatus.error, "lost")
+        (await session.get_one(Sandbox, work.sandbox.id)).mark_ended(SandboxStatus.error, "lost")
         if saved_at is not None:
-            checkpoint = Effect.of(work.run.id, EffectKind.checkpoint)
+            checkpoint = Effect.new_intent(work.run.id, EffectKind.checkpoint)
             checkpoint.done_at = saved_at
             await session.merge(checkpoint)
     turn = LostTurn(

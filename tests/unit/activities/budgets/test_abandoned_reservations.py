@@ -84,14 +84,14 @@ async def test_a_call_that_died_while_it_was_answered_is_charged_once(database: 
     for agent in (dead, living):
         assert await check.repair(found[agent.id]) == "charged"
         assert await check.repair(found[agent.id]) is None
-        async with database.reading() as session:
+        async with database.read_only() as session:
             run = await session.get_one(Run, agent.job_id)
         assert (run.input_tokens, run.cost_usd) == (1_000_000, SONNET.input + SONNET.output / 1_000_000)
-    async with database.reading() as session:
+    async with database.read_only() as session:
         left = (await session.exec(select(OpenCall).where(col(OpenCall.session_id) == living.id))).all()
     assert [call.source_id for call in left] == [calls[1].source_id], "it may be answered yet"
     await bench.settle(bench.call(1), USAGE)
-    async with database.reading() as session:
+    async with database.read_only() as session:
         assert (await session.get_one(Run, living.job_id)).input_tokens == 2_000_000
 
 
@@ -109,7 +109,7 @@ async def test_a_lost_call_counts_for_the_quota_that_it_was_made_under(database:
     check = AbandonedReservations(database)
     for finding in [finding async for finding in check.find() if finding.id in {counted.id, other.id}]:
         assert await check.repair(finding) == "charged"
-    async with database.reading() as session:
+    async with database.read_only() as session:
         costs = [(await session.get_one(Run, agent.job_id)).cost_usd for agent in (counted, other)]
         shared = await session.get_one(Budget, quota_budget_id(bench.project.id))
     assert costs[0] > costs[1] == 0

@@ -60,9 +60,9 @@ async def test_a_call_that_fails_while_it_is_counted_leaves_nothing_set_aside(
         credentials = await outside.credentials(agent.project_id)
         speaker = SessionContext(agent, None, bench.chain_id)
         with pytest.raises(ContextTooLong):
-            async with paying.pay(credentials, speaker, turn_sequence(1), request):
+            async with paying.reserve(credentials, speaker, turn_sequence(1), request):
                 raise AssertionError("it was counted first, as there is money for a shorter answer only")
-        await (await outside.agent(credentials)).close()
+        await (await outside.model_client(credentials)).close()
     assert [each.path for each in model.got] == ["/v1/messages/count_tokens"]
     assert await bench.reserved() == Decimal(0)
 
@@ -109,8 +109,8 @@ class Asked:
         request = a_request(agent)
         credentials = await self.model.outside.credentials(agent.project_id)
         speaker = SessionContext(agent, None, self.bench.chain_id, agent.job_id)
-        async with self.paying.pay(credentials, speaker, turn_sequence(1), request) as paid:
-            await self.model.ask(credentials, paid.request, paid.meter)
+        async with self.paying.reserve(credentials, speaker, turn_sequence(1), request) as paid:
+            await self.model.complete(credentials, paid.request, paid.meter)
 
     async def stored_turn(self) -> SavedTurn | None:
         """The same, and its answer stored."""
@@ -119,8 +119,8 @@ class Asked:
         credentials = await self.model.outside.credentials(agent.project_id)
         speaker = SessionContext(agent, None, self.bench.chain_id, agent.job_id)
         place = turn_sequence(1)
-        async with self.paying.pay(credentials, speaker, place, request) as paid:
-            answer = await self.model.ask(credentials, paid.request, paid.meter)
+        async with self.paying.reserve(credentials, speaker, place, request) as paid:
+            answer = await self.model.complete(credentials, paid.request, paid.meter)
             stored = await store_turn(
                 self.bench.database,
                 speaker,
@@ -138,7 +138,7 @@ class Asked:
     async def open_calls(self) -> list[OpenCall]:
         """Those that are not charged yet."""
         [agent] = self.bench.sessions
-        async with self.bench.database.reading() as session:
+        async with self.bench.database.read_only() as session:
             found = await session.exec(select(OpenCall).where(col(OpenCall.session_id) == agent.id))
             return list(found.all())
 
@@ -166,7 +166,7 @@ async def asking(
             )
         yield Asked(bench, CallReservations(database, asked), asked, model.got)
         credentials = await outside.credentials(bench.project.id)
-        await (await outside.agent(credentials)).close()
+        await (await outside.model_client(credentials)).close()
 
 
 WHOLE = (

@@ -50,10 +50,10 @@ class Asker:
         ProviderLimit where it has to wait.
         """
         agent = self.bench.sessions[index]
-        credentials = await self.asking.allowed(agent)
+        credentials = await self.asking.require_capacity(agent)
         paying = CallReservations(self.bench.database, self.asking)
         speaker = SessionContext(agent, None, self.bench.chain_id, agent.job_id)
-        async with paying.pay(credentials, speaker, turn_sequence(1), a_request(agent)):
+        async with paying.reserve(credentials, speaker, turn_sequence(1), a_request(agent)):
             if answered is not None:
                 await answered.wait()
         return credentials.quota

@@ -116,9 +116,9 @@ async def test_a_repository_that_is_not_allowed_any_more_is_no_fault_of_the_reco
             blueprint, run, _ = make_running_run(project)
             run.run_number, run.repository_slug = number, slug
             run.branch_name, run.base_branch = "work", "main"
-            run.pr_opening()
+            run.mark_pr_opening()
             run.close(RunStatus.failed)
-            effect = Effect.of(run.id, EffectKind.pull_request)
+            effect = Effect.new_intent(run.id, EffectKind.pull_request)
             effect.intended_at = now() - timedelta(days=1)
             for row in (blueprint, run, effect):
                 session.add(row)

@@ -40,16 +40,16 @@ class Runs(ActivityInboundInterceptor):
 async def test_a_wait_that_is_over_holds_nobody_up(settings: Settings, database: Database) -> None:
     """Even where it was read a moment ago: it is looked up once a second only."""
     outside, key = GatewayFactory(settings, database), new_id("key")
-    assert await outside.blocked(key) is None
-    await outside.block(key, 3, "429")
-    first = await outside.blocked(key)
+    assert await outside.current_back_off(key) is None
+    await outside.back_off(key, 3, "429")
+    first = await outside.current_back_off(key)
     assert first is not None
     await asyncio.sleep(0.2)
-    second = await outside.blocked(key)
+    second = await outside.current_back_off(key)
     assert second is not None
     assert second.seconds < first.seconds <= 3
     async with asyncio.timeout(TEST_TIMEOUT_SECONDS):
-        while await outside.blocked(key) is not None:
+        while await outside.current_back_off(key) is not None:
             await asyncio.sleep(0.1)
 
 
@@ -61,7 +61,7 @@ async def test_a_client_that_makes_room_is_closed_when_it_is_idle(
     credentials = await outside.credentials(project.id)
 
     async def client(key: str) -> MessagesClient:
-        return await outside.agent(replace(credentials, keys={Provider.anthropic: key}))
+        return await outside.model_client(replace(credentials, keys={Provider.anthropic: key}))
 
     first = await client("sk-ant-first")
     assert await client("sk-ant-first") is first

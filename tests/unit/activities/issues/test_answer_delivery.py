@@ -50,7 +50,7 @@ async def test_answers_for_a_run_that_has_no_workflow_yet_stay_queued(
 ) -> None:
     activities = AnswerDelivery(database, engine)
     for _ in range(2):
-        assert await activities.tell_run(ask)
+        assert await activities.send_answers_to_run(ask)
     assert await queued(database, run) == ["queued"]
 
 
@@ -58,7 +58,7 @@ async def test_no_answers_are_sent_to_a_run_that_ended_before_it_began(
     database: Database, engine: Client, ask: AnswerRecipient, run: Run
 ) -> None:
     activities = AnswerDelivery(database, engine)
-    assert await activities.tell_run(ask)
+    assert await activities.send_answers_to_run(ask)
     async with database.transaction() as session:
         (await session.get_one(Run, run.id)).close(RunStatus.cancelled)
-    assert not await activities.tell_run(ask)
+    assert not await activities.send_answers_to_run(ask)

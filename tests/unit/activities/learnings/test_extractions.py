@@ -71,7 +71,7 @@ async def ended(
             cap_usd, spent_usd = Decimal(cap), row.cost_usd
             session.add(Budget(id=run.id, project_id=run.project_id, cap_usd=cap_usd, spent_usd=spent_usd))
     ending = JobResult.model_validate({"status": status, "code": "X" if status == "failed" else None})
-    await RunActivities(database).close_run(CloseJob(job_id=run.id, ending=ending))
+    await RunActivities(database).close_run(CloseJob(job_id=run.id, result=ending))
     return await extraction_of(database, run)
 
 
@@ -207,9 +207,9 @@ async def test_a_call_that_is_carried_out_twice_reports_once(
     assert (learning.status, learning.source, learning.occurrences) == ("pending", "extracted", 1)
     assert (learning.run_id, learning.applicable_roles) == (run.id, ["checker"])
     activities = ExtractionActivities(database, settings)
-    close = CloseJob(job_id=extraction.id, ending=JobResult(status="completed"))
+    close = CloseJob(job_id=extraction.id, result=JobResult(status="completed"))
     assert await activities.close_extraction(close) is ExtractionStatus.completed
-    lost = CloseJob(job_id=extraction.id, ending=JobResult(status="failed", code="WORKFLOW_LOST"))
+    lost = CloseJob(job_id=extraction.id, result=JobResult(status="failed", code="WORKFLOW_LOST"))
     assert await activities.close_extraction(lost) is ExtractionStatus.completed, "the first ending stays"
     assert await activities.begin_extraction(extraction.id) is None
     closed = await extraction_of(database, run)
@@ -223,7 +223,7 @@ async def test_what_was_rejected_is_counted_and_not_added_again(
     await reported(database, await begun(database, settings, run), "1")
     async with database.transaction() as session:
         [row] = await learnings(database, run)
-        (await session.merge(row)).decide(LearningStatus.rejected, "user_1")
+        (await session.merge(row)).set_status(LearningStatus.rejected, "user_1")
     other = await another_run(database, run)
     again = await ended(database, other)
     assert again is not None
@@ -254,8 +254,8 @@ async def test_a_run_that_is_removed_takes_its_extraction_with_it(
 async def test_configured_context_and_skills_reach_the_prompt(
     database: Database, settings: Settings, run: Run
 ) -> None:
-    context = Asset.of(AssetKind.context, project_id=run.project_id, name="House")
-    skill = Asset.of(AssetKind.skill, project_id=run.project_id, name="Judging")
+    context = Asset.in_kind(AssetKind.context, project_id=run.project_id, name="House")
+    skill = Asset.in_kind(AssetKind.skill, project_id=run.project_id, name="Judging")
     async with database.transaction() as session:
         session.add_all([context, skill])
         await session.flush()

@@ -58,7 +58,7 @@ async def refusals_of(database: Database, run: Run) -> list[tuple[int, object, o
     statement = select(Event).where(
         col(Event.subject_id) == run.id, col(Event.type) == EventType.egress_refused
     )
-    async with database.reading() as session:
+    async with database.read_only() as session:
         events = (await session.exec(statement.order_by(col(Event.seq)))).all()
     return [(each.seq, each.data["host"], each.data["count"]) for each in events]
 
@@ -79,7 +79,7 @@ async def test_refused_hosts_are_logged_once_though_a_worker_is_killed_before_th
     sandbox = Sandbox(
         project_id=run.project_id, job_id=run.id, name="n", template_id="base", timeout_ms=300_000
     )
-    sandbox.runs(handle.id)
+    sandbox.mark_running(handle.id)
     async with database.transaction() as session:
         session.add(sandbox)
     await ask(handle, "evil.example", "evil.example", "other.example")

@@ -42,7 +42,7 @@ async def test_a_job_has_one_sandbox_until_that_has_ended(database: Database, ru
             512,
             wanted[0].timeout_ms,
         )
-        row.end(SandboxStatus.error, "The sandbox was lost.")
+        row.mark_ended(SandboxStatus.error, "The sandbox was lost.")
     after = await get_or_create_sandbox_row(database, run.id, config)
     assert after.id != row.id
     assert await told(database, run) == [(1, EventType.sandbox_creating), (2, EventType.sandbox_creating)]

@@ -132,12 +132,12 @@ async def test_what_nobody_started_is_started(
         (await session.get_one(Project, other.id)).deleted_at = now() - timedelta(minutes=1)
     for _ in range(2):
         assert await keeping.start_deletions() >= 2
-    for workflow_id in (Deletion.of(persona).engine_id, project_deletion_id(other.id)):
+    for workflow_id in (Deletion.of(persona).temporal_workflow_id, project_deletion_id(other.id)):
         handle = engine.get_workflow_handle(workflow_id)
         assert (await handle.describe()).run_id
         await handle.terminate()
     with pytest.raises(RPCError, match="not found"):
-        await engine.get_workflow_handle(Deletion.of(theirs).engine_id).describe()
+        await engine.get_workflow_handle(Deletion.of(theirs).temporal_workflow_id).describe()
 
 
 async def test_deliveries_that_are_over_are_pruned_after_their_retention(

@@ -214,7 +214,7 @@ async def test_a_project_has_a_bounded_number(
     async with database.transaction() as session:
         for number in range(MAX_ASSETS_PER_KIND):
             name = f"c-{number}"
-            session.add(Asset.of(AssetKind.command, project_id=project.id, name=name))
+            session.add(Asset.in_kind(AssetKind.command, project_id=project.id, name=name))
     refused = await client.post("/commands", json={"name": "one-more"})
     assert (refused.status_code, refused.json()["error"]["code"]) == (409, "CONFLICT")
     await created(client, "script")

@@ -70,7 +70,7 @@ async def hold(database: Database, agent: AgentSession, needs: str, budget_id: s
     """Pause the session's run for money, as its workflow does."""
     async with database.transaction() as session:
         run = await session.get_one(Run, agent.job_id, with_for_update=True)
-        run.pause_for_money({"code": "BUDGET_REACHED", "message": "No money."})
+        run.pause_for_budget({"code": "BUDGET_REACHED", "message": "No money."})
         session.add(
             BudgetWait(
                 session_id=agent.id,

@@ -20,7 +20,7 @@ MODEL = "claude-sonnet-5-5"
 
 
 async def price(database: Database, project_id: str, model: str = MODEL) -> Decimal | None:
-    async with database.reading() as session:
+    async with database.read_only() as session:
         rate = await find_cost_rate(session, model, project_id)
     return rate.input if rate else None
 
@@ -63,7 +63,7 @@ async def test_a_turn_is_priced_for_its_project(
     assert (await client.post("/cost-rates/upsert", json=SONNET)).status_code == 200
     other = await make_project(database)
     asking = ModelCaller(database, GatewayFactory(settings, database))
-    rates = [await asking.rate(MODEL, project_id) for project_id in (project.id, other.id, project.id)]
+    rates = [await asking.price(MODEL, project_id) for project_id in (project.id, other.id, project.id)]
     assert [rate and rate.input for rate in rates] == [Decimal("1.5"), Decimal(3), Decimal("1.5")]
 
 

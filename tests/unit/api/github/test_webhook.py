@@ -90,7 +90,7 @@ async def test_other_ends_are_no_merge(
 
 async def test_what_is_merged_is_not_looked_into_again(hook: Hook, run: Run, database: Database) -> None:
     async with database.transaction() as session:
-        (await session.get_one(Run, run.id, with_for_update=True)).pr_merged()
+        (await session.get_one(Run, run.id, with_for_update=True)).mark_pr_merged()
     assert (await hook("pull_request", closed(run))).json()["data"] == {"status": "accepted"}
     assert await hinted(database, run) == []
 

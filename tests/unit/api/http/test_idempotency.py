@@ -127,7 +127,7 @@ async def test_the_claim_of_a_dead_process_is_taken_over(
     taken = await client.post("/personas/create", json=BODY, headers=KEY)
     assert taken.status_code == 201
     with pytest.raises(StillRunning):
-        await idempotency.keep(lost, Response(b"{}"))
+        await idempotency.store_separately(lost, Response(b"{}"))
     replayed = await client.post("/personas/create", json=BODY, headers=KEY)
     assert replayed.content == taken.content
 

@@ -47,14 +47,14 @@ def guess() -> dict[str, str]:
 
 async def row(database: Database, key_id: str) -> Any:
     """The bucket of a key, with the transaction that wrote it; None if there is none."""
-    async with database.reading() as session:
+    async with database.read_only() as session:
         found = text("SELECT xmin::text, granted, full_at FROM rate_bucket WHERE key_id = :id")
         return (await session.execute(found, {"id": key_id})).one_or_none()
 
 
 async def buckets(database: Database) -> set[tuple[str, str]]:
     """Every bucket, with the transaction that wrote it."""
-    async with database.reading() as session:
+    async with database.read_only() as session:
         return {
             (row[0], row[1])
             for row in await session.execute(text("SELECT key_id, xmin::text FROM rate_bucket"))
@@ -225,10 +225,10 @@ async def test_what_is_remembered_of_addresses_is_bounded(
     monkeypatch.setattr("api.http.rate_limits.MAX_BUCKETS", 3)
     limits = RateLimits(database, per_key=None, per_address=Rate(1, 3600), streams=None)
     for host in ("192.0.2.1", "192.0.2.2", "192.0.2.3"):
-        await limits.take_from_address(scope_of(host))
+        await limits.charge_address(scope_of(host))
     with pytest.raises(RateLimited):
-        await limits.take_from_address(scope_of("192.0.2.1"))
-    await limits.take_from_address(scope_of("192.0.2.4"))
+        await limits.charge_address(scope_of("192.0.2.1"))
+    await limits.charge_address(scope_of("192.0.2.4"))
     assert [*limits._addresses] == ["192.0.2.3", "192.0.2.1", "192.0.2.4"]
 
 
@@ -238,7 +238,7 @@ async def test_the_statement_says_what_the_rule_says(database: Database) -> None
     bucket = Bucket(0.0)
     for wanted in (3, 1, 4, 5, 1):
         expected = bucket.take(0.0, rate, wanted)
-        assert await take_tokens(database, key_id, rate, wanted) == (expected, bucket.left(0.0, rate))
+        assert await take_tokens(database, key_id, rate, wanted) == (expected, bucket.available(0.0, rate))
     async with database.transaction() as session:
         back = text(
             "UPDATE rate_bucket SET full_at = full_at - make_interval(secs => 9000) WHERE key_id = :id"
@@ -252,7 +252,7 @@ async def test_a_key_that_is_gone_has_no_bucket(settings: Settings, role: Databa
     database = Database(settings.sqlalchemy_url, role=role)
     try:
         with pytest.raises(AuthInvalid):
-            await take_tokens(database.of(EVERY_PROJECT), new_id("kak"), SLOW, 1)
+            await take_tokens(database.for_project(EVERY_PROJECT), new_id("kak"), SLOW, 1)
     finally:
         await database.close()
 

@@ -34,7 +34,7 @@ class Reads(SqlPool):
 @pytest.fixture
 async def reads(settings: Settings) -> AsyncIterator[Reads]:
     conninfo = settings.sqlalchemy_url.replace("+psycopg", "", 1)
-    pool = Reads(conninfo, 2, name="tests", role=DatabaseRole.api, read_only=True).of(EVERY_PROJECT)
+    pool = Reads(conninfo, 2, name="tests", role=DatabaseRole.api, read_only=True).for_project(EVERY_PROJECT)
     yield pool
     await pool.close()
 
@@ -76,7 +76,7 @@ async def test_streams_of_a_subject_and_of_its_project_are_woken_and_nobody_is_p
     await asyncio.sleep(0.3)
     assert reads.asked == 0
     for _ in range(2):
-        with events.waiting(issue.id) as of_issue, events.waiting(project.id) as of_project:
+        with events.wait_for_wake(issue.id) as of_issue, events.wait_for_wake(project.id) as of_project:
             await woken(of_issue)  # it may have missed what was there before
             await woken(of_project)
             await happen(database, issue)
@@ -92,7 +92,7 @@ async def test_waking_goes_on_after_an_outage_of_the_database(
     events: StreamRegistry, reads: Reads, database: Database, issue: Issue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("api.realtime.stream_waker.RETRY_SECONDS", 0.01)
-    with events.waiting(issue.id) as flag:
+    with events.wait_for_wake(issue.id) as flag:
         await woken(flag)
         reads.is_away, asked = True, reads.asked
         await wait_until(lambda: reads.asked > asked + 2)

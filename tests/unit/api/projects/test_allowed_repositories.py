@@ -68,7 +68,7 @@ async def allow(database: Database, project: ProjectKey, pattern: str) -> None:
 
 
 async def rows(database: Database, table: type[SQLModel], project: ProjectKey) -> int:
-    async with database.reading() as session:
+    async with database.read_only() as session:
         found = await session.execute(select(table).filter_by(project_id=project.id))
         return len(found.all())
 

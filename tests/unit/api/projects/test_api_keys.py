@@ -111,7 +111,7 @@ async def test_a_revoked_key_is_refused_by_every_process(
         client_of(app, project) as here,
         client_of(other, project) as there,
     ):
-        await wait_until(lambda: all(api_of(client).keys.is_certain for client in (here, there)))
+        await wait_until(lambda: all(api_of(client).keys.is_listener_current for client in (here, there)))
         made = await generate(here, scopes=["projects:read"])
         headers = with_key(here, made["key"])
         for client in (here, there):
@@ -131,7 +131,7 @@ async def test_without_its_listener_nothing_is_cached(
     """Fail closed: a process that cannot hear of revocations reads every key anew."""
     async with running(api_settings) as app, client_of(app, project) as client:
         keys = api_of(client).keys
-        await wait_until(lambda: keys.is_certain)
+        await wait_until(lambda: keys.is_listener_current)
         assert (await client.get("/whoami")).status_code == 200
         assert len(keys._seen) == 1
         lost = asyncio.Event()
@@ -142,10 +142,10 @@ async def test_without_its_listener_nothing_is_cached(
         async with asyncio.timeout(TEST_TIMEOUT_SECONDS):
             await lost.wait()
         assert not keys._seen
-        assert not keys.is_certain
+        assert not keys.is_listener_current
         assert (await client.get("/whoami")).status_code == 200
         assert not keys._seen
-        await wait_until(lambda: keys.is_certain)
+        await wait_until(lambda: keys.is_listener_current)
 
 
 async def listeners(database: Database) -> set[int]:
@@ -162,7 +162,7 @@ async def test_a_half_dead_connection_is_believed_for_seconds_only(
     """Nobody says that it is dead, and what it would tell never comes: its process is stopped."""
     others = await listeners(database)
     async with running(api_settings) as app, client_of(app, project) as client:
-        await wait_until(lambda: api_of(client).keys.is_certain)
+        await wait_until(lambda: api_of(client).keys.is_listener_current)
         assert (await client.get("/whoami")).status_code == 200
         [process] = await listeners(database) - others
         os.kill(process, signal.SIGSTOP)
@@ -224,11 +224,11 @@ async def test_what_is_remembered_of_guesses_is_bounded(
 async def test_a_key_revoked_while_it_is_read_is_not_kept(app: FastAPI, project: ProjectKey) -> None:
     async with client_of(app, project) as client:
         keys = api_of(client).keys
-        keys.forget()
+        keys.clear()
         reading = asyncio.create_task(client.get("/whoami"))
         while not keys._turn.locked() and keys._turn._value == MAX_CONCURRENT_LOOKUPS:
             await asyncio.sleep(0)
-        keys.forget()
+        keys.clear()
         assert (await reading).status_code == 200
         assert not keys._seen
 

@@ -69,7 +69,7 @@ def tables() -> list[str]:
 async def state(database: Database, project_id: str) -> dict[str, list[Any]]:
     """All rows of a project, but for when its keys were last used."""
     found = {}
-    async with database.reading() as session:
+    async with database.read_only() as session:
         for table in tables():
             rows = text(
                 f"SELECT to_jsonb({table}) - 'last_used_at' FROM {table} WHERE project_id = :id ORDER BY 1"

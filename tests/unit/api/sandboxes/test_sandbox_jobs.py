@@ -107,7 +107,7 @@ async def test_a_project_has_ten_at_most(client: httpx.AsyncClient, database: Da
     made = next(answer.json()["data"] for answer in answers if answer.status_code == 201)
     async with database.transaction() as session:
         (await session.get_one(SandboxJob, made["jobId"])).close(SandboxJobStatus.completed)
-        (await session.get_one(Sandbox, made["id"])).end()
+        (await session.get_one(Sandbox, made["id"])).mark_ended()
     await create(client)
     refused = error_of(await client.post("/sandboxes/create", json=body), 409)
     assert "10 live sandboxes" in refused["message"]
@@ -154,7 +154,7 @@ async def test_what_is_not_ready_is_a_conflict(
     for path, more in (("rename", {"name": "x"}), ("send-message", {"content": "x"})):
         error_of(await ask(stranger, "POST", path, more), 404)
     async with database.transaction() as session:
-        (await session.get_one(Sandbox, made["id"])).end(SandboxStatus.error, "Gone.")
+        (await session.get_one(Sandbox, made["id"])).mark_ended(SandboxStatus.error, "Gone.")
     for method, path, more in asked:
         assert "was lost" in error_of(await ask(client, method, path, more), 409)["message"]
 

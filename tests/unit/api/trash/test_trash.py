@@ -87,14 +87,14 @@ async def one_of_each(database: Database, project_id: str) -> dict[TrashType, st
     )
     answering.close(AnsweringStatus.completed)
     box = Sandbox(project_id=project_id, job_id=run, name="run-1", template_id="base", timeout_ms=60_000)
-    box.end()
+    box.mark_ended()
     rows: dict[TrashType, Trashable] = {
         TrashType.sandbox: box,
         TrashType.workflow: Blueprint(project_id=project_id, name="Build", pipeline_steps=[], config={}),
         TrashType.persona: Persona(project_id=project_id, name="Ann", type=StepRole.designer),
         TrashType.learning: Learning(project_id=project_id, description="Be kind"),
         TrashType.answering_session: answering,
-        TrashType.context: Asset.of(AssetKind.context, project_id=project_id, name="House rules"),
+        TrashType.context: Asset.in_kind(AssetKind.context, project_id=project_id, name="House rules"),
     }
     await add(database, *rows.values())
     ids = {kind: row.id for kind, row in rows.items()}
@@ -396,7 +396,7 @@ async def test_a_sandbox_of_ones_own_ends_with_its_deletion(
     deleted = await unplugged.post("/sandboxes/delete", json={"sandboxId": box["id"]})
     assert (deleted.status_code, deleted.json()["data"]["status"]) == (200, "killed")
     async with database.transaction() as session:
-        assert (await session.get_one(SandboxJob, box["jobId"])).is_over
+        assert (await session.get_one(SandboxJob, box["jobId"])).is_finished
     assert (await unplugged.delete(f"/trash/sandbox/{box['id']}")).status_code == 200
     async with database.transaction() as session:
         await remove(session, SANDBOX, box["id"])
@@ -431,9 +431,9 @@ async def test_deleted_for_good_a_workflow_is_started_for_each(
     assert code(await client.get(f"/answering-sessions/{answering.id}")) == (404, "NOT_FOUND")
     for kind, object_id in ((TrashType.issue_session, scan), (TrashType.answering_session, answering.id)):
         deletion = Deletion(type=kind, id=object_id, project_id=project.id)
-        described = await engine_of_api.get_workflow_handle(deletion.engine_id).describe()
+        described = await engine_of_api.get_workflow_handle(deletion.temporal_workflow_id).describe()
         assert described.workflow_type == "PermanentDeletion"
-        await engine_of_api.get_workflow_handle(deletion.engine_id).terminate()
+        await engine_of_api.get_workflow_handle(deletion.temporal_workflow_id).terminate()
 
 
 async def test_deleted_for_good_while_the_engine_is_away(
@@ -504,7 +504,7 @@ async def test_nothing_names_a_context_that_was_deleted_for_good(
     client: httpx.AsyncClient, project: ProjectKey, database: Database
 ) -> None:
     rules, style = (
-        Asset.of(AssetKind.context, project_id=project.id, name=name) for name in ("Rules", "Style")
+        Asset.in_kind(AssetKind.context, project_id=project.id, name=name) for name in ("Rules", "Style")
     )
     await add(database, rules, style)
     given = {

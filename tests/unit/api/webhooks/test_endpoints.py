@@ -283,7 +283,7 @@ async def test_another_description_hides_no_failures(
     call: ContractClient, endpoint: dict[str, Any], database: Database
 ) -> None:
     async with database.transaction() as session:
-        (await session.get_one(WebhookEndpoint, endpoint["id"])).fail(now())
+        (await session.get_one(WebhookEndpoint, endpoint["id"])).mark_failed(now())
     changed = await call("updateWebhookEndpoint", {"description": "Other words"}, path=endpoint["id"])
     assert changed["failingSince"] is not None
     moved = await call("updateWebhookEndpoint", {"url": f"{URL}/new"}, path=endpoint["id"])

@@ -33,7 +33,7 @@ def remote(cache: CloneCache, url: str) -> Remote:
 async def mirror(cache: CloneCache, remote: Remote) -> AsyncIterator[Mirror]:
     """With the repository's main branch in it."""
     mirror = cache.mirror(remote.url)
-    async with mirror.used():
+    async with mirror.lock_for_use():
         await mirror.fetch(remote, ["refs/heads/main"])
         yield mirror
 

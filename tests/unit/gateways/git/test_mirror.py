@@ -150,8 +150,8 @@ async def test_a_damaged_cache_stops_no_push(
     sha = await repository.commit(cloned.base_sha, "More", name="A", email="a@example.com")
     assert sha is not None
     assert await repository.push(sha, "work", cloned) == sha
-    async with cache.mirror(url).used():
-        found = await remote.look(["refs/heads/work"], cache.mirror(url).repository)
+    async with cache.mirror(url).lock_for_use():
+        found = await remote.read_refs(["refs/heads/work"], cache.mirror(url).repository)
     assert found.shas["refs/heads/work"] == sha
 
 
@@ -186,17 +186,17 @@ async def test_the_cache_is_bounded(tmp_path: Path, forge: ServedDirectory, cach
         await seed(forge.data, "codecourier", name, {"a": os.urandom(300_000).hex()})
         remote = Remote(small.git, f"{forge.url}/codecourier/{name}.git", FORGE_TOKEN)
         mirror = small.mirror(remote.url)
-        async with mirror.used():
+        async with mirror.lock_for_use():
             await mirror.fetch(remote, ["refs/heads/main"])
         os.utime(mirror.directory / "used", (number, number))
         mirrors.append(mirror)
-    async with mirrors[0].used():
+    async with mirrors[0].lock_for_use():
         os.utime(mirrors[0].directory / "used", (0, 0))
-        await small.make_room()
+        await small.evict_to_fit()
         assert mirrors[0].directory.exists()
     assert not mirrors[1].directory.exists()
     assert mirrors[3].directory.exists()
-    await small.make_room()
+    await small.evict_to_fit()
     assert [mirror.directory.exists() for mirror in mirrors].count(True) <= 3
 
 
@@ -226,14 +226,14 @@ async def test_what_a_killed_git_left_blocks_no_later_fetch(
 ) -> None:
     incoming = mirror.repository / "refs" / "incoming"
     incoming.mkdir(exist_ok=True)
-    mirror.git.own(incoming)
+    mirror.git.give_ownership(incoming)
     left = [incoming / "0", incoming / "0.lock", mirror.repository / "packed-refs.lock"]
     for path in left:
         path.write_text(f"{base}\n")
     blob = workshop.blob(b"later\n")
     sha = workshop.commit(workshop.tree({"later": ("100644", blob)}), base)
     await push(workshop, remote, sha, "refs/heads/later")
-    async with mirror.used():
+    async with mirror.lock_for_use():
         assert not any(path.exists() for path in left)
         found = await mirror.fetch(remote, ["refs/heads/later"])
     assert found.shas["refs/heads/later"] == sha
@@ -243,7 +243,7 @@ async def test_what_is_at_work_in_a_mirror_is_swept_from_under_nobody(mirror: Mi
     incoming = mirror.repository / "refs" / "incoming" / "0"
     incoming.parent.mkdir(exist_ok=True)
     incoming.write_text(f"{base}\n")
-    async with acquire(mirror.change_lock), mirror.used():
+    async with acquire(mirror.change_lock), mirror.lock_for_use():
         assert incoming.exists()
 
 
@@ -251,15 +251,15 @@ async def test_a_damaged_mirror_goes_once_and_from_under_nobody(cache: CloneCach
     """Two found the same damage while a third was at work."""
     first, second, third = (cache.mirror(remote.url) for _ in range(3))
     for mirror in (first, second):
-        async with mirror.used():
+        async with mirror.lock_for_use():
             await mirror.fetch(remote, ["refs/heads/main"])
-    async with third.used():
+    async with third.lock_for_use():
         removal = asyncio.create_task(first.remove())
         await asyncio.sleep(0.3)
         assert third.repository.is_dir()
     await removal
     assert not first.directory.exists()
-    async with third.used():
+    async with third.lock_for_use():
         await third.fetch(remote, ["refs/heads/main"])
     await second.remove()
     assert third.repository.is_dir(), "it is not the one that was damaged"
@@ -294,16 +294,16 @@ async def test_a_full_disk_heals(
         mirrors.append(full.mirror(urls[-1]))
         if number < 2:
             remote = Remote(full.git, urls[-1], FORGE_TOKEN)
-            async with mirrors[-1].used():
+            async with mirrors[-1].lock_for_use():
                 await mirrors[-1].fetch(remote, ["refs/heads/main"])
             os.utime(mirrors[-1].directory / "used", (number, number))
     filler = small_disk / "filler"
     filler.write_bytes(bytes(max(0, shutil.disk_usage(small_disk).free - 400_000)))
-    async with mirrors[0].used(), mirrors[1].used():
+    async with mirrors[0].lock_for_use(), mirrors[1].lock_for_use():
         with pytest.raises(DiskFull, match="give GIT_CACHE_DIR more room"):
             await Repository(handle, urls[2], FORGE_TOKEN, full).clone(None, "work")
     os.utime(mirrors[0].directory / "used", (0, 0))
-    async with mirrors[0].used():
+    async with mirrors[0].lock_for_use():
         cloned = await Repository(handle, urls[2], FORGE_TOKEN, full).clone(None, "work")
         assert cloned.base_branch == "main"
         assert mirrors[0].repository.is_dir()

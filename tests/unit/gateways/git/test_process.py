@@ -34,7 +34,7 @@ async def test_a_process_has_limits_and_nothing_else_of_the_workers(
     done = await shell(mirror, "ulimit -v; ulimit -f; ulimit -t; ulimit -n; id -u; env")
     assert done.exit_code == 0, done.stderr
     *bounds, uid = done.text.split("\n")[:5]
-    assert tuple(bounds) == Limits().words
+    assert tuple(bounds) == Limits().ulimit_arguments
     assert int(uid) == (GIT_UID if os.geteuid() == 0 else os.geteuid())
     assert "a-key-of-the-worker" not in done.text
     assert "GIT_CONFIG_GLOBAL=/dev/null" in done.text

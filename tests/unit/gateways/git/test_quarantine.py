@@ -23,10 +23,10 @@ async def test_a_sound_change_is_taken(taken: Quarantine, workshop: ObjectWriter
     blob = workshop.blob(b"new\n")
     tree = workshop.tree({"a.txt": (FILE, blob)})
     sha = workshop.commit(tree, base)
-    await taken.take(workshop.pack([sha, tree, blob]))
+    await taken.unpack(workshop.pack([sha, tree, blob]))
     await taken.verify(sha, [base])
     assert taken.new_objects.read_text().split() == [sha, tree, blob]
-    assert list(await taken.changed(base, sha)) == [
+    assert list(await taken.changed_entries(base, sha)) == [
         ".github/workflows/ci.yml",
         "README.md",
         "a.txt",
@@ -41,7 +41,7 @@ async def test_paths_that_lead_elsewhere_are_refused(
     tree = workshop.tree({name: (FILE, workshop.blob(b"x"))})
     sha = workshop.commit(tree, base)
     with pytest.raises(ChangeMalformed, match="not sound git data"):
-        await taken.take(workshop.pack([sha, tree, workshop.blob(b"x")]))
+        await taken.unpack(workshop.pack([sha, tree, workshop.blob(b"x")]))
 
 
 async def test_tricks_with_modules_are_refused(taken: Quarantine, workshop: ObjectWriter, base: str) -> None:
@@ -57,7 +57,7 @@ async def test_tricks_with_modules_are_refused(taken: Quarantine, workshop: Obje
         sha = workshop.commit(tree, base)
         [(_, blob)] = entries.values()
         with pytest.raises(ChangeMalformed):
-            await taken.take(workshop.pack([sha, tree, blob]))
+            await taken.unpack(workshop.pack([sha, tree, blob]))
 
 
 async def test_symbolic_links_are_content_and_nothing_else(
@@ -66,7 +66,7 @@ async def test_symbolic_links_are_content_and_nothing_else(
     blob = workshop.blob(b"/etc/passwd")
     tree = workshop.tree({"link": (LINK, blob)})
     sha = workshop.commit(tree, base)
-    await taken.take(workshop.pack([sha, tree, blob]))
+    await taken.unpack(workshop.pack([sha, tree, blob]))
     await taken.verify(sha, [base])
     pieces = b"".join([piece async for piece in taken.contents()])
     assert b"/etc/passwd" in pieces
@@ -78,10 +78,10 @@ async def test_malformed_objects_are_refused(taken: Quarantine, workshop: Object
     for content in (b"tree " + tree.encode() + b"\n\nno author\n", b"\0\0\0"):
         broken = workshop.git("hash-object", "-t", "commit", "--literally", "-w", "--stdin", stdin=content)
         with pytest.raises(ChangeMalformed):
-            await taken.take(workshop.pack([broken, tree, workshop.blob(b"x")]))
+            await taken.unpack(workshop.pack([broken, tree, workshop.blob(b"x")]))
     unsorted = workshop.tree({"b": (FILE, workshop.blob(b"x")), "a": (FILE, workshop.blob(b"x"))})
     with pytest.raises(ChangeMalformed):
-        await taken.take(workshop.pack([workshop.commit(unsorted, base), unsorted, workshop.blob(b"x")]))
+        await taken.unpack(workshop.pack([workshop.commit(unsorted, base), unsorted, workshop.blob(b"x")]))
 
 
 async def test_packs_that_are_none_are_refused(taken: Quarantine, workshop: ObjectWriter, base: str) -> None:
@@ -93,7 +93,7 @@ async def test_packs_that_are_none_are_refused(taken: Quarantine, workshop: Obje
     for content in (b"", b"PACK", os.urandom(4_096), whole[:-5], bytes(flipped), whole + b"more"):
         file.write_bytes(content)
         with pytest.raises(ChangeMalformed):
-            await taken.take(file)
+            await taken.unpack(file)
 
 
 async def test_a_commit_that_is_not_there_is_refused(
@@ -102,7 +102,7 @@ async def test_a_commit_that_is_not_there_is_refused(
     blob = workshop.blob(b"x")
     tree = workshop.tree({"a": (FILE, blob)})
     claimed, sent = workshop.commit(tree, base, message="Good"), workshop.commit(tree, base, message="Evil")
-    await taken.take(workshop.pack([sent, tree, blob]))
+    await taken.unpack(workshop.pack([sent, tree, blob]))
     for name in (claimed, tree, blob):
         with pytest.raises(ChangeMalformed, match="does not hold the commit"):
             await taken.verify(name, [base])
@@ -118,7 +118,7 @@ async def test_a_change_that_is_not_whole_is_refused(
 
 
 async def _take_and_verify(taken: Quarantine, pack: Path, sha: str, base: str) -> None:
-    await taken.take(pack)
+    await taken.unpack(pack)
     await taken.verify(sha, [base])
 
 
@@ -132,7 +132,7 @@ async def test_what_only_the_mirror_holds_cannot_be_referred_to(
     )
     tree = workshop.tree({"a": (FILE, done.text.strip())})
     sha = workshop.commit(tree, base)
-    await taken.take(workshop.pack([sha, tree]))
+    await taken.unpack(workshop.pack([sha, tree]))
     with pytest.raises(ChangeMalformed, match="which it does not hold"):
         await taken.verify(sha, [base])
 
@@ -143,7 +143,7 @@ async def test_what_the_base_had_once_may_come_back(
     readme = workshop.git("rev-parse", f"{base}:README.md")
     tree = workshop.tree({"README.md": (FILE, readme)})
     sha = workshop.commit(tree, base)
-    await taken.take(workshop.pack([sha, tree]))
+    await taken.unpack(workshop.pack([sha, tree]))
     await taken.verify(sha, [base])
 
 
@@ -157,7 +157,7 @@ async def test_a_bomb_is_refused(
     sha = workshop.commit(tree, base)
     pack = workshop.pack([sha, tree, blob])
     assert pack.stat().st_size < 1_000_000
-    await taken.take(pack)
+    await taken.unpack(pack)
     with pytest.raises(ChangeTooLarge):
         await taken.verify(sha, [base])
 
@@ -169,7 +169,7 @@ async def test_too_many_objects_are_refused(
     blobs = [workshop.blob(str(number).encode()) for number in range(101)]
     tree = workshop.tree({f"{number:04}": (FILE, blob) for number, blob in enumerate(blobs)})
     sha = workshop.commit(tree, base)
-    await taken.take(workshop.pack([sha, tree, *blobs]))
+    await taken.unpack(workshop.pack([sha, tree, *blobs]))
     with pytest.raises(ChangeTooLarge):
         await taken.verify(sha, [base])
 
@@ -196,7 +196,7 @@ async def test_secrets_are_found_wherever_they_are(
         (True, [workshop.commit(held, base), held, dirty]),
         (False, [workshop.commit(plain, base), plain, clean]),
     ]:
-        await taken.take(workshop.pack(objects))
+        await taken.unpack(workshop.pack(objects))
         assert await _holds_secret(taken, objects[0], base) is is_found
 
 
@@ -207,7 +207,7 @@ async def test_a_secret_that_a_later_commit_removes_is_found(
     first, last = workshop.tree({"a": (FILE, dirty)}), workshop.tree({"a": (FILE, clean)})
     middle = workshop.commit(first, base)
     sha = workshop.commit(last, middle)
-    await taken.take(workshop.pack([sha, middle, first, last, dirty, clean]))
+    await taken.unpack(workshop.pack([sha, middle, first, last, dirty, clean]))
     assert await _holds_secret(taken, sha, base)
 
 
@@ -218,13 +218,13 @@ async def test_a_secret_behind_noise_and_across_pieces_is_found(
     blob = workshop.blob(noise + SECRET.encode())
     tree = workshop.tree({"a": (FILE, blob)})
     sha = workshop.commit(tree, base)
-    await taken.take(workshop.pack([sha, tree, blob]))
+    await taken.unpack(workshop.pack([sha, tree, blob]))
     assert await _holds_secret(taken, sha, base)
     for offset in range((1 << 18) - 400, 1 << 18, 20):
         blob = workshop.blob(b"x" * offset + SECRET.encode() + b"x" * 1_000)
         tree = workshop.tree({"a": (FILE, blob)})
         sha = workshop.commit(tree, base)
-        await taken.take(workshop.pack([sha, tree, blob]))
+        await taken.unpack(workshop.pack([sha, tree, blob]))
         assert await _holds_secret(taken, sha, base)
 
 
@@ -252,7 +252,7 @@ async def test_protected_paths_are_as_the_base_has_them(
         {".github": (DIRECTORY, github), "codeowners": (FILE, blob), "docs": (DIRECTORY, guide)}
     )
     harmless, harmful = workshop.commit(free, base), workshop.commit(changed, base)
-    await taken.take(workshop.pack([harmless, harmful, free, changed, github, flows, guide, blob, evil]))
+    await taken.unpack(workshop.pack([harmless, harmful, free, changed, github, flows, guide, blob, evil]))
     assert await _protected(taken, harmless, base) == []
     assert await _protected(taken, harmful, base) == [
         ".github/workflows/ci.yml",

@@ -79,10 +79,10 @@ async def in_repo(handle: SandboxHandle, command: str) -> str:
 async def test_clone_change_commit_push(repository: Repository, handle: SandboxHandle, url: str) -> None:
     cloned = await repository.clone(None, "codecourier/1-a")
     assert cloned.base_branch == "main"
-    assert await repository.head() == cloned.base_sha
+    assert await repository.read_head() == cloned.base_sha
     assert await in_repo(handle, "git branch --show-current; git status --porcelain") == "codecourier/1-a\n"
     assert await commit(repository, cloned.base_sha, "Nothing") is None
-    await repository.identity("Agent", "agent@example.com")
+    await repository.set_identity("Agent", "agent@example.com")
     await in_repo(
         handle, "echo more >>README.md; mkdir d; printf '\\0' >'d/ü x.bin'; rm src/app.py; touch ignored"
     )
@@ -100,11 +100,11 @@ async def test_clone_change_commit_push(repository: Repository, handle: SandboxH
 
 async def test_commits_of_the_agent_are_kept(repository: Repository, handle: SandboxHandle) -> None:
     base = (await repository.clone("main", "work")).base_sha
-    await repository.identity("Agent", "agent@example.com")
+    await repository.set_identity("Agent", "agent@example.com")
     await in_repo(handle, "git checkout -q --detach; echo 1 >a; git add a; git commit -qm mine")
-    assert await commit(repository, base, "Ours") == await repository.head()
+    assert await commit(repository, base, "Ours") == await repository.read_head()
     await in_repo(handle, "echo 2 >>a")
-    assert await commit(repository, base, "Ours") == await repository.head()
+    assert await commit(repository, base, "Ours") == await repository.read_head()
     assert await in_repo(handle, "git log --format=%s") == "Ours\nmine\nInitial commit\n"
     await in_repo(handle, "git rm -q a")
     assert await commit(repository, base, "Undone") is None
@@ -120,19 +120,19 @@ async def test_a_lost_sandbox_is_rebuilt_from_its_checkpoint(
 ) -> None:
     ref = checkpoint_ref("r_1")
     cloned = await repository.clone(None, "work", restore=[ref])
-    await repository.identity("Agent", "agent@example.com")
+    await repository.set_identity("Agent", "agent@example.com")
     await in_repo(
         handle, "echo 1 >committed; git add .; git commit -qm mine; echo 2 >>README.md; git add README.md"
     )
     await in_repo(handle, "echo 3 >new; rm src/app.py; echo no >ignored")
     status = await in_repo(handle, "git status --porcelain")
     first = await repository.snapshot("Checkpoint 1")
-    await repository.keep(first, ref, cloned)
+    await repository.push_hidden_ref(first, ref, cloned)
     assert await in_repo(handle, "git status --porcelain") == status
     await in_repo(handle, "echo 4 >>new")
     second = await repository.snapshot("Checkpoint 2")
     assert second != first
-    await repository.keep(second, ref, cloned)
+    await repository.push_hidden_ref(second, ref, cloned)
     assert f"\t{ref}" in remote(url, "ls-remote")
 
     await sandboxes.kill(handle.id)
@@ -144,9 +144,9 @@ async def test_a_lost_sandbox_is_rebuilt_from_its_checkpoint(
     )
     assert said == "mine\nInitial commit\n M README.md\n D src/app.py\n?? new\n3\n4\nwork\n"
     refs = HiddenRefs(cache, url, FORGE_TOKEN)
-    assert await refs.names() == {ref}
+    assert await refs.list_names() == {ref}
     deleted = [await refs.delete([ref, checkpoint_ref("r_2")]) for _ in range(2)]
-    assert (deleted, await refs.names()) == ([1, 0], set())
+    assert (deleted, await refs.list_names()) == ([1, 0], set())
 
 
 async def test_what_the_agent_left_behind_never_sees_the_token(
@@ -182,7 +182,7 @@ async def test_what_the_agent_left_behind_never_sees_the_token(
     assert sha is not None
     await repository.push(sha, "work", cloned)
     checkpoint = await repository.snapshot("Checkpoint")
-    await repository.keep(checkpoint, checkpoint_ref("r_1"), cloned)
+    await repository.push_hidden_ref(checkpoint, checkpoint_ref("r_1"), cloned)
     basic = base64.b64encode(f"x-access-token:{FORGE_TOKEN}".encode()).decode()
     assert await handle.read("seen", 100), "the spy was run by our own git add, without the token"
     searched = await handle.run(
@@ -229,14 +229,14 @@ async def test_pushes_that_would_lose_commits_are_rejected(
         await repository.push(shas[1], "work", cloned)
     hidden = "refs/codecourier/hidden"
     for sha in shas:
-        await repository.keep(sha, hidden, cloned)
+        await repository.push_hidden_ref(sha, hidden, cloned)
     assert f"{shas[1]}\t{hidden}" in remote(url, "ls-remote")
     for sha, branch in [("HEAD", "x"), (base, "a..b")]:
         with pytest.raises(UpstreamRefused):
             await repository.push(sha, branch, cloned)
     for sha, ref in [("HEAD", hidden), (base, "main"), (base, "refs/tags/x"), (base, f"{hidden}/a..b")]:
         with pytest.raises(UpstreamRefused):
-            await repository.keep(sha, ref, cloned)
+            await repository.push_hidden_ref(sha, ref, cloned)
     await in_repo(handle, "rm -rf .git")
     with pytest.raises(WorkTreeDamaged):
         await commit(repository, base, "x")
@@ -291,7 +291,7 @@ async def test_what_git_ignores_is_in_no_checkpoint(
     cloned = await repository.clone(None, "work")
     await in_repo(handle, "echo key >ignored; mkdir d; echo key >d/ignored; echo 1 >seen")
     checkpoint = await repository.snapshot("Checkpoint")
-    await repository.keep(checkpoint, checkpoint_ref("r_1"), cloned)
+    await repository.push_hidden_ref(checkpoint, checkpoint_ref("r_1"), cloned)
     names = await in_repo(handle, f"git ls-tree -r --name-only {checkpoint}")
     assert names.split() == [".gitignore", "README.md", "seen", "src/app.py"]
 
@@ -300,9 +300,9 @@ async def test_the_last_commit_is_by_the_platform_whoever_the_agent_says_it_is(
     repository: Repository, handle: SandboxHandle
 ) -> None:
     base = (await repository.clone(None, "work")).base_sha
-    await repository.identity("Somebody else", "else@example.com")
+    await repository.set_identity("Somebody else", "else@example.com")
     await in_repo(handle, "echo 1 >a; git add a; git commit -qm 'mine\n\nCodeCourier-Run: r_2'")
-    own = await repository.head()
+    own = await repository.read_head()
     sha = await commit(repository, base, "Ours", {"CodeCourier-Run": "r_1"})
     assert sha is not None
     assert sha != own
@@ -336,7 +336,7 @@ async def test_a_commit_is_checked_out_as_it_is(
     await repository.push(shas[1], "work", cloned)
     fresh = Repository(second, url, FORGE_TOKEN, cache)
     assert await fresh.clone("main", "work", pushed="work", at=shas[0]) == cloned
-    assert await fresh.head() == shas[0]
+    assert await fresh.read_head() == shas[0]
     assert await in_repo(second, "cat a; git status --porcelain") == "0\n"
     await in_repo(second, "cd ..; rm -rf repo")
     with pytest.raises(BranchMissing, match="is not in the repository"):
@@ -347,7 +347,7 @@ async def test_a_secret_that_grafts_hide_is_found(handle: SandboxHandle, url: st
     policy = PushPolicy(Redactor([SECRET]))
     repository = Repository(handle, url, FORGE_TOKEN, cache, policy)
     cloned = await repository.clone(None, "work")
-    await repository.identity("Agent", "agent@example.com")
+    await repository.set_identity("Agent", "agent@example.com")
     await in_repo(
         handle, f"echo {SECRET} >a; git add a; git commit -qm one; git rm -q a; echo 1 >b; git add b"
     )
@@ -364,7 +364,7 @@ async def test_a_secret_that_grafts_hide_is_found(handle: SandboxHandle, url: st
     with pytest.raises(SecretInChange, match="one of the project's secrets"):
         await repository.push(sha, "work", cloned)
     with pytest.raises(SecretInChange):
-        await repository.keep(sha, checkpoint_ref("r_1"), cloned)
+        await repository.push_hidden_ref(sha, checkpoint_ref("r_1"), cloned)
 
 
 async def test_a_clone_that_lies_about_its_base_hides_nothing(
@@ -373,9 +373,9 @@ async def test_a_clone_that_lies_about_its_base_hides_nothing(
     """It says that its base is its own commit, so that nothing would be new."""
     repository = Repository(handle, url, FORGE_TOKEN, cache, PushPolicy(Redactor([SECRET])))
     cloned = await repository.clone(None, "work")
-    await repository.identity("Agent", "agent@example.com")
+    await repository.set_identity("Agent", "agent@example.com")
     await in_repo(handle, f"echo {SECRET} >a; git add a; git commit -qm one")
-    sha = await repository.head()
+    sha = await repository.read_head()
     await in_repo(handle, f"git update-ref refs/codecourier/base {sha}")
     lie = await repository.clone(None, "work")
     assert lie == CloneBase(cloned.base_branch, sha)
@@ -395,8 +395,8 @@ async def test_protected_paths_are_not_pushed_to_a_branch(
     assert sha is not None
     with pytest.raises(ProtectedPath, match=r"\(\.github/workflows/x\.yml\)"):
         await repository.push(sha, "work", cloned)
-    kept = await repository.keep(await repository.snapshot("Kept"), checkpoint_ref("r_1"), cloned)
-    assert list(kept.touched) == [".github/workflows/x.yml"]
+    kept = await repository.push_hidden_ref(await repository.snapshot("Kept"), checkpoint_ref("r_1"), cloned)
+    assert list(kept.touched_paths) == [".github/workflows/x.yml"]
     allowed = Repository(handle, url, FORGE_TOKEN, cache)
     assert await allowed.push(sha, "work", cloned) == sha
 
@@ -439,16 +439,16 @@ async def test_a_checkpoint_that_is_older_than_the_push_is_passed_over(
     ref = checkpoint_ref("r_1")
     cloned = await repository.clone(None, "work")
     await in_repo(handle, "echo 1 >a")
-    await repository.keep(await repository.snapshot("Checkpoint"), ref, cloned)
+    await repository.push_hidden_ref(await repository.snapshot("Checkpoint"), ref, cloned)
     pushed = await commit(repository, cloned.base_sha, "Work")
     assert pushed is not None
     await repository.push(pushed, "work", cloned)
     rebuilt = Repository(second, url, FORGE_TOKEN, cache)
     await rebuilt.clone("main", "work", restore=[ref], pushed="work", pushed_sha=pushed)
-    assert await rebuilt.head() == pushed
+    assert await rebuilt.read_head() == pushed
     assert await in_repo(second, "git status --porcelain") == ""
     await in_repo(second, "echo 2 >>a")
-    await rebuilt.keep(await rebuilt.snapshot("Checkpoint"), ref, cloned)
+    await rebuilt.push_hidden_ref(await rebuilt.snapshot("Checkpoint"), ref, cloned)
     await second.run("rm -rf repo", timeout_seconds=30)
     await rebuilt.clone("main", "work", restore=[ref], pushed="work", pushed_sha=pushed)
     assert await in_repo(second, "git status --porcelain; cat a") == " M a\n1\n2\n"
@@ -458,7 +458,7 @@ async def test_a_stale_lock_of_the_index_stops_nothing(repository: Repository, h
     base = (await repository.clone(None, "work")).base_sha
     await in_repo(handle, "echo 1 >a; touch .git/index.lock")
     sha = await commit(repository, base, "Work")
-    assert sha == await repository.head()
+    assert sha == await repository.read_head()
     assert await in_repo(handle, "git status --porcelain; ls .git/index.lock 2>/dev/null || true") == ""
 
 
@@ -475,7 +475,7 @@ async def test_an_attempt_waits_for_what_is_left_of_the_one_before(
     assert done.exit_code == 0
     assert not work.done()
     await handle.run("touch ~/go", timeout_seconds=30)
-    assert await work == await repository.head()
+    assert await work == await repository.read_head()
 
 
 async def test_a_cancelled_attempt_leaves_no_process(repository: Repository, handle: SandboxHandle) -> None:

@@ -49,7 +49,7 @@ async def test_no_token_is_seen_from_the_clone_to_the_push_and_after_a_loss(
     repository, ref = Repository(handle, url, FORGE_TOKEN, cache), checkpoint_ref("r_1")
     cloned = await repository.clone(None, "work")
     await handle.run("echo 1 >a", cwd="/home/user/repo", timeout_seconds=30)
-    await repository.keep(await repository.snapshot("Checkpoint"), ref, cloned)
+    await repository.push_hidden_ref(await repository.snapshot("Checkpoint"), ref, cloned)
     await wait_for_rounds(handle, 21)
     assert await seen_tokens(handle) == ""
     await sandboxes.kill(handle.id)
@@ -89,7 +89,7 @@ async def test_no_token_is_seen_while_pull_requests_are_merged(
     assert await integration.fetch_pull(7, cloned) == head
     merged = await integration.merge(base, head, "Merge pull request #7", ("A", "a@example.com"))
     assert merged.outcome == "merged"
-    sha = await integration.head()
+    sha = await integration.read_head()
     await integration.push(sha, "work", cloned)
     await wait_for_rounds(handle, 21)
     assert await seen_tokens(handle) == ""

@@ -47,9 +47,9 @@ async def test_git_with_a_token_of_one_repository_cannot_read_another(
     mine, another = await repository(forge), await repository(forge)
     token = await app.token(mine)
     assert token is not None
-    assert await HiddenRefs(cache, clone_url(mine, forge.url), token.value).names() == set()
+    assert await HiddenRefs(cache, clone_url(mine, forge.url), token.value).list_names() == set()
     with pytest.raises(RepositoryNotFound):
-        await HiddenRefs(cache, clone_url(another, forge.url), token.value).names()
+        await HiddenRefs(cache, clone_url(another, forge.url), token.value).list_names()
 
 
 async def test_a_token_is_kept_until_half_of_its_hour_is_over(forge: ServedDirectory, app: GitHubApp) -> None:

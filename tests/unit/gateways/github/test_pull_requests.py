@@ -24,7 +24,7 @@ async def test_only_the_head_that_was_looked_at_is_merged(github: GitHub, repo: 
     old = repo.push("work")
     number = repo.api.create_pull("main", "work", title="t", body="").number
     pulls = PullRequests(github, repo.slug)
-    assert (await pulls.now(number)).head_sha == old
+    assert (await pulls.get(number)).head_sha == old
     (repo.clone / "b.txt").write_text("b\n")
     repo.git("add", "--all")
     repo.git("commit", "-q", "-m", "more")
@@ -36,7 +36,7 @@ async def test_only_the_head_that_was_looked_at_is_merged(github: GitHub, repo: 
     assert (await pulls.merge(number, sha=new, strategy="squash", gated=True)).outcome == "blocked"
     merged = await pulls.merge(number, sha=new, strategy="squash", gated=False)
     assert merged == MergeAttempt("merged", repo.api.get_branch("main").commit.sha)
-    now = await pulls.now(number)
+    now = await pulls.get(number)
     assert (now.state, now.merge_sha) == ("merged", merged.merge_sha)
     again = await pulls.merge(number, sha=new, strategy="squash", gated=False)
     assert again.outcome == "moved", "whoever looks again finds it merged"
@@ -57,11 +57,11 @@ async def test_what_stands_in_the_way_is_named(github: GitHub, repo: Repo) -> No
     with pytest.raises(MergeConflict, match="conflicts with main"):
         await pulls.merge(number, sha=sha, strategy="merge", gated=False)
     repo.api.get_pull(number).edit(state="closed")
-    assert (await pulls.now(number)).state == "closed"
+    assert (await pulls.get(number)).state == "closed"
     with pytest.raises(MergeRefused, match="not mergeable"):
         await pulls.merge(number, sha=sha, strategy="merge", gated=False)
     with pytest.raises(UpstreamRefused, match="not found"):
-        await pulls.now(999)
+        await pulls.get(999)
 
 
 @pytest.fixture
@@ -133,9 +133,9 @@ async def test_a_comment_is_looked_for_again_when_it_is_its_turn(
 
 
 async def test_a_pull_request_that_does_not_exist_is_none(github: GitHub, repo: Repo) -> None:
-    assert await PullRequests(github, repo.slug).described(999) is None
+    assert await PullRequests(github, repo.slug).describe(999) is None
 
 
 async def test_a_repository_elsewhere(forge: ServedDirectory, github: GitHub) -> None:
     with pytest.raises(UpstreamRefused, match="not found"):
-        await PullRequests(github, "nobody/nothing").now(1)
+        await PullRequests(github, "nobody/nothing").get(1)

@@ -46,7 +46,7 @@ def test_a_thousand_who_ask_at_once_are_served_at_the_pace_of_the_provider() -> 
     while asking:
         at, place = heapq.heappop(asking)
         asked[place] += 1
-        turn = row.take_turn(began + timedelta(seconds=at), spacing)
+        turn = row.take_slot(began + timedelta(seconds=at), spacing)
         if turn.is_reserved:
             assert turn.seconds <= 20
             slots.append(at + turn.seconds)
@@ -63,9 +63,9 @@ def test_those_who_gave_up_cost_nobody_a_slot() -> None:
     began = now()
     row = provider_rate_limit.Pacing(key="k", next_at=began)
     for _ in range(500):
-        row.take_turn(began, timedelta(seconds=1))
+        row.take_slot(began, timedelta(seconds=1))
     assert row.next_at <= began + timedelta(seconds=21)
-    assert row.take_turn(began + timedelta(seconds=30), timedelta(seconds=1)) == Slot(0, is_reserved=True)
+    assert row.take_slot(began + timedelta(seconds=30), timedelta(seconds=1)) == Slot(0, is_reserved=True)
 
 
 async def test_a_block_is_never_shortened_and_turns_come_after_it(database: Database) -> None:

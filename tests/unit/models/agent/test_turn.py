@@ -206,8 +206,8 @@ async def result_by_rules(database: Database, call: ToolCall, speaker: SessionCo
     async with database.transaction() as session:
         session.add(call)
         run = await session.get_one(Run, speaker.agent.job_id, with_for_update=True)
-        if not run.is_over:
-            run.progress(f"Work: {call.name}")
+        if not run.is_finished:
+            run.set_progress(f"Work: {call.name}")
             append_event(session, run, EventType.tool_completed, {"name": call.name})
 
 
@@ -216,7 +216,7 @@ async def test_the_statement_saves_a_tool_result_as_the_rules_say(bench: Bench, 
     ends = []
     for by_rule in (False, True):
         speaker = await bench.speaker()
-        await bench.change(speaker, lambda run: run.begin_step("Work", 1))
+        await bench.change(speaker, lambda run: run.start_step("Work", 1))
         if over:
             await bench.change(speaker, lambda run: run.close(RunStatus.cancelled))
         call = a_call(speaker, turn_sequence(1))
@@ -247,7 +247,11 @@ async def test_an_id_may_be_used_again_in_a_later_message(bench: Bench) -> None:
         call = a_call(speaker, turn_sequence(turn), text)
         await save_tool_result(bench.database.sql, speaker.agent.job_id, call, {})
     conversation = await load_conversation(bench.database, speaker.agent)
-    assert conversation.answered(turn_sequence(1)) == conversation.answered(turn_sequence(2)) == {"call_0"}
+    assert (
+        conversation.answered_call_ids(turn_sequence(1))
+        == conversation.answered_call_ids(turn_sequence(2))
+        == {"call_0"}
+    )
     assert [each.result for each in conversation.results] == ["first", "second"]
 
 

@@ -20,7 +20,7 @@ def test_a_moment_is_of_the_day_that_the_calendar_shows(zone: str, seconds: int)
     local = moment.astimezone(ZoneInfo(zone)).date()
     days = Days(local - timedelta(days=1), local + timedelta(days=1), zone)
     assert days.dates[bisect_right(days.bounds[:-1], moment) - 1] == local
-    assert days.begin <= moment < days.end
+    assert days.start <= moment < days.end
 
 
 def test_no_day_of_any_zone_begins_within_a_quarter_of_an_hour() -> None:
@@ -32,12 +32,12 @@ def test_no_day_of_any_zone_begins_within_a_quarter_of_an_hour() -> None:
 def test_days_have_the_hours_that_the_clocks_give_them() -> None:
     days = Days(date(2026, 3, 7), date(2026, 3, 9), "America/New_York")
     assert [begin.hour for begin in days.bounds] == [5, 5, 4, 4]
-    assert days.end - days.begin == timedelta(hours=71)
+    assert days.end - days.start == timedelta(hours=71)
     skipped = Days(
         date(2022, 3, 27), date(2022, 3, 27), "Asia/Beirut"
     )  # its clocks went from midnight to one
-    assert skipped.begin == datetime(2022, 3, 26, 22, tzinfo=UTC)
-    assert skipped.end - skipped.begin == timedelta(hours=23)
+    assert skipped.start == datetime(2022, 3, 26, 22, tzinfo=UTC)
+    assert skipped.end - skipped.start == timedelta(hours=23)
 
 
 def test_a_range_that_is_left_open_has_thirty_days() -> None:

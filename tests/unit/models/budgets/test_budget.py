@@ -68,41 +68,41 @@ def test_a_refusal_tells_a_cap_from_reservations() -> None:
 
 def test_a_month_turns_once_and_never_back() -> None:
     budget = a_budget("10", "9.90", month=dt.date(2026, 11, 1))
-    assert budget.announce()
-    budget.turn_month(dt.date(2026, 11, 30))
+    assert budget.mark_announced()
+    budget.start_month(dt.date(2026, 11, 30))
     assert budget.spent_usd == Decimal("9.90")
-    budget.turn_month(dt.date(2026, 12, 1))
+    budget.start_month(dt.date(2026, 12, 1))
     assert (budget.spent_usd, budget.month) == (Decimal(0), dt.date(2026, 12, 1))
-    assert budget.announce(), "a cap is announced anew each month"
+    assert budget.mark_announced(), "a cap is announced anew each month"
     budget.spent_usd = Decimal(1)
-    budget.turn_month(dt.date(2026, 11, 30))  # a clock that is behind
+    budget.start_month(dt.date(2026, 11, 30))  # a clock that is behind
     assert (budget.spent_usd, budget.month) == (Decimal(1), dt.date(2026, 12, 1))
 
 
 def test_a_budget_without_month_never_turns() -> None:
     budget = a_budget("10", "9.90")
-    budget.turn_month(dt.date(2030, 1, 1))
+    budget.start_month(dt.date(2030, 1, 1))
     assert budget.spent_usd == Decimal("9.90")
 
 
 def test_each_value_of_a_cap_is_announced_once() -> None:
     budget = a_budget("10")
-    assert [budget.announce(), budget.announce()] == [True, False]
+    assert [budget.mark_announced(), budget.mark_announced()] == [True, False]
     budget.cap_usd = Decimal(20)
-    assert [budget.announce(), budget.announce()] == [True, False]
+    assert [budget.mark_announced(), budget.mark_announced()] == [True, False]
 
 
 def test_a_run_is_paused_for_money_and_by_people_apart() -> None:
     run = a_run(RunStatus.running)
     reason: dict[str, object] = {"code": "BUDGET_REACHED", "message": "m"}
-    assert run.pause_for_money(reason)
-    assert not run.pause_for_money(reason)
+    assert run.pause_for_budget(reason)
+    assert not run.pause_for_budget(reason)
     assert (run.status, run.paused_at) == (RunStatus.paused, None)
     assert not run.resume(), "nobody has paused it"
     assert run.pause()
     assert not run.pause()
     run.waiting = None
-    assert not run.resume_with_money(), "a person has paused it"
+    assert not run.resume_from_budget(), "a person has paused it"
     assert run.status is RunStatus.paused
     assert run.resume()
     assert (run.status, run.paused_at) == (RunStatus.running, None)
@@ -110,7 +110,7 @@ def test_a_run_is_paused_for_money_and_by_people_apart() -> None:
 
 def test_a_person_resumes_a_run_that_waits_for_reservations_of_others() -> None:
     run = a_run(RunStatus.running)
-    run.wait({"code": "BUDGET_RESERVED", "message": "m"})
+    run.set_waiting({"code": "BUDGET_RESERVED", "message": "m"})
     assert run.pause()
     assert run.resume()
     assert not run.resume()
@@ -120,9 +120,9 @@ def test_a_person_resumes_a_run_that_waits_for_reservations_of_others() -> None:
 def test_a_person_resumes_a_run_that_has_no_money() -> None:
     run = a_run(RunStatus.running)
     run.pause()
-    run.pause_for_money({"code": "MODEL_WITHOUT_PRICE", "message": "m"})
+    run.pause_for_budget({"code": "MODEL_WITHOUT_PRICE", "message": "m"})
     assert run.resume()
     assert (run.status, run.paused_at) == (RunStatus.paused, None)
     run.waiting = None
-    assert run.resume_with_money()
+    assert run.resume_from_budget()
     assert run.status is RunStatus.running

@@ -195,7 +195,7 @@ async def test_calls_that_are_made_at_once_go_past_a_quota_by_one_at_most(databa
     assert (len(granted) - 1) * one < Decimal("2.20") <= len(granted) * one
     assert 1 < len(granted) < 12
     refused = [each for each in asked if isinstance(each, QuotaUsage)]
-    assert {(each.most_usd, each.spent_usd) for each in refused} == {(Decimal("2.20"), Decimal(0))}
+    assert {(each.limit_usd, each.spent_usd) for each in refused} == {(Decimal("2.20"), Decimal(0))}
     assert all(each.reserved_usd == len(granted) * one for each in refused), "it is held by those in flight"
     assert [await bench.ask_within("2.20", bench.call(each)) for each in granted] == [
         asked[each] for each in granted

@@ -179,9 +179,9 @@ async def test_what_the_api_was_given_is_left_in_no_connection(
     reads = "SELECT count(*) FROM run"
     try:
         for project, sees in ((PROJECT, True), (OTHER, True), (STRANGER, False)):
-            [[found]] = await database.of(project).sql.fetch(reads, {})
+            [[found]] = await database.for_project(project).sql.fetch(reads, {})
             assert bool(found) is sees
-            async with database.of(project).transaction() as session:
+            async with database.for_project(project).transaction() as session:
                 connection = await session.connection()
                 assert bool((await connection.exec_driver_sql(reads)).scalar_one()) is sees
             [[found]] = await database.sql.fetch(reads, {})

@@ -141,7 +141,7 @@ def test_what_belongs_to_no_step_is_given_secrets_only_while_no_step_names_its_o
     of_steps: list[list[str] | None], beside: list[str] | None
 ) -> None:
     steps = [a_step(index, secrets=secrets) for index, secrets in enumerate(of_steps)]
-    assert a_snapshot(*steps).secrets_beside_steps == beside
+    assert a_snapshot(*steps).job_secrets == beside
 
 
 @pytest.mark.parametrize(

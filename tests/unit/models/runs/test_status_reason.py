@@ -28,7 +28,7 @@ def out_of_money(*, paused: bool = False) -> Run:
     run = a_run(RunStatus.running)
     if paused:
         run.pause()
-    run.pause_for_money(NO_MONEY)
+    run.pause_for_budget(NO_MONEY)
     return run
 
 

@@ -100,7 +100,9 @@ def test_three_years_of_a_zone(zone: str, frequency: Frequency) -> None:
         for day in days(frequency, first, UNTIL.date())
         if (fires := shown_first(clocks, datetime.combine(day, at))) >= SINCE
     ]
-    fired = list(takewhile(lambda fires: fires <= expected[-1], rule.after(SINCE - timedelta(days=400))))
+    fired = list(
+        takewhile(lambda fires: fires <= expected[-1], rule.firings_after(SINCE - timedelta(days=400)))
+    )
     assert fired == expected
     assert len(expected) > 30
 
@@ -124,19 +126,19 @@ def test_three_years_of_a_zone(zone: str, frequency: Frequency) -> None:
 def test_nights_when_clocks_change(zone: str, at: time, day: date, fires: str) -> None:
     rule = Recurrence(Frequency.daily, ZoneInfo(zone), at, SINCE)
     wanted = datetime.fromisoformat(fires)
-    assert next(rule.after(wanted - timedelta(hours=1))) == wanted
-    around = list(islice(rule.after(wanted - timedelta(days=3)), 6))
+    assert next(rule.firings_after(wanted - timedelta(hours=1))) == wanted
+    around = list(islice(rule.firings_after(wanted - timedelta(days=3)), 6))
     assert len({moment.astimezone(ZoneInfo(zone)).date() for moment in around}) == 6
     assert day in {moment.astimezone(ZoneInfo(zone)).date() for moment in around}
 
 
 def test_a_month_without_the_day_fires_on_its_last() -> None:
     rule = Recurrence(Frequency.monthly, ZoneInfo("UTC"), time(8, 0), datetime(2027, 12, 31, tzinfo=UTC))
-    fired = [moment.date().isoformat() for moment in islice(rule.after(rule.since), 4)]
+    fired = [moment.date().isoformat() for moment in islice(rule.firings_after(rule.since), 4)]
     assert fired == ["2027-12-31", "2028-01-31", "2028-02-29", "2028-03-31"]
 
 
 def test_the_first_slot_may_be_on_the_day_of_creation() -> None:
     for hour, first in ((8, "2026-02-02"), (10, "2026-01-31")):
         rule = Recurrence(Frequency.every_other_day, ZoneInfo("UTC"), time(hour), SINCE)
-        assert next(rule.after(SINCE)).date().isoformat() == first
+        assert next(rule.firings_after(SINCE)).date().isoformat() == first
