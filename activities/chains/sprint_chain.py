@@ -104,7 +104,7 @@ class SprintChainActivities:
             chain = await session.get_one(SprintChain, chain_id, with_for_update=True)
             if chain.status.is_final:
                 return None
-            if chain.take():
+            if chain.mark_started():
                 append_event(session, chain, EventType.chain_started)
             return ChainPlan(index=chain.first_index, count=chain.count)
 

@@ -54,7 +54,7 @@ class AnsweringActivities:
             row = await session.get_one(AnsweringSession, id, with_for_update=True)
             if row.is_finished:
                 return None
-            row.take()
+            row.mark_started()
             return AnsweringPlan(
                 issue_session_id=row.issue_session_id, time_limit_seconds=row.time_limit_seconds
             )

@@ -38,7 +38,7 @@ class IssueScanActivities:
             row = await session.get_one(IssueSession, session_id, with_for_update=True)
             if row.is_finished:
                 return None
-            if row.take():
+            if row.mark_started():
                 append_event(session, row, EventType.issue_session_started)
             return ReadingPlan(time_limit_seconds=row.timeout_ms // 1000)
 

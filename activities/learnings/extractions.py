@@ -94,7 +94,7 @@ class ExtractionActivities:
             row = await session.get_one(LearningExtraction, id, with_for_update=True)
             if row.is_finished:
                 return None
-            if row.take():
+            if row.mark_started():
                 append_event(session, row, EventType.learning_extraction_started)
         return ExtractionPlan(time_limit_seconds=TIME_LIMIT_SECONDS)
 

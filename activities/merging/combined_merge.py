@@ -253,7 +253,7 @@ class CombinedMergeJobActivities:
             job = await session.get_one(MergeJob, job_id, with_for_update=True)
             if job.status.is_final:
                 return None
-            if job.take():
+            if job.mark_started():
                 append_event(session, job, EventType.merge_started)
             config = MergeConfig.model_validate(job.config)
             return CombinedMergePlan(

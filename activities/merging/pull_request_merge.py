@@ -55,7 +55,7 @@ class PullRequestMergeJobActivities:
             job = await session.get_one(MergeJob, job_id, with_for_update=True)
             if job.status.is_final:
                 return None
-            if job.take():
+            if job.mark_started():
                 append_event(session, job, EventType.merge_started)
         snapshot = await load_snapshot(self.database, str(job.run_id))
         return MergePlan(delete_branch=snapshot.config.delete_branch_on_merge)

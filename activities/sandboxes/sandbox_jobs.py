@@ -49,7 +49,7 @@ class SandboxJobActivities:
             job = await session.get_one(SandboxJob, job_id, with_for_update=True)
             if job.is_finished:
                 return False
-            if job.take():
+            if job.mark_started():
                 append_event(session, job, EventType.sandbox_job_started)
             return True
 

@@ -94,7 +94,7 @@ class SummarizedPage(ItemPage[R]):
 
     extra: Mapping[str, BaseModel | None] = field(default_factory=dict)
 
-    def beside_data(self) -> Mapping[str, object]:
+    def extra_fields(self) -> Mapping[str, object]:
         return {
             name: value and value.model_dump(mode="json", by_alias=True) for name, value in self.extra.items()
         }

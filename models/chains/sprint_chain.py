@@ -41,7 +41,7 @@ class SprintChain(Chain, table=True):
         """Where this attempt begins."""
         return self.resume_from_sprint or 0
 
-    def take(self) -> bool:
+    def mark_started(self) -> bool:
         taken = super().mark_started()
         if taken:
             self.current_sprint_index = self.first_index

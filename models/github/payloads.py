@@ -36,7 +36,7 @@ class CheckRunPayload(ChecksPayload):
     check_run: ChecksPart
 
     @property
-    def checked(self) -> str:
+    def commit_sha(self) -> str:
         return self.check_run.head_sha
 
 
@@ -44,7 +44,7 @@ class CheckSuitePayload(ChecksPayload):
     check_suite: ChecksPart
 
     @property
-    def checked(self) -> str:
+    def commit_sha(self) -> str:
         return self.check_suite.head_sha
 
 
@@ -52,7 +52,7 @@ class StatusPayload(ChecksPayload):
     sha: Sha
 
     @property
-    def checked(self) -> str:
+    def commit_sha(self) -> str:
         return self.sha
 
 

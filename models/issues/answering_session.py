@@ -59,7 +59,7 @@ class AnsweringSession(Trashable, Job, table=True):
     reviewed_count: int = 0
     time_limit_seconds: int
 
-    def take(self) -> bool:
+    def mark_started(self) -> bool:
         """The engine has it; it stays pending until there are questions.  False when it had it before."""
         if self.started_at is not None:
             return False

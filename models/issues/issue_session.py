@@ -52,7 +52,7 @@ class IssueSession(Trashable, Job, table=True):
     assumptions: list[str] = Field(default_factory=list, sa_type=Json)
     """What its agent took for granted."""
 
-    def take(self) -> bool:
+    def mark_started(self) -> bool:
         """The engine has it.  False when it had it before, or when it was cancelled while pending."""
         if self.status is not IssueSessionStatus.pending:
             return False

@@ -60,7 +60,7 @@ class LearningExtraction(Job, table=True):
     """Learnings that were known, and counted once more."""
     summary: str | None = None
 
-    def take(self) -> bool:
+    def mark_started(self) -> bool:
         if self.status is not ExtractionStatus.pending:
             return False
         self.status, self.started_at = ExtractionStatus.running, now()

@@ -87,7 +87,7 @@ class MergeJob(Job, table=True):
     integrated_sha: str | None = None
     """The last commit of the integration branch that holds; what is merged next starts there."""
 
-    def take(self) -> bool:
+    def mark_started(self) -> bool:
         """The engine has it.  False when it had it before."""
         if self.status is not MergeStatus.pending:
             return False

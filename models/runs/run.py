@@ -177,10 +177,10 @@ class Run(Trashable, Job, table=True):
     recurrence_pattern: str | None = None
 
     @property
-    def is_taken(self) -> bool:
+    def is_started(self) -> bool:
         return self.status is not RunStatus.pending or self.queued_at is not None
 
-    def take(self) -> bool:
+    def mark_started(self) -> bool:
         """The engine has it.  False when it had it before, or when the run ended while pending.
 
         A run that was paused while pending stays so.

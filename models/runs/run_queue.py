@@ -32,7 +32,7 @@ async def start_or_enqueue(session: AsyncSession, run: Run) -> None:
     if run.is_finished or run.started_at is not None:
         return
     if await _can_start(session, run):
-        if run.take():
+        if run.mark_started():
             append_event(session, run, EventType.run_started)
     elif run.queue():
         append_event(session, run, EventType.run_queued)

@@ -39,7 +39,7 @@ class SandboxJob(Job, table=True):
     ends_at: datetime | None = Field(default=None, sa_type=Timestamp)
     """When its time is over; None until the repository is cloned."""
 
-    def take(self) -> bool:
+    def mark_started(self) -> bool:
         """The engine has it.  False when it had it before, or when it was deleted while pending."""
         if self.status is not SandboxJobStatus.pending:
             return False

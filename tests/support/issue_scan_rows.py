@@ -17,7 +17,7 @@ async def make_issue_session(database: Database, project_id: str, **fields: obje
         timeout_ms=600_000,
     )
     row.sqlmodel_update(fields)
-    row.take()
+    row.mark_started()
     row.close(IssueSessionStatus.completed)
     async with database.transaction() as session:
         session.add(row)

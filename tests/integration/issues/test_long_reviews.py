@@ -49,7 +49,7 @@ async def register(client: Client) -> None:
 async def a_session(site: Installation) -> AnsweringSession:
     """An answering session of a scan that is over."""
     scan = await a_scan(site, ASK)
-    scan.take()
+    scan.mark_started()
     scan.close(IssueSessionStatus.completed)
     async with site.database.transaction() as session:
         scan = await session.merge(scan)

@@ -264,7 +264,7 @@ async def test_an_extraction_without_its_workflow_is_closed_as_failed(site: Inst
         repository_slug="o/r",
         thinking_effort=ThinkingEffort.low,
     )
-    lost.take()
+    lost.mark_started()
     await site.add(lost)
     assert await find_finding(site, Inconsistency.abandoned_row, lost.id) is not None
     assert (

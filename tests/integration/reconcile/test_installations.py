@@ -251,7 +251,7 @@ async def test_rows_of_another_namespace_are_passed_over_until_it_is_said_to_be_
         run = await site.accept(f"Was started elsewhere {WORK}")
         async with site.database.transaction() as session:
             row = await session.get_one(Run, run.id)
-            row.take()
+            row.mark_started()
             row.temporal_namespace = "old"
         await be_silent(site, run)
         reconciler = Reconciler(site.database, site.client, GatewayFactory(site.settings, site.database))

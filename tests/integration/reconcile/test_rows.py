@@ -41,14 +41,14 @@ async def _kinds(site: Installation, id: str) -> list[str]:
 async def _a_run(site: Installation) -> WorkflowRow:
     run = await site.accept(f"Lost {WORK}")
     async with site.database.transaction() as session:
-        (await session.get_one(Run, run.id)).take()
+        (await session.get_one(Run, run.id)).mark_started()
     return run
 
 
 async def _a_scan(site: Installation) -> WorkflowRow:
     scan = await scans.a_scan(site, scans.CLEAN)
     async with site.database.transaction() as session:
-        (await session.merge(scan)).take()
+        (await session.merge(scan)).mark_started()
     return scan
 
 

@@ -31,9 +31,9 @@ def a_run(status: RunStatus = RunStatus.pending) -> Run:
 
 def test_a_run_is_taken_once() -> None:
     run = a_run()
-    assert run.take()
+    assert run.mark_started()
     assert (run.status, run.started_at is not None) == (RunStatus.running, True)
-    assert not run.take()
+    assert not run.mark_started()
 
 
 @pytest.mark.parametrize("final", [status for status in RunStatus if status.is_final])
@@ -45,7 +45,7 @@ def test_the_first_ending_is_final(final: RunStatus) -> None:
         if other.is_final:
             assert not run.close(other, code="X")
     assert (run.status, run.error_code, run.completed_at) == (final, "C", ended)
-    assert not run.take()
+    assert not run.mark_started()
     for verb in (run.pause, run.resume):
         with pytest.raises(Conflict, match=f"is {final}"):
             verb()
