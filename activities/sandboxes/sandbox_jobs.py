@@ -143,7 +143,7 @@ async def _explain_failure(session: AsyncSession, job: SandboxJob) -> None:
     for sandbox in (await session.execute(statement)).scalars():
         if sandbox.provider_id is None:
             close_sandbox(session, job, sandbox, SandboxStatus.error, job.error_message)
-        sandbox.explain(job.error_message)
+        sandbox.set_error(job.error_message)
 
 
 def _append_end(session: AsyncSession, job: SandboxJob) -> None:

@@ -75,7 +75,7 @@ class StreamRegistry:
         self.wake_all()
 
     @property
-    def has_streams(self) -> int:
+    def stream_count(self) -> int:
         return sum(map(len, self._waiting.values()))
 
     async def wait_for_stream(self) -> None:

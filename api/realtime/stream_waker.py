@@ -43,7 +43,7 @@ class StreamWaker:
     async def _serve(self) -> None:
         """Until no stream is open."""
         has_started = False
-        while self._events.has_streams:
+        while self._events.stream_count:
             try:
                 if has_started:
                     for owner in await self._poller.poll():

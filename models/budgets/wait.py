@@ -153,7 +153,7 @@ async def load_waits(session: AsyncSession, job_id: str) -> list[tuple[BudgetWai
     found = [(wait, budget) for wait, budget in (await session.execute(statement)).all()]
     for _, budget in found:
         session.expunge(budget)  # only looked at: what a new month changes is not written here
-        budget.turn_month(now().date())
+        budget.start_month(now().date())
     return found
 
 

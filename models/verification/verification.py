@@ -149,7 +149,9 @@ async def _void(session: AsyncSession, run: Run, which: ColumnElement[bool], hea
     statement = select(Verification).where(col(Verification.run_id) == run.id, valid, which)
     for each in (await session.execute(statement)).scalars().all():
         if each.void():
-            append_event(session, run, EventType.verification_voided, {**each.facts, "headSha": head_sha})
+            append_event(
+                session, run, EventType.verification_voided, {**each.event_data, "headSha": head_sha}
+            )
 
 
 async def end_verifications(session: AsyncSession, run: Run) -> None:
@@ -159,4 +161,4 @@ async def end_verifications(session: AsyncSession, run: Run) -> None:
     )
     for each in (await session.execute(statement)).scalars():
         reason = "The run ended before it did."
-        each.conclude(CommandResult(exit_code=None, duration_ms=0, output="", reason=reason))
+        each.set_result(CommandResult(exit_code=None, duration_ms=0, output="", reason=reason))

@@ -109,7 +109,7 @@ async def test_a_commit_that_fails_is_no_success(
 async def test_many_at_once_share_few_connections(app: FastAPI, client: httpx.AsyncClient) -> None:
     answers = await asyncio.gather(*(client.get("/runs/list") for _ in range(100)))
     assert {answer.status_code for answer in answers} == {200}
-    assert 0 < app.state.api.reads.connections <= 10
+    assert 0 < app.state.api.read_pool.connections <= 10
 
 
 async def test_the_process_stops_at_once_with_a_stream_open(

@@ -141,13 +141,13 @@ async def test_a_live_run_is_followed_to_its_end(
                 seen.append(chunk["event"])  # noqa: PERF401 - others watch it grow
 
     following = [asyncio.create_task(follow()) for _ in range(3)]
-    await wait_until(lambda: len(seen) == 6 and events_of(app).has_streams == 3)
+    await wait_until(lambda: len(seen) == 6 and events_of(app).stream_count == 3)
     await happen(database, run_id, EventType.step_started, EventType.turn_completed)
     await wait_until(lambda: len(seen) == 12)
     await end(database, run_id)
     await asyncio.wait_for(asyncio.gather(*following), TEST_TIMEOUT_SECONDS)
     assert sorted(set(seen[-3:])) == ["run.completed"]
-    assert events_of(app).has_streams == 0
+    assert events_of(app).stream_count == 0
 
 
 async def test_a_client_that_leaves_is_forgotten(
@@ -155,9 +155,9 @@ async def test_a_client_that_leaves_is_forgotten(
 ) -> None:
     async with streaming.stream("GET", f"/runs/{run_id}/events") as response:
         await anext(chunks(response))
-        await wait_until(lambda: events_of(app).has_streams == 1)
+        await wait_until(lambda: events_of(app).stream_count == 1)
         assert app.state.api.database.engine.pool.checkedout() == 0
-    await wait_until(lambda: events_of(app).has_streams == 0)
+    await wait_until(lambda: events_of(app).stream_count == 0)
 
 
 async def test_silence_is_broken_by_heartbeats(
@@ -182,7 +182,7 @@ async def test_the_end_of_the_process_ends_streams(
             ) as client,
             client.stream("GET", f"/runs/{run_id}/events?after=2") as response,
         ):
-            await wait_until(lambda: events_of(app).has_streams == 1)
+            await wait_until(lambda: events_of(app).stream_count == 1)
             events_of(app).close()
             async with asyncio.timeout(TEST_TIMEOUT_SECONDS):
                 assert [chunk async for chunk in chunks(response)] == []
@@ -224,7 +224,7 @@ async def test_a_stream_outlives_its_database_connections(
     streaming: httpx.AsyncClient, run_id: str, database: Database, postgres: Postgres, app: FastAPI
 ) -> None:
     async with streaming.stream("GET", f"/runs/{run_id}/events?after=2") as response:
-        await wait_until(lambda: events_of(app).has_streams == 1)
+        await wait_until(lambda: events_of(app).stream_count == 1)
         async with await psycopg.AsyncConnection.connect(postgres.url, autocommit=True) as connection:
             kill = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE %s"
             await connection.execute(kill, ["codecourier-api-%"])
@@ -257,7 +257,7 @@ async def test_a_slow_client_delays_nobody(
     async with asyncio.timeout(TEST_TIMEOUT_SECONDS):
         assert len(await read(streaming, run_id)) == 603
     writer.close()
-    await wait_until(lambda: events_of(app).has_streams == 0)
+    await wait_until(lambda: events_of(app).stream_count == 0)
 
 
 async def test_the_log_in_pages(client: httpx.AsyncClient, run_id: str, database: Database) -> None:

@@ -63,7 +63,7 @@ async def test_many_wait_and_none_holds_a_connection(
     """Far more than there are connections; others are answered as if nobody waited."""
     run = await start(client, run_body)
     waiting = [asyncio.create_task(client.get(f"/runs/get?id={run['id']}&wait=10")) for _ in range(100)]
-    await wait_until(lambda: app.state.api.events.streams >= 100)
+    await wait_until(lambda: app.state.api.events.stream_count >= 100)
     await wait_until(lambda: app.state.api.database.engine.pool.checkedout() == 0)
     for _ in range(10):
         assert (await client.get("/runs/list")).status_code == 200
