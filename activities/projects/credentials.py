@@ -52,7 +52,7 @@ class Credentials:
     def environment_for(self, secrets: Collection[str] | None) -> dict[str, str]:
         """What commands see: of the secret variables the named ones only; None: all.
 
-        secrets: those of a step, or for what belongs to no step `Snapshot.secrets_beside_steps`.
+        secrets: those of a step, or for what belongs to no step `Snapshot.job_secrets`.
         The toolbox keeps the values of those that it is given out of its files.
         """
         given = [name for name in self.secret_names if secrets is None or name in secrets]

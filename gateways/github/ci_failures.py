@@ -64,7 +64,7 @@ def fingerprint(checks: Sequence[FailedCheck]) -> str:
 async def failed_checks(github: GitHub, slug: str, sha: str) -> list[FailedCheck]:
     """The check runs and statuses of a commit that failed, at most ten, each with the end of its log.
 
-    There is one whenever `checks_of` calls the commit failed.
+    There is one whenever `read_checks` calls the commit failed.
     """
 
     def ask(client: Github) -> list[FailedCheck]:

@@ -69,7 +69,7 @@ class ProjectMembers:
     def require_may_revoke(self, by: str, id: str) -> None:
         """Forbidden unless who acts may revoke the keys of this member, who may have left.
 
-        Everybody's own, and those of others as `ruled_by` says; of who left, an admin's.
+        Everybody's own, and those of others as `require_managed_member` says; of who left, an admin's.
         """
         if by == id:
             return
