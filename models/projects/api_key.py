@@ -133,8 +133,8 @@ def key_tree_condition(root: ColumnElement[bool]) -> ColumnElement[bool]:
 async def revoke_keys(session: AsyncSession, which: ColumnElement[bool]) -> None:
     """Revoke keys in one statement; the first moment stays.
 
-    The caller holds the project's `ProjectMembers`, as whoever makes a key does, so that none is made meanwhile.
-    Every process hears of each key at the commit.
+    The caller holds the project's `ProjectMembers`, as whoever makes a key does, so that none is made
+    meanwhile.  Every process hears of each key at the commit.
     """
     statement = update(ApiKey).where(which, col(ApiKey.revoked_at).is_(None)).values(revoked_at=now())
     await session.execute(statement, execution_options={"synchronize_session": False})
