@@ -1,9 +1,8 @@
 """Sections of a prompt: each text stands between tags that say what it is, and that it cannot close.
 
-Who may say what an agent does (users, and the platform itself) writes a `trusted_section`; what others
-wrote (repositories, pull requests, CI, other agents) is an `untrusted_section`, in which whatever looks like a
-tag of ours is made plain. The same text is always written in the same way, as prompts are rows and are read
-again.
+Who may say what an agent does (users, and the platform itself) writes a `trusted_section`.  What others wrote
+(repositories, pull requests, CI, other agents) is an `untrusted_section`, in which whatever looks like a tag
+of ours is made plain.  The same text is always written in the same way: prompts are rows, and are read again.
 """
 
 import re
