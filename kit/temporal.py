@@ -138,7 +138,7 @@ LONG_RUNNING: Final[ActivityOptions] = {
 }
 """An agent at work: heartbeats tell a long turn from a dead worker."""
 
-WEBHOOK_DELIVERY: Final[ActivityOptions] = {**LONG_RUNNING, "retry_policy": _retry(1, 60, 8)}
+BRANCH_PUSH: Final[ActivityOptions] = {**LONG_RUNNING, "retry_policy": _retry(1, 60, 8)}
 """What leaves a sandbox: tried for two minutes, then the sandbox rests before it is tried again."""
 
 

@@ -160,6 +160,6 @@ def non_retryable_error(code: str, sentence: str) -> ApplicationError:
 
 
 def limit_error(error: ApplicationError, session: SessionInput) -> ApplicationError:
-    """The limit that ended a session, with how far it had come: see `SessionResult.within`."""
+    """The limit that ended a session, with how far it had come: see `SessionResult.from_failure`."""
     reached = SessionResult.of(session).model_dump(mode="json")
     return ApplicationError(error.message, reached, type=error.type, non_retryable=True)

@@ -210,7 +210,7 @@ class AgentSessionWorkflow:
     async def _run_paid_activity(self, activity: MethodAsyncSingleParam[S, P, R], arg: P, summary: str) -> R:
         """The result of an activity that costs money, asked for again whenever it can be paid for.
 
-        Raises Stopped when the session is stopped while it waits.
+        Raises SessionStopped when the session is stopped while it waits.
         """
         session = self.session
         while True:

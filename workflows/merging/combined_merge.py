@@ -18,7 +18,7 @@ with workflow.unsafe.imports_passed_through():
     )
     from activities.merging.combined_pull_request import CombinedPullRequestActivities
     from activities.sandboxes.lifecycle import SandboxRef
-    from kit.temporal import EXTERNAL, LONG_RUNNING, WEBHOOK_DELIVERY
+    from kit.temporal import BRANCH_PUSH, EXTERNAL, LONG_RUNNING
     from models.jobs.job_registry import COMBINED_MERGE_WORKFLOW
     from models.merging.merge_job import MergeStatus
     from workflows.activity_calls import (
@@ -166,7 +166,7 @@ class CombinedMergeWorkflow:
             self.id,
             CombinedPullRequestActivities.push_combined_branch,
             ref,
-            WEBHOOK_DELIVERY,
+            BRANCH_PUSH,
             summary="push the branch",
             cancellation=WAIT_FOR_COMPLETION,
             rest=partial(pause_sandbox, self.id, sandbox_id),

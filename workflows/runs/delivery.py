@@ -17,7 +17,7 @@ from activities.runs.delivery import (
     RunDeliveryActivities,
 )
 from activities.verification.verifications import EndRepair, Verifications
-from kit.temporal import EXTERNAL, WEBHOOK_DELIVERY
+from kit.temporal import BRANCH_PUSH, EXTERNAL
 from models.verification.verification import VerificationStatus
 from workflows.activity_calls import WAIT_FOR_COMPLETION, run_all, run_local, run_with_provider_waits
 from workflows.agent.limits import non_retryable_error
@@ -107,7 +107,7 @@ class _BranchDelivery:
             self.run_id,
             RunDeliveryActivities.push_branch,
             push,
-            WEBHOOK_DELIVERY,
+            BRANCH_PUSH,
             summary="commit and push",
             cancellation=WAIT_FOR_COMPLETION,
             rest=partial(pause_sandbox, self.run_id, sandbox_id),

@@ -21,7 +21,7 @@ from activities.jobs.lifecycle import RETRYING, JobWait
 from activities.runs.delivery import PushRequest, PushResult, RunDeliveryActivities
 from activities.sandboxes.lifecycle import SandboxRef
 from kit.ids import new_id
-from kit.temporal import DATA_CONVERTER, TASK_QUEUE, WEBHOOK_DELIVERY
+from kit.temporal import BRANCH_PUSH, DATA_CONVERTER, TASK_QUEUE
 from tests.support.waiting import TEST_TIMEOUT_SECONDS
 from workflows import activity_calls
 from workflows.activity_calls import (
@@ -47,7 +47,7 @@ class PushAlone:
             JOB.job_id,
             RunDeliveryActivities.push_branch,
             JOB,
-            WEBHOOK_DELIVERY,
+            BRANCH_PUSH,
             summary="push",
             cancellation=WAIT_FOR_COMPLETION,
             rest=lambda: pause_sandbox(JOB.job_id, JOB.sandbox_id),

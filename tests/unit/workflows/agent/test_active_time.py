@@ -24,10 +24,10 @@ from activities.jobs.lifecycle import JobWait, TimedResult
 from kit.ids import new_id
 from kit.temporal import (
     AGENTS_QUEUE,
+    BRANCH_PUSH,
     DATA_CONVERTER,
     EXTERNAL,
     LONG_RUNNING,
-    WEBHOOK_DELIVERY,
     ActivityOptions,
 )
 from workflows.agent.limits import SessionInput, SessionResult
@@ -153,7 +153,7 @@ async def test_an_outage_of_hours_costs_nothing_and_ends_nothing(engine: Workflo
     assert ended.active_seconds == 1
 
 
-@pytest.mark.parametrize("patience", [EXTERNAL, LONG_RUNNING, WEBHOOK_DELIVERY])
+@pytest.mark.parametrize("patience", [EXTERNAL, LONG_RUNNING, BRANCH_PUSH])
 def test_nothing_that_a_job_waits_for_ends_because_nobody_could_try(patience: ActivityOptions) -> None:
     """The server counts the absence of all workers in this time-out, and in no other that we set."""
     assert patience["schedule_to_close_timeout"] is None
