@@ -21,7 +21,7 @@ def build_spending(
 ) -> TurnCost:
     """source_id: what it was spent for; sequence: of the message under which it was reserved.
 
-    counts_for_quota: see `Call`; as it was when the call was made.
+    counts_for_quota: see `ModelCall`; as it was when the call was made.
     """
     agent, tokens = speaker.agent, Tokens(**usage.model_dump())
     costs = price_usage(rate, tokens)
