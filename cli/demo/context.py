@@ -54,7 +54,7 @@ class DemoContext:
     report: Json = field(default_factory=dict)
     progress: JsonValue = None
     """What was told last of a row's progress."""
-    started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    since: datetime = field(default_factory=lambda: datetime.now(UTC))
     """When the part did that is being played."""
 
     @property
@@ -65,7 +65,7 @@ class DemoContext:
     @property
     def seconds(self) -> float:
         """Since the part began."""
-        return (datetime.now(UTC) - self.started_at).total_seconds()
+        return (datetime.now(UTC) - self.since).total_seconds()
 
     def print_line(self, what: str, words: object = "", style: str = "cyan") -> None:
         """A line of progress, with the seconds since the part began."""
@@ -119,7 +119,7 @@ class DemoContext:
         """A run to its end, told step by step.  Raises `DemoFailed` unless it completes."""
         run = await self.get("/runs/get", id=str(run_id))
         self.print_line(f"run {run['runNumber']}", run["name"])
-        await follow_run(self.client, str(run_id), self.started_at, self.logs, PRINTED_EVENTS)
+        await follow_run(self.client, str(run_id), self.since, self.logs, PRINTED_EVENTS)
         return require_completed(await self.get("/runs/get", id=str(run_id)))
 
 

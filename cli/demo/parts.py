@@ -68,7 +68,7 @@ async def run_parts(stage: DemoContext) -> bool:
     took = [("Run", (ended - began).total_seconds())]
     for number, (name, shows, part) in enumerate(PARTS, 1):
         out.print(Text.assemble((f"\n{number} of {len(PARTS)}  {name}", "bold"), f"\n{shows}\n"))
-        stage.started_at = datetime.now(UTC)
+        stage.since = datetime.now(UTC)
         try:
             await part(stage)
         except (DemoFailed, ApiError) as reason:
