@@ -129,5 +129,5 @@ def _require_project(view: JsonView[T, R]) -> None:
     """Raises TypeError, when the operation is imported, for a view whose rows name no project."""
     if "project_id" not in view.columns:
         raise TypeError(
-            f"{view.name} has no project_id: find the row that it belongs to, then answer with Item or ItemPage"
+            f"{view.name} has no project_id: find the row that it belongs to, then answer with an Item"
         )

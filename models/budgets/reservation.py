@@ -113,8 +113,8 @@ async def reserve(
 
     All of them are locked, so of calls that are made at once each sees what the others have set aside.  An
     answer that cannot be paid for at its full length may still be at a shorter one.  What an earlier attempt
-    of the same turn has set aside is taken over, not added to.  QuotaUsage: the quota that the call counts for
-    is used up.
+    of the same turn has set aside is taken over, not added to.  QuotaUsage: the quota that the call counts
+    for is used up.
     """
     budgets = await lock_budgets(session, call.project_id, call.budget_ids)
     reserved = await load_other_reservations(session, call)
