@@ -11,7 +11,7 @@
   x MethodNotAllowed     405  METHOD_NOT_ALLOWED
   x Conflict             409  CONFLICT              the state does not allow it
   x IdempotencyMismatch  409  IDEMPOTENCY_MISMATCH  same key, other request
-  x SecretShown          409  SECRET_SHOWN          same key again, of an answer that held a secret
+  x SecretAlreadyShown   409  SECRET_SHOWN          same key again, of an answer that held a secret
   x PreconditionFailed   412  PRECONDITION_FAILED   If-Match names another state of the object
   x PayloadTooLarge      413  PAYLOAD_TOO_LARGE
   x RateLimited          429  RATE_LIMITED          retryable

@@ -1,4 +1,4 @@
-"""The rows: one file a noun, each with its table, its wire schemas and its rules."""
+"""Tables, wire schemas, and rules: those on a row as its methods, those over several rows beside them."""
 
 from models.agent.session import AgentSession, FollowUp, Message, ToolCall
 from models.analytics.usage_rollup import UsageRollup

@@ -101,7 +101,7 @@ class AnsweringActivities:
     @activity.defn
     async def close_answering(self, close: CloseJob) -> AnsweringStatus:
         """The last word; the first ending stays.  One that is cancelled in the engine has failed."""
-        ending = close.result
+        ending = close.ending
         completed = ending.status == "completed"
         status = AnsweringStatus.completed if completed else AnsweringStatus.failed
         code = ending.code if ending.status != "cancelled" else "CANCELLED"

@@ -67,7 +67,7 @@ class IssueScanActivities:
     @activity.defn
     async def close_issue_session(self, close: CloseJob) -> IssueSessionStatus:
         """The last word, with what its agent finished with; the first ending stays."""
-        ending = close.result
+        ending = close.ending
         async with self.database.transaction() as session:
             row = await session.get_one(IssueSession, close.job_id, with_for_update=True)
             if row.close(IssueSessionStatus(ending.status), code=ending.code, message=ending.message):

@@ -40,7 +40,7 @@ class JobResult(BaseModel):
 
 class CloseJob(BaseModel):
     job_id: str
-    result: JobResult
+    ending: JobResult
 
 
 class ReadingPlan(BaseModel):

@@ -59,7 +59,7 @@ async def load_run_transcript(database: Database, run_id: str) -> str:
 
 async def close_extraction_row(session: AsyncSession, close: CloseJob) -> ExtractionStatus:
     """The last word, with what its agent finished with; the first ending stays.  Its run is not touched."""
-    ending = close.result
+    ending = close.ending
     row = await session.get_one(LearningExtraction, close.job_id, with_for_update=True)
     if row.close(ExtractionStatus(ending.status), code=ending.code, message=ending.message):
         agent = await find_session(session, row.id, SessionKind.extractor)

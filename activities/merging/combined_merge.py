@@ -302,7 +302,7 @@ class CombinedMergeJobActivities:
     @activity.defn(name="close_integration")
     async def close_combined_merge(self, close: CloseJob) -> MergeStatus:
         """The last word, told to the members; one that is cancelled in the engine has failed."""
-        ending, completed = close.result, close.result.status == "completed"
+        ending, completed = close.ending, close.ending.status == "completed"
         code = "CANCELLED" if ending.status == "cancelled" else ending.code
         message = ending.message or ("" if completed else "The merge was cancelled.")
         async with self.database.transaction() as session:

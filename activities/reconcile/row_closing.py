@@ -33,7 +33,7 @@ async def close_row(database: Database, row: WorkflowRow, ending: JobResult) -> 
 
     A kind that is missing here is an error of mypy's.
     """
-    close = CloseJob(job_id=row.id, result=ending)
+    close = CloseJob(job_id=row.id, ending=ending)
     match row:
         case Run():
             await RunActivities(database).close_run(close)

@@ -135,7 +135,7 @@ class RunActivities:
         extraction = None
         async with self.database.transaction() as session:
             run = await session.get_one(Run, close.job_id, with_for_update=True)
-            ending = close.result
+            ending = close.ending
             if run.close(RunStatus(ending.status), code=ending.code, message=ending.message):
                 if scored := await _find_last_scored_step(session, run.id):
                     run.copy_scores(scored)

@@ -120,7 +120,7 @@ class SandboxJobActivities:
     @activity.defn
     async def close_sandbox_job(self, close: CloseJob) -> SandboxJobStatus:
         """The last word; the first ending stays."""
-        ending = close.result
+        ending = close.ending
         async with self.database.transaction() as session:
             job = await session.get_one(SandboxJob, close.job_id, with_for_update=True)
             status = SandboxJobStatus(ending.status)

@@ -6,10 +6,10 @@ response is stored **in the handler's transaction**: either both are there after
 answered with it, or neither is, and a retry starts afresh once the claim has grown old.  A handler whose
 claim was taken over cannot commit: storing fails and takes its transaction back.
 
-What the engine adds after the commit changes the answer: that of a start is stored provisionally (a negative
-status) and again when the engine has it; that of a command, which the engine refuses the second time, right
-after it.  Bodies are sealed.  Of an answer that shows a secret only what it was about is stored: a repeat is
-refused (SecretShown) and told so.
+What Temporal adds after the commit changes the answer: that of a start is stored provisionally (a negative
+status) and again when Temporal has it; that of a command, which Temporal refuses the second time, right after
+it.  Bodies are sealed.  Of an answer that shows a secret only what it was about is stored: a repeat is
+refused (SecretAlreadyShown) and told so.
 """
 
 from collections.abc import Mapping
@@ -67,7 +67,7 @@ class IdempotencyStore:
     async def claim(self, project_id: str, key_id: str, key: str, request: str) -> Claim | Response:
         """A claim, or the answer that was given before.
 
-        Raises StillRunning, IdempotencyMismatch, or SecretShown where that answer is not kept.
+        Raises StillRunning, IdempotencyMismatch, or SecretAlreadyShown where that answer is not kept.
         """
         if not (1 <= len(key) <= 255 and key.isprintable()):
             raise Invalid("Idempotency-Key: 1 to 255 printable characters.", field="Idempotency-Key")

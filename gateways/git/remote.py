@@ -52,7 +52,7 @@ class Remote:
         return Refs(shas, symbolic[1] if symbolic else None)
 
     async def list(self, prefix: str, directory: Path) -> set[str]:
-        """The full names of the refs that begin so; directory: as for `look`."""
+        """The full names of the refs that begin so; directory: as for `read_refs`."""
         arguments = ("ls-remote", "--refs", "--", self.url, f"{prefix}*")
         listing = await self._run(
             "Reading the repository", *arguments, directory=directory, seconds=QUERY_TIMEOUT_SECONDS

@@ -23,7 +23,7 @@ from . import journal
 
 IDLE_SECONDS = 600.0
 """Without a call for so long, it leaves: the next one starts another."""
-MAX_ID_CHARS = 200
+MAX_ID_BYTES = 200
 PASSED_FILES = 4
 
 
@@ -75,7 +75,7 @@ def _run_call(connection: socket.socket) -> NoReturn:
 def _receive_call(connection: socket.socket) -> tuple[str, array.array[int]]:
     """A call's id, and its input, output, errors and environment as open files."""
     files = array.array("i")
-    text, attached, _, _ = connection.recvmsg(MAX_ID_CHARS, socket.CMSG_SPACE(PASSED_FILES * files.itemsize))
+    text, attached, _, _ = connection.recvmsg(MAX_ID_BYTES, socket.CMSG_SPACE(PASSED_FILES * files.itemsize))
     for level, kind, data in attached:
         if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
             files.frombytes(data[: len(data) - len(data) % files.itemsize])

@@ -22,7 +22,7 @@ from .masking import SECRETS_VARIABLE, Masker
 from .outcome import HOME, MAX_CONTENT_CHARS, PRIVATE, CallRefused, Outcome, default_directory, write_whole
 
 STATE = os.path.join(PRIVATE, "shell.json")
-MAX_COMMAND_CHARS = 100_000
+MAX_COMMAND_BYTES = 100_000
 MAX_OUTPUT_BYTES = 50_000_000
 GRACE_SECONDS = 3.0
 REPORT_DESCRIPTOR = 200
@@ -40,9 +40,9 @@ def run(given: Mapping[str, object], entry: str, patience: int, masker: Masker) 
     command = arguments.text(given, "command")
     if not command.strip():
         raise CallRefused("`command` is empty: send the command to run, or `restart: true` for a new shell.")
-    if len(command.encode(errors="replace")) > MAX_COMMAND_CHARS or "\0" in command:
+    if len(command.encode(errors="replace")) > MAX_COMMAND_BYTES or "\0" in command:
         raise CallRefused(
-            f"`command` is longer than {MAX_COMMAND_CHARS} bytes or holds a NUL character: "
+            f"`command` is longer than {MAX_COMMAND_BYTES} bytes or holds a NUL character: "
             "create a file with the editor tool and run that."
         )
     with tempfile.TemporaryFile("a+b", dir=PRIVATE) as output, tempfile.TemporaryFile(dir=PRIVATE) as report:

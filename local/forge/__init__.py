@@ -9,12 +9,11 @@ Enterprise serves it (prefix ``/api/v3``).
 A second user, who can approve what the first one opened, has the token FORGE_REVIEWER_TOKEN. With
 ``--webhook-url URL`` everything is told there as well, signed with FORGE_WEBHOOK_SECRET.
 
-Rooms: ``git`` and ``database`` run the two stores, ``repositories`` joins them. ``refs``, ``commits``,
-``diffs``, ``contents``, ``merging`` know git; ``pulls`` (with ``opening`` and ``following``), ``comments``,
-``reviews``, ``statuses``, ``check_runs`` and ``check_suites`` know rows. ``protections`` keeps a branch's
-rules: ``requirements`` puts them to a merge, ``push_rules`` to a push. ``events`` notes what happened in the
-transaction that does it, ``hooks`` want to hear of it, ``deliveries`` are queue and log, ``payloads`` (with
-``push_payload``) what is sent, ``courier`` who brings it. ``routes`` is the REST front, ``graph`` (with
-``ref_connections``) what GraphQL tells, ``smart_http`` the git front, ``pages`` what a browser shows;
-``seed`` makes a repository of files.
+``store`` has the rows: repositories, pull requests (with their edits, their merge, and what a push changes of
+them), reviews, comments, statuses, check runs, and the branch protections that ``merge_requirements`` puts to
+a merge.  ``git`` runs git: the smart HTTP front, refs, commits, diffs, contents, and ``push_rules``, which
+put the protections to a push.  ``rest`` and ``graphql`` are GitHub's APIs, ``html`` is what a browser shows.
+``webhooks`` has the hooks, the events noted in the transaction that does something, the payloads, the
+deliveries as queue and log, and the sender.  ``viewer`` is who looks, and from where; ``github_app`` the
+installations of an App; ``seed`` makes a repository of files.
 """

@@ -59,7 +59,7 @@ class LearningConfig(AgentConfig):
 
     @field_validator("template_id", "selected_commands", "selected_scripts")
     @classmethod
-    def _refuse_template(cls, given: str | list[str] | None) -> str | list[str] | None:
+    def _refuse_sandbox_fields(cls, given: str | list[str] | None) -> str | list[str] | None:
         if given:
             raise ValueError("learnings are looked for without a sandbox: leave this out")
         return given

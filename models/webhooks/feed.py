@@ -58,7 +58,7 @@ async def settled_position(session: AsyncSession) -> FeedPosition:
 
 
 def events_between(project_id: str, place: FeedPosition, until: FeedPosition) -> Select[Event]:
-    """The events of a project after a place, in their order; `until`: what was the `present` before."""
+    """The events of a project after a place, in their order; `until`: a `settled_position` of before."""
     return (
         select(Event)
         .where(col(Event.project_id) == project_id, _is_after(place), _xact() < until.xact_id)
@@ -67,7 +67,7 @@ def events_between(project_id: str, place: FeedPosition, until: FeedPosition) ->
 
 
 async def has_unsettled(session: AsyncSession, project_id: str, until: FeedPosition) -> bool:
-    """Whether events are committed by now that were not to be read when `until` was the `present`."""
+    """Whether events are committed that were not to be read when `until` was the `settled_position`."""
     statement = select(col(Event.id)).where(col(Event.project_id) == project_id, _xact() >= until.xact_id)
     return (await session.execute(statement.limit(1))).first() is not None
 

@@ -52,7 +52,7 @@ class StubRunWorkflow(RunWorkflow):
             workflow.logger.info("cancelled")
         self.control.close_steps()
         await run_to_completion(workflow.wait_condition(workflow.all_handlers_finished))
-        closing = CloseJob(job_id=self.run_id, result=JobResult(status="cancelled"))
+        closing = CloseJob(job_id=self.run_id, ending=JobResult(status="cancelled"))
         return await run_to_completion(run_local(RunActivities.close_run, closing))
 
 

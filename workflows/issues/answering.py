@@ -77,7 +77,7 @@ class AnsweringSessionWorkflow:
         self.is_finished = True
         await release_sandbox(self.id)
         await workflow.wait_condition(workflow.all_handlers_finished)
-        status = await run_local(AnsweringActivities.close_answering, CloseJob(job_id=self.id, result=ending))
+        status = await run_local(AnsweringActivities.close_answering, CloseJob(job_id=self.id, ending=ending))
         publish_result(status, ending.message)
         return status
 

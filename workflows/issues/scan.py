@@ -34,7 +34,7 @@ class IssueSessionWorkflow:
     async def _close(self, ending: JobResult) -> IssueSessionStatus:
         await release_sandbox(self.id)
         status = await run_local(
-            IssueScanActivities.close_issue_session, CloseJob(job_id=self.id, result=ending)
+            IssueScanActivities.close_issue_session, CloseJob(job_id=self.id, ending=ending)
         )
         publish_result(status, ending.message)
         return status

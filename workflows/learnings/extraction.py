@@ -48,7 +48,7 @@ class LearningExtractionWorkflow:
 
     async def _close(self, ending: JobResult) -> ExtractionStatus:
         status = await run_local(
-            ExtractionActivities.close_extraction, CloseJob(job_id=self.id, result=ending)
+            ExtractionActivities.close_extraction, CloseJob(job_id=self.id, ending=ending)
         )
         publish_result(status, ending.message)
         return status

@@ -175,7 +175,7 @@ class CombinedMergeWorkflow:
     async def _close(self, ending: JobResult) -> MergeStatus:
         await release_sandbox(self.id)
         status = await run_local(
-            CombinedMergeJobActivities.close_combined_merge, CloseJob(job_id=self.id, result=ending)
+            CombinedMergeJobActivities.close_combined_merge, CloseJob(job_id=self.id, ending=ending)
         )
         publish_result(status, ending.message)
         return status

@@ -98,7 +98,7 @@ class RunWorkflow:
         self.control.close_steps()
         await release_sandbox(self.run_id)
         await workflow.wait_condition(workflow.all_handlers_finished)
-        status = await run_local(RunActivities.close_run, CloseJob(job_id=self.run_id, result=ending))
+        status = await run_local(RunActivities.close_run, CloseJob(job_id=self.run_id, ending=ending))
         publish_result(status, ending.message)
         return status
 

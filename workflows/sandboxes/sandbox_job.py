@@ -116,7 +116,7 @@ class SandboxWorkflow:
         self.is_finished = True
         await release_sandbox(self.id)
         await workflow.wait_condition(workflow.all_handlers_finished)
-        close = CloseJob(job_id=self.id, result=ending)
+        close = CloseJob(job_id=self.id, ending=ending)
         status = await run_local(SandboxJobActivities.close_sandbox_job, close)
         publish_result(status, ending.message)
         return status

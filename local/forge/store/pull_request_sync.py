@@ -62,7 +62,7 @@ async def find_merge_commit(repo: Repository, pull: PullRequest, head: str, base
 
 
 async def record_merge_started(repo: Repository, pull: PullRequest, commit: str, by: str) -> None:
-    """Remembers the merge commit before the base moves to it; `follow` then tells that it was this one."""
+    """Remembers the merge commit before the base moves to it, so that `sync_locked` knows that one."""
     await repo.db.all(
         "UPDATE pulls SET merge_commit_sha = ?, merged_by = ? WHERE id = ?", commit, by, pull.id
     )

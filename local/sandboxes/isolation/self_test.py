@@ -26,7 +26,7 @@ class IsolationUnavailable(Exception):
 
 
 def run() -> None:
-    """Build a sandbox's walls around nothing.  Raises NoWalls.
+    """Build a sandbox's walls around nothing.  Raises IsolationUnavailable.
 
     Where the operator does without those that fail, they are logged as a warning; what bubblewrap itself
     cannot do is always an error, as nothing would be left of the sandbox.

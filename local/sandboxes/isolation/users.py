@@ -16,7 +16,7 @@ class NoFreeUser(Exception):
 
 
 def ids() -> range:
-    """The ids to give to sandboxes; an ordinary user has but its own.  Raises NoUsers."""
+    """The ids to give to sandboxes; an ordinary user has but its own.  Raises NoFreeUser."""
     if os.geteuid() != 0:
         return range(os.geteuid(), os.geteuid() + 1)
     mapped = [_mapped(Path("/proc/self/uid_map")), _mapped(Path("/proc/self/gid_map"))]
@@ -28,7 +28,7 @@ def ids() -> range:
 
 
 def free_id(used: Collection[int]) -> int:
-    """An id that no sandbox has; the same one for all where there is only one.  Raises NoUsers."""
+    """An id that no sandbox has; the same one for all where there is only one.  Raises NoFreeUser."""
     those = ids()
     if len(those) == 1:
         return those[0]

@@ -71,7 +71,7 @@ async def ended(
             cap_usd, spent_usd = Decimal(cap), row.cost_usd
             session.add(Budget(id=run.id, project_id=run.project_id, cap_usd=cap_usd, spent_usd=spent_usd))
     ending = JobResult.model_validate({"status": status, "code": "X" if status == "failed" else None})
-    await RunActivities(database).close_run(CloseJob(job_id=run.id, result=ending))
+    await RunActivities(database).close_run(CloseJob(job_id=run.id, ending=ending))
     return await extraction_of(database, run)
 
 
@@ -207,9 +207,9 @@ async def test_a_call_that_is_carried_out_twice_reports_once(
     assert (learning.status, learning.source, learning.occurrences) == ("pending", "extracted", 1)
     assert (learning.run_id, learning.applicable_roles) == (run.id, ["checker"])
     activities = ExtractionActivities(database, settings)
-    close = CloseJob(job_id=extraction.id, result=JobResult(status="completed"))
+    close = CloseJob(job_id=extraction.id, ending=JobResult(status="completed"))
     assert await activities.close_extraction(close) is ExtractionStatus.completed
-    lost = CloseJob(job_id=extraction.id, result=JobResult(status="failed", code="WORKFLOW_LOST"))
+    lost = CloseJob(job_id=extraction.id, ending=JobResult(status="failed", code="WORKFLOW_LOST"))
     assert await activities.close_extraction(lost) is ExtractionStatus.completed, "the first ending stays"
     assert await activities.begin_extraction(extraction.id) is None
     closed = await extraction_of(database, run)

@@ -152,7 +152,7 @@ async def test_an_issue_that_was_restarted_by_hand_is_not_worked_on_twice(
     busy = await reaches(client, chain, "failed")
     assert busy["error"]["code"] == "CONFLICT"
     assert again in busy["error"]["message"]
-    await RunActivities(database).close_run(CloseJob(job_id=again, result=JobResult(status="completed")))
+    await RunActivities(database).close_run(CloseJob(job_id=again, ending=JobResult(status="completed")))
     await tell(client, chain, "start", 201)
     assert (await reaches(client, chain, "completed"))["issueRunIds"] == [again]
 
@@ -165,7 +165,7 @@ async def test_what_was_deleted_or_done_before_its_turn_is_passed_over(
         client, {name: body[name] for name in ("workflowId", "githubRepoUrl")} | {"prompt": "x"}
     )
     await linked(client, issues[0], run)
-    await RunActivities(database).close_run(CloseJob(job_id=run["id"], result=JobResult(status="completed")))
+    await RunActivities(database).close_run(CloseJob(job_id=run["id"], ending=JobResult(status="completed")))
     await client.post("/issues/delete", json={"issueId": issues[1]["id"]})
     await tell(client, chain, "start", 201)
     row = await reaches(client, chain, "running", run_at=2)

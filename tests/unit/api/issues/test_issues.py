@@ -61,7 +61,7 @@ async def end(database: Database, run: Body, status: RunStatus) -> None:
     """As the run's workflow does, once more than it needs to."""
     for _ in range(2):
         await RunActivities(database).close_run(
-            CloseJob(job_id=run["id"], result=JobResult(status=status.value))
+            CloseJob(job_id=run["id"], ending=JobResult(status=status.value))
         )
 
 
