@@ -155,10 +155,10 @@ async def test_every_orchestration_survives(parts: Servers, tmp_path: Path, chan
         ]
         await asyncio.gather(*(again_and_again(play, site, killing) for play in plays))
         await killing
-        await nothing_is_left_or_told_twice(site)
+        await assert_nothing_is_left_or_notified_twice(site)
 
 
-async def nothing_is_left_or_told_twice(site: Installation) -> None:
+async def assert_nothing_is_left_or_notified_twice(site: Installation) -> None:
     boxes = await site.rows(Sandbox, col(Sandbox.killed_at).is_(None), col(Sandbox.id))
     assert boxes == []
     told = await site.rows(Notification, col(Notification.id).is_not(None), col(Notification.id))

@@ -1,4 +1,4 @@
-"""What changing a recurring task needs besides its row: the engine's schedule."""
+"""What changing a recurring task needs besides its row: Temporal's schedule."""
 
 from temporalio.client import Client
 
@@ -8,10 +8,10 @@ from models.schedules.recurring_task import RecurringTask
 
 
 def sync_schedule(task: RecurringTask, workflows: AfterCommit) -> None:
-    """Have the engine's schedule follow the row after the commit."""
+    """Have Temporal's schedule follow the row after the commit."""
     database, task_id = workflows.database, task.id
 
-    async def told(client: Client) -> None:
+    async def send(client: Client) -> None:
         await sync_temporal_schedule(database, client, task_id)
 
-    workflows.notify(task_id, told)
+    workflows.notify(task_id, send)
